@@ -1,0 +1,87 @@
+"""The project's own environment: ``.venv`` with edgebnn and its extras, made once and reused.
+
+Standard library only: this runs before anything is installed. What a fresh Debian lacks (python3-venv, a
+compiler for the sanitizer tests, a browser for the report test) is installed with apt when we are root,
+and named with the command to run otherwise.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / "bin" / "python"
+
+
+def say(message: str) -> None:
+    print(f"[edgebnn] {message}", flush=True)
+
+
+def run(command: list[str], **environment: str) -> None:
+    """Run a step, showing its output; stop with one line that names the step when it fails."""
+    result = subprocess.run(command, cwd=ROOT, env={**os.environ, **environment})
+    if result.returncode:
+        sys.exit(f"[edgebnn] failed ({result.returncode}): {' '.join(command)}")
+
+
+def ensure_debian_packages(programs: dict[str, str]) -> None:
+    """Install the Debian packages of ``programs`` (program -> package) that are missing, where that is possible."""
+    missing = sorted({package for program, package in programs.items() if shutil.which(program) is None})
+    if not missing:
+        return
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        say(f"not installed: {', '.join(missing)}; tests that need them are skipped. Install them with: "
+            f"apt-get install {' '.join(missing)}")
+        return
+    say(f"installing Debian packages: {', '.join(missing)}")
+    quiet = {"DEBIAN_FRONTEND": "noninteractive"}
+    run(["apt-get", "update", "-qq"], **quiet)
+    run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *missing], **quiet)
+
+
+def ensure_environment(extras: list[str]) -> None:
+    """Make ``.venv`` and install edgebnn with ``extras``, unless that was done for this very setup.py and Python."""
+    wanted = hashlib.sha256(
+        "\n".join([(ROOT / "setup.py").read_text(encoding="utf-8"), sys.version, *sorted(extras)]).encode()
+    ).hexdigest()
+    stamp = VENV / "edgebnn-setup"
+    done = stamp.read_text(encoding="utf-8").split() if stamp.exists() else []
+    if wanted in done and PYTHON.exists():
+        say(f"environment {VENV} is ready")
+        return
+    if sys.version_info[:2] not in ((3, 10), (3, 11)):
+        sys.exit(f"[edgebnn] Python 3.10 or 3.11 is needed for the training stack, this is {sys.version.split()[0]}")
+    started = time.monotonic()
+    if not PYTHON.exists():
+        say(f"making {VENV}")
+        if importlib.util.find_spec("ensurepip") is None:
+            version = f"python{sys.version_info.major}.{sys.version_info.minor}-venv"
+            _install_or_stop(version)
+        run([sys.executable, "-m", "venv", str(VENV)])
+    say(f"installing edgebnn[{','.join(extras)}] (TensorFlow among it: a few minutes the first time)")
+    run([str(PYTHON), "-m", "pip", "install", "--quiet", "--upgrade", "pip", "setuptools", "wheel"])
+    run([str(PYTHON), "-m", "pip", "install", *_quiet(), "-e", f".[{','.join(extras)}]"])
+    # More than one set of extras may have been installed into the same environment; each is remembered.
+    stamp.write_text("\n".join([*done, wanted]), encoding="utf-8")
+    say(f"environment ready after {time.monotonic() - started:.0f} s")
+
+
+def _install_or_stop(package: str) -> None:
+    if shutil.which("apt-get") is None or os.geteuid() != 0:
+        sys.exit(f"[edgebnn] Python's venv module is missing: run 'apt-get install {package}' and start again")
+    say(f"installing Debian package {package}")
+    run(["apt-get", "update", "-qq"])
+    run(["apt-get", "install", "-y", "-qq", package], DEBIAN_FRONTEND="noninteractive")
+
+
+def _quiet() -> list[str]:
+    """pip's progress bars only help a person who watches."""
+    return [] if sys.stdout.isatty() else ["--quiet"]

@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""From a fresh clone to every check: set-up, lint, types, and all tests, the demo in its fast form among them.
+
+Usage: python3 tools/test.py [any option of pytest]   (options given: only pytest runs, with them)
+"""
+
+from __future__ import annotations
+
+import sys
+
+from environment import PYTHON, ROOT, ensure_debian_packages, ensure_environment, run, say
+
+EXTRAS = ["train", "mcu", "dev"]
+DEBIAN = {"gcc": "gcc", "chromium": "chromium"}
+
+
+def check_style() -> None:
+    say("style: ruff")
+    run([str(PYTHON), "-m", "ruff", "check", "."])
+    run([str(PYTHON), "-m", "ruff", "format", "--check", "--quiet", "."])
+
+
+def check_types() -> None:
+    """mypy --strict over the package as it is imported: converters/ and targets/ below edgebnn/, by links."""
+    say("types: mypy --strict")
+    tree = ROOT / "build" / "types" / "edgebnn"
+    tree.mkdir(parents=True, exist_ok=True)
+    parts = {part.name: part for part in (ROOT / "edgebnn").iterdir() if part.name != "__pycache__"}
+    parts |= {name: ROOT / name for name in ("converters", "targets")}
+    for link in tree.iterdir():
+        link.unlink()
+    for name, part in parts.items():
+        (tree / name).symlink_to(part)
+    run([str(PYTHON), "-m", "mypy", "-p", "edgebnn"], MYPYPATH=str(tree.parent))
+    run([str(PYTHON), "-m", "mypy", "tools"], MYPYPATH=f"{tree.parent}:{ROOT / 'tools'}")
+
+
+def main() -> None:
+    ensure_environment(EXTRAS)
+    ensure_debian_packages(DEBIAN)
+    options = sys.argv[1:]
+    if not options:
+        run([str(PYTHON), "tools/litert_versions.py"])
+        check_style()
+        check_types()
+    say("tests: pytest")
+    run([str(PYTHON), "-m", "pytest", *(options or ["-n", "2", "--dist", "worksteal"])])
+
+
+if __name__ == "__main__":
+    main()
