@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from .types import Array, Op, Options, Shape, Tensor
+from .types import ABSENT, Array, Graph, Op, Options, Shape, Tensor
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,17 @@ class OpView:
     op: Op
     inputs: tuple[Tensor | None, ...]
     outputs: tuple[Tensor, ...]
+
+
+def op_view(graph: Graph, index: int) -> OpView:
+    """The op at ``index`` of ``graph`` with its tensors."""
+    op = graph.ops[index]
+    return OpView(
+        name=graph.op_name(index),
+        op=op,
+        inputs=tuple(None if i == ABSENT else graph.tensors[i] for i in op.inputs),
+        outputs=tuple(graph.tensors[i] for i in op.outputs),
+    )
 
 
 @dataclass(frozen=True)
