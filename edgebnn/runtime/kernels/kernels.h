@@ -1,0 +1,211 @@
+/* The public contract of edgebnn's C kernels: the four binary operations of a Larq Compute Engine (LCE) model.
+ *
+ * Conventions
+ *   Tensors are NHWC. A packed tensor has 32 channels a word, least significant bit first, in ceil(channels / 32)
+ *   words a pixel; bit 0 means +1, bit 1 means -1, and the unused bits of the last word are 0.
+ *   Kernels allocate nothing, keep nothing between calls and print nothing: the caller owns all memory and the threads.
+ *   A call that can refuse its arguments returns an eb_status; calls that run an accepted operation cannot fail.
+ *
+ * Use of a convolution
+ *   1. fill an eb_bconv2d, call eb_bconv2d_plan_make: it checks everything and tells output size, memory and tiles;
+ *   2. give plan.persistent_bytes of memory, call eb_bconv2d_prepare once: weights are repacked, constants derived
+ *      (the caller's filter, multiplier, bias and threshold are not needed any longer);
+ *   3. call eb_bconv2d_run for ranges of tiles that together make [0, plan.tiles), on any threads, in any order,
+ *      each thread with its own plan.scratch_bytes of scratch. The result does not depend on how tiles are split.
+ * The other operations need neither memory nor preparation: check once, then run ranges of [0, tiles).
+ *
+ * Alignment: persistent and scratch memory to EB_ALIGNMENT; tensors to their element's size.
+ * Tensors of one operation must not overlap. The header is C99 and C++.
+ */
+#ifndef EDGEBNN_KERNELS_H
+#define EDGEBNN_KERNELS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* The library is compiled with hidden visibility; what carries EB_EXPORT is seen from outside. */
+#if defined(_WIN32)
+#define EB_EXPORT __declspec(dllexport)
+#else
+#define EB_EXPORT __attribute__((visibility("default")))
+#endif
+
+#define EB_ALIGNMENT 64
+
+typedef enum eb_status {
+  EB_OK = 0,
+  EB_BAD_SIZE,         /* a dimension, channel count or batch below 1 */
+  EB_BAD_STRIDE,       /* a stride or dilation below 1 */
+  EB_BAD_OPTION,       /* padding, pad value, activation or element type outside its enumeration */
+  EB_BAD_GROUPS,       /* channels do not divide into the groups, or a group is not whole words of 32 */
+  EB_BAD_QUANTIZATION, /* an int8 scale that is not finite and positive, or a zero point outside int8 */
+  EB_EMPTY_OUTPUT,     /* the (dilated) filter is larger than the input and padding is VALID */
+  EB_TOO_LARGE,        /* a tensor, the memory needed or the popcount sum exceeds what the kernels count with */
+  EB_UNSUPPORTED,      /* zero padding, packed output and an odd channel count: the threshold cannot express it */
+  EB_UNKNOWN_KERNEL,   /* no line of bconv2d.kernels has the forced name */
+  EB_CPU_LACKS_KERNEL  /* the forced kernel needs instructions this processor does not have */
+} eb_status;
+
+/* "EB_BAD_SIZE", ...; "unknown status" for other values. */
+EB_EXPORT const char *eb_status_name(eb_status status);
+
+/* Values are those of the LCE file format. */
+enum eb_padding { EB_PADDING_SAME = 0, EB_PADDING_VALID = 1 };
+enum eb_activation { EB_ACT_NONE = 0, EB_ACT_RELU = 1, EB_ACT_RELU_N1_TO_1 = 2, EB_ACT_RELU6 = 3 };
+
+enum eb_type { EB_FLOAT32 = 0, EB_INT8 = 1, EB_BOOL = 2, EB_PACKED = 3 };
+
+/* Words of a packed pixel. */
+static inline int32_t eb_packed_words(int32_t channels) { return channels / 32 + (channels % 32 != 0); }
+
+/* ---- geometry ------------------------------------------------------------------------------------------------- */
+
+/* A window sliding over an image. The caller fills the first part; eb_window_resolve checks it and fills the second
+ * by TFLite's rules: SAME: output = ceil(input / stride), VALID: output = ceil((input - span + 1) / stride), with
+ * span = (filter - 1) * dilation + 1; padding before = max(0, (output - 1) * stride + span - input) / 2. */
+typedef struct eb_window {
+  int32_t batches;
+  int32_t input_height, input_width;
+  int32_t filter_height, filter_width;
+  int32_t stride_height, stride_width;
+  int32_t dilation_height, dilation_width;
+  int32_t padding; /* enum eb_padding */
+
+  int32_t output_height, output_width;
+  int32_t pad_top, pad_left;
+} eb_window;
+
+EB_EXPORT eb_status eb_window_resolve(eb_window *window);
+
+/* ---- processor ------------------------------------------------------------------------------------------------ */
+
+enum eb_cpu_feature {
+  EB_CPU_ANY = 0,
+  EB_CPU_AVX2 = 1 << 0,
+  EB_CPU_AVX512_VPOPCNTDQ = 1 << 1, /* with AVX512F, BW, DQ and VL */
+  EB_CPU_NEON = 1 << 2
+};
+
+/* Features of the running processor, as a sum of eb_cpu_feature. */
+EB_EXPORT uint32_t eb_cpu_features(void);
+
+/* ---- LceBconv2d ------------------------------------------------------------------------------------------------ */
+
+/* The operation, as in the file. K = filter_height * filter_width * channels_in / groups.
+ *   accum = popcount(input XOR filter) over the window, dot = K - 2 * accum;
+ *   float32: activation(dot) * multiplier + bias, in LCE's order of operations (see eb_output.h), bit for bit;
+ *   int8:    the same, in units of output_scale, rounded half away from zero, plus the zero point, saturated;
+ *   packed:  bit = accum > threshold.
+ * SAME padding is with ones (pad_value 1) or zeros (pad_value 0). */
+typedef struct eb_bconv2d {
+  eb_window window;
+  int32_t channels_in;        /* of all groups together */
+  int32_t channels_out;
+  int32_t groups;
+  int32_t pad_value;          /* 0 or 1 */
+  int32_t activation;         /* enum eb_activation; without effect on packed output */
+  int32_t output_type;        /* EB_FLOAT32, EB_INT8 or EB_PACKED */
+  float output_scale;         /* int8 output only */
+  int32_t output_zero_point;  /* int8 output only */
+} eb_bconv2d;
+
+/* LCE files do not store the number of groups: it follows from the last dimension of the packed filter. */
+EB_EXPORT eb_status eb_bconv2d_groups(int32_t channels_in, int32_t filter_words, int32_t *groups);
+
+/* One line of bconv2d.kernels. The function computes, for `pixel_tile` pixels and `channel_tile` output channels,
+ *   accum[p * channel_tile + c] = sum over w < words of popcount(pixels[w * pixel_tile + p] ^ weights[w * channel_tile + c])
+ * where all three are aligned to EB_ALIGNMENT. */
+typedef void (*eb_bconv2d_tile_fn)(const uint32_t *weights, const uint32_t *pixels, size_t words, int32_t *accum);
+
+typedef struct eb_bconv2d_kernel {
+  const char *name;
+  uint32_t cpu_features; /* those it needs */
+  eb_bconv2d_tile_fn tile;
+  int32_t channel_tile; /* divides 32 */
+  int32_t pixel_tile;
+} eb_bconv2d_kernel;
+
+/* The lines in order, best first; NULL at index >= the number of lines. */
+EB_EXPORT const eb_bconv2d_kernel *eb_bconv2d_kernel_at(size_t index);
+
+/* What eb_bconv2d_plan_make settles. The caller reads the first part; the rest is the kernels' own. */
+typedef struct eb_bconv2d_plan {
+  size_t persistent_bytes; /* repacked weights and constants, read by every run */
+  size_t scratch_bytes;    /* for each thread */
+  int32_t tiles;           /* each is much work: threads may take them one by one */
+  eb_bconv2d op;           /* with its window resolved */
+  const eb_bconv2d_kernel *kernel;
+
+  int32_t group_words;       /* input words of a group's pixel */
+  int32_t taps;              /* filter_height * filter_width */
+  int32_t group_channels;    /* output channels of a group */
+  int32_t group_blocks;      /* tiles of output channels in a group; the last may be partly empty */
+  int32_t chunk_blocks;      /* tiles of output channels that one tile of work covers */
+  int32_t chunks;            /* tiles of work side by side for the same pixels */
+  int32_t tile_pixels;       /* output pixels that one tile of work covers */
+  int32_t clamp_min, clamp_max; /* the activation on 2 * accum */
+  size_t constants_offset;   /* in persistent memory, bytes: multiplier and bias, or threshold */
+  size_t tap_sums_offset;    /* in persistent memory, bytes: for padding with zeros */
+} eb_bconv2d_plan;
+
+/* kernel_name: NULL for the best one for cpu_features, else the line to force. On an error *plan is undefined. */
+EB_EXPORT eb_status eb_bconv2d_plan_make(const eb_bconv2d *op, const char *kernel_name, uint32_t cpu_features,
+                                         eb_bconv2d_plan *plan);
+
+/* filter: [channels_out, filter_height, filter_width, ceil(channels_in / groups / 32)].
+ * multiplier, bias: [channels_out], read for float32 and int8 output; threshold: [channels_out], for packed output.
+ * Those that the output type does not need may be NULL. */
+EB_EXPORT void eb_bconv2d_prepare(const eb_bconv2d_plan *plan, const int32_t *filter, const float *multiplier,
+                                  const float *bias, const int32_t *threshold, void *persistent);
+
+/* input: [batches, input_height, input_width, ceil(channels_in / 32)] packed;
+ * output: [batches, output_height, output_width, channels_out] float or int8_t, or packed int32_t. */
+EB_EXPORT void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input, void *output,
+                              int32_t tile_begin, int32_t tile_end, void *scratch);
+
+/* ---- LceQuantize, LceDequantize -------------------------------------------------------------------------------- */
+
+/* rows: product of all dimensions but the last; channels: the last one, unpacked. A tile is a row (little work:
+ * give each thread one even range). */
+typedef struct eb_rows {
+  int32_t type; /* of the unpacked side: EB_FLOAT32, EB_INT8 or EB_BOOL */
+  int64_t rows;
+  int32_t channels;
+  float scale;        /* int8 only, and only read by dequantize */
+  int32_t zero_point; /* int8 only */
+} eb_rows;
+
+EB_EXPORT eb_status eb_quantize_check(const eb_rows *op);
+EB_EXPORT eb_status eb_dequantize_check(const eb_rows *op);
+
+/* bit = x < 0 (float32; NaN and -0 give 0), q < zero_point (int8), !x (bool). */
+EB_EXPORT void eb_quantize_run(const eb_rows *op, const void *input, int32_t *output, int64_t row_begin,
+                               int64_t row_end);
+
+/* +1 and -1 (float32), zero_point +- round(1 / scale) saturated (int8), true and false (bool). */
+EB_EXPORT void eb_dequantize_run(const eb_rows *op, const int32_t *input, void *output, int64_t row_begin,
+                                 int64_t row_end);
+
+/* ---- LceBMaxPool2d ---------------------------------------------------------------------------------------------- */
+
+/* Dilation of the window must be 1. A tile is a row of output pixels: tiles = batches * output_height. */
+typedef struct eb_bmaxpool2d {
+  eb_window window;
+  int32_t channels;
+} eb_bmaxpool2d;
+
+/* Resolves the window, and gives the number of tiles. */
+EB_EXPORT eb_status eb_bmaxpool2d_check(eb_bmaxpool2d *op, int32_t *tiles);
+
+EB_EXPORT void eb_bmaxpool2d_run(const eb_bmaxpool2d *op, const int32_t *input, int32_t *output, int32_t tile_begin,
+                                 int32_t tile_end);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
