@@ -1,0 +1,120 @@
+"""Options of an op between the file and the IR, for every op alike.
+
+A builtin's options are a table of the TFLite schema, a custom op's a flexbuffer map. Both are mapped by name onto the
+fields of the options dataclass in the op's :class:`OpDef`, so that a new op needs nothing here.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, get_origin, get_type_hints
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+from flatbuffers import flexbuffers
+
+from edgebnn.errors import UnsupportedOpError
+from edgebnn.graph.opdef import OpDef
+from edgebnn.graph.types import Options
+
+from .flat import FlatFile
+
+
+def camel(name: str) -> str:
+    """The schema's name of a field: ``stride_w`` is read by ``StrideW`` and written as ``strideW``."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
+
+
+@functools.cache
+def field_types(options: type[Options]) -> Mapping[str, Any]:
+    """Name and type of each option."""
+    hints = get_type_hints(options)
+    return {field.name: hints[field.name] for field in fields(options)}
+
+
+@functools.cache
+def _accessors(table: str) -> tuple[str, ...]:
+    """Names of the fields that the schema gives ``table``."""
+    object_api = getattr(schema, f"{table}T")()
+    return tuple(name[:1].upper() + name[1:] for name in vars(object_api))
+
+
+@functools.cache
+def _defaults(table: str) -> Any:
+    """A ``table`` in which every field has the schema's default."""
+    builder = flatbuffers.Builder(32)
+    builder.StartObject(0)
+    builder.Finish(builder.EndObject())
+    return getattr(schema, table).GetRootAs(bytes(builder.Output()), 0)
+
+
+def from_table(file: FlatFile, where: str, definition: OpDef, operator: Any) -> Options:
+    """The options of a builtin op. Raises UnsupportedOpError for an option that the IR does not know."""
+    if definition.schema is None:
+        return definition.options()
+    wanted = getattr(schema.BuiltinOptions, definition.schema)
+    found = operator.BuiltinOptionsType()
+    if found not in (schema.BuiltinOptions.NONE, wanted):
+        raise file.error(f"{where} has options of another op; the file is corrupt")
+    table = _defaults(definition.schema)
+    if found == wanted and (union := operator.BuiltinOptions()) is not None:
+        table = getattr(schema, definition.schema)()
+        table.Init(union.Bytes, union.Pos)
+    types = field_types(definition.options)
+    known = {camel(name) for name in types}
+    for name in _accessors(definition.schema):
+        if name not in known and not hasattr(table, f"{name}IsNone"):
+            value = getattr(table, name)()
+            if value != getattr(_defaults(definition.schema), name)():
+                raise UnsupportedOpError(
+                    f"{file.name}: {where}: option {name} = {value} of {definition.kind} is not supported"
+                )
+    return definition.options(**{name: _field(file, table, camel(name), hint) for name, hint in types.items()})
+
+
+def _field(file: FlatFile, table: Any, accessor: str, hint: Any) -> Any:
+    """One option as its dataclass wants it: a tuple of integers, or a scalar converted to the field's type."""
+    if get_origin(hint) is tuple:
+        return file.integers(table, accessor)
+    return hint(getattr(table, accessor)())
+
+
+def to_table(definition: OpDef, options: Options) -> tuple[int, Any]:
+    """The options of a builtin op as (union type, object of the schema's object API)."""
+    if definition.schema is None:
+        return schema.BuiltinOptions.NONE, None
+    table = getattr(schema, f"{definition.schema}T")()
+    for name in field_types(definition.options):
+        value = getattr(options, name)
+        attribute = camel(name)
+        setattr(
+            table,
+            attribute[:1].lower() + attribute[1:],
+            np.array(value, np.int32) if isinstance(value, tuple) else getattr(value, "value", value),
+        )
+    return getattr(schema.BuiltinOptions, definition.schema), table
+
+
+def from_flexbuffer(file: FlatFile, where: str, definition: OpDef, data: bytes) -> Options:
+    """The options of a custom op. Raises UnsupportedOpError for a key that the IR does not know."""
+    types = field_types(definition.options)
+    if not types:
+        return definition.options()
+    found = flexbuffers.GetRoot(data).AsMap
+    keys = [key.AsKey for key in found.Keys]
+    if missing := sorted(set(types) - set(keys)):
+        raise file.error(f"{where} lacks the option {missing[0]}")
+    if unknown := sorted(set(keys) - set(types)):
+        raise UnsupportedOpError(f"{file.name}: {where}: option {unknown[0]} of {definition.kind} is not supported")
+    return definition.options(**{name: hint(found[name].AsInt) for name, hint in types.items()})
+
+
+def to_flexbuffer(definition: OpDef, options: Options) -> bytes:
+    """The options of a custom op: empty where it has none."""
+    values = {name: getattr(options, name) for name in field_types(definition.options)}
+    if not values:
+        return b""
+    return bytes(flexbuffers.Dumps({name: int(getattr(value, "value", value)) for name, value in values.items()}))
