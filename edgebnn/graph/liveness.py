@@ -1,0 +1,98 @@
+"""When each computed tensor is needed, and how much memory a planner gives them.
+
+The conventions are TensorFlow Lite Micro's: every tensor has one place for the whole run, at a multiple of 16 bytes;
+an input may be overwritten after its last use, an output never; ops do not work in place. Scratch memory of kernels
+and the interpreter's own structures are not counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .types import Graph
+
+ALIGNMENT = 16
+"""Bytes to which every tensor's place is aligned and its size rounded."""
+
+
+@dataclass(frozen=True)
+class Live:
+    """A computed tensor's bytes (rounded up to :data:`ALIGNMENT`) and the first and last op during which it is needed."""
+
+    tensor: int
+    bytes: int
+    first: int
+    last: int
+
+    def overlaps(self, other: Live) -> bool:
+        return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class ArenaPlan:
+    """Offset in bytes of every computed tensor in one arena, and the arena's size."""
+
+    offsets: tuple[tuple[int, int], ...]
+    bytes: int
+
+
+def live_ranges(graph: Graph) -> tuple[Live, ...]:
+    """The ranges of the graph's inputs and of every op's outputs, in order of first use."""
+    end = len(graph.ops) - 1
+    first = {index: 0 for index in graph.inputs}
+    last = dict(first)
+    for position, op in enumerate(graph.ops):
+        for index in op.inputs:
+            if index in first:
+                last[index] = position
+        for index in op.outputs:
+            first[index] = last[index] = position
+    for index in graph.outputs:
+        if index in first:
+            last[index] = end
+    return tuple(Live(index, _rounded(graph.tensors[index].bytes), first[index], last[index]) for index in first)
+
+
+def plan_arena(graph: Graph) -> ArenaPlan:
+    """Places tensors greedily by size: the largest first, each in the smallest gap that holds it among those it meets.
+
+    Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 4.2: the strategy of
+    TFLite's and TFLite Micro's planners.
+    """
+    placed: list[tuple[int, Live]] = []
+    for live in sorted(live_ranges(graph), key=lambda live: (-live.bytes, live.first)):
+        taken = sorted((offset, other.bytes) for offset, other in placed if other.overlaps(live))
+        placed.append((_best_gap(taken, live.bytes), live))
+    return ArenaPlan(
+        offsets=tuple((live.tensor, offset) for offset, live in placed),
+        bytes=max((offset + live.bytes for offset, live in placed), default=0),
+    )
+
+
+def peak_arena_bytes(graph: Graph) -> int:
+    """Bytes of the arena that :func:`plan_arena` needs for inputs, intermediate results and outputs."""
+    return plan_arena(graph).bytes
+
+
+def arena_lower_bound_bytes(graph: Graph) -> int:
+    """Bytes that are live during the op with the most of them: no planner can do with less."""
+    ranges = live_ranges(graph)
+    return max(
+        (sum(live.bytes for live in ranges if live.first <= op <= live.last) for op in range(len(graph.ops))), default=0
+    )
+
+
+def _best_gap(taken: list[tuple[int, int]], size: int) -> int:
+    """The offset of the smallest gap of at least ``size`` between ``taken`` (offset, bytes) places, or their end."""
+    best: tuple[int, int] | None = None
+    end = 0
+    for offset, length in taken:
+        gap = offset - end
+        if gap >= size and (best is None or gap < best[0]):
+            best = (gap, end)
+        end = max(end, offset + length)
+    return end if best is None else best[1]
+
+
+def _rounded(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,83 @@
+"""Shapes through the whole graph: what every tensor's shape is for given input shapes.
+
+Shapes that a file computes at run time (SHAPE, STRIDED_SLICE and PACK feeding a RESHAPE) are folded: small integer
+tensors that follow from constants and from shapes alone are evaluated with the ops' own semantics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import InputError, ModelFormatError
+from .opdef import OpView, op_view
+from .ops import OPS
+from .types import Array, DType, Graph, Shape, Tensor
+
+_FOLDED_ELEMENTS = 64  # shapes, axes and paddings are shorter; data is longer
+
+
+def resize(graph: Graph, input_shapes: Sequence[Shape]) -> Graph:
+    """``graph`` for inputs of other shapes, all tensors following.
+
+    Raises InputError if a shape has another rank than the model's input or is not positive, or naming the first layer
+    that cannot work with it, such as a RESHAPE whose constant shape fixes the batch.
+    """
+    if len(input_shapes) != len(graph.inputs):
+        raise InputError(f"{len(input_shapes)} input shapes given for a model with {len(graph.inputs)} inputs")
+    tensors = list(graph.tensors)
+    for index, shape in zip(graph.inputs, input_shapes, strict=True):
+        tensor = tensors[index]
+        if len(shape) != len(tensor.shape) or min(shape, default=1) < 1:
+            raise InputError(f"input '{tensor.name}' of shape {list(tensor.shape)} cannot take the shape {list(shape)}")
+        tensors[index] = replace(tensor, shape=tuple(shape))
+    resized = replace(graph, tensors=tuple(tensors))
+    for view, shapes in _inferred(resized):
+        for index, shape in zip(view.op.outputs, shapes, strict=True):
+            tensors[index] = replace(tensors[index], shape=shape)
+    return replace(resized, tensors=tuple(tensors))
+
+
+def check(graph: Graph) -> None:
+    """Raise ModelFormatError naming the first layer whose output shape is not what its inputs and options give.
+
+    Errors of the ops themselves (missing inputs, impossible windows) are InputError or UnsupportedOpError.
+    """
+    for view, shapes in _inferred(graph):
+        for tensor, shape in zip(view.outputs, shapes, strict=True):
+            if tensor.shape != shape:
+                raise ModelFormatError(
+                    f"layer '{view.name}' ({view.op.kind}) has the output shape {list(tensor.shape)} "
+                    f"where its inputs give {list(shape)}"
+                )
+
+
+def _inferred(graph: Graph) -> Iterator[tuple[OpView, tuple[Shape, ...]]]:
+    """Each op, its inputs in their inferred shapes, with the shapes inferred for its outputs."""
+    tensors = list(graph.tensors)
+    for position in range(len(graph.ops)):
+        view = op_view(graph, position, tensors)
+        shapes = OPS[view.op.kind].infer(view)
+        if len(shapes) != len(view.outputs):
+            raise ModelFormatError(f"layer '{view.name}' ({view.op.kind}) has {len(view.outputs)} outputs")
+        yield view, shapes
+        resized = tuple(replace(tensor, shape=shape) for tensor, shape in zip(view.outputs, shapes, strict=True))
+        values = _folded(replace(view, outputs=resized))
+        for index, tensor, value in zip(view.op.outputs, resized, values, strict=True):
+            tensors[index] = replace(tensor, data=value)
+
+
+def _folded(view: OpView) -> tuple[Array | None, ...]:
+    """The values of the outputs where they are known before the graph runs, else None for each."""
+    small = all(t.dtype in (DType.INT32, DType.INT64) and t.elements <= _FOLDED_ELEMENTS for t in view.outputs)
+    inputs = [_shape_only(t) if view.op.kind == "SHAPE" and t else t for t in view.inputs]
+    if not small or not all(t is None or t.is_constant for t in inputs):
+        return (None,) * len(view.outputs)
+    return OPS[view.op.kind].run(view, tuple(None if t is None else t.data for t in inputs))
+
+
+def _shape_only(tensor: Tensor) -> Tensor:
+    """Stands for a tensor of which only the shape matters: costs no memory."""
+    return replace(tensor, data=np.broadcast_to(np.zeros((), tensor.dtype.numpy), tensor.shape))
