@@ -17,7 +17,7 @@ ALIGNMENT = 16
 
 @dataclass(frozen=True)
 class Live:
-    """A computed tensor's bytes (rounded up to :data:`ALIGNMENT`) and the first and last op during which it is needed."""
+    """A computed tensor: its bytes, rounded up to :data:`ALIGNMENT`, and the first and last op that need it."""
 
     tensor: int
     bytes: int
@@ -39,7 +39,7 @@ class ArenaPlan:
 def live_ranges(graph: Graph) -> tuple[Live, ...]:
     """The ranges of the graph's inputs and of every op's outputs, in order of first use."""
     end = len(graph.ops) - 1
-    first = {index: 0 for index in graph.inputs}
+    first = dict.fromkeys(graph.inputs, 0)
     last = dict(first)
     for position, op in enumerate(graph.ops):
         for index in op.inputs:

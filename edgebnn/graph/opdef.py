@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from .types import ABSENT, Array, Graph, Op, Options, Shape, Tensor
@@ -18,14 +18,15 @@ class OpView:
     outputs: tuple[Tensor, ...]
 
 
-def op_view(graph: Graph, index: int) -> OpView:
-    """The op at ``index`` of ``graph`` with its tensors."""
+def op_view(graph: Graph, index: int, tensors: Sequence[Tensor] | None = None) -> OpView:
+    """The op at ``index`` of ``graph`` with its tensors; ``tensors`` stand in for the graph's where they are given."""
     op = graph.ops[index]
+    tensors = graph.tensors if tensors is None else tensors
     return OpView(
         name=graph.op_name(index),
         op=op,
-        inputs=tuple(None if i == ABSENT else graph.tensors[i] for i in op.inputs),
-        outputs=tuple(graph.tensors[i] for i in op.outputs),
+        inputs=tuple(None if i == ABSENT else tensors[i] for i in op.inputs),
+        outputs=tuple(tensors[i] for i in op.outputs),
     )
 
 
@@ -65,6 +66,7 @@ class OpDef:
     schema:    the TFLite options table ("Conv2DOptions"); None for builtins without options and custom ops.
     custom:    True for custom ops.
     kernel:    name of the C kernel that runs it in the delegate; None where LiteRT's own kernels do.
+    types:     the supported pairs of element types of the first input and the first output.
     """
 
     kind: str
@@ -75,3 +77,4 @@ class OpDef:
     schema: str | None = None
     custom: bool = False
     kernel: str | None = None
+    types: tuple[tuple[DType, DType], ...] = ()
