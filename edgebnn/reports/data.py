@@ -1,0 +1,196 @@
+"""What a report says, as plain values: everything the HTML shows is here, and JSON carries it without loss.
+
+Times are in the unit named, sizes in bytes, accuracies and shares from 0 to 1. Wherever a number was taken
+on a device, its ``kind`` says whether it was measured, simulated or estimated, and ``device`` says where.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edgebnn.graph.opdef import Macs
+
+Kind = Literal["measured", "simulated", "estimated"]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Which network on which task. ``input_shape`` is H, W, C."""
+
+    name: str
+    precision: str
+    dataset: str
+    input_shape: tuple[int, ...]
+    classes: int
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Accuracy:
+    """Top-1 accuracy of the deployed file over ``samples`` test images, beside Keras on the same images.
+
+    ``required`` is the bar of the run: below it the run has failed.
+    """
+
+    deployed: float
+    keras: float
+    samples: int
+    required: float
+
+    @property
+    def passed(self) -> bool:
+        return self.deployed >= self.required
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch of training, counted from 1."""
+
+    epoch: int
+    loss: float
+    accuracy: float
+    val_loss: float
+    val_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One op of the deployed file.
+
+    ``stretch`` is the position in ``Timing.stretches`` of the part that runs it; None if the op was not timed.
+    """
+
+    index: int
+    op: str
+    name: str
+    output_shape: tuple[int, ...]
+    output_dtype: str
+    macs: Macs
+    weight_bytes: int
+    stretch: int | None = None
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of one inference that is timed as one: an op of ours, or ``ops`` ops that LiteRT runs together."""
+
+    label: str
+    ops: int
+    ours: bool
+    value: float
+    share: float
+
+
+@dataclass(frozen=True)
+class Timing:
+    """The cost of one inference. ``total`` is taken around the whole inference, not summed from the parts."""
+
+    target: str
+    device: str
+    kind: Kind
+    unit: str
+    threads: int
+    repeats: int
+    total: float
+    spread: float
+    stretches: tuple[Stretch, ...]
+
+
+@dataclass(frozen=True)
+class Rival:
+    """Another model timed in turn with ours: ``ratio`` is its median over ours, so above 1 ours is faster."""
+
+    name: str
+    kind: Kind
+    unit: str
+    median: float
+    ours: float
+    ratio: float
+    pairs: int
+
+
+@dataclass(frozen=True)
+class Size:
+    """Bytes of one layer's constants in the float file and in the deployed one."""
+
+    layer: str
+    float_bytes: int
+    deployed_bytes: int
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """The two files, whole and by layer. ``layers`` holds those with constants in either."""
+
+    float_file: int
+    deployed_file: int
+    layers: tuple[Size, ...]
+    peak_ram: int
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the deployed model's outputs compare with another way to compute them, over ``samples`` inputs.
+
+    ``same_class`` counts equal predictions; ``max_abs_diff`` is over all outputs, ``output_range`` their spread.
+    """
+
+    reference: str
+    samples: int
+    same_class: int
+    bit_equal: int
+    max_abs_diff: float
+    output_range: float
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What lint said, ``stage`` being what it looked at: the Keras model or the file."""
+
+    stage: str
+    level: str
+    rule: str
+    layer: str
+    message: str
+    remedy: str
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of a list: a name and its value, both as text."""
+
+    name: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Reproduce:
+    """How to get these numbers again."""
+
+    commands: tuple[str, ...]
+    seed: int
+    versions: tuple[Fact, ...]
+    machine: tuple[Fact, ...]
+
+
+@dataclass(frozen=True)
+class ReportData:
+    """A whole report. ``created`` is ISO 8601; a part that a run did not make is None or empty and not shown."""
+
+    title: str
+    created: str
+    model: ModelFacts
+    accuracy: Accuracy | None
+    recipe: tuple[Fact, ...]
+    epochs: tuple[Epoch, ...]
+    layers: tuple[Layer, ...]
+    timing: Timing | None
+    rivals: tuple[Rival, ...]
+    sizes: Sizes | None
+    agreements: tuple[Agreement, ...]
+    lint_subjects: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    reproduce: Reproduce

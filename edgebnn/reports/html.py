@@ -1,0 +1,111 @@
+"""The report as one HTML file: style and charts inline, nothing fetched, every name escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from edgebnn.errors import InputError
+from edgebnn.files import write_text
+from edgebnn.graph.opdef import Macs
+
+from . import format, plots
+from .codec import from_json, to_json
+from .data import Layer, ReportData, Stretch, Timing
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the table of layers: the first layer of a stretch carries its time, the others point to it."""
+
+    layer: Layer
+    stretch: Stretch | None
+    with_index: int | None
+    swatch: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of the bar that splits an inference's time."""
+
+    label: str
+    share: float
+    swatch: str
+
+
+@dataclass(frozen=True)
+class Totals:
+    macs: Macs
+    weight_bytes: int
+
+
+def render(report: ReportData) -> str:
+    """The whole page."""
+    environment = Environment(
+        loader=PackageLoader("edgebnn.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters.update({function.__name__: function for function in format.FORMATS})
+    totals = Totals(
+        sum((layer.macs for layer in report.layers), Macs()), sum(layer.weight_bytes for layer in report.layers)
+    )
+    return environment.get_template("report.html.j2").render(
+        report=report,
+        rows=layer_rows(report.layers, report.timing),
+        split=time_split(report.timing) if report.timing else (),
+        totals=totals,
+        precisions=[name for name, _ in format.macs(totals.macs)],
+        training_svg=Markup(plots.training_curve(report.epochs)) if report.epochs else "",
+        sizes_svg=Markup(plots.sizes(report.sizes.layers)) if report.sizes and report.sizes.layers else "",
+    )
+
+
+def write(report: ReportData, html: Path, data: Path) -> None:
+    """Write the page and, as JSON, its data, each atomically. Raises InputError where a folder cannot be written."""
+    page = render(report)
+    write_text(data, to_json(report))
+    write_text(html, page)
+
+
+def read(data: Path) -> ReportData:
+    """The data that :func:`write` wrote. Raises InputError where it is missing or not a report's."""
+    try:
+        text = data.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{data}: cannot be read ({error}); run the demo again, it writes this file") from None
+    return from_json(ReportData, text, str(data))
+
+
+def layer_rows(layers: Sequence[Layer], timing: Timing | None) -> tuple[Row, ...]:
+    """The rows of the table of layers, in execution order."""
+    first: dict[int, int] = {}
+    rows = []
+    for layer in layers:
+        stretch, with_index = None, None
+        if timing and layer.stretch is not None:
+            if layer.stretch in first:
+                with_index = first[layer.stretch]
+            else:
+                first[layer.stretch] = layer.index
+                stretch = timing.stretches[layer.stretch]
+        rows.append(Row(layer, stretch, with_index, "ours" if stretch and stretch.ours else "other"))
+    return tuple(rows)
+
+
+def time_split(timing: Timing) -> tuple[Part, ...]:
+    """An inference's time by who runs it; what the stretches do not cover is the interpreter itself."""
+    ours = sum(s.share for s in timing.stretches if s.ours)
+    others = sum(s.share for s in timing.stretches if not s.ours)
+    parts = (
+        Part("edgebnn's kernels", ours, "ours"),
+        Part("LiteRT's kernels", others, "other"),
+        Part("around the ops", max(0.0, 1 - ours - others), "rest"),
+    )
+    return tuple(part for part in parts if part.share > 0.0005)

@@ -1,0 +1,141 @@
+"""Tables for the terminal. Every number is labelled with its unit, and with where it comes from if it was not counted.
+
+Names come from model files: they are put into :class:`rich.text.Text`, so that none is taken for markup.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+from rich.text import Text
+
+from edgebnn.converters.lint import Finding
+from edgebnn.graph.analysis import Analysis
+from edgebnn.graph.opdef import Macs
+from edgebnn.targets.target import Costs
+from edgebnn.targets.validate import LayerCheck, Validation
+
+from . import format
+
+_BAR = 16
+_LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
+
+
+def analysis(result: Analysis) -> Table:
+    """Per layer: multiply-accumulates by precision, bytes of constants and of outputs."""
+    used = [name for name, _ in format.macs(result.totals.macs)]
+    table = _table("#", "op", "layer")
+    for title in (*(f"{name} MACs" for name in used), "constants", "output"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for op in result.ops:
+        table.add_row(
+            str(op.index),
+            _plain(op.op),
+            _plain(op.name),
+            *_macs(op.macs, used),
+            format.size(op.weight_bytes) if op.weight_bytes else "",
+            format.size(op.output_bytes),
+        )
+    totals = result.totals
+    table.add_section()
+    table.add_row("", "total", "", *_macs(totals.macs, used), format.size(totals.weight_bytes), "", style="bold")
+    table.caption = (
+        f"file {format.size(totals.file_bytes)}; activations {format.size(totals.peak_arena_bytes)} as planned "
+        f"(no plan can do with less than {format.size(totals.arena_lower_bound_bytes)})"
+    )
+    return table
+
+
+def costs(result: Costs) -> Table:
+    """Per op or stretch: its cost and its share of the whole inference."""
+    table = _table("#", "op", "layer")
+    table.add_column(format.aligned_unit(result.total, result.unit), justify="right", no_wrap=True)
+    table.add_column("share", justify="right", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for op in result.ops:
+        share = op.value / result.total if result.total else 0.0
+        table.add_row(
+            str(op.index),
+            _plain(op.op),
+            _plain(op.name),
+            format.aligned(op.value, result.total, result.unit),
+            format.percent(share, 1),
+            Text(_bar(share), style="cyan"),
+        )
+    table.add_section()
+    whole = format.aligned(result.total, result.total, result.unit)
+    table.add_row("", "whole inference", "", whole, "", "", style="bold")
+    table.caption = _plain(f"{result.kind} on {result.device} ({result.target})")
+    return table
+
+
+def findings(found: Sequence[Finding]) -> Table:
+    """What lint found, worst first as it came."""
+    table = _table("level", "rule", "layer", "finding and remedy")
+    for finding in found:
+        table.add_row(
+            Text(finding.level, style=_LEVEL_STYLES.get(finding.level, "")),
+            _plain(finding.rule),
+            _plain(finding.layer),
+            Text.assemble(finding.message, " ", (finding.remedy, "dim")),
+        )
+    return table
+
+
+def validation(result: Validation) -> Table:
+    """The outcome and, where they were compared, the layers."""
+    table = _table("#", "op", "layer")
+    table.add_column("largest difference", justify="right", no_wrap=True)
+    table.add_column("agrees", no_wrap=True)
+    for layer in result.layers or ():
+        table.add_row(
+            str(layer.index),
+            _plain(layer.op),
+            _plain(layer.name),
+            format.scientific(layer.max_abs_diff),
+            _verdict(layer),
+        )
+    samples = f"{result.samples} sample{'' if result.samples == 1 else 's'}"
+    if result.bit_exact:
+        outcome = "every output bit equals the reference's"
+    elif result.explained_by_rounding:
+        outcome = (
+            f"{result.mismatches} outputs differ by up to {result.max_abs_diff:.2e}, though every op agrees on its own "
+            "inputs: float rounding that a sign amplified"
+        )
+    else:
+        outcome = f"{result.mismatches} outputs beyond the tolerance, largest difference {result.max_abs_diff:.2e}"
+    table.caption = _plain(f"{'passed' if result.passed else 'FAILED'} on {result.target}, {samples}: {outcome}")
+    return table
+
+
+def _verdict(layer: LayerCheck) -> Text:
+    if layer.departs:
+        return Text("no", style="bold red")
+    return Text("bit for bit" if layer.bit_exact else "within tolerance", style="green" if layer.bit_exact else "")
+
+
+def _table(*columns: str) -> Table:
+    """A table with the columns that name things; the rest are the caller's."""
+    table = Table(box=SIMPLE_HEAD, caption_justify="left", pad_edge=False)
+    for column in columns:
+        short = column in ("#", "level")
+        table.add_column(column, justify="right" if column == "#" else "left", no_wrap=short, overflow="fold")
+    return table
+
+
+def _plain(name: str) -> Text:
+    """Text without markup or control characters, which a hostile file could send to the terminal."""
+    return Text("".join(c if c.isprintable() else "�" for c in name))
+
+
+def _macs(value: Macs, names: Sequence[str]) -> list[str]:
+    return [format.count(getattr(value, name)) if getattr(value, name) else "" for name in names]
+
+
+def _bar(share: float) -> str:
+    """A bar of up to ``_BAR`` characters, in eighths of one."""
+    eighths = round(max(0.0, min(share, 1.0)) * _BAR * 8)
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]

@@ -1,0 +1,92 @@
+"""A report as the demo makes it, with numbers of the right size, for tests of what shows it."""
+
+from __future__ import annotations
+
+from edgebnn.graph.opdef import Macs
+from edgebnn.reports import data as d
+
+_OPS = (
+    ("CONV_2D", "resnet8/stem/relu", (1, 14, 14, 32), Macs(float=56_448), 1_280),
+    ("LceQuantize", "resnet8/block1/sign", (1, 14, 14, 1), Macs(), 0),
+    ("LceBconv2d", "resnet8/block1/conv1", (1, 14, 14, 32), Macs(binary=1_806_336), 1_408),
+    ("ADD", "resnet8/block1/add", (1, 14, 14, 32), Macs(), 0),
+    ("LceQuantize", "resnet8/block2/sign", (1, 14, 14, 1), Macs(), 0),
+    ("LceBconv2d", "resnet8/block2/conv1", (1, 7, 7, 64), Macs(binary=903_168), 2_816),
+    ("AVERAGE_POOL_2D", "resnet8/block2/pool", (1, 7, 7, 32), Macs(), 0),
+    ("CONV_2D", "resnet8/block2/shortcut", (1, 7, 7, 64), Macs(float=100_352), 8_448),
+    ("ADD", "resnet8/block2/add", (1, 7, 7, 64), Macs(), 0),
+    ("MEAN", "resnet8/pool", (1, 64), Macs(), 8),
+    ("FULLY_CONNECTED", "resnet8/logits", (1, 10), Macs(float=640), 2_600),
+)
+_RUN_BY = (0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6)
+_TIMES = (0.021, 0.003, 0.034, 0.006, 0.003, 0.019, 0.047)
+
+
+def report() -> d.ReportData:
+    """A complete report."""
+    layers = tuple(
+        d.Layer(i, op, name, shape, "int32" if op == "LceQuantize" else "float32", macs, weights, _RUN_BY[i])
+        for i, (op, name, shape, macs, weights) in enumerate(_OPS)
+    )
+    total = 0.137
+    stretches = tuple(
+        d.Stretch(
+            _OPS[_RUN_BY.index(k)][1], _RUN_BY.count(k), _OPS[_RUN_BY.index(k)][0].startswith("Lce"), t, t / total
+        )
+        for k, t in enumerate(_TIMES)
+    )
+    device = "Intel Xeon Platinum 8375C, x86_64, 2 cores"
+    return d.ReportData(
+        title="A binarized ResNet-8 on MNIST",
+        created="2026-11-24T08:10:00+00:00",
+        model=d.ModelFacts("ResNet-8", "1-bit weights and activations", "MNIST", (28, 28, 1), 10, 78_666),
+        accuracy=d.Accuracy(deployed=0.9889, keras=0.989, samples=10_000, required=0.985),
+        recipe=(
+            d.Fact("epochs", "6"),
+            d.Fact("batch", "128"),
+            d.Fact("optimizer", "Adam"),
+            d.Fact("learning rate", "0.005, cosine"),
+        ),
+        epochs=tuple(
+            d.Epoch(i + 1, 1 - a, a - 0.005, 1 - a, a, 40.0)
+            for i, a in enumerate((0.878, 0.767, 0.983, 0.986, 0.988, 0.989))
+        ),
+        layers=layers,
+        timing=d.Timing("host", device, "measured", "ms", 1, 50, total, 0.011, stretches),
+        rivals=(d.Rival("the float ResNet-8 in stock LiteRT", "measured", "ms", 0.37, total, 2.7, 50),),
+        sizes=d.Sizes(
+            float_file=324_508,
+            deployed_file=24_904,
+            layers=tuple(
+                d.Size(name, weights * (20 if op == "LceBconv2d" else 1), weights)
+                for op, name, _, _, weights in _OPS
+                if weights
+            ),
+            peak_ram=50_176,
+        ),
+        agreements=(
+            d.Agreement("Keras", 10_000, 9_998, 0, 1.2e-5, 38.5, "Keras sums floats in another order"),
+            d.Agreement("the reference executor", 10_000, 10_000, 9_310, 3.1e-6, 38.5),
+        ),
+        lint_subjects=("the Keras model", "resnet8.tflite"),
+        findings=(
+            d.Finding(
+                "the Keras model",
+                "warning",
+                "channels-off-32",
+                "block1/conv1",
+                "48 channels fill one and a half words.",
+                "Use 64.",
+            ),
+        ),
+        reproduce=d.Reproduce(
+            commands=("python3 tools/demo.py", "edgebnn demo -o runs/demo --seed 0"),
+            seed=0,
+            versions=(d.Fact("edgebnn", "0.1.0"), d.Fact("ai-edge-litert", "2.3.0"), d.Fact("tensorflow", "2.16.2")),
+            machine=(
+                d.Fact("processor", device),
+                d.Fact("system", "Linux 6.1 (Debian 12)"),
+                d.Fact("Python", "3.11.2"),
+            ),
+        ),
+    )
