@@ -97,7 +97,7 @@ EB_EXPORT uint32_t eb_cpu_features(void);
 
 /* The operation, as in the file. K = filter_height * filter_width * channels_in / groups.
  *   accum = popcount(input XOR filter) over the window, dot = K - 2 * accum;
- *   float32: activation(dot) * multiplier + bias, in LCE's order of operations (see eb_output.h), bit for bit;
+ *   float32: activation(dot) * multiplier + bias, in LCE's order of operations (see output_transform.h), bit for bit;
  *   int8:    the same, in units of output_scale, rounded half away from zero, plus the zero point, saturated;
  *   packed:  bit = accum > threshold.
  * SAME padding is with ones (pad_value 1) or zeros (pad_value 0). */
@@ -116,11 +116,13 @@ typedef struct eb_bconv2d {
 /* LCE files do not store the number of groups: it follows from the last dimension of the packed filter. */
 EB_EXPORT eb_status eb_bconv2d_groups(int32_t channels_in, int32_t filter_words, int32_t *groups);
 
-/* One line of bconv2d.kernels. The function computes, for `pixel_tile` pixels and `channel_tile` output channels,
- *   accum[p * channel_tile + c] = sum over w < words of popcount(pixels[w * pixel_tile + p] ^ weights[w * channel_tile + c])
- * where all three are aligned to EB_ALIGNMENT. */
-typedef void (*eb_bconv2d_tile_fn)(const uint32_t *weights, const uint32_t *pixels, size_t words, int32_t *accum);
+/* Counts, for pixel p < pixel_count (at most pixel_tile) and output channel c < channel_tile,
+ *   accum[p * accum_stride + c] = sum over w < words of popcount(pixels[p * words + w] ^ weights[w * channel_tile + c]).
+ * weights, accum and 4 * accum_stride are aligned to 4 * channel_tile bytes, pixels to 4. */
+typedef void (*eb_bconv2d_tile_fn)(const uint32_t *weights, const uint32_t *pixels, size_t words, int32_t pixel_count,
+                                   int32_t *accum, size_t accum_stride);
 
+/* One line of bconv2d.kernels. */
 typedef struct eb_bconv2d_kernel {
   const char *name;
   uint32_t cpu_features; /* those it needs */
@@ -140,16 +142,17 @@ typedef struct eb_bconv2d_plan {
   eb_bconv2d op;           /* with its window resolved */
   const eb_bconv2d_kernel *kernel;
 
-  int32_t group_words;       /* input words of a group's pixel */
-  int32_t taps;              /* filter_height * filter_width */
-  int32_t group_channels;    /* output channels of a group */
-  int32_t group_blocks;      /* tiles of output channels in a group; the last may be partly empty */
-  int32_t chunk_blocks;      /* tiles of output channels that one tile of work covers */
-  int32_t chunks;            /* tiles of work side by side for the same pixels */
-  int32_t tile_pixels;       /* output pixels that one tile of work covers */
-  int32_t clamp_min, clamp_max; /* the activation on 2 * accum */
-  size_t constants_offset;   /* in persistent memory, bytes: multiplier and bias, or threshold */
-  size_t tap_sums_offset;    /* in persistent memory, bytes: for padding with zeros */
+  int32_t group_words;          /* input words of a group's pixel */
+  int32_t words;                /* input words of a whole window: filter_height * filter_width * group_words */
+  int32_t group_channels;       /* output channels of a group */
+  int32_t group_blocks;         /* channel tiles of a group; the last may be partly empty */
+  int32_t chunk_blocks;         /* channel tiles that one tile of work covers (of each of its groups) */
+  int32_t chunk_groups;         /* groups that one tile of work covers */
+  int32_t chunks;               /* tiles of work side by side for the same pixels */
+  int32_t tile_pixels;          /* output pixels that one tile of work covers */
+  int32_t clamp_min, clamp_max; /* the activation, on 2 * accum */
+  size_t constants_offset;      /* bytes into persistent memory: multiplier and bias, or threshold */
+  size_t tap_sums_offset;       /* bytes into persistent memory: what zero padding takes back */
 } eb_bconv2d_plan;
 
 /* kernel_name: NULL for the best one for cpu_features, else the line to force. On an error *plan is undefined. */

@@ -1,0 +1,83 @@
+/* Signs into packed words: 32 elements become a word, bit 1 for a negative one. */
+#include <string.h>
+
+#include "kernels.h"
+
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "packed words are little-endian"
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+typedef float float4 __attribute__((vector_size(16)));
+typedef int32_t int4 __attribute__((vector_size(16)));
+typedef int8_t byte16 __attribute__((vector_size(16)));
+
+eb_status eb_quantize_check(const eb_rows *op) {
+  if (op->rows < 1 || op->channels < 1) return EB_BAD_SIZE;
+  if (op->type != EB_FLOAT32 && op->type != EB_INT8 && op->type != EB_BOOL) return EB_BAD_OPTION;
+  if (op->rows > INT32_MAX / op->channels) return EB_TOO_LARGE;
+  if (op->type == EB_INT8 && (op->zero_point < -128 || op->zero_point > 127)) return EB_BAD_QUANTIZATION;
+  return EB_OK;
+}
+
+INLINE uint32_t pack_floats(const unsigned char *from) {
+  const int4 lane_bit = {1, 2, 4, 8};
+  int4 bits = {0};
+  for (int i = 0; i < 8; i++) {
+    float4 x;
+    memcpy(&x, from + 16 * i, 16);
+    bits |= ((x < (float4){0}) & lane_bit) << (4 * i);
+  }
+  return (uint32_t)(bits[0] | bits[1] | bits[2] | bits[3]);
+}
+
+/* Of 16 bytes, each 0 or -1, bit 0 to 15 of the result. */
+INLINE uint32_t gather_bits(byte16 mask) {
+  const byte16 lane_bit = {1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128};
+  uint64_t half[2];
+  mask &= lane_bit;
+  memcpy(half, &mask, 16);
+  const uint64_t ones = 0x0101010101010101u; /* the product's top byte is the sum of all bytes, here their union */
+  return (uint32_t)((half[0] * ones >> 56) | (half[1] * ones >> 56 << 8));
+}
+
+INLINE uint32_t pack_int8s(const unsigned char *from, int8_t zero_point) {
+  byte16 q[2];
+  memcpy(q, from, 32);
+  return gather_bits(q[0] < zero_point) | gather_bits(q[1] < zero_point) << 16;
+}
+
+INLINE uint32_t pack_bools(const unsigned char *from) {
+  byte16 q[2];
+  memcpy(q, from, 32);
+  return gather_bits(q[0] == 0) | gather_bits(q[1] == 0) << 16;
+}
+
+INLINE uint32_t pack_word(const eb_rows *op, const unsigned char *from) {
+  switch (op->type) {
+    case EB_FLOAT32: return pack_floats(from);
+    case EB_INT8: return pack_int8s(from, (int8_t)op->zero_point);
+    default: return pack_bools(from);
+  }
+}
+
+void eb_quantize_run(const eb_rows *op, const void *input, int32_t *output, int64_t row_begin, int64_t row_end) {
+  const size_t element = op->type == EB_FLOAT32 ? sizeof(float) : 1;
+  const size_t whole = (size_t)op->channels / 32;
+  const size_t rest = (size_t)op->channels % 32 * element;
+  /* What stands behind the last channel: an element whose bit is 0, so 0.0f, the greatest int8, or true. */
+  unsigned char last[32 * sizeof(float)];
+  memset(last, op->type == EB_FLOAT32 ? 0 : op->type == EB_INT8 ? 127 : 1, sizeof(last));
+
+  const unsigned char *from = (const unsigned char *)input + (size_t)row_begin * (size_t)op->channels * element;
+  int32_t *to = output + (size_t)row_begin * (size_t)eb_packed_words(op->channels);
+  for (int64_t row = row_begin; row < row_end; row++) {
+    for (size_t word = 0; word < whole; word++, from += 32 * element) *to++ = (int32_t)pack_word(op, from);
+    if (rest > 0) {
+      memcpy(last, from, rest);
+      *to++ = (int32_t)pack_word(op, last);
+      from += rest;
+    }
+  }
+}
