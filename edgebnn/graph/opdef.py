@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from .types import ABSENT, Array, Graph, Op, Options, Shape, Tensor
+from .types import ABSENT, Array, DType, Graph, Op, Options, Shape, Tensor
 
 
 @dataclass(frozen=True)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Shape = tuple[int, ...]
-Array = NDArray[np.generic]
+Array = NDArray[Any]
 
 ABSENT = -1
 """Tensor index of an optional input that is not given."""
@@ -32,7 +33,7 @@ class DType(Enum):
     BOOL = "bool"
 
     @property
-    def numpy(self) -> np.dtype[np.generic]:
+    def numpy(self) -> np.dtype[Any]:
         return np.dtype(self.value)
 
     @property

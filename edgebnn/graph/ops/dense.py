@@ -1,0 +1,157 @@
+"""Matrix products: FULLY_CONNECTED (float32, int8) and BATCH_MATMUL (float32, int8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...arithmetic.exact import exact_dtype, sum_bound
+from ..opdef import Macs, OpDef, OpView
+from ..types import Array, DType, Options, Shape
+from .activations import activate
+from .conv import INT8_SPAN, channel_factors, check_operands, macs_of, requantize_channels
+from .enums import Activation, TensorType, WeightsFormat
+from .view import (
+    bad_input,
+    broadcast,
+    input_tensor,
+    optional_input,
+    optional_value,
+    options,
+    require_rank,
+    scale_and_zero_point,
+    unsupported,
+    value,
+)
+
+
+@dataclass(frozen=True)
+class FullyConnectedOptions(Options):
+    fused_activation_function: Activation = Activation.NONE
+    weights_format: WeightsFormat = WeightsFormat.DEFAULT
+    keep_num_dims: bool = False
+    asymmetric_quantize_inputs: bool = False
+    quantized_bias_type: TensorType = TensorType.FLOAT32
+
+
+@dataclass(frozen=True)
+class BatchMatMulOptions(Options):
+    adj_x: bool = False
+    adj_y: bool = False
+    asymmetric_quantize_inputs: bool = False
+
+
+def _dense_infer(view: OpView) -> tuple[Shape, ...]:
+    opts = options(view, FullyConnectedOptions)
+    x = input_tensor(view, 0)
+    outputs, depth = require_rank(view, input_tensor(view, 1), 2)
+    if depth == 0 or x.elements % depth:
+        raise bad_input(view, f"has weights [{outputs}, {depth}] for an input of shape {list(x.shape)}")
+    if opts.keep_num_dims:
+        if x.shape[-1] != depth:
+            raise bad_input(view, f"keeps dimensions, but its input {list(x.shape)} does not end in {depth}")
+        return ((*x.shape[:-1], outputs),)
+    return ((x.elements // depth, outputs),)
+
+
+def _dense_macs(view: OpView) -> Macs:
+    weights = input_tensor(view, 1)
+    return macs_of(weights, view.outputs[0].elements * weights.shape[1])
+
+
+def _dense_factors(view: OpView) -> list[float]:
+    """Like convolutions per channel; per tensor, TFLite multiplies the two input scales in float32."""
+    x, weights = input_tensor(view, 0), input_tensor(view, 1)
+    factors = channel_factors(view, x, weights)
+    if weights.quantization is None or not weights.quantization.per_tensor:
+        return factors
+    input_scale, _ = scale_and_zero_point(view, x)
+    output_scale, _ = scale_and_zero_point(view, view.outputs[0])
+    return [float(input_scale * np.float32(weights.quantization.scale[0])) / float(output_scale)]
+
+
+def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    opts = options(view, FullyConnectedOptions)
+    if opts.weights_format != WeightsFormat.DEFAULT:
+        raise unsupported(view, f"weights in {opts.weights_format.name} format", "row-major weights")
+    x, weights = input_tensor(view, 0), input_tensor(view, 1)
+    check_operands(view, weights, optional_input(view, 2))
+    w, b = value(view, values, 1), optional_value(values, 2)
+    rows = value(view, values, 0).reshape(-1, w.shape[1])
+    if x.dtype == DType.FLOAT32:
+        y = rows @ w.T
+        y = activate(view, y if b is None else y + b, opts.fused_activation_function)
+    else:
+        _, zero_point = scale_and_zero_point(view, x)
+        dtype = exact_dtype(sum_bound(w, INT8_SPAN))
+        sums = ((rows.astype(np.int16) - np.int16(zero_point)).astype(dtype) @ w.T.astype(dtype)).astype(np.int64)
+        y = requantize_channels(view, sums, b, _dense_factors(view), opts.fused_activation_function)
+    return (y.reshape(_dense_infer(view)[0]),)
+
+
+def _operand_shapes(view: OpView) -> tuple[Shape, Shape]:
+    """Shapes [..., M, K] and [..., K, N] after the adjoints that the options ask for."""
+    opts = options(view, BatchMatMulOptions)
+    x, y = input_tensor(view, 0).shape, input_tensor(view, 1).shape
+    if min(len(x), len(y)) < 2:
+        raise bad_input(view, f"needs matrices, not shapes {list(x)} and {list(y)}")
+    x = (*x[:-2], x[-1], x[-2]) if opts.adj_x else x
+    y = (*y[:-2], y[-1], y[-2]) if opts.adj_y else y
+    if x[-1] != y[-2]:
+        raise bad_input(view, f"cannot multiply {list(x)} by {list(y)}")
+    return x, y
+
+
+def _matmul_infer(view: OpView) -> tuple[Shape, ...]:
+    x, y = _operand_shapes(view)
+    return ((*broadcast(view, x[:-2], y[:-2]), x[-2], y[-1]),)
+
+
+def _matmul_macs(view: OpView) -> Macs:
+    return macs_of(input_tensor(view, 1), view.outputs[0].elements * _operand_shapes(view)[0][-1])
+
+
+def _matmul_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    opts = options(view, BatchMatMulOptions)
+    x, y = input_tensor(view, 0), input_tensor(view, 1)
+    if x.dtype != y.dtype:
+        raise unsupported(view, f"{x.dtype.value} times {y.dtype.value}", "two float32 or two int8 operands")
+    a, b = value(view, values, 0), value(view, values, 1)
+    a = a.swapaxes(-1, -2) if opts.adj_x else a
+    b = b.swapaxes(-1, -2) if opts.adj_y else b
+    if x.dtype == DType.FLOAT32:
+        return (a @ b,)
+    centred = []
+    for tensor, q in ((x, a), (y, b)):
+        _, zero_point = scale_and_zero_point(view, tensor)
+        centred.append(q.astype(np.int16) - np.int16(zero_point))
+    return (_int8_product(view, centred[0], centred[1]),)
+
+
+def _int8_product(view: OpView, a: NDArray[np.int16], b: NDArray[np.int16]) -> Array:
+    dtype = exact_dtype(INT8_SPAN * INT8_SPAN * a.shape[-1])
+    sums = (a.astype(dtype) @ b.astype(dtype)).astype(np.int64)
+    scales = [float(scale_and_zero_point(view, t)[0]) for t in (input_tensor(view, 0), input_tensor(view, 1))]
+    output_scale, _ = scale_and_zero_point(view, view.outputs[0])
+    factor = float(np.float32(scales[0]) * np.float32(scales[1])) / float(output_scale)
+    return requantize_channels(view, sums, None, [factor], Activation.NONE)
+
+
+_TYPES = ((DType.FLOAT32, DType.FLOAT32), (DType.INT8, DType.INT8))
+
+OPS = (
+    OpDef(
+        "FULLY_CONNECTED",
+        FullyConnectedOptions,
+        _dense_infer,
+        _dense_run,
+        _dense_macs,
+        "FullyConnectedOptions",
+        types=_TYPES,
+    ),
+    OpDef(
+        "BATCH_MATMUL", BatchMatMulOptions, _matmul_infer, _matmul_run, _matmul_macs, "BatchMatMulOptions", types=_TYPES
+    ),
+)

@@ -1,0 +1,114 @@
+"""Reductions over axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN, ARG_MAX and ARG_MIN."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...arithmetic.fixed_point import Multiplier, multiply_by_quantized_multiplier, quantize_multiplier
+from ..opdef import OpDef, OpView
+from ..types import Array, DType, Options, Shape
+from .enums import TensorType
+from .shape_ops import moved
+from .types import FLOAT_OR_INT8, NUMBERS, unchanged
+from .view import axis_of, constant, input_tensor, options, scale_and_zero_point, value
+
+
+@dataclass(frozen=True)
+class ReducerOptions(Options):
+    keep_dims: bool = False
+
+
+@dataclass(frozen=True)
+class ArgMaxOptions(Options):
+    output_type: TensorType = TensorType.FLOAT32
+
+
+@dataclass(frozen=True)
+class ArgMinOptions(Options):
+    output_type: TensorType = TensorType.FLOAT32
+
+
+def _axes(view: OpView) -> tuple[int, ...]:
+    rank = len(input_tensor(view, 0).shape)
+    return tuple(sorted({axis_of(view, int(a), rank) for a in constant(view, 1).reshape(-1)}))
+
+
+def _infer(view: OpView) -> tuple[Shape, ...]:
+    axes, keep = _axes(view), options(view, ReducerOptions).keep_dims
+    shape = input_tensor(view, 0).shape
+    return (tuple(1 if a in axes else d for a, d in enumerate(shape) if keep or a not in axes),)
+
+
+def mean_multiplier(multiplier: Multiplier, count: int) -> Multiplier:
+    """``multiplier`` / ``count`` in integers, as TFLite divides: by 2**floor(log2(count)) in the shift, the rest by a
+    truncating division of the multiplier, which is first shifted left to keep its bits."""
+    shift = min(count.bit_length() - 1, 32, 31 + multiplier.shift)
+    return Multiplier((multiplier.value << shift) // count, multiplier.shift - shift)
+
+
+def _sum_int8(view: OpView, q: Array, mean: bool) -> Array:
+    scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
+    axes = _axes(view)
+    multiplier = quantize_multiplier(float(scale) / float(output_scale))
+    sums = (q.astype(np.int64) - zero_point).sum(axis=axes)
+    if mean:
+        multiplier = mean_multiplier(multiplier, int(np.prod([q.shape[a] for a in axes], dtype=np.int64)))
+    scaled = multiply_by_quantized_multiplier(np.asarray(sums), *multiplier)
+    return np.clip(scaled + output_zero_point, -128, 127).astype(np.int8)
+
+
+def _mean_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x = value(view, values, 0)
+    y = _sum_int8(view, x, mean=True) if x.dtype == np.int8 else x.mean(axis=_axes(view), dtype=np.float32)
+    return (np.asarray(y).reshape(view.outputs[0].shape),)
+
+
+def _sum_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x = value(view, values, 0)
+    y = _sum_int8(view, x, mean=False) if x.dtype == np.int8 else x.sum(axis=_axes(view), dtype=x.dtype)
+    return (np.asarray(y).reshape(view.outputs[0].shape),)
+
+
+def _max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    y = value(view, values, 0).max(axis=_axes(view))
+    return moved(view, input_tensor(view, 0), np.asarray(y).reshape(view.outputs[0].shape))
+
+
+def _min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    y = value(view, values, 0).min(axis=_axes(view))
+    return moved(view, input_tensor(view, 0), np.asarray(y).reshape(view.outputs[0].shape))
+
+
+def _arg_axis(view: OpView) -> int:
+    return axis_of(view, int(constant(view, 1).reshape(-1)[0]), len(input_tensor(view, 0).shape))
+
+
+def _arg_infer(view: OpView) -> tuple[Shape, ...]:
+    shape, axis = input_tensor(view, 0).shape, _arg_axis(view)
+    return ((*shape[:axis], *shape[axis + 1 :]),)
+
+
+def _arg_max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    y = value(view, values, 0).argmax(axis=_arg_axis(view))
+    return (np.asarray(y).astype(view.outputs[0].dtype.numpy),)
+
+
+def _arg_min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    y = value(view, values, 0).argmin(axis=_arg_axis(view))
+    return (np.asarray(y).astype(view.outputs[0].dtype.numpy),)
+
+
+_ARG_TYPES = tuple((a, b) for a in (*NUMBERS, DType.UINT8) for b in (DType.INT32, DType.INT64))
+_SUM_TYPES = unchanged(*NUMBERS)
+
+OPS = (
+    OpDef("MEAN", ReducerOptions, _infer, _mean_run, schema="ReducerOptions", types=FLOAT_OR_INT8),
+    OpDef("SUM", ReducerOptions, _infer, _sum_run, schema="ReducerOptions", types=_SUM_TYPES),
+    OpDef("REDUCE_MAX", ReducerOptions, _infer, _max_run, schema="ReducerOptions", types=_SUM_TYPES),
+    OpDef("REDUCE_MIN", ReducerOptions, _infer, _min_run, schema="ReducerOptions", types=_SUM_TYPES),
+    OpDef("ARG_MAX", ArgMaxOptions, _arg_infer, _arg_max_run, schema="ArgMaxOptions", types=_ARG_TYPES),
+    OpDef("ARG_MIN", ArgMinOptions, _arg_infer, _arg_min_run, schema="ArgMinOptions", types=_ARG_TYPES),
+)

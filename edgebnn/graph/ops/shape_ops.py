@@ -1,0 +1,295 @@
+"""Ops that only move values: reshaping, transposing, joining, splitting."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..opdef import OpDef, OpView
+from ..types import Array, DType, Options, Shape, Tensor
+from .enums import Activation, TensorType
+from .types import ANY, EVERY_TYPE
+from .view import (
+    NoOptions,
+    axis_of,
+    bad_input,
+    constant,
+    input_tensor,
+    optional_input,
+    options,
+    same_quantization,
+    unsupported,
+    value,
+)
+
+
+@dataclass(frozen=True)
+class ReshapeOptions(Options):
+    """``new_shape`` counts only where the op has no second input."""
+
+    new_shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class SqueezeOptions(Options):
+    squeeze_dims: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class ConcatenationOptions(Options):
+    axis: int = 0
+    fused_activation_function: Activation = Activation.NONE
+
+
+@dataclass(frozen=True)
+class PackOptions(Options):
+    values_count: int = 0
+    axis: int = 0
+
+
+@dataclass(frozen=True)
+class UnpackOptions(Options):
+    num: int = 0
+    axis: int = 0
+
+
+@dataclass(frozen=True)
+class SplitOptions(Options):
+    num_splits: int = 0
+
+
+@dataclass(frozen=True)
+class ShapeOptions(Options):
+    out_type: TensorType = TensorType.FLOAT32
+
+
+@dataclass(frozen=True)
+class GatherOptions(Options):
+    axis: int = 0
+    batch_dims: int = 0
+
+
+def moved(view: OpView, tensor: Tensor, array: Array) -> tuple[Array, ...]:
+    """The single result of an op that keeps the quantization of ``tensor``."""
+    same_quantization(view, tensor, view.outputs[0])
+    return (np.ascontiguousarray(array),)
+
+
+def _reshape_infer(view: OpView) -> tuple[Shape, ...]:
+    x = input_tensor(view, 0)
+    if optional_input(view, 1) is not None:
+        wanted = [int(d) for d in constant(view, 1).reshape(-1)]
+    else:
+        wanted = list(options(view, ReshapeOptions).new_shape)
+    known = int(np.prod([d for d in wanted if d != -1], dtype=np.int64))
+    if wanted.count(-1) == 1 and known > 0 and x.elements % known == 0:
+        wanted[wanted.index(-1)] = x.elements // known
+    elif -1 in wanted or known != x.elements:
+        raise bad_input(view, f"cannot reshape {list(x.shape)} to {wanted}")
+    return (tuple(wanted),)
+
+
+def _reshape_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return moved(view, input_tensor(view, 0), value(view, values, 0).reshape(view.outputs[0].shape))
+
+
+def _squeeze_infer(view: OpView) -> tuple[Shape, ...]:
+    shape = input_tensor(view, 0).shape
+    axes = {axis_of(view, a, len(shape)) for a in options(view, SqueezeOptions).squeeze_dims}
+    if any(shape[a] != 1 for a in axes):
+        raise bad_input(view, f"cannot squeeze axes {sorted(axes)} of {list(shape)}")
+    return (tuple(d for a, d in enumerate(shape) if (a not in axes if axes else d != 1)),)
+
+
+def _expand_infer(view: OpView) -> tuple[Shape, ...]:
+    shape = input_tensor(view, 0).shape
+    axis = axis_of(view, int(constant(view, 1).reshape(-1)[0]), len(shape) + 1)
+    return ((*shape[:axis], 1, *shape[axis:]),)
+
+
+def _permutation(view: OpView) -> tuple[int, ...]:
+    rank = len(input_tensor(view, 0).shape)
+    axes = tuple(axis_of(view, int(a), rank) for a in constant(view, 1))
+    if sorted(axes) != list(range(rank)):
+        raise bad_input(view, f"has permutation {list(axes)} for a tensor of rank {rank}")
+    return axes
+
+
+def _transpose_infer(view: OpView) -> tuple[Shape, ...]:
+    shape = input_tensor(view, 0).shape
+    return (tuple(shape[a] for a in _permutation(view)),)
+
+
+def _transpose_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return moved(view, input_tensor(view, 0), value(view, values, 0).transpose(_permutation(view)))
+
+
+def _concatenation_infer(view: OpView) -> tuple[Shape, ...]:
+    shapes = [input_tensor(view, i).shape for i in range(len(view.inputs))]
+    axis = axis_of(view, options(view, ConcatenationOptions).axis, len(shapes[0]))
+    rest = {(*s[:axis], *s[axis + 1 :]) for s in shapes}
+    if len(rest) != 1 or len({len(s) for s in shapes}) != 1:
+        raise bad_input(view, f"cannot join {', '.join(str(list(s)) for s in shapes)} along axis {axis}")
+    return ((*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :]),)
+
+
+def _concatenation_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    opts = options(view, ConcatenationOptions)
+    if opts.fused_activation_function != Activation.NONE:
+        raise unsupported(view, f"fused activation {opts.fused_activation_function.name}", "NONE")
+    for i in range(len(view.inputs)):
+        same_quantization(view, input_tensor(view, i), view.outputs[0])
+    return (np.concatenate([value(view, values, i) for i in range(len(view.inputs))], axis=opts.axis),)
+
+
+def _pack_infer(view: OpView) -> tuple[Shape, ...]:
+    shapes = [input_tensor(view, i).shape for i in range(len(view.inputs))]
+    axis = axis_of(view, options(view, PackOptions).axis, len(shapes[0]) + 1)
+    if len(set(shapes)) != 1:
+        raise bad_input(view, f"cannot stack shapes {', '.join(str(list(s)) for s in shapes)}")
+    return ((*shapes[0][:axis], len(shapes), *shapes[0][axis:]),)
+
+
+def _pack_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    for i in range(len(view.inputs)):
+        same_quantization(view, input_tensor(view, i), view.outputs[0])
+    arrays = [value(view, values, i) for i in range(len(view.inputs))]
+    return (np.stack(arrays, axis=options(view, PackOptions).axis),)
+
+
+def _unpack_infer(view: OpView) -> tuple[Shape, ...]:
+    opts, shape = options(view, UnpackOptions), input_tensor(view, 0).shape
+    axis = axis_of(view, opts.axis, len(shape))
+    if shape[axis] != opts.num:
+        raise bad_input(view, f"unstacks {opts.num} tensors from axis {axis} of {list(shape)}")
+    return ((*shape[:axis], *shape[axis + 1 :]),) * opts.num
+
+
+def _unpack_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x = np.moveaxis(value(view, values, 0), options(view, UnpackOptions).axis, 0)
+    return _pieces(view, input_tensor(view, 0), list(x))
+
+
+def _pieces(view: OpView, source: Tensor, arrays: list[Array]) -> tuple[Array, ...]:
+    for output in view.outputs:
+        same_quantization(view, source, output)
+    return tuple(np.ascontiguousarray(a) for a in arrays)
+
+
+def _split_axis(view: OpView, axis_input: int, data_input: int) -> tuple[int, Tensor]:
+    x = input_tensor(view, data_input)
+    return axis_of(view, int(constant(view, axis_input).reshape(-1)[0]), len(x.shape)), x
+
+
+def _split_infer(view: OpView) -> tuple[Shape, ...]:
+    axis, x = _split_axis(view, 0, 1)
+    count = options(view, SplitOptions).num_splits
+    if count < 1 or x.shape[axis] % count:
+        raise bad_input(view, f"cannot split axis {axis} of {list(x.shape)} into {count} equal parts")
+    return ((*x.shape[:axis], x.shape[axis] // count, *x.shape[axis + 1 :]),) * count
+
+
+def _split_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    axis, x = _split_axis(view, 0, 1)
+    return _pieces(view, x, np.split(value(view, values, 1), options(view, SplitOptions).num_splits, axis=axis))
+
+
+def _split_sizes(view: OpView) -> tuple[int, Tensor, list[int]]:
+    axis, x = _split_axis(view, 2, 0)
+    sizes = [int(s) for s in constant(view, 1).reshape(-1)]
+    if sizes.count(-1) == 1:
+        sizes[sizes.index(-1)] = x.shape[axis] - (sum(sizes) + 1)
+    if min(sizes, default=0) < 0 or sum(sizes) != x.shape[axis]:
+        raise bad_input(view, f"cannot split axis {axis} of {list(x.shape)} into parts of {sizes}")
+    return axis, x, sizes
+
+
+def _split_v_infer(view: OpView) -> tuple[Shape, ...]:
+    axis, x, sizes = _split_sizes(view)
+    return tuple((*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes)
+
+
+def _split_v_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    axis, x, sizes = _split_sizes(view)
+    return _pieces(view, x, np.split(value(view, values, 0), np.cumsum(sizes)[:-1], axis=axis))
+
+
+def _shape_infer(view: OpView) -> tuple[Shape, ...]:
+    return ((len(input_tensor(view, 0).shape),),)
+
+
+def _shape_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return (np.asarray(value(view, values, 0).shape, dtype=view.outputs[0].dtype.numpy),)
+
+
+def _gather_infer(view: OpView) -> tuple[Shape, ...]:
+    opts = options(view, GatherOptions)
+    if opts.batch_dims != 0:
+        raise unsupported(view, f"batch_dims = {opts.batch_dims}", "0")
+    shape, indices = input_tensor(view, 0).shape, input_tensor(view, 1).shape
+    axis = axis_of(view, opts.axis, len(shape))
+    return ((*shape[:axis], *indices, *shape[axis + 1 :]),)
+
+
+def _gather_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x, indices = value(view, values, 0), value(view, values, 1).astype(np.int64)
+    axis = axis_of(view, options(view, GatherOptions).axis, x.ndim)
+    if indices.size and not (indices.min() >= 0 and indices.max() < x.shape[axis]):
+        raise bad_input(view, f"has an index outside its {x.shape[axis]} entries")
+    return moved(view, input_tensor(view, 0), np.take(x, indices, axis=axis))
+
+
+def _broadcast_to_infer(view: OpView) -> tuple[Shape, ...]:
+    return (tuple(int(d) for d in constant(view, 1)),)
+
+
+def _broadcast_to_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return moved(view, input_tensor(view, 0), np.broadcast_to(value(view, values, 0), view.outputs[0].shape))
+
+
+def _tile_infer(view: OpView) -> tuple[Shape, ...]:
+    shape, repeats = input_tensor(view, 0).shape, constant(view, 1)
+    if repeats.shape != (len(shape),):
+        raise bad_input(view, f"has repeats {repeats.tolist()} for a tensor of rank {len(shape)}")
+    return (tuple(d * int(r) for d, r in zip(shape, repeats, strict=True)),)
+
+
+def _tile_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return moved(view, input_tensor(view, 0), np.tile(value(view, values, 0), constant(view, 1).tolist()))
+
+
+def _fill_infer(view: OpView) -> tuple[Shape, ...]:
+    return (tuple(int(d) for d in constant(view, 0)),)
+
+
+def _fill_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return (np.full(view.outputs[0].shape, value(view, values, 1)),)
+
+
+_SPLIT_TYPES = tuple((DType.INT32, t) for t in EVERY_TYPE)
+_SHAPE_TYPES = tuple((a, b) for a in EVERY_TYPE for b in (DType.INT32, DType.INT64))
+
+OPS = (
+    OpDef("RESHAPE", ReshapeOptions, _reshape_infer, _reshape_run, schema="ReshapeOptions", types=ANY),
+    OpDef("SQUEEZE", SqueezeOptions, _squeeze_infer, _reshape_run, schema="SqueezeOptions", types=ANY),
+    OpDef("EXPAND_DIMS", NoOptions, _expand_infer, _reshape_run, schema="ExpandDimsOptions", types=ANY),
+    OpDef("TRANSPOSE", NoOptions, _transpose_infer, _transpose_run, schema="TransposeOptions", types=ANY),
+    OpDef(
+        "CONCATENATION",
+        ConcatenationOptions,
+        _concatenation_infer,
+        _concatenation_run,
+        schema="ConcatenationOptions",
+        types=ANY,
+    ),
+    OpDef("PACK", PackOptions, _pack_infer, _pack_run, schema="PackOptions", types=ANY),
+    OpDef("UNPACK", UnpackOptions, _unpack_infer, _unpack_run, schema="UnpackOptions", types=ANY),
+    OpDef("SPLIT", SplitOptions, _split_infer, _split_run, schema="SplitOptions", types=_SPLIT_TYPES),
+    OpDef("SPLIT_V", SplitOptions, _split_v_infer, _split_v_run, schema="SplitVOptions", types=ANY),
+    OpDef("SHAPE", ShapeOptions, _shape_infer, _shape_run, schema="ShapeOptions", types=_SHAPE_TYPES),
+    OpDef("GATHER", GatherOptions, _gather_infer, _gather_run, schema="GatherOptions", types=ANY),
+    OpDef("BROADCAST_TO", NoOptions, _broadcast_to_infer, _broadcast_to_run, schema="BroadcastToOptions", types=ANY),
+    OpDef("TILE", NoOptions, _tile_infer, _tile_run, schema="TileOptions", types=ANY),
+    OpDef("FILL", NoOptions, _fill_infer, _fill_run, schema="FillOptions", types=_SPLIT_TYPES),
+)
