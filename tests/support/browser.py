@@ -1,0 +1,63 @@
+"""A real browser without a window: Debian's Chromium, driven by its command line."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+_QUIET = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--hide-scrollbars",
+)
+_SECONDS = 90
+
+
+def chromium() -> str:
+    """The browser's path; the test is skipped where there is none."""
+    found = shutil.which("chromium") or shutil.which("chromium-browser")
+    if found is None:
+        pytest.skip("no chromium here: install it with `apt-get install chromium`")
+    return found
+
+
+def dom(page: Path, profile: Path, *, width: int = 1280) -> str:
+    """The document as the browser has it after loading ``page`` in a window ``width`` pixels wide."""
+    return _run(profile, f"--window-size={width},900", "--dump-dom", page.as_uri())
+
+
+def screenshot(page: Path, image: Path, profile: Path, *, width: int, height: int, dark: bool) -> NDArray[np.uint8]:
+    """``page`` as pixels, [height, width, 3], also written to ``image`` (a .png)."""
+    scheme = f"--blink-settings=preferredColorScheme={0 if dark else 1}"
+    _run(profile, scheme, f"--window-size={width},{height}", f"--screenshot={image}", page.as_uri())
+    return np.asarray(Image.open(image).convert("RGB"))
+
+
+def overflow(page: Path, profile: Path, folder: Path, *, width: int) -> int:
+    """By how many pixels the content is wider than a window of ``width`` pixels: what one would scroll sideways."""
+    probe = folder / "probe.html"
+    script = (
+        "<script>document.title = 'wide:' + (document.documentElement.scrollWidth - window.innerWidth) + ';'</script>"
+    )
+    probe.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{script}</body>"), encoding="utf-8")
+    text = dom(probe, profile, width=width)
+    return int(text.split("wide:", 1)[1].split(";", 1)[0])
+
+
+def _run(profile: Path, *arguments: str) -> str:
+    command = [chromium(), *_QUIET, f"--user-data-dir={profile}", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return done.stdout
