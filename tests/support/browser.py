@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from html import escape
 from pathlib import Path
 
 import numpy as np
@@ -33,9 +34,9 @@ def chromium() -> str:
     return found
 
 
-def dom(page: Path, profile: Path, *, width: int = 1280) -> str:
-    """The document as the browser has it after loading ``page`` in a window ``width`` pixels wide."""
-    return _run(profile, f"--window-size={width},900", "--dump-dom", page.as_uri())
+def dom(page: Path, profile: Path) -> str:
+    """The document as the browser has it after loading ``page``."""
+    return _run(profile, "--window-size=1280,900", "--dump-dom", page.as_uri())
 
 
 def screenshot(page: Path, image: Path, profile: Path, *, width: int, height: int, dark: bool) -> NDArray[np.uint8]:
@@ -46,14 +47,16 @@ def screenshot(page: Path, image: Path, profile: Path, *, width: int, height: in
 
 
 def overflow(page: Path, profile: Path, folder: Path, *, width: int) -> int:
-    """By how many pixels the content is wider than a window of ``width`` pixels: what one would scroll sideways."""
+    """By how many pixels the content is wider than a window of ``width`` pixels: what one would scroll sideways.
+
+    The page is put into a frame of that width, since Chromium lays windows out no narrower than 500 pixels.
+    """
     probe = folder / "probe.html"
-    script = (
-        "<script>document.title = 'wide:' + (document.documentElement.scrollWidth - window.innerWidth) + ';'</script>"
-    )
-    probe.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{script}</body>"), encoding="utf-8")
-    text = dom(probe, profile, width=width)
-    return int(text.split("wide:", 1)[1].split(";", 1)[0])
+    measure = f"document.title = 'wide:' + (this.contentDocument.documentElement.scrollWidth - {width}) + ';'"
+    source = escape(page.read_text(encoding="utf-8"))
+    frame = f'<iframe style="border:0" width="{width}" height="900" onload="{measure}" srcdoc="{source}"></iframe>'
+    probe.write_text(f'<!DOCTYPE html><meta charset="utf-8">{frame}', encoding="utf-8")
+    return int(dom(probe, profile).split("wide:", 1)[1].split(";", 1)[0])
 
 
 def _run(profile: Path, *arguments: str) -> str:
