@@ -1,0 +1,205 @@
+"""Compiles the C kernels and the LiteRT delegate into one shared library, at first use.
+
+The library lies in the user's cache folder under a hash of everything that makes it: sources, flags, compiler. It is
+compiled in a temporary folder beside it and renamed into place, so that processes that start at once do not disturb
+one another. The compiler is the one named by CC, else cc, gcc or clang, else the ``ziglang`` wheel.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import os
+import platform
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ..errors import BuildError
+
+HERE = Path(__file__).parent
+KERNELS = HERE / "kernels"
+DELEGATE = HERE / "delegate"
+
+# No contraction: a fused multiply-add rounds once where LCE rounds twice.
+COMPILE_FLAGS = ("-std=c11", "-O3", "-ffp-contract=off", "-fPIC", "-fvisibility=hidden", "-pthread", f"-I{KERNELS}")
+LINK_FLAGS = ("-shared", "-pthread", "-s")
+
+_REMEDY = "install gcc or pip install 'edgebnn[mcu]'"
+_TABLE_LINE = re.compile(r'^EB_BCONV2D_KERNEL\(\s*(\w+)\s*,.*,\s*"([^"]*)"\s*\)', re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Compiler:
+    """A C compiler: the command line it is called by, and what tells its versions apart."""
+
+    command: tuple[str, ...]
+    identity: str
+
+
+@dataclass(frozen=True)
+class Source:
+    """A C file and the flags that it alone needs."""
+
+    path: Path
+    flags: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Description:
+    """How the library is made here: what ``edgebnn doctor`` shows. ``compiled``: it is in the cache already."""
+
+    compiler: str
+    flags: str
+    library: Path
+    compiled: bool
+
+
+def find_compiler() -> Compiler:
+    """The C compiler of this machine. Raises BuildError where there is none, or CC names none."""
+    named = os.environ.get("CC", "").strip()
+    if named:
+        command = tuple(shlex.split(named))
+        if shutil.which(command[0]) is None:
+            raise BuildError(f"CC={named}: there is no such compiler; unset CC, or {_REMEDY}")
+        return Compiler(command, _version(command))
+    for name in ("cc", "gcc", "clang"):
+        path = shutil.which(name)
+        if path is not None:
+            return Compiler((path,), _version((path,)))
+    return zig_compiler()
+
+
+def zig_compiler() -> Compiler:
+    """The compiler in the ``ziglang`` wheel. Raises BuildError where it is not installed."""
+    try:
+        version = importlib.metadata.version("ziglang")
+    except importlib.metadata.PackageNotFoundError:
+        raise BuildError(f"no C compiler: neither CC, cc, gcc, clang nor ziglang was found; {_REMEDY}") from None
+    # zig compiles for the very processor it runs on unless told otherwise.
+    return Compiler((sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"), f"zig {version}")
+
+
+@lru_cache
+def _version(command: tuple[str, ...]) -> str:
+    return _run((*command, "--version")).stdout.partition("\n")[0]
+
+
+def sources() -> tuple[Source, ...]:
+    """The files of the library. Flags of single files come from the table of kernels."""
+    flags = kernel_flags((KERNELS / "bconv2d.kernels").read_text(encoding="utf-8"))
+    files = sorted(KERNELS.glob("*.c")) + sorted(DELEGATE.glob("*.c"))
+    return tuple(Source(path, flags.get(path.name, ())) for path in files)
+
+
+def kernel_flags(table: str) -> dict[str, tuple[str, ...]]:
+    """File name -> compiler flags, of each line of a table of kernels."""
+    return {f"bconv2d_{name}.c": tuple(flags.split()) for name, flags in _TABLE_LINE.findall(table)}
+
+
+def cache_folder() -> Path:
+    """EDGEBNN_CACHE, else edgebnn in XDG_CACHE_HOME, else in ~/.cache."""
+    named = os.environ.get("EDGEBNN_CACHE")
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebnn"
+
+
+def library() -> Path:
+    """The shared library, compiled if it is not in the cache yet.
+
+    Raises BuildError if there is no compiler, it fails, or the cache folder cannot be written.
+    """
+    compiler = find_compiler()
+    path = _library_path(compiler)
+    if not path.is_file():
+        compile(path, sources(), compiler)
+    return path
+
+
+def describe() -> Description:
+    """How the library is made here, without making it. Raises BuildError if there is no compiler."""
+    compiler = find_compiler()
+    path = _library_path(compiler)
+    flags = " ".join((*COMPILE_FLAGS, *LINK_FLAGS))
+    return Description(f"{' '.join(compiler.command)} ({compiler.identity})", flags, path, path.is_file())
+
+
+def _library_path(compiler: Compiler) -> Path:
+    suffix = {"Darwin": ".dylib", "Windows": ".dll"}.get(platform.system(), ".so")
+    return cache_folder() / f"libedgebnn-{_fingerprint(compiler)}{suffix}"
+
+
+def _fingerprint(compiler: Compiler) -> str:
+    made_of = hashlib.sha256()
+    settings = (platform.machine(), compiler.identity, *compiler.command, *COMPILE_FLAGS, *LINK_FLAGS)
+    made_of.update("\0".join(settings).encode())
+    for folder in (KERNELS, DELEGATE):
+        for path in sorted(folder.iterdir()):
+            if path.suffix in (".c", ".h", ".kernels"):
+                made_of.update(f"\0{path.name}\0".encode() + path.read_bytes())
+    return made_of.hexdigest()[:16]
+
+
+def compile(
+    output: Path,
+    files: Sequence[Source],
+    compiler: Compiler,
+    flags: Sequence[str] = COMPILE_FLAGS,
+    link_flags: Sequence[str] = LINK_FLAGS,
+) -> None:
+    """Compiles and links ``files`` into ``output``, which appears whole or not at all.
+
+    Raises BuildError with the compiler's first error if it fails, or if the folder of ``output`` cannot be written.
+    """
+    with _temporary_folder(output.parent) as folder:
+        objects = [folder / f"{index}-{source.path.stem}.o" for index, source in enumerate(files)]
+        commands = [
+            (*compiler.command, *flags, *source.flags, "-c", str(source.path), "-o", str(made))
+            for source, made in zip(files, objects, strict=True)
+        ]
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            for result in pool.map(_run, commands):
+                _raise_if_failed(result, compiler)
+        linked = folder / output.name
+        _raise_if_failed(_run((*compiler.command, *link_flags, *map(str, objects), "-o", str(linked))), compiler)
+        os.replace(linked, output)
+
+
+@contextmanager
+def _temporary_folder(parent: Path) -> Iterator[Path]:
+    """A folder to work in on the file system of ``parent``, which is made."""
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        folder = tempfile.TemporaryDirectory(prefix=".build-", dir=parent)
+    except OSError as error:
+        raise BuildError(
+            f"{parent}: the native library cannot be put there ({error.strerror}); "
+            "set EDGEBNN_CACHE to a folder that can be written"
+        ) from None
+    with folder as name:
+        yield Path(name)
+
+
+def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise BuildError(f"{command[0]}: cannot be run ({error.strerror}); {_REMEDY}") from None
+
+
+def _raise_if_failed(result: subprocess.CompletedProcess[str], compiler: Compiler) -> None:
+    if result.returncode == 0:
+        return
+    lines = [line.strip() for line in (result.stderr + result.stdout).splitlines() if line.strip()]
+    said = next((line for line in lines if "error" in line.lower()), lines[0] if lines else f"exit {result.returncode}")
+    raise BuildError(f"{' '.join(compiler.command)} failed: {said}; another compiler can be named by CC, or {_REMEDY}")
