@@ -1,0 +1,114 @@
+/* What the files of the delegate share: the delegate, a partition of the graph that it runs, and one op of it. */
+#ifndef EDGEBNN_DELEGATE_H
+#define EDGEBNN_DELEGATE_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../kernels/kernels.h"
+#include "pool.h"
+#include "tflite_layout.h"
+
+enum { EB_MAX_RANK = 8, EB_MAX_THREADS = 256 };
+
+typedef struct eb_partition eb_partition;
+
+typedef struct {
+  LiteDelegate lite; /* first: the interpreter knows the delegate by this address */
+  char reserved[256]; /* zero: newer interpreters may read fields behind theirs */
+  char kernel[64];    /* the forced kernel; empty: the best one */
+  int num_threads;    /* 0: as many as the interpreter recommends */
+  bool log;           /* refusals go to standard error too */
+  atomic_bool profiling;
+  bool mismatch;      /* the last refusal was of the interpreter's layout */
+  char message[1024]; /* the last refusal */
+  eb_pool *pool;
+  eb_partition *partitions; /* those alive, latest first */
+} eb_delegate;
+
+typedef struct eb_op_kind eb_op_kind;
+
+typedef struct {
+  eb_bconv2d op;
+  eb_bconv2d_plan plan;
+  void *persistent; /* packed weights; kept as long as the kernel and its memory layout stay the same */
+  size_t persistent_bytes;
+} eb_op_bconv2d;
+
+/* One op as the delegate runs it. */
+typedef struct {
+  const eb_op_kind *kind;
+  const char *name; /* of its first output tensor: the layer's name */
+  int node;   /* index of the node, which is the op's index in the file */
+  int inputs[5];
+  int output;
+  int64_t tiles;        /* work units of one invoke */
+  int64_t grain;        /* how many a thread takes at once */
+  size_t scratch_bytes; /* for each thread */
+  union {
+    eb_op_bconv2d bconv2d;
+    eb_rows rows;
+    eb_bmaxpool2d bmaxpool2d;
+  } as;
+  int64_t begin_ns, end_ns; /* of the last profiled invoke, CLOCK_MONOTONIC */
+} eb_op;
+
+/* What the delegate knows of one kind of op. All but `run` and `release` refuse by eb_refuse and return false. */
+struct eb_op_kind {
+  const char *custom_code;
+  int inputs;
+  /* Checks the node's options and constants and keeps what it needs. Allocates nothing. */
+  bool (*read)(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, eb_op *op);
+  /* Settles output shape (whose rank is the output's in the file), tiles and memory for the input's present shape. */
+  bool (*prepare)(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape);
+  void (*run)(const eb_op *op, const void *input, void *output, int64_t begin, int64_t end, void *scratch);
+  void (*release)(eb_op *op);
+};
+
+/* The kind that runs a custom op, or NULL. */
+const eb_op_kind *eb_op_kind_of(const char *custom_code);
+
+extern const eb_op_kind eb_kind_quantize;
+extern const eb_op_kind eb_kind_dequantize;
+extern const eb_op_kind eb_kind_bconv2d;
+extern const eb_op_kind eb_kind_bmaxpool2d;
+
+/* Keeps the message as the delegate's last refusal and, if asked to, prints it. Always false. */
+bool eb_refuse(eb_delegate *delegate, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same, in front of it the op and its layer. */
+bool eb_refuse_op(eb_delegate *delegate, const eb_op *op, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* The same, with what the kernels say in words. True for EB_OK. */
+bool eb_refuse_status(eb_delegate *delegate, const eb_op *op, eb_status status);
+
+/* Checks that interpreter and header agree on every struct the delegate reads. `caller` is an address inside the
+ * interpreter's module. Refuses by eb_refuse, never by a crash, and sets delegate->mismatch. */
+bool eb_probe_layout(eb_delegate *delegate, LiteContext *context, const void *caller);
+
+/* Fills `op` from a node of a kind, constants and options checked. The name is the tensor's own. */
+bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                const eb_op_kind *kind, eb_op *op);
+
+/* The delegate's kernel over one partition: what replaces the LCE nodes in the interpreter's plan. */
+LiteRegistration eb_partition_registration(void);
+
+struct eb_partition {
+  eb_delegate *delegate;
+  eb_partition *next;
+  eb_op *ops;
+  int count;
+  int threads;
+  bool usable; /* every op could be read */
+  void *scratch;
+  size_t scratch_bytes;  /* of the whole allocation */
+  size_t thread_scratch; /* of one thread */
+};
+
+/* The tensor's name for messages. */
+static inline const char *eb_tensor_name(const LiteTensor *tensor) { return tensor->name ? tensor->name : "unnamed"; }
+
+#endif

@@ -1,0 +1,208 @@
+/* One partition of the graph: a run of LCE ops that the interpreter hands to the delegate as a single node.
+ *
+ * The interpreter may prepare a partition again at any time (a resized input) and may free and initialise it again;
+ * tensors inside a partition have no memory of their own, so they are resized and listed as the node's temporaries,
+ * which gives them a place in the interpreter's arena. */
+#define _POSIX_C_SOURCE 200809L
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "delegate.h"
+
+static const eb_op_kind *const kinds[] = {&eb_kind_quantize, &eb_kind_dequantize, &eb_kind_bconv2d,
+                                          &eb_kind_bmaxpool2d};
+
+const eb_op_kind *eb_op_kind_of(const char *custom_code) {
+  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+    if (strcmp(kinds[i]->custom_code, custom_code) == 0) return kinds[i];
+  }
+  return NULL;
+}
+
+bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                const eb_op_kind *kind, eb_op *op) {
+  *op = (eb_op){.kind = kind, .name = "", .node = index};
+  if (node->outputs->size != 1) return eb_refuse_op(delegate, op, "node %d must have one output", index);
+  op->output = node->outputs->data[0];
+  if (op->output < 0) return eb_refuse_op(delegate, op, "node %d must have one output", index);
+  op->name = eb_tensor_name(&context->tensors[op->output]);
+  if (node->inputs->size != kind->inputs)
+    return eb_refuse_op(delegate, op, "has %d inputs, expected %d", node->inputs->size, kind->inputs);
+  memcpy(op->inputs, node->inputs->data, (size_t)kind->inputs * sizeof(int));
+  if (op->inputs[0] < 0) return eb_refuse_op(delegate, op, "its input is absent");
+  return kind->read(delegate, context, node, op);
+}
+
+static void release(eb_partition *partition) {
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    if (op->kind != NULL && op->kind->release != NULL) op->kind->release(op);
+  }
+  free(partition->ops);
+  free(partition->scratch);
+  free(partition);
+}
+
+static bool read_ops(eb_partition *partition, LiteContext *context, const LiteIntArray *nodes) {
+  partition->ops = calloc((size_t)nodes->size, sizeof(eb_op));
+  if (partition->ops == NULL) return eb_refuse(partition->delegate, "no memory");
+  for (int i = 0; i < nodes->size; i++) {
+    LiteNode *node;
+    LiteRegistration *registration;
+    if (context->get_node_and_registration(context, nodes->data[i], &node, &registration) != LITE_OK)
+      return eb_refuse(partition->delegate, "node %d cannot be read", nodes->data[i]);
+    const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
+    partition->count = i + 1;
+    if (!eb_op_read(partition->delegate, context, node, nodes->data[i], kind, &partition->ops[i])) return false;
+  }
+  return true;
+}
+
+/* `buffer` is the interpreter's description of the partition; there is no way to fail before prepare. */
+static void *init(LiteContext *context, const char *buffer, size_t length) {
+  (void)length;
+  const LiteDelegateParams *params = (const void *)buffer;
+  eb_delegate *delegate = (eb_delegate *)params->delegate;
+  eb_partition *partition = calloc(1, sizeof *partition);
+  if (partition == NULL) return NULL;
+  partition->delegate = delegate;
+  partition->usable = read_ops(partition, context, params->nodes);
+  partition->next = delegate->partitions;
+  delegate->partitions = partition;
+  return partition;
+}
+
+static void free_partition(LiteContext *context, void *user_data) {
+  (void)context;
+  eb_partition *partition = user_data;
+  if (partition == NULL) return;
+  for (eb_partition **link = &partition->delegate->partitions; *link != NULL; link = &(*link)->next) {
+    if (*link == partition) {
+      *link = partition->next;
+      break;
+    }
+  }
+  release(partition);
+}
+
+static bool resize(LiteContext *context, const eb_op *op, const int *shape) {
+  LiteTensor *tensor = &context->tensors[op->output];
+  const int rank = tensor->dims->size;
+  LiteIntArray *dims = malloc(sizeof(LiteIntArray) + (size_t)rank * sizeof(int));
+  if (dims == NULL) return false;
+  dims->size = rank;
+  memcpy(dims->data, shape, (size_t)rank * sizeof(int));
+  return context->resize_tensor(context, tensor, dims) == LITE_OK; /* owns dims now */
+}
+
+static bool leaves_partition(const LiteNode *node, int tensor) {
+  for (int i = 0; i < node->outputs->size; i++) {
+    if (node->outputs->data[i] == tensor) return true;
+  }
+  return false;
+}
+
+static bool list_temporaries(const eb_partition *partition, LiteNode *node) {
+  LiteIntArray *inner = malloc(sizeof(LiteIntArray) + (size_t)partition->count * sizeof(int));
+  if (inner == NULL) return false;
+  inner->size = 0;
+  for (int i = 0; i < partition->count; i++) {
+    if (!leaves_partition(node, partition->ops[i].output)) inner->data[inner->size++] = partition->ops[i].output;
+  }
+  free(node->temporaries);
+  node->temporaries = inner;
+  return true;
+}
+
+static bool reserve_scratch(eb_partition *partition) {
+  size_t each = 0;
+  for (int i = 0; i < partition->count; i++) {
+    if (partition->ops[i].scratch_bytes > each) each = partition->ops[i].scratch_bytes;
+  }
+  partition->thread_scratch = (each / EB_ALIGNMENT + 1) * EB_ALIGNMENT;
+  if (partition->thread_scratch > SIZE_MAX / (size_t)partition->threads) return false;
+  const size_t bytes = partition->thread_scratch * (size_t)partition->threads;
+  if (bytes <= partition->scratch_bytes) return true;
+  free(partition->scratch);
+  partition->scratch = aligned_alloc(EB_ALIGNMENT, bytes);
+  partition->scratch_bytes = partition->scratch == NULL ? 0 : bytes;
+  return partition->scratch != NULL;
+}
+
+static int wanted_threads(const eb_delegate *delegate, const LiteContext *context) {
+  const int wanted = delegate->num_threads > 0 ? delegate->num_threads : context->recommended_num_threads;
+  return wanted < 1 ? 1 : wanted > EB_MAX_THREADS ? EB_MAX_THREADS : wanted;
+}
+
+static bool prepare_ops(eb_partition *partition, LiteContext *context, LiteNode *node) {
+  eb_delegate *delegate = partition->delegate;
+  partition->threads = eb_pool_reserve(delegate->pool, wanted_threads(delegate, context));
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    int shape[EB_MAX_RANK];
+    if (!op->kind->prepare(delegate, context, op, shape)) return false;
+    if (op->grain == 0) op->grain = (op->tiles + partition->threads - 1) / partition->threads;
+    if (!resize(context, op, shape)) return eb_refuse_op(delegate, op, "its output cannot be resized");
+  }
+  if (!list_temporaries(partition, node) || !reserve_scratch(partition)) return eb_refuse(delegate, "no memory");
+  return true;
+}
+
+static int prepare(LiteContext *context, LiteNode *node) {
+  eb_partition *partition = node->user_data;
+  if (partition == NULL) return LITE_ERROR;
+  if (partition->usable && prepare_ops(partition, context, node)) return LITE_OK;
+  context->report_error(context, "%s", partition->delegate->message);
+  return LITE_ERROR;
+}
+
+typedef struct {
+  const eb_op *op;
+  const void *input;
+  void *output;
+  char *scratch;
+  size_t thread_scratch;
+} run_argument;
+
+static void run_range(void *pointer, int64_t begin, int64_t end, int thread) {
+  const run_argument *run = pointer;
+  run->op->kind->run(run->op, run->input, run->output, begin, end, run->scratch + (size_t)thread * run->thread_scratch);
+}
+
+static int64_t now(void) {
+  struct timespec time;
+  clock_gettime(CLOCK_MONOTONIC, &time);
+  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
+}
+
+static int invoke(LiteContext *context, LiteNode *node) {
+  eb_partition *partition = node->user_data;
+  const bool profiling = atomic_load_explicit(&partition->delegate->profiling, memory_order_relaxed);
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    run_argument run = {.op = op,
+                        .input = context->tensors[op->inputs[0]].data,
+                        .output = context->tensors[op->output].data,
+                        .scratch = partition->scratch,
+                        .thread_scratch = partition->thread_scratch};
+    if (run.input == NULL || run.output == NULL) {
+      context->report_error(context, "%s '%s': a tensor has no memory", op->kind->custom_code, op->name);
+      return LITE_ERROR;
+    }
+    if (profiling) op->begin_ns = now();
+    eb_pool_run(partition->delegate->pool, partition->threads, op->tiles, op->grain, run_range, &run);
+    if (profiling) op->end_ns = now();
+  }
+  return LITE_OK;
+}
+
+LiteRegistration eb_partition_registration(void) {
+  return (LiteRegistration){.init = init,
+                            .free = free_partition,
+                            .prepare = prepare,
+                            .invoke = invoke,
+                            .builtin_code = LITE_BUILTIN_DELEGATE,
+                            .custom_name = "EdgebnnDelegate",
+                            .version = 1};
+}

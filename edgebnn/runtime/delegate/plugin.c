@@ -1,0 +1,129 @@
+/* The library's face: the two functions of TFLite's external delegate interface, what the interpreter calls to have
+ * its graph split, and a few functions that edgebnn's Python calls. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "delegate.h"
+
+typedef void (*report_fn)(const char *message);
+
+/* Appends the custom ops of ours to `nodes`. Each is read once here, so that a bad one is refused before the graph is
+ * changed. */
+static bool claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *plan, LiteIntArray *nodes) {
+  for (int i = 0; i < plan->size; i++) {
+    LiteNode *node;
+    LiteRegistration *registration;
+    if (context->get_node_and_registration(context, plan->data[i], &node, &registration) != LITE_OK)
+      return eb_refuse(delegate, "node %d cannot be read", plan->data[i]);
+    if (registration->builtin_code != LITE_BUILTIN_CUSTOM || registration->custom_name == NULL) continue;
+    const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
+    eb_op op;
+    if (kind == NULL) continue;
+    if (!eb_op_read(delegate, context, node, plan->data[i], kind, &op)) return false;
+    nodes->data[nodes->size++] = plan->data[i];
+  }
+  return true;
+}
+
+static int delegate_graph(LiteContext *context, eb_delegate *delegate) {
+  LiteIntArray *plan;
+  if (context->get_execution_plan(context, &plan) != LITE_OK) return LITE_ERROR;
+  LiteIntArray *nodes = malloc(sizeof(LiteIntArray) + (size_t)plan->size * sizeof(int));
+  if (nodes == NULL) return LITE_ERROR;
+  nodes->size = 0;
+  int status = LITE_OK;
+  if (!claim(delegate, context, plan, nodes)) {
+    context->report_error(context, "%s", delegate->message);
+    status = LITE_ERROR;
+  } else if (nodes->size > 0) {
+    status = context->replace_node_subsets(context, eb_partition_registration(), nodes, &delegate->lite);
+  }
+  free(nodes);
+  return status;
+}
+
+/* Not inlined, so that its return address lies in the interpreter. */
+static __attribute__((noinline)) int prepare(LiteContext *context, LiteDelegate *lite) {
+  eb_delegate *delegate = (eb_delegate *)lite;
+  if (!eb_probe_layout(delegate, context, __builtin_return_address(0))) return LITE_ERROR;
+  return delegate_graph(context, delegate);
+}
+
+static bool parse_flag(const char *text, bool *flag) {
+  *flag = strcmp(text, "1") == 0;
+  return *flag || strcmp(text, "0") == 0;
+}
+
+static bool known_kernel(const char *name) {
+  const eb_bconv2d_kernel *kernel;
+  for (size_t i = 0; (kernel = eb_bconv2d_kernel_at(i)) != NULL; i++) {
+    if (strcmp(kernel->name, name) == 0) return (kernel->cpu_features & ~eb_cpu_features()) == 0;
+  }
+  return false;
+}
+
+static bool set_option(eb_delegate *delegate, const char *key, const char *value) {
+  bool flag = false;
+  if (strcmp(key, "num_threads") == 0) {
+    char *end;
+    const long threads = strtol(value, &end, 10);
+    if (end == value || *end != 0 || threads < 0 || threads > EB_MAX_THREADS) return false;
+    delegate->num_threads = (int)threads;
+  } else if (strcmp(key, "kernels") == 0) {
+    if (strlen(value) >= sizeof delegate->kernel || !known_kernel(value)) return false;
+    strcpy(delegate->kernel, value);
+  } else if (strcmp(key, "profile") == 0) {
+    if (!parse_flag(value, &flag)) return false;
+    atomic_store(&delegate->profiling, flag);
+  } else if (strcmp(key, "log") == 0) {
+    if (!parse_flag(value, &flag)) return false;
+    delegate->log = flag;
+  } else {
+    return false;
+  }
+  return true;
+}
+
+EB_EXPORT LiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count, report_fn report) {
+  eb_delegate *delegate = calloc(1, sizeof *delegate);
+  eb_pool *pool = eb_pool_create();
+  if (delegate == NULL || pool == NULL) {
+    if (report != NULL) report("no memory");
+    free(delegate);
+    eb_pool_destroy(pool);
+    return NULL;
+  }
+  delegate->pool = pool;
+  delegate->log = true;
+  delegate->lite.prepare = prepare;
+  delegate->lite.flags = LITE_DELEGATE_ALLOW_DYNAMIC_TENSORS;
+  const int options = (int)count; /* Python passes a C int: the upper half is not defined */
+  for (int i = 0; i < options; i++) {
+    if (set_option(delegate, keys[i], values[i])) continue;
+    char message[256];
+    snprintf(message, sizeof message,
+             "option %.60s=%.60s is none of num_threads=0..%d, kernels=NAME (one that this processor runs), "
+             "profile=0|1, log=0|1",
+             keys[i], values[i], EB_MAX_THREADS);
+    if (report != NULL) report(message);
+    eb_pool_destroy(pool);
+    free(delegate);
+    return NULL;
+  }
+  return &delegate->lite;
+}
+
+/* The interpreter has freed its partitions before. */
+EB_EXPORT void tflite_plugin_destroy_delegate(LiteDelegate *lite) {
+  eb_delegate *delegate = (eb_delegate *)lite;
+  if (delegate == NULL) return;
+  eb_pool_destroy(delegate->pool);
+  free(delegate);
+}
+
+/* The last refusal, empty if there was none. */
+EB_EXPORT const char *edgebnn_delegate_message(const LiteDelegate *lite) { return ((const eb_delegate *)lite)->message; }
+
+/* 1 if the last refusal was of the interpreter's layout. */
+EB_EXPORT int edgebnn_delegate_mismatch(const LiteDelegate *lite) { return ((const eb_delegate *)lite)->mismatch; }

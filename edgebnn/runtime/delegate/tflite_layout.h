@@ -1,0 +1,192 @@
+/* The parts of the TFLite interpreter's structs that the delegate touches, declared by their layout.
+ *
+ * The wheels of ai-edge-litert and TensorFlow export no C symbols and ship no headers, so the delegate talks to the
+ * interpreter only through the function pointers of its context. The layouts below are identical, on 32 and 64 bit,
+ * in every release from TensorFlow 2.14 to ai-edge-litert 2.4; probe.c verifies them in the running interpreter before
+ * they are relied upon.
+ *
+ * The LAYOUT_* macros are empty in every build but those of the tests, which shift fields by them to prove that the
+ * probes refuse a foreign layout. */
+#ifndef EDGEBNN_DELEGATE_TFLITE_LAYOUT_H
+#define EDGEBNN_DELEGATE_TFLITE_LAYOUT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifndef LAYOUT_CONTEXT_FRONT
+#define LAYOUT_CONTEXT_FRONT
+#endif
+#ifndef LAYOUT_CONTEXT_MIDDLE
+#define LAYOUT_CONTEXT_MIDDLE
+#endif
+#ifndef LAYOUT_NODE_FRONT
+#define LAYOUT_NODE_FRONT
+#endif
+#ifndef LAYOUT_NODE_BACK
+#define LAYOUT_NODE_BACK
+#endif
+#ifndef LAYOUT_REGISTRATION_FRONT
+#define LAYOUT_REGISTRATION_FRONT
+#endif
+#ifndef LAYOUT_REGISTRATION_BACK
+#define LAYOUT_REGISTRATION_BACK
+#endif
+#ifndef LAYOUT_TENSOR_FRONT
+#define LAYOUT_TENSOR_FRONT
+#endif
+#ifndef LAYOUT_TENSOR_MIDDLE
+#define LAYOUT_TENSOR_MIDDLE
+#endif
+#ifndef LAYOUT_TENSOR_BACK
+#define LAYOUT_TENSOR_BACK
+#endif
+
+enum { LITE_OK = 0, LITE_ERROR = 1 };
+enum { LITE_FLOAT32 = 1, LITE_INT32 = 2, LITE_BOOL = 6, LITE_INT8 = 9 };
+enum { LITE_MMAP_RO = 1, LITE_ARENA_RW = 2, LITE_DYNAMIC = 4 };
+enum { LITE_BUILTIN_CUSTOM = 32, LITE_BUILTIN_DELEGATE = 51 };
+enum { LITE_AFFINE_QUANTIZATION = 1, LITE_OPTIONAL_TENSOR = -1 };
+enum { LITE_DELEGATE_ALLOW_DYNAMIC_TENSORS = 1 };
+
+typedef struct {
+  int size;
+  int data[];
+} LiteIntArray;
+
+typedef struct {
+  int size;
+  float data[];
+} LiteFloatArray;
+
+typedef struct {
+  LiteFloatArray *scale;
+  LiteIntArray *zero_point;
+  int32_t quantized_dimension;
+} LiteAffineQuantization;
+
+typedef struct {
+  LAYOUT_TENSOR_FRONT
+  int type;
+  void *data;
+  LiteIntArray *dims;
+  struct {
+    float scale;
+    int32_t zero_point;
+  } params;
+  LAYOUT_TENSOR_MIDDLE
+  int allocation_type;
+  size_t bytes;
+  const void *allocation;
+  const char *name;
+  void *delegate;
+  int buffer_handle;
+  _Bool data_is_stale;
+  _Bool is_variable;
+  LAYOUT_TENSOR_BACK
+  struct {
+    int type;
+    void *params;
+  } quantization;
+  void *sparsity;
+  const LiteIntArray *dims_signature;
+} LiteTensor;
+
+typedef struct {
+  LAYOUT_NODE_FRONT
+  LiteIntArray *inputs;
+  LiteIntArray *outputs;
+  LiteIntArray *intermediates;
+  LiteIntArray *temporaries;
+  void *user_data;
+  void *builtin_data;
+  LAYOUT_NODE_BACK
+  const void *custom_initial_data;
+  int custom_initial_data_size;
+  void *delegate;
+  _Bool might_have_side_effect;
+} LiteNode;
+
+struct LiteContext;
+struct LiteDelegate;
+
+typedef struct {
+  LAYOUT_REGISTRATION_FRONT
+  void *(*init)(struct LiteContext *context, const char *buffer, size_t length);
+  void (*free)(struct LiteContext *context, void *user_data);
+  int (*prepare)(struct LiteContext *context, LiteNode *node);
+  int (*invoke)(struct LiteContext *context, LiteNode *node);
+  const char *(*profiling_string)(const struct LiteContext *context, const LiteNode *node);
+  LAYOUT_REGISTRATION_BACK
+  int32_t builtin_code;
+  const char *custom_name;
+  int version;
+  void *external;
+  void *async_kernel;
+  uint64_t inplace_operator;
+} LiteRegistration;
+
+typedef struct LiteContext {
+  LAYOUT_CONTEXT_FRONT
+  size_t tensors_size;
+  int (*get_execution_plan)(struct LiteContext *context, LiteIntArray **plan);
+  LiteTensor *tensors;
+  void *impl;
+  int (*resize_tensor)(struct LiteContext *context, LiteTensor *tensor, LiteIntArray *dims);
+  void (*report_error)(struct LiteContext *context, const char *format, ...);
+  int (*add_tensors)(struct LiteContext *context, int count, int *first);
+  LAYOUT_CONTEXT_MIDDLE
+  int (*get_node_and_registration)(struct LiteContext *context, int index, LiteNode **node,
+                   LiteRegistration **registration);
+  int (*replace_node_subsets)(struct LiteContext *context, LiteRegistration registration, const LiteIntArray *nodes,
+                struct LiteDelegate *delegate);
+  int recommended_num_threads;
+} LiteContext;
+
+typedef struct LiteDelegate {
+  void *data;
+  int (*prepare)(LiteContext *context, struct LiteDelegate *delegate);
+  int (*copy_from_buffer_handle)(void);
+  int (*copy_to_buffer_handle)(void);
+  void (*free_buffer_handle)(void);
+  int64_t flags;
+  void *opaque_builder;
+} LiteDelegate;
+
+typedef struct {
+  LiteDelegate *delegate;
+  LiteIntArray *nodes;
+  LiteIntArray *inputs;
+  LiteIntArray *outputs;
+} LiteDelegateParams;
+
+#ifndef EDGEBNN_FOREIGN_LAYOUT
+#define LAYOUT_AT(type, field, on64, on32)                                             \
+  _Static_assert(offsetof(type, field) == (sizeof(void *) == 8 ? (on64) : (on32)), \
+           "layout of " #type "." #field)
+LAYOUT_AT(LiteTensor, data, 8, 4);
+LAYOUT_AT(LiteTensor, dims, 16, 8);
+LAYOUT_AT(LiteTensor, params, 24, 12);
+LAYOUT_AT(LiteTensor, allocation_type, 32, 20);
+LAYOUT_AT(LiteTensor, bytes, 40, 24);
+LAYOUT_AT(LiteTensor, name, 56, 32);
+LAYOUT_AT(LiteTensor, quantization, 80, 48);
+LAYOUT_AT(LiteNode, temporaries, 24, 12);
+LAYOUT_AT(LiteNode, user_data, 32, 16);
+LAYOUT_AT(LiteNode, custom_initial_data, 48, 24);
+LAYOUT_AT(LiteNode, custom_initial_data_size, 56, 28);
+LAYOUT_AT(LiteRegistration, builtin_code, 40, 20);
+LAYOUT_AT(LiteRegistration, custom_name, 48, 24);
+LAYOUT_AT(LiteContext, tensors, 16, 8);
+LAYOUT_AT(LiteContext, resize_tensor, 32, 16);
+LAYOUT_AT(LiteContext, get_node_and_registration, 56, 28);
+LAYOUT_AT(LiteContext, replace_node_subsets, 64, 32);
+LAYOUT_AT(LiteContext, recommended_num_threads, 72, 36);
+LAYOUT_AT(LiteDelegate, prepare, 8, 4);
+LAYOUT_AT(LiteDelegate, flags, 40, 24);
+LAYOUT_AT(LiteDelegate, opaque_builder, 48, 32);
+_Static_assert(sizeof(LiteTensor) == (sizeof(void *) == 8 ? 112 : 64), "size of LiteTensor");
+_Static_assert(sizeof(LiteNode) == (sizeof(void *) == 8 ? 80 : 40), "size of LiteNode");
+_Static_assert(sizeof(LiteRegistration) == (sizeof(void *) == 8 ? 88 : 48), "size of LiteRegistration");
+#endif
+
+#endif
