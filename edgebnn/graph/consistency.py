@@ -1,0 +1,195 @@
+"""Whether a structurally sound .tflite file means anything: what LiteRT takes for granted and crashes upon.
+
+To be called after :func:`edgebnn.graph.flatbuffer.check`, whose bounds checks the accessors used here rely on.
+"""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from ..errors import ModelFormatError
+from .types import ABSENT
+
+Bytes = bytes | mmap.mmap
+
+MAX_TENSOR_BYTES = 1 << 40
+"""A tensor of more can only come from a corrupt shape."""
+
+_BITS = {
+    schema.TensorType.FLOAT32: 32,
+    schema.TensorType.FLOAT16: 16,
+    schema.TensorType.FLOAT64: 64,
+    schema.TensorType.INT32: 32,
+    schema.TensorType.UINT32: 32,
+    schema.TensorType.UINT8: 8,
+    schema.TensorType.INT8: 8,
+    schema.TensorType.BOOL: 8,
+    schema.TensorType.INT16: 16,
+    schema.TensorType.UINT16: 16,
+    schema.TensorType.INT64: 64,
+    schema.TensorType.UINT64: 64,
+    schema.TensorType.COMPLEX64: 64,
+    schema.TensorType.COMPLEX128: 128,
+    schema.TensorType.INT4: 4,
+}
+"""Bits of an element, of the types that have a fixed number."""
+
+
+def check(data: Bytes, source: str) -> tuple[tuple[str, str], ...]:
+    """Checks indices, tensor sizes and the order of ops. Returns every custom op of the file as (custom code, layer).
+
+    Raises:
+        ModelFormatError: the model is inconsistent; the message names file and layer.
+    """
+    model = schema.Model.GetRootAs(data)
+    checker = _Checker(model, len(data), source)
+    if model.Version() != 3:
+        raise checker.error(f"schema version {model.Version()}, expected 3")
+    if model.SubgraphsLength() == 0:
+        raise checker.error("it holds no graph")
+    for index in range(model.MetadataLength()):
+        checker.index(model.Metadata(index).Buffer(), model.BuffersLength(), "a metadata buffer")
+    for index in range(model.SubgraphsLength()):
+        checker.subgraph(model.Subgraphs(index))
+    for index in range(model.SignatureDefsLength()):
+        checker.signature(model.SignatureDefs(index))
+    return tuple(checker.custom_ops())
+
+
+@dataclass(frozen=True)
+class _Checker:
+    model: Any
+    size: int
+    source: str
+
+    def error(self, why: str) -> ModelFormatError:
+        return ModelFormatError(f"{self.source}: not a valid model: {why}")
+
+    def index(self, value: int, count: int, what: str) -> None:
+        if not 0 <= value < count:
+            raise self.error(f"{what} has index {value} of {count}")
+
+    def custom_ops(self) -> Iterable[tuple[str, str]]:
+        graph = self.model.Subgraphs(0)
+        for index in range(graph.OperatorsLength()):
+            op = graph.Operators(index)
+            code = self.model.OperatorCodes(op.OpcodeIndex()).CustomCode()
+            if code is not None:
+                yield code.decode("utf-8", "replace"), _layer(graph, op, index)
+
+    def subgraph(self, graph: Any) -> None:
+        for index in range(graph.TensorsLength()):
+            self.tensor(graph.Tensors(index), index)
+        tensors = graph.TensorsLength()
+        for role, vector in (("input", graph.InputsAsNumpy()), ("output", graph.OutputsAsNumpy())):
+            for value in _ints(vector):
+                self.index(value, tensors, f"a graph {role}")
+        self.order(graph)
+
+    def tensor(self, tensor: Any, index: int) -> None:
+        name = _text(tensor.Name()) or f"tensor {index}"
+        self.index(tensor.Buffer(), self.model.BuffersLength(), f"the buffer of tensor '{name}'")
+        bits = _BITS.get(tensor.Type())
+        elements = 1
+        for dimension in _ints(tensor.ShapeAsNumpy()):
+            if dimension < 0:
+                raise self.error(f"tensor '{name}' has a negative dimension")
+            elements *= dimension
+        if elements * (bits or 1) > 8 * MAX_TENSOR_BYTES:
+            raise self.error(f"tensor '{name}' has an impossible shape")
+        length = self.buffer_length(tensor.Buffer(), name)
+        if length and bits and tensor.Sparsity() is None and length != (elements * bits + 7) // 8:
+            raise self.error(
+                f"tensor '{name}' has {length} bytes of data, its shape and type need {(elements * bits + 7) // 8}"
+            )
+        self.quantization(tensor, name)
+
+    def quantization(self, tensor: Any, name: str) -> None:
+        quantization = tensor.Quantization()
+        if quantization is None or quantization.ScaleLength() == 0:
+            return
+        scales = quantization.ScaleLength()
+        zero_points = quantization.ZeroPointLength()
+        if zero_points not in (0, 1, scales):
+            raise self.error(f"tensor '{name}' has {scales} scales and {zero_points} zero points")
+        if scales > 1:
+            axis = quantization.QuantizedDimension()
+            self.index(axis, tensor.ShapeLength(), f"the quantized dimension of tensor '{name}'")
+            if tensor.Shape(axis) != scales:
+                raise self.error(f"tensor '{name}' has {scales} scales along a dimension of {tensor.Shape(axis)}")
+
+    def buffer_length(self, index: int, name: str) -> int:
+        """Bytes of the buffer, which lies inside the flatbuffer or, in large files, behind it."""
+        buffer = self.model.Buffers(index)
+        if buffer.Offset() > 1:
+            if buffer.Offset() + buffer.Size() > self.size:
+                raise self.error(f"the data of tensor '{name}' lies outside of the file")
+            return int(buffer.Size())
+        return int(buffer.DataLength())
+
+    def order(self, graph: Any) -> None:
+        """Every tensor is written once, and before it is read: LiteRT gives no memory to one that is never written."""
+        known = set(_ints(graph.InputsAsNumpy()))
+        for index in range(graph.TensorsLength()):
+            tensor = graph.Tensors(index)
+            if tensor.IsVariable() or self.buffer_length(tensor.Buffer(), "") or 0 in _ints(tensor.ShapeAsNumpy()):
+                known.add(index)
+        constants = frozenset(known)
+        for number in range(graph.OperatorsLength()):
+            op = graph.Operators(number)
+            layer = _layer(graph, op, number)
+            self.index(op.OpcodeIndex(), self.model.OperatorCodesLength(), f"the op code of layer '{layer}'")
+            self.large_options(op, layer)
+            for value in _ints(op.InputsAsNumpy()):
+                if value == ABSENT:
+                    continue
+                self.index(value, graph.TensorsLength(), f"an input of layer '{layer}'")
+                if value not in known:
+                    raise self.error(f"layer '{layer}' reads tensor {value} before it is written")
+            for value in (*_ints(op.OutputsAsNumpy()), *_ints(op.IntermediatesAsNumpy())):
+                if value == ABSENT:
+                    continue
+                self.index(value, graph.TensorsLength(), f"an output of layer '{layer}'")
+                if value in constants and not graph.Tensors(value).IsVariable():
+                    raise self.error(f"layer '{layer}' writes to an input or a constant of the graph")
+                known.add(value)
+        for value in _ints(graph.OutputsAsNumpy()):
+            if value not in known:
+                raise self.error(f"graph output {value} is never written")
+
+    def large_options(self, op: Any, layer: str) -> None:
+        offset, size = op.LargeCustomOptionsOffset(), op.LargeCustomOptionsSize()
+        if offset > 1 and offset + size > self.size:
+            raise self.error(f"the options of layer '{layer}' lie outside of the file")
+
+    def signature(self, signature: Any) -> None:
+        self.index(signature.SubgraphIndex(), self.model.SubgraphsLength(), "the graph of a signature")
+        tensors = self.model.Subgraphs(signature.SubgraphIndex()).TensorsLength()
+        for count, at in (
+            (signature.InputsLength(), signature.Inputs),
+            (signature.OutputsLength(), signature.Outputs),
+        ):
+            for index in range(count):
+                self.index(at(index).TensorIndex(), tensors, "a tensor of a signature")
+
+
+def _ints(vector: Any) -> list[int]:
+    """The accessors return the integer 0 in place of an absent vector."""
+    return [int(value) for value in vector] if isinstance(vector, np.ndarray) else []
+
+
+def _text(value: bytes | None) -> str:
+    return value.decode("utf-8", "replace") if value else ""
+
+
+def _layer(graph: Any, op: Any, number: int) -> str:
+    """The layer's name: that of its first output."""
+    if op.OutputsLength() and 0 <= op.Outputs(0) < graph.TensorsLength():
+        return _text(graph.Tensors(op.Outputs(0)).Name()) or f"op {number}"
+    return f"op {number}"
