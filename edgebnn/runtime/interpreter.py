@@ -1,0 +1,94 @@
+"""The TFLite interpreter with LCE's binary ops: LiteRT's own, plus our delegate."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ai_edge_litert.interpreter import Interpreter as LiteRTInterpreter
+from ai_edge_litert.interpreter import OpResolverType
+
+from ..errors import EdgebnnError, ModelFormatError, RuntimeMismatchError, UnsupportedOpError
+from .model import Model
+from .plugin import Plugin, load_plugin
+from .source import ModelSource, open_model
+
+__all__ = ["Interpreter", "Model", "load"]
+
+_UNRESOLVED = "unresolved custom op: "
+
+
+class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
+    """``tf.lite.Interpreter`` with the ops of Larq Compute Engine working.
+
+    It takes every argument of the installed LiteRT's interpreter (``model_path``, ``model_content``,
+    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and one of its own:
+    ``kernels``, the name of one convolution kernel to use for all. Delegates given are applied after ours.
+
+    Raises, where LiteRT would raise or crash on a bad model:
+        ModelFormatError: the file is truncated, corrupt or inconsistent.
+        UnsupportedOpError: the model holds an op that neither LiteRT nor edgebnn has.
+        RuntimeMismatchError: the installed LiteRT lays out its structs in a way that edgebnn does not know.
+        InputError: there is no such file, or it cannot be read.
+        BuildError: the delegate cannot be compiled here.
+    """
+
+    def __init__(
+        self,
+        model_path: str | os.PathLike[str] | None = None,
+        model_content: bytes | None = None,
+        experimental_delegates: Sequence[Any] | None = None,
+        *args: Any,
+        kernels: str | None = None,
+        **options: Any,
+    ) -> None:
+        if (model_path is None) == (model_content is None):
+            raise ValueError("one of model_path and model_content must be given")
+        self._source = open_model(model_path if model_path is not None else bytes(model_content or b""))
+        self._plugin = load_plugin(kernels)
+        delegates = [self._plugin.litert, *(experimental_delegates or ())]
+        path = None if model_path is None else os.fspath(model_path)
+        try:
+            super().__init__(path, model_content, delegates, *args, **options)
+        except (RuntimeError, ValueError) as error:
+            raise _explained(error, self._source, self._plugin) from None
+
+    def allocate_tensors(self) -> None:
+        try:
+            super().allocate_tensors()
+        except RuntimeError as error:
+            raise _explained(error, self._source, self._plugin) from None
+
+
+def _explained(error: Exception, source: ModelSource, plugin: Plugin) -> EdgebnnError:
+    """What went wrong in LiteRT or in the delegate, as one line that names the file."""
+    if plugin.mismatch:
+        return RuntimeMismatchError(plugin.refusal)
+    if plugin.refusal:
+        return ModelFormatError(f"{source.name}: {plugin.refusal}")
+    text = " ".join(str(error).split())
+    if _UNRESOLVED in text:
+        op = text.split(_UNRESOLVED, 1)[1].split(".")[0].split()[0]
+        return UnsupportedOpError(source.unsupported_op(op))
+    return ModelFormatError(f"{source.name}: LiteRT refuses the model: {text}")
+
+
+def load(source: str | Path | bytes, num_threads: int = 1, exact: bool = False, kernels: str | None = None) -> Model:
+    """Opens a .tflite file (or its bytes) for inference: LiteRT with our delegate, no TensorFlow.
+
+    exact: run the ops that are not ours on LiteRT's reference kernels, which are bit-exact with the reference
+    executor, and slow, in place of XNNPACK. kernels: the name of one convolution kernel to use for all.
+
+    Raises what :class:`Interpreter` raises.
+    """
+    resolver = OpResolverType.BUILTIN_REF if exact else OpResolverType.AUTO
+    given: dict[str, Any] = {"model_content": source} if isinstance(source, bytes) else {"model_path": source}
+
+    def make() -> Interpreter:
+        made = Interpreter(**given, num_threads=num_threads, experimental_op_resolver_type=resolver, kernels=kernels)
+        made.allocate_tensors()
+        return made
+
+    return Model(make, "model_content" if isinstance(source, bytes) else os.fspath(source))

@@ -1,0 +1,123 @@
+"""The compiled delegate as Python sees it: LiteRT's handle on it, and what it tells besides (refusals, times)."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ..errors import BuildError, InputError
+
+LITERT_DELEGATE = Any
+"""``ai_edge_litert.interpreter.Delegate``: LiteRT ships no types."""
+
+
+@dataclass(frozen=True)
+class OpTime:
+    """When one of our ops ran in the last profiled invoke. ``node`` is its index in the file; times are nanoseconds of
+    CLOCK_MONOTONIC; ``kernel`` is empty for ops that have only one."""
+
+    node: int
+    op: str
+    name: str
+    kernel: str
+    begin_ns: int
+    end_ns: int
+
+
+class _OpTime(ctypes.Structure):
+    _fields_ = (
+        ("node", ctypes.c_int),
+        ("op", ctypes.c_char_p),
+        ("name", ctypes.c_char_p),
+        ("kernel", ctypes.c_char_p),
+        ("begin_ns", ctypes.c_int64),
+        ("end_ns", ctypes.c_int64),
+    )
+
+
+def library_path() -> Path:
+    """The library named by EDGEBNN_DELEGATE, else the one compiled here. Raises BuildError."""
+    named = os.environ.get("EDGEBNN_DELEGATE")
+    if not named:
+        from .build import library
+
+        return library()
+    path = Path(named)
+    if not path.is_file():
+        raise BuildError(f"{named}: EDGEBNN_DELEGATE names no file; unset it to have the delegate compiled here")
+    return path
+
+
+@lru_cache
+def _functions(path: Path) -> ctypes.CDLL:
+    functions = ctypes.CDLL(str(path))
+    functions.edgebnn_delegate_message.argtypes = [ctypes.c_void_p]
+    functions.edgebnn_delegate_message.restype = ctypes.c_char_p
+    functions.edgebnn_delegate_mismatch.argtypes = [ctypes.c_void_p]
+    functions.edgebnn_delegate_mismatch.restype = ctypes.c_int
+    functions.edgebnn_profile_enable.argtypes = [ctypes.c_void_p, ctypes.c_int]
+    functions.edgebnn_profile_enable.restype = None
+    functions.edgebnn_profile_read.argtypes = [ctypes.c_void_p, ctypes.POINTER(_OpTime), ctypes.c_int]
+    functions.edgebnn_profile_read.restype = ctypes.c_int
+    return functions
+
+
+@dataclass(frozen=True)
+class Plugin:
+    """A delegate made for one interpreter."""
+
+    litert: LITERT_DELEGATE
+    functions: ctypes.CDLL
+
+    @property
+    def _pointer(self) -> int:
+        return int(self.litert._get_native_delegate_pointer())
+
+    @property
+    def refusal(self) -> str:
+        """Why the delegate last refused a model, empty if it did not."""
+        message: bytes = self.functions.edgebnn_delegate_message(self._pointer)
+        return message.decode("utf-8", "replace")
+
+    @property
+    def mismatch(self) -> bool:
+        """Whether the refusal was of the interpreter's memory layout."""
+        return bool(self.functions.edgebnn_delegate_mismatch(self._pointer))
+
+    def enable_profiling(self, on: bool) -> None:
+        self.functions.edgebnn_profile_enable(self._pointer, int(on))
+
+    def op_times(self) -> tuple[OpTime, ...]:
+        """The ops of the last profiled invoke, in the order in which they ran."""
+        count = self.functions.edgebnn_profile_read(self._pointer, None, 0)
+        times = (_OpTime * count)()
+        self.functions.edgebnn_profile_read(self._pointer, times, count)
+        read = [
+            OpTime(t.node, t.op.decode(), t.name.decode("utf-8", "replace"), t.kernel.decode(), t.begin_ns, t.end_ns)
+            for t in times
+        ]
+        return tuple(sorted(read, key=lambda t: t.begin_ns))
+
+
+def load_plugin(kernels: str | None = None) -> Plugin:
+    """Loads the delegate into LiteRT. ``kernels`` forces one convolution kernel by name.
+
+    Raises:
+        BuildError: the library cannot be compiled or loaded.
+        InputError: there is no such kernel, or this processor lacks its instructions.
+    """
+    from ai_edge_litert.interpreter import load_delegate
+
+    path = library_path()
+    options = {"log": 0, **({"kernels": kernels} if kernels else {})}
+    try:
+        litert = load_delegate(str(path), options)
+    except ValueError as error:
+        raise InputError(f"kernels={kernels!r}: {str(error).splitlines()[-1]}") from None
+    except (OSError, AttributeError) as error:
+        raise BuildError(f"{path}: not a loadable edgebnn delegate ({error})") from None
+    return Plugin(litert, _functions(path))

@@ -1,0 +1,58 @@
+"""Opening a model file for the runtime: readable, and sound enough to hand to LiteRT."""
+
+from __future__ import annotations
+
+import mmap
+import os
+from dataclasses import dataclass
+
+from ..errors import InputError
+from ..graph import consistency, flatbuffer
+
+LCE_OPS = ("LceBconv2d", "LceBMaxPool2d", "LceDequantize", "LceQuantize")
+"""The custom ops that the delegate runs."""
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """Where a model came from. ``custom_ops`` pairs each custom op of the file with its layer."""
+
+    name: str
+    custom_ops: tuple[tuple[str, str], ...]
+
+    def unsupported_op(self, op: str) -> str:
+        layer = next((layer for custom, layer in self.custom_ops if custom == op), "unknown")
+        supported = ", ".join(LCE_OPS)
+        return (
+            f"{self.name}: layer '{layer}' is a custom op {op}, which neither LiteRT nor edgebnn runs; "
+            f"supported are LiteRT's built-in ops and {supported}"
+        )
+
+
+def open_model(source: str | os.PathLike[str] | bytes) -> ModelSource:
+    """Checks a .tflite file or its bytes.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+        ModelFormatError: it is truncated, corrupt or inconsistent.
+    """
+    if isinstance(source, bytes):
+        return _checked(source, "model_content")
+    name = os.fspath(source)
+    try:
+        with open(name, "rb") as file:
+            if os.fstat(file.fileno()).st_size == 0:
+                return _checked(b"", name)
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+                return _checked(mapped, name)
+    except (OSError, ValueError) as error:
+        raise InputError(f"{name}: cannot be read ({_reason(error)})") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
+def _checked(data: bytes | mmap.mmap, name: str) -> ModelSource:
+    flatbuffer.check(data, name)
+    return ModelSource(name, consistency.check(data, name))
