@@ -29,7 +29,7 @@ def signs(words: NDArray[np.int32], channels: int, dtype: np.dtype[Any]) -> NDAr
 
 
 def xor_popcount(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The accumulator: differing bits of packed ``a`` and ``b`` [..., W], which broadcast, summed over the last axis."""
+    """The accumulator: differing bits of packed ``a`` and ``b`` [..., W], which broadcast, over the last axis."""
     differing = np.ascontiguousarray(np.bitwise_xor(a, b), dtype="<i4")
     return np.asarray(np.unpackbits(differing.view(np.uint8), axis=-1).sum(axis=-1, dtype=np.int64))
 
@@ -60,8 +60,8 @@ def output_transform(
     """Folds activation(dot) * multiplier + bias, in units of ``scale``, into an OutputTransform.
 
     With dot = K - 2 * accum (``products`` is K), y is -multiplier / scale * (2 * accum) plus
-    (bias + K * multiplier) / scale + zero point. Both constants are computed in double and stored in float32. The activation's bounds on dot, cut to
-    [-K, K], bound 2 * accum from the other side.
+    (bias + K * multiplier) / scale + zero point. Both constants are computed in double and stored in float32. The
+    activation's bounds on dot, cut to [-K, K], bound 2 * accum from the other side.
     """
     low = INT32_MIN if activation[0] is None else int(activation[0])
     high = INT32_MAX if activation[1] is None else int(activation[1])

@@ -61,7 +61,7 @@ def rounding_right_shift(x: NDArray[np.int64], shift: ArrayLike) -> NDArray[np.i
     shift = np.asarray(shift, dtype=np.int64)
     mask = (np.int64(1) << shift) - 1
     threshold = (mask >> 1) + (x < 0)
-    return (x >> shift) + ((x & mask) > threshold)
+    return np.asarray((x >> shift) + ((x & mask) > threshold))
 
 
 def wrap_int32(x: NDArray[np.int64]) -> NDArray[np.int64]:

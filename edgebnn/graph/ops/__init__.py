@@ -9,9 +9,22 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..opdef import OpDef
-from . import binary, conv, dense, elementwise, pool, quantize, reduce, shape_ops, slicing
+from . import activation, binary, compare, conv, dense, elementwise, pool, quantize, reduce, shape_ops, slicing, unary
 
-_MODULES = (binary, conv, dense, elementwise, pool, quantize, reduce, shape_ops, slicing)
+_MODULES = (
+    activation,
+    binary,
+    compare,
+    conv,
+    dense,
+    elementwise,
+    pool,
+    quantize,
+    reduce,
+    shape_ops,
+    slicing,
+    unary,
+)
 
 OPS: Mapping[str, OpDef] = MappingProxyType({entry.kind: entry for module in _MODULES for entry in module.OPS})
 """Entries by kind: a TFLite builtin's name, or a custom op's custom_code."""

@@ -13,9 +13,9 @@ from ...arithmetic.packing import WORD_BITS, pack, packed_channels, unpack
 from ...arithmetic.rounding import round_half_away
 from ..opdef import Macs, OpDef, OpView
 from ..types import Array, DType, Options, Shape
-from .activations import real_bounds
 from .conv import correlate
 from .enums import Activation, Padding
+from .fused import real_bounds
 from .view import (
     bad_input,
     input_tensor,

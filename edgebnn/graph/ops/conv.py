@@ -12,8 +12,8 @@ from ...arithmetic.exact import exact_dtype, sum_bound
 from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
 from ..opdef import Macs, OpDef, OpView
 from ..types import Array, DType, Options, Shape, Tensor
-from .activations import activate, integer_bounds
 from .enums import Activation, Padding, TensorType
+from .fused import activate, integer_bounds
 from .view import (
     bad_input,
     constant,

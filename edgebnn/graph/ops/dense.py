@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from ...arithmetic.exact import exact_dtype, sum_bound
 from ..opdef import Macs, OpDef, OpView
 from ..types import Array, DType, Options, Shape
-from .activations import activate
 from .conv import INT8_SPAN, channel_factors, check_operands, macs_of, requantize_channels
 from .enums import Activation, TensorType, WeightsFormat
+from .fused import activate
 from .view import (
     bad_input,
     broadcast,

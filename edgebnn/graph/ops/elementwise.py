@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
 from ..opdef import OpDef, OpView
 from ..types import Array, DType, Options, Shape
-from .activations import activate, integer_bounds
 from .enums import Activation
+from .fused import activate, integer_bounds
 from .types import FLOAT_OR_INT8, NUMBERS, unchanged
 from .view import (
     NoOptions,

@@ -8,8 +8,8 @@ import numpy as np
 
 from ..opdef import OpDef, OpView
 from ..types import Array, DType, Options, Shape
-from .activations import activate, integer_bounds
 from .enums import Activation, Padding
+from .fused import activate, integer_bounds
 from .view import input_tensor, options, require_rank, same_quantization, value
 from .windows import Window, output_shape, padded, taps, window, window_positions
 

@@ -1,0 +1,94 @@
+"""The reference executor: runs a graph op by op in NumPy, exactly where the arithmetic is integer.
+
+Not fast, and not meant to be: it is what kernels, delegates and generated code are compared with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ..errors import InputError, UnsupportedOpError
+from .opdef import OpDef, OpView, op_view
+from .ops import OPS
+from .types import ABSENT, Array, Graph
+
+
+def run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
+    """The outputs of ``graph`` for ``inputs``, one array per graph input, of exactly its shape and element type.
+
+    Tensors are dropped after their last use. Raises InputError for inputs that do not fit (their batch size, for one:
+    :func:`edgebnn.graph.shapes.resize` gives the graph another) and UnsupportedOpError naming op and layer.
+    """
+    values = _execute(graph, inputs, keep_all=False)
+    return tuple(values[index] for index in graph.outputs)
+
+
+def trace(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
+    """Every tensor of ``graph`` by index, constants and inputs among them. Raises as :func:`run` does."""
+    return _execute(graph, inputs, keep_all=True)
+
+
+def definition(view: OpView) -> OpDef:
+    """The entry of an op. Raises UnsupportedOpError if there is none or it lacks these element types."""
+    entry = OPS.get(view.op.kind)
+    if entry is None:
+        raise UnsupportedOpError(
+            f"layer {view.name!r}: op {view.op.kind} is not supported; supported: {', '.join(sorted(OPS))}"
+        )
+    first = next((tensor for tensor in view.inputs if tensor is not None), None)
+    if first is not None and view.outputs and (first.dtype, view.outputs[0].dtype) not in entry.types:
+        pairs = ", ".join(f"{a.value} to {b.value}" for a, b in entry.types)
+        raise UnsupportedOpError(
+            f"layer {view.name!r}: {view.op.kind} from {first.dtype.value} to {view.outputs[0].dtype.value} "
+            f"is not supported; supported: {pairs}"
+        )
+    return entry
+
+
+def _execute(graph: Graph, inputs: Sequence[Array], keep_all: bool) -> dict[int, Array]:
+    values = {i: tensor.data for i, tensor in enumerate(graph.tensors) if tensor.data is not None}
+    values.update(_checked_inputs(graph, inputs))
+    last_use = {i: step for step, op in enumerate(graph.ops) for i in (*op.inputs, *op.outputs)}
+    for step, op in enumerate(graph.ops):
+        view = op_view(graph, step)
+        entry = definition(view)
+        arguments = tuple(None if i == ABSENT else _value(graph, values, view, i) for i in op.inputs)
+        results = entry.run(view, arguments)
+        for index, result in zip(op.outputs, results, strict=True):
+            values[index] = _checked_result(graph, view, index, result)
+        if not keep_all:
+            for i in {*op.inputs, *op.outputs} - {ABSENT, *graph.outputs}:
+                if last_use[i] == step:
+                    values.pop(i, None)
+    return values
+
+
+def _checked_inputs(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
+    if len(inputs) != len(graph.inputs):
+        raise InputError(f"{graph.name}: takes {len(graph.inputs)} inputs, not {len(inputs)}")
+    for index, array in zip(graph.inputs, inputs, strict=True):
+        tensor = graph.tensors[index]
+        if array.shape != tensor.shape or array.dtype != tensor.dtype.numpy:
+            raise InputError(
+                f"{graph.name}: input {tensor.name!r} takes {tensor.dtype.value} {list(tensor.shape)}, "
+                f"not {array.dtype} {list(array.shape)}"
+            )
+    return {index: np.asarray(array) for index, array in zip(graph.inputs, inputs, strict=True)}
+
+
+def _value(graph: Graph, values: dict[int, Array], view: OpView, index: int) -> Array:
+    if index not in values:
+        raise InputError(f"{graph.name}: layer {view.name!r} reads tensor {index} before it is computed")
+    return values[index]
+
+
+def _checked_result(graph: Graph, view: OpView, index: int, result: Array) -> Array:
+    tensor = graph.tensors[index]
+    if result.shape != tensor.shape or result.dtype != tensor.dtype.numpy:
+        raise InputError(
+            f"{graph.name}: layer {view.name!r} computes {result.dtype} {list(result.shape)}, but the file declares "
+            f"{tensor.dtype.value} {list(tensor.shape)}"
+        )
+    return result

@@ -1,0 +1,164 @@
+"""Activation functions as ops of their own: the RELU family, PRELU, LEAKY_RELU, ELU, HARD_SWISH, LOGISTIC, TANH,
+SOFTMAX and LOG_SOFTMAX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...arithmetic.fixed_functions import DIFFERENCE_BITS, hard_swish_int8, softmax_int8
+from ...arithmetic.fixed_point import INT32_MAX, multiply_by_quantized_multiplier, quantize_multiplier
+from ...arithmetic.quantization import quantized_bounds
+from ..opdef import OpDef, OpView
+from ..types import Array, Options, Shape, Tensor
+from .fused import Bounds
+from .types import FLOAT, FLOAT_OR_INT8
+from .unary import Run, runner
+from .view import (
+    NoOptions,
+    bad_input,
+    broadcast,
+    input_tensor,
+    options,
+    same_shape,
+    scale_and_zero_point,
+    unsupported,
+    value,
+)
+
+
+@dataclass(frozen=True)
+class LeakyReluOptions(Options):
+    alpha: float = 0.0
+
+
+@dataclass(frozen=True)
+class SoftmaxOptions(Options):
+    beta: float = 0.0
+
+
+def _centred(view: OpView, tensor: Tensor, q: Array) -> tuple[np.float32, NDArray[np.int64]]:
+    scale, zero_point = scale_and_zero_point(view, tensor)
+    return scale, q.astype(np.int64) - zero_point
+
+
+def _rescaled(x: NDArray[np.int64], factor: np.float32) -> NDArray[np.int64]:
+    """``x`` times a factor that was computed in float32 and may be negative."""
+    magnitude = multiply_by_quantized_multiplier(x, *quantize_multiplier(abs(float(factor))))
+    return magnitude if factor >= 0 else -magnitude
+
+
+def _to_int8(view: OpView, x: NDArray[np.int64]) -> Array:
+    _, zero_point = scale_and_zero_point(view, view.outputs[0])
+    return np.clip(x + zero_point, -128, 127).astype(np.int8)
+
+
+def _clamp(bounds: Bounds) -> Run:
+    """A member of the RELU family; int8 is requantized by the ratio of the scales, then clamped."""
+
+    def run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+        x = value(view, values, 0)
+        if x.dtype == np.float32:
+            return (np.clip(x, *bounds).astype(np.float32, copy=False),)
+        scale, centred = _centred(view, input_tensor(view, 0), x)
+        output_scale, zero_point = scale_and_zero_point(view, view.outputs[0])
+        low, high = quantized_bounds(*bounds, output_scale, zero_point, np.dtype(np.int8))
+        return (np.clip(_rescaled(centred, scale / output_scale) + zero_point, low, high).astype(np.int8),)
+
+    return run
+
+
+def _leaky_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x, alpha = value(view, values, 0), np.float32(options(view, LeakyReluOptions).alpha)
+    if x.dtype == np.float32:
+        return (np.where(x > 0, x, x * alpha),)
+    scale, centred = _centred(view, input_tensor(view, 0), x)
+    output_scale, _ = scale_and_zero_point(view, view.outputs[0])
+    y = np.where(
+        centred >= 0, _rescaled(centred, scale / output_scale), _rescaled(centred, scale * alpha / output_scale)
+    )
+    return (_to_int8(view, y),)
+
+
+def _prelu_infer(view: OpView) -> tuple[Shape, ...]:
+    shape = input_tensor(view, 0).shape
+    if broadcast(view, shape, input_tensor(view, 1).shape) != shape:
+        raise bad_input(view, f"has slopes {list(input_tensor(view, 1).shape)} for an input of {list(shape)}")
+    return (shape,)
+
+
+def _prelu_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x, alpha = value(view, values, 0), value(view, values, 1)
+    if alpha.dtype != x.dtype:
+        raise unsupported(view, f"{alpha.dtype} slopes for {x.dtype} values", "slopes of the input's type")
+    if x.dtype == np.float32:
+        return (np.where(x >= 0, x, x * alpha),)
+    scale, centred = _centred(view, input_tensor(view, 0), x)
+    alpha_scale, slopes = _centred(view, input_tensor(view, 1), alpha)
+    output_scale, _ = scale_and_zero_point(view, view.outputs[0])
+    y = np.where(
+        centred >= 0,
+        _rescaled(centred, scale / output_scale),
+        _rescaled(centred * slopes, scale * alpha_scale / output_scale),
+    )
+    return (_to_int8(view, y),)
+
+
+def _hard_swish_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x = value(view, values, 0)
+    if x.dtype == np.float32:
+        return (x * np.clip(x + np.float32(3), 0, 6) / np.float32(6),)
+    scale, centred = _centred(view, input_tensor(view, 0), x)
+    output_scale, zero_point = scale_and_zero_point(view, view.outputs[0])
+    fine = scale * np.float32(1 / 128)
+    output_scaling = quantize_multiplier(float(fine / output_scale))
+    if output_scaling.shift > 0:
+        raise unsupported(view, "an output scale below 1/128 of the input's", "coarser output scales")
+    relu_scaling = quantize_multiplier(float(fine / (np.float32(3) / np.float32(32768))))
+    return (hard_swish_int8(centred, zero_point, output_scaling, relu_scaling),)
+
+
+def _softmax_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x, beta = value(view, values, 0), options(view, SoftmaxOptions).beta
+    if x.dtype == np.float32:
+        exponentials = np.exp((x - x.max(axis=-1, keepdims=True)) * np.float32(beta))
+        return (exponentials / exponentials.sum(axis=-1, keepdims=True),)
+    scale, _ = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, zero_point = scale_and_zero_point(view, view.outputs[0])
+    if zero_point != -128 or abs(float(output_scale) * 256 - 1) > 1e-3:
+        raise unsupported(view, f"output scale {output_scale} and zero point {zero_point}", "1/256 and -128")
+    factor = min(float(np.float32(beta)) * float(scale) * 2.0 ** (31 - DIFFERENCE_BITS), float(INT32_MAX))
+    return (softmax_int8(x, quantize_multiplier(factor)),)
+
+
+def _log_softmax_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    shifted = value(view, values, 0)
+    shifted = shifted - shifted.max(axis=-1, keepdims=True)
+    return (shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)),)
+
+
+def _logistic(x: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def _elu(x: NDArray[Any]) -> NDArray[Any]:
+    return np.where(x < 0, np.expm1(np.minimum(x, 0)), x)
+
+
+OPS = (
+    OpDef("RELU", NoOptions, same_shape, _clamp((0.0, None)), types=FLOAT_OR_INT8),
+    OpDef("RELU6", NoOptions, same_shape, _clamp((0.0, 6.0)), types=FLOAT_OR_INT8),
+    OpDef("RELU_N1_TO_1", NoOptions, same_shape, _clamp((-1.0, 1.0)), types=FLOAT_OR_INT8),
+    OpDef("RELU_0_TO_1", NoOptions, same_shape, _clamp((0.0, 1.0)), types=FLOAT_OR_INT8),
+    OpDef("LEAKY_RELU", LeakyReluOptions, same_shape, _leaky_run, schema="LeakyReluOptions", types=FLOAT_OR_INT8),
+    OpDef("PRELU", NoOptions, _prelu_infer, _prelu_run, types=FLOAT_OR_INT8),
+    OpDef("ELU", NoOptions, same_shape, runner(_elu), types=FLOAT_OR_INT8),
+    OpDef("HARD_SWISH", NoOptions, same_shape, _hard_swish_run, schema="HardSwishOptions", types=FLOAT_OR_INT8),
+    OpDef("LOGISTIC", NoOptions, same_shape, runner(_logistic), types=FLOAT_OR_INT8),
+    OpDef("TANH", NoOptions, same_shape, runner(np.tanh), types=FLOAT_OR_INT8),
+    OpDef("SOFTMAX", SoftmaxOptions, same_shape, _softmax_run, schema="SoftmaxOptions", types=FLOAT_OR_INT8),
+    OpDef("LOG_SOFTMAX", NoOptions, same_shape, _log_softmax_run, schema="LogSoftmaxOptions", types=FLOAT),
+)

@@ -1,0 +1,90 @@
+"""Elementwise functions of one tensor: ABS, NEG, SQUARE, SQRT, RSQRT, EXP, LOG, SIGN, FLOOR, CEIL, ROUND, SIN, COS.
+
+Most int8 functions are tables: LiteRT evaluates the real function in float32 at the 256 input values and quantizes
+the results, here :func:`int8_table`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
+from ...arithmetic.rounding import round_half_away
+from ..opdef import OpDef, OpView
+from ..types import Array
+from .types import FLOAT, FLOAT_OR_INT8
+from .view import NoOptions, input_tensor, same_shape, scale_and_zero_point, value
+
+Real = Callable[[NDArray[Any]], NDArray[Any]]
+Run = Callable[[OpView, tuple[Array | None, ...]], tuple[Array, ...]]
+
+
+def int8_table(view: OpView, function: Real) -> NDArray[np.int8]:
+    """Outputs for the inputs -128 to 127: scale * (q - zero point), function, times 1 / scale, rounded half away.
+
+    Every step is rounded to float32. ``function`` is evaluated in double and rounded once, because C's float32
+    functions are correctly rounded nearly everywhere and NumPy's are not.
+    """
+    scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
+    real = scale * np.arange(-128 - zero_point, 128 - zero_point, dtype=np.float32)
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        transformed = function(real.astype(np.float64)).astype(np.float32)
+        steps = round_half_away(transformed * (np.float32(1) / output_scale)) + np.float32(output_zero_point)
+    return np.asarray(np.clip(np.nan_to_num(steps, nan=-128.0), -128, 127), dtype=np.int8)
+
+
+def apply_table(q: Array, table: NDArray[np.int8]) -> Array:
+    return table[q.astype(np.int16) + 128]
+
+
+def runner(function: Real, int8: Callable[[OpView, Array], Array] | None = None) -> Run:
+    """An op's semantics from its real function; int8 by ``int8`` or, by default, by table."""
+
+    def run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+        x = value(view, values, 0)
+        if x.dtype == np.int8:
+            return (int8(view, x) if int8 else apply_table(x, int8_table(view, function)),)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            return (np.asarray(function(x)).astype(x.dtype, copy=False),)
+
+    return run
+
+
+def _abs_int8(view: OpView, q: Array) -> Array:
+    """|q - zero point|, requantized by the ratio of the scales in float32 unless they are equal."""
+    scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
+    magnitude = np.abs(q.astype(np.int64) - zero_point)
+    if scale != output_scale:
+        magnitude = multiply_by_quantized_multiplier(magnitude, *quantize_multiplier(float(scale / output_scale)))
+    return np.clip(magnitude + output_zero_point, -128, 127).astype(np.int8)
+
+
+def _rsqrt(x: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(1 / np.sqrt(x))
+
+
+def _float(kind: str, function: Real, schema: str | None) -> OpDef:
+    return OpDef(kind, NoOptions, same_shape, runner(function), schema=schema, types=FLOAT)
+
+
+OPS = (
+    OpDef("ABS", NoOptions, same_shape, runner(np.abs, _abs_int8), schema="AbsOptions", types=FLOAT_OR_INT8),
+    OpDef("EXP", NoOptions, same_shape, runner(np.exp), schema="ExpOptions", types=FLOAT_OR_INT8),
+    OpDef("LOG", NoOptions, same_shape, runner(np.log), types=FLOAT_OR_INT8),
+    OpDef("NEG", NoOptions, same_shape, runner(np.negative), schema="NegOptions", types=FLOAT),
+    OpDef("SIGN", NoOptions, same_shape, runner(np.sign), schema="SignOptions", types=FLOAT),
+    _float("SQUARE", np.square, "SquareOptions"),
+    _float("SQRT", np.sqrt, None),
+    _float("RSQRT", _rsqrt, None),
+    _float("FLOOR", np.floor, None),
+    _float("CEIL", np.ceil, None),
+    _float("ROUND", np.rint, None),
+    _float("SIN", np.sin, None),
+    _float("COS", np.cos, "CosOptions"),
+)
