@@ -41,7 +41,7 @@ static inline uint32_t eb_output_bits(const int32_t *restrict x, int32_t channel
       1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15, 1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21,
       1u << 22, 1u << 23, 1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31};
   uint32_t bits = 0;
-  for (int32_t c = 0; c < channels; c++) bits |= x[c] > threshold[c] ? bit[c] : 0;
+  for (int32_t c = 0; c < channels; c++) bits |= -(uint32_t)(x[c] > threshold[c]) & bit[c];
   return bits;
 }
 

@@ -14,7 +14,8 @@ typedef struct eb_patch {
 /* The first tap at or past `limit`, of taps at start, start + dilation, ..., at most `taps`. */
 static inline int32_t eb_taps_before(int32_t limit, int32_t start, int32_t dilation, int32_t taps) {
   if (start >= limit) return 0;
-  const int64_t before = ((int64_t)limit - start + dilation - 1) / dilation;
+  const int64_t distance = (int64_t)limit - start;
+  const int64_t before = dilation == 1 ? distance : (distance + dilation - 1) / dilation;
   return before < taps ? (int32_t)before : taps;
 }
 

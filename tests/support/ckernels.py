@@ -1,0 +1,227 @@
+"""The C kernels (edgebnn/runtime/kernels/kernels.h) called from Python, on NumPy arrays, for tests."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebnn.arithmetic.packing import packed_channels
+from edgebnn.runtime import build
+
+ALIGNMENT = 64
+TYPES = {"float32": 0, "int8": 1, "bool": 2, "int32": 3}
+"""enum eb_type by NumPy name; int32 is packed."""
+
+
+class KernelRefused(Exception):
+    """A kernel's check returned another status than EB_OK; the message is the status's name."""
+
+
+class Window(ctypes.Structure):
+    """eb_window."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_int32)
+        for name in (
+            "batches input_height input_width filter_height filter_width stride_height stride_width dilation_height "
+            "dilation_width padding output_height output_width pad_top pad_left"
+        ).split()
+    )
+
+
+class Bconv2d(ctypes.Structure):
+    """eb_bconv2d."""
+
+    _fields_ = (
+        ("window", Window),
+        ("channels_in", ctypes.c_int32),
+        ("channels_out", ctypes.c_int32),
+        ("groups", ctypes.c_int32),
+        ("pad_value", ctypes.c_int32),
+        ("activation", ctypes.c_int32),
+        ("output_type", ctypes.c_int32),
+        ("output_scale", ctypes.c_float),
+        ("output_zero_point", ctypes.c_int32),
+    )
+
+
+class Plan(ctypes.Structure):
+    """eb_bconv2d_plan; ``own`` is more than enough for what the kernels keep to themselves."""
+
+    _fields_ = (
+        ("persistent_bytes", ctypes.c_size_t),
+        ("scratch_bytes", ctypes.c_size_t),
+        ("tiles", ctypes.c_int32),
+        ("op", Bconv2d),
+        ("own", ctypes.c_char * 1024),
+    )
+
+
+class Kernel(ctypes.Structure):
+    """eb_bconv2d_kernel."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("cpu_features", ctypes.c_uint32),
+        ("tile", ctypes.c_void_p),
+        ("channel_tile", ctypes.c_int32),
+        ("pixel_tile", ctypes.c_int32),
+    )
+
+
+class Rows(ctypes.Structure):
+    """eb_rows."""
+
+    _fields_ = (
+        ("type", ctypes.c_int32),
+        ("rows", ctypes.c_int64),
+        ("channels", ctypes.c_int32),
+        ("scale", ctypes.c_float),
+        ("zero_point", ctypes.c_int32),
+    )
+
+
+class Bmaxpool2d(ctypes.Structure):
+    """eb_bmaxpool2d."""
+
+    _fields_ = (("window", Window), ("channels", ctypes.c_int32))
+
+
+@lru_cache
+def library() -> ctypes.CDLL:
+    lib = ctypes.CDLL(str(build.library()))
+    lib.eb_status_name.restype = ctypes.c_char_p
+    lib.eb_cpu_features.restype = ctypes.c_uint32
+    lib.eb_bconv2d_kernel_at.restype = ctypes.POINTER(Kernel)
+    lib.eb_bconv2d_kernel_at.argtypes = [ctypes.c_size_t]
+    lib.eb_bconv2d_plan_make.argtypes = [
+        ctypes.POINTER(Bconv2d),
+        ctypes.c_char_p,
+        ctypes.c_uint32,
+        ctypes.POINTER(Plan),
+    ]
+    for name in ("eb_quantize_run", "eb_dequantize_run"):
+        run = getattr(lib, name)
+        run.argtypes = [ctypes.POINTER(Rows), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
+        run.restype = None
+    return lib
+
+
+def accept(status: int) -> None:
+    """Raises KernelRefused unless ``status`` is EB_OK."""
+    if status != 0:
+        raise KernelRefused(library().eb_status_name(status).decode())
+
+
+def kernel_lines() -> Iterator[Kernel]:
+    """The lines of bconv2d.kernels, as compiled."""
+    index = 0
+    while line := library().eb_bconv2d_kernel_at(index):
+        yield line.contents
+        index += 1
+
+
+def runnable(kernel: Kernel) -> bool:
+    return not kernel.cpu_features & ~library().eb_cpu_features()
+
+
+def guarded(nbytes: int, offset: int = 0) -> NDArray[np.uint8]:
+    """Bytes at ``offset`` from a multiple of the kernels' alignment."""
+    raw = np.full(nbytes + 2 * ALIGNMENT, 0xA5, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT + offset
+    return raw[start : start + nbytes]
+
+
+def pointer(array: NDArray[np.generic] | None) -> ctypes.c_void_p:
+    return ctypes.c_void_p(None if array is None else array.ctypes.data)
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A planned and prepared convolution."""
+
+    plan: Plan
+    persistent: NDArray[np.uint8]
+
+    @property
+    def output_shape(self) -> tuple[int, int, int, int]:
+        op = self.plan.op
+        packed = op.output_type == TYPES["int32"]
+        channels = packed_channels(op.channels_out) if packed else op.channels_out
+        return (op.window.batches, op.window.output_height, op.window.output_width, channels)
+
+    def run(self, x: NDArray[np.int32], tile_bounds: Sequence[int] | None = None) -> NDArray[np.generic]:
+        """``tile_bounds``: where the ranges of tiles begin and end, in the order in which they are run."""
+        dtype = next(name for name, value in TYPES.items() if value == self.plan.op.output_type)
+        y = guarded(int(np.prod(self.output_shape)) * np.dtype(dtype).itemsize).view(dtype).reshape(self.output_shape)
+        scratch = guarded(self.plan.scratch_bytes)
+        bounds = tile_bounds or (0, self.plan.tiles)
+        for begin, end in reversed(list(pairwise(bounds))):
+            library().eb_bconv2d_run(
+                ctypes.byref(self.plan), pointer(self.persistent), pointer(x), pointer(y), begin, end, pointer(scratch)
+            )
+        return y
+
+
+def plan_convolution(op: Bconv2d, kernel: str | None = None, cpu_features: int | None = None) -> Plan:
+    """Raises KernelRefused."""
+    plan = Plan()
+    features = library().eb_cpu_features() if cpu_features is None else cpu_features
+    name = None if kernel is None else kernel.encode()
+    accept(library().eb_bconv2d_plan_make(ctypes.byref(op), name, features, ctypes.byref(plan)))
+    return plan
+
+
+def prepare_convolution(
+    op: Bconv2d,
+    filters: NDArray[np.int32],
+    multiplier: NDArray[np.float32] | None,
+    bias: NDArray[np.float32] | None,
+    threshold: NDArray[np.int32] | None,
+    kernel: str | None = None,
+) -> Convolution:
+    """Raises KernelRefused."""
+    plan = plan_convolution(op, kernel)
+    persistent = guarded(plan.persistent_bytes)
+    constants = (pointer(multiplier), pointer(bias), pointer(threshold))
+    library().eb_bconv2d_prepare(ctypes.byref(plan), pointer(filters), *constants, pointer(persistent))
+    return Convolution(plan, persistent)
+
+
+def quantize(x: NDArray[np.generic], zero_point: int = 0, splits: Sequence[int] = ()) -> NDArray[np.int32]:
+    """float32, int8 or bool [..., C] -> packed. Raises KernelRefused."""
+    rows = int(np.prod(x.shape[:-1]))
+    op = Rows(TYPES[x.dtype.name], rows, x.shape[-1], 0.0, zero_point)
+    accept(library().eb_quantize_check(ctypes.byref(op)))
+    y = np.full((*x.shape[:-1], packed_channels(x.shape[-1])), 0x55555555, np.int32)
+    for begin, end in pairwise((0, *splits, rows)):
+        library().eb_quantize_run(ctypes.byref(op), pointer(x), pointer(y), begin, end)
+    return y
+
+
+def dequantize(
+    words: NDArray[np.int32], channels: int, dtype: str, scale: float = 0.0, zero_point: int = 0
+) -> NDArray[np.generic]:
+    """Packed -> float32, int8 or bool [..., channels]. Raises KernelRefused."""
+    rows = int(np.prod(words.shape[:-1]))
+    op = Rows(TYPES[dtype], rows, channels, scale, zero_point)
+    accept(library().eb_dequantize_check(ctypes.byref(op)))
+    y = np.zeros((*words.shape[:-1], channels), dtype)
+    library().eb_dequantize_run(ctypes.byref(op), pointer(words), pointer(y), 0, rows)
+    return y
+
+
+def bmaxpool2d(op: Bmaxpool2d, x: NDArray[np.int32], splits: Sequence[int] = ()) -> NDArray[np.int32]:
+    """Raises KernelRefused."""
+    tiles = ctypes.c_int32()
+    accept(library().eb_bmaxpool2d_check(ctypes.byref(op), ctypes.byref(tiles)))
+    y = np.full((x.shape[0], op.window.output_height, op.window.output_width, x.shape[3]), 0x55555555, np.int32)
+    for begin, end in pairwise((0, *(s for s in splits if s <= tiles.value), tiles.value)):
+        library().eb_bmaxpool2d_run(ctypes.byref(op), pointer(x), pointer(y), begin, end)
+    return y
