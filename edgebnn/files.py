@@ -11,6 +11,22 @@ from pathlib import Path
 from .errors import InputError
 
 
+def cache_folder(part: str = "") -> Path:
+    """Where what can be made again is kept: EDGEBNN_CACHE, else edgebnn in XDG_CACHE_HOME, else in ~/.cache.
+
+    The folder, or the folder ``part`` in it, is made if it is missing. Raises InputError where it cannot be.
+    """
+    named = os.environ.get("EDGEBNN_CACHE")
+    home = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebnn"
+    try:
+        (home / part).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{home / part}: cannot be made ({error.strerror}); set EDGEBNN_CACHE to a folder that can be written"
+        ) from None
+    return home / part
+
+
 def check_writable(path: Path) -> None:
     """Raise InputError if ``path`` cannot be written: before long work, not after it."""
     if path.is_dir():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebnn._tensorflow import keras, lq
+from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.errors import InputError
 from edgebnn.models.resnet import resnet
 from tests.support.keras_counts import layer_macs, layer_weights, weighted_layers
@@ -42,7 +42,7 @@ def test_binary_convolutions_pad_with_one_and_binarize_both_operands() -> None:
     for layer in layers:
         assert layer.pad_values == 1.0
         assert not layer.use_bias
-        assert set(np.unique(layer.kernel_quantizer(layer.kernel))) == {-1.0, 1.0}
+        assert set(np.unique(layer.kernel_quantizer(tf.constant(layer.kernel)))) == {-1.0, 1.0}
         assert layer.kernel_constraint is not None
 
 
