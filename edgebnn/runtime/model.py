@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ..errors import EdgebnnError, InputError, ModelFormatError
 from ..graph.types import Array
 from .port import Port, ports
+from .profile import Profile
 
 if TYPE_CHECKING:
     from .interpreter import Interpreter
@@ -50,6 +51,19 @@ class Model:
             outputs = self._run(values)
         results = tuple(port.dequantized(value) for port, value in zip(self.outputs, outputs, strict=True))
         return results[0] if len(results) == 1 else results
+
+    def profile(self, *images: Array, repeats: int = 30) -> Profile:
+        """Where the time of one inference of ``images`` goes, as many samples as one invoke of the model takes.
+
+        Raises:
+            InputError: an array has a wrong shape, dtype or value.
+        """
+        values = self.checked(images)
+        with self._lock:
+            self._run(values)
+            limit = self._fixed_batch or MAX_BATCH
+            self.invoke([value[:limit] for value in values])
+            return self._interpreter.profile(repeats)
 
     def checked(self, images: Sequence[Array]) -> list[Array]:
         """The arrays as the model's inputs take them, all of one batch size."""

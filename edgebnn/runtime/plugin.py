@@ -17,10 +17,12 @@ LITERT_DELEGATE = Any
 
 @dataclass(frozen=True)
 class OpTime:
-    """When one of our ops ran in the last profiled invoke. ``node`` is its index in the file; times are nanoseconds of
+    """When one of our ops ran in the last profiled invoke. ``node`` is its index in the file, ``partition`` that of the
+    first op that ran in the same node of the interpreter; times are nanoseconds of
     CLOCK_MONOTONIC; ``kernel`` is empty for ops that have only one."""
 
     node: int
+    partition: int
     op: str
     name: str
     kernel: str
@@ -31,6 +33,7 @@ class OpTime:
 class _OpTime(ctypes.Structure):
     _fields_ = (
         ("node", ctypes.c_int),
+        ("partition", ctypes.c_int),
         ("op", ctypes.c_char_p),
         ("name", ctypes.c_char_p),
         ("kernel", ctypes.c_char_p),
@@ -97,7 +100,15 @@ class Plugin:
         times = (_OpTime * count)()
         self.functions.edgebnn_profile_read(self._pointer, times, count)
         read = [
-            OpTime(t.node, t.op.decode(), t.name.decode("utf-8", "replace"), t.kernel.decode(), t.begin_ns, t.end_ns)
+            OpTime(
+                node=t.node,
+                partition=t.partition,
+                op=t.op.decode(),
+                name=t.name.decode("utf-8", "replace"),
+                kernel=t.kernel.decode(),
+                begin_ns=t.begin_ns,
+                end_ns=t.end_ns,
+            )
             for t in times
         ]
         return tuple(sorted(read, key=lambda t: t.begin_ns))

@@ -3,10 +3,11 @@
 #include "delegate.h"
 
 typedef struct {
-  int node;               /* index of the op in the file */
-  const char *op;         /* custom code */
-  const char *name;       /* first output tensor */
-  const char *kernel;     /* of a convolution; else empty */
+  int node;           /* index of the op in the file */
+  int partition;      /* node of the first op of its partition */
+  const char *op;     /* custom code */
+  const char *name;   /* first output tensor */
+  const char *kernel; /* of a convolution; else empty */
   int64_t begin_ns, end_ns;
 } edgebnn_op_time;
 
@@ -24,6 +25,7 @@ EB_EXPORT int edgebnn_profile_read(const LiteDelegate *lite, edgebnn_op_time *ti
       if (count >= capacity) continue;
       const bool convolution = op->kind == &eb_kind_bconv2d;
       times[count] = (edgebnn_op_time){.node = op->node,
+                                       .partition = partition->ops[0].node,
                                        .op = op->kind->custom_code,
                                        .name = op->name,
                                        .kernel = convolution ? op->as.bconv2d.plan.kernel->name : "",

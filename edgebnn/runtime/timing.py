@@ -1,0 +1,87 @@
+"""Timing one thing against another on a machine that is busy with others: paired and interleaved."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+_MIN_SAMPLE_S = 0.002
+
+
+@dataclass(frozen=True)
+class Times:
+    """Milliseconds of one call, a sample a repeat."""
+
+    samples_ms: tuple[float, ...]
+
+    @property
+    def median_ms(self) -> float:
+        return float(np.median(self.samples_ms))
+
+    @property
+    def spread_ms(self) -> float:
+        """The interquartile range."""
+        low, high = np.percentile(self.samples_ms, (25, 75))
+        return float(high - low)
+
+
+@dataclass(frozen=True)
+class PairedTimes:
+    """Two things timed in turn. Each repeat gives one pair, taken within moments of each other."""
+
+    ours: Times
+    theirs: Times
+
+    @property
+    def ratios(self) -> tuple[float, ...]:
+        """Theirs / ours, pair by pair: above 1 where ours is faster."""
+        return tuple(b / a for a, b in zip(self.ours.samples_ms, self.theirs.samples_ms, strict=True))
+
+    @property
+    def ratio(self) -> float:
+        """The median of the ratios."""
+        return float(np.median(self.ratios))
+
+    @property
+    def ratio_spread(self) -> float:
+        """The interquartile range of the ratios."""
+        low, high = np.percentile(self.ratios, (25, 75))
+        return float(high - low)
+
+
+def measure(call: Callable[[], object], repeats: int = 30) -> Times:
+    """Times ``call`` after a warm-up. Calls of less than 2 ms are repeated within a sample and divided."""
+    calls = _calls_of_a_sample(call)
+    return Times(tuple(_sample_ms(call, calls) for _ in range(repeats)))
+
+
+def paired(ours: Callable[[], object], theirs: Callable[[], object], repeats: int = 30) -> PairedTimes:
+    """Times both in turn, the order alternating (ours theirs, theirs ours, ...), so that drift touches both alike."""
+    calls = (_calls_of_a_sample(ours), _calls_of_a_sample(theirs))
+    pairs = []
+    for repeat in range(repeats):
+        if repeat % 2:
+            second = _sample_ms(theirs, calls[1])
+            pairs.append((_sample_ms(ours, calls[0]), second))
+        else:
+            pairs.append((_sample_ms(ours, calls[0]), _sample_ms(theirs, calls[1])))
+    return PairedTimes(Times(tuple(a for a, _ in pairs)), Times(tuple(b for _, b in pairs)))
+
+
+def _sample_ms(call: Callable[[], object], calls: int) -> float:
+    begin = time.perf_counter()
+    for _ in range(calls):
+        call()
+    return (time.perf_counter() - begin) * 1000 / calls
+
+
+def _calls_of_a_sample(call: Callable[[], object]) -> int:
+    """Warms up, too."""
+    call()
+    begin = time.perf_counter()
+    call()
+    once = max(time.perf_counter() - begin, 1e-7)
+    return max(1, int(np.ceil(_MIN_SAMPLE_S / once)))
