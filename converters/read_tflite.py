@@ -31,15 +31,15 @@ _TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if
 _BUILTIN_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 
 
-def read(source: str | Path | bytes) -> Graph:
-    """Read a .tflite file, given by path or as its content.
+def read(source: str | Path | bytes, name: str = "<bytes>") -> Graph:
+    """Read a .tflite file, given by path, or as its content, which errors then call ``name``.
 
     Raises InputError if the file cannot be opened, ModelFormatError if it is truncated, corrupt or beyond what the IR
     holds (several subgraphs, sparse or variable tensors, data outside the flatbuffer), and UnsupportedOpError for an
     op that edgebnn does not have.
     """
     if isinstance(source, bytes):
-        return _graph(FlatFile("<bytes>", source))
+        return _graph(FlatFile(name, source))
     try:
         return _graph(FlatFile(str(source), Path(source).read_bytes()))
     except OSError as error:

@@ -1,0 +1,193 @@
+"""Keras models in, .tflite files out, by the converters of LCE and TensorFlow Lite.
+
+The only module of this room that imports TensorFlow; importing it raises EdgebnnError where the training extra is
+missing.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from edgebnn._tensorflow import keras, tf
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.graph.types import Array, Shape
+
+from .quiet import captured
+
+Target = Literal["lce", "int8", "float"]
+
+# What Keras and the converters raise on models they cannot handle. TensorFlow is loaded by now, the right way.
+_LIBRARY_ERRORS = (
+    importlib.import_module("tensorflow.lite.python.convert").ConverterError,
+    tf.errors.OpError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+
+
+# -- loading --
+
+
+def load_model(spec: str) -> Any:
+    """The Keras model that ``spec`` names: a .keras or .h5 file, a SavedModel folder, or ``package.module:function``.
+
+    The function is called without arguments; modules of the current folder can be imported. Raises InputError saying
+    what is missing.
+    """
+    path = Path(spec)
+    if path.exists():
+        return _saved(path)
+    module, colon, function = spec.partition(":")
+    if not colon or "/" in spec:
+        raise InputError(f"{spec}: no such file; give a saved Keras model or package.module:function")
+    return _built(spec, module, function)
+
+
+def _saved(path: Path) -> Any:
+    if path.is_dir() and not (path / "saved_model.pb").exists():
+        raise InputError(f"{path}: is a folder without a saved_model.pb; give a .keras or .h5 file or a SavedModel")
+    with _failing_as(f"{path}: cannot be loaded as a Keras model"):
+        model = keras.models.load_model(path, compile=False)
+    return _checked(str(path), model)
+
+
+def _built(spec: str, module: str, function: str) -> Any:
+    sys.path.insert(0, os.getcwd())
+    try:
+        with _failing_as(f"{spec}: the module {module} cannot be imported"):
+            builder = getattr(importlib.import_module(module), function, None)
+        if not callable(builder):
+            raise InputError(f"{spec}: {module} has no function {function}")
+        with _failing_as(f"{spec}: the function failed"):
+            model = builder()
+    finally:
+        sys.path.remove(os.getcwd())
+    return _checked(spec, model)
+
+
+def _checked(spec: str, model: Any) -> Any:
+    if not isinstance(model, keras.Model):
+        raise InputError(f"{spec}: gives {type(model).__name__}, not a Keras 2 model (tf_keras.Model)")
+    return model
+
+
+@contextmanager
+def _failing_as(message: str) -> Iterator[None]:
+    """What a library or a user's module raises inside the block becomes one InputError."""
+    try:
+        yield
+    except EdgebnnError:
+        raise
+    except _LIBRARY_ERRORS as error:
+        raise InputError(f"{message} ({_first_line(error)})") from error
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__
+
+
+# -- converting --
+
+
+def input_shapes(model: Any) -> tuple[Shape, ...]:
+    """Shapes of the model's inputs without the batch. Raises InputError where they are not all known."""
+    if not model.inputs:
+        raise InputError(f"model '{model.name}' is not built; call model.build(input_shape) or give it an Input layer")
+    shapes = tuple(tuple(tensor.shape[1:]) for tensor in model.inputs)
+    for tensor, shape in zip(model.inputs, shapes, strict=True):
+        if None in shape:
+            raise InputError(
+                f"model '{model.name}': input '{tensor.name}' has the open shape {list(shape)}; fix its size"
+            )
+    return shapes
+
+
+def convert(model: Any, to: Target, calibration: Sequence[Array] | None = None) -> bytes:
+    """The .tflite file of a Keras model.
+
+    ``"float"`` and ``"int8"`` are TensorFlow Lite's own conversions, int8 with int8 inputs and outputs; ``"lce"`` has
+    the binary convolutions as ops of the Larq Compute Engine. int8 wants ``calibration`` (for each input a float array
+    [samples, ...]) unless the model was trained with fake quantization. An LCE file is int8 around its binary
+    convolutions where the model was trained with fake quantization, and float elsewhere.
+
+    Raises InputError if the model or the calibration does not fit, EdgebnnError naming the layer if conversion fails.
+    """
+    if to not in get_args(Target):
+        raise InputError(f"cannot convert to '{to}'; choose one of {', '.join(get_args(Target))}")
+    shapes = input_shapes(model)
+    if to == "lce":
+        return _converted(model, to, lambda: _lce(model))
+    if to == "int8" and calibration is None and not has_fake_quantization(model):
+        raise InputError(f"model '{model.name}': int8 needs calibration inputs, or fake quantization in training")
+    samples = None if calibration is None else [np.asarray(values, np.float32) for values in calibration]
+    return _converted(model, to, lambda: _tflite(model, to, shapes, samples))
+
+
+def has_fake_quantization(model: Any) -> bool:
+    """Whether the model was trained with fake quantization: TF-MOT's wrappers, or fake_quant ops of its own."""
+    layers = [layer for layer in model.submodules if isinstance(layer, keras.layers.Layer)]
+    return any(
+        re.search("fake_quant", layer.name) or re.match("Quantize.*Wrapper", type(layer).__name__) for layer in layers
+    )
+
+
+def _lce(model: Any) -> bytes:
+    try:
+        from larq_compute_engine import convert_keras_model
+    except ImportError as error:
+        raise EdgebnnError(
+            f"LCE's converter is missing ({error}): pip install larq-compute-engine (x86-64 Linux)"
+        ) from None
+    return bytes(convert_keras_model(model))
+
+
+def _tflite(model: Any, to: Target, shapes: Sequence[Shape], samples: list[Any] | None) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    if to == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        if samples is not None:
+            converter.representative_dataset = lambda: (
+                [x[None] for x in sample] for sample in zip(*samples, strict=True)
+            )
+    return bytes(converter.convert())
+
+
+def _converted(model: Any, to: Target, run: Callable[[], bytes]) -> bytes:
+    with captured() as chatter:
+        try:
+            return run()
+        except EdgebnnError:
+            raise
+        except _LIBRARY_ERRORS as error:
+            failure, text = error, f"{error}\n{chatter()}"
+    layer = _layer_named_in(text, model)
+    where = f"model '{model.name}'" + (f", layer '{layer}'" if layer else "")
+    reason = re.search(r"error: (.+)", text)
+    why = reason[1] if reason else _first_line(failure)
+    raise EdgebnnError(f"{where}: conversion to {to} failed ({why})") from failure
+
+
+def _layer_named_in(text: str, model: Any) -> str | None:
+    """The layer whose name comes first in a converter's message, as in ``model/layer/op``."""
+    places = {layer.name: re.search(rf"/{re.escape(layer.name)}/", text) for layer in model.layers}
+    return min(((match.start(), name) for name, match in places.items() if match), default=(0, None))[1]

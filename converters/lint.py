@@ -1,0 +1,79 @@
+"""Tells what would silently be slow or wrong, before and after conversion. The rules are in the two tables."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+from edgebnn.graph.ops.binary import LceBconv2dOptions
+from edgebnn.graph.types import Graph
+
+from .findings import Finding
+from .graph_rules import GRAPH_RULES
+from .keras_rules import KERAS_RULES
+from .keras_view import KerasLayer, view
+
+__all__ = ["Finding", "lint_conversion", "lint_graph", "lint_keras"]
+
+_Geometry = tuple[int, ...]
+
+
+def lint_keras(model: Any, to: str = "lce") -> tuple[Finding, ...]:
+    """Findings on a Keras model that is to be converted to ``to`` ("lce", "int8" or "float")."""
+    layers = view(model)
+    return tuple(
+        Finding(rule.level, rule.id, layer.name, message, rule.remedy)
+        for layer in layers.values()
+        for rule in KERAS_RULES
+        if to in rule.targets and (message := rule.check(layers, layer)) is not None
+    )
+
+
+def lint_graph(graph: Graph) -> tuple[Finding, ...]:
+    """Findings on a converted file."""
+    return tuple(
+        Finding(rule.level, rule.id, graph.op_name(index), message, rule.remedy)
+        for index in range(len(graph.ops))
+        for rule in GRAPH_RULES
+        if (message := rule.check(graph, index)) is not None
+    )
+
+
+def lint_conversion(model: Any, graph: Graph) -> tuple[Finding, ...]:
+    """Binary convolutions of the Keras ``model`` that are no binary convolution in its LCE file.
+
+    The file keeps a layer's name only in the name of its packed input, cut at 50 characters and shared by layers with
+    the same input. So filter shapes and strides decide how many are missing, and names which.
+    """
+    layers = [layer for layer in view(model).values() if layer.binary_conv]
+    kept = Counter(_file_geometry(graph, index) for index, op in enumerate(graph.ops) if op.kind == "LceBconv2d")
+    packed = [graph.tensors[op.inputs[0]].name for op in graph.ops if op.kind == "LceBconv2d"]
+    named_first = sorted(layers, key=lambda layer: not any(f"/{layer.name}/" in f"/{name}" for name in packed))
+    missing = []
+    for layer in named_first:
+        geometry = _layer_geometry(layer)
+        if kept[geometry]:
+            kept[geometry] -= 1
+        else:
+            missing.append(layer)
+    return tuple(
+        Finding(
+            "error",
+            "binary-layer-lost",
+            layer.name,
+            "is binary in the Keras model but not in the file, where it runs in float",
+            "see the findings on the Keras model; use QuantConv2D with ste_sign or approx_sign",
+        )
+        for layer in missing
+    )
+
+
+def _file_geometry(graph: Graph, index: int) -> _Geometry:
+    options = graph.ops[index].options
+    assert isinstance(options, LceBconv2dOptions)
+    outputs, height, width, _ = graph.tensors[graph.ops[index].inputs[1]].shape
+    return (outputs, height, width, options.channels_in, options.stride_height, options.stride_width)
+
+
+def _layer_geometry(layer: KerasLayer) -> _Geometry:
+    return (layer.option("filters"), *layer.kernel_size, layer.input_channels or 0, *layer.option("strides"))
