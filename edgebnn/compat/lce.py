@@ -1,0 +1,159 @@
+"""The interface of Larq Compute Engine's Python interpreter on edgebnn's runtime.
+
+Code that moves over changes one import::
+
+    from edgebnn.compat.lce import Interpreter      # was: from larq_compute_engine.tflite.python.interpreter
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+from ai_edge_litert.interpreter import OpResolverType
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..runtime.interpreter import Interpreter as _Interpreter
+
+Data = NDArray[Any] | list[NDArray[Any]]
+
+
+class Interpreter:
+    """Runs an LCE model sample by sample, bit for bit as LCE's interpreter does.
+
+    flatbuffer_model: the content of a .tflite file. num_threads: of every op. use_xnnpack: run the ops that are not
+    LCE's on XNNPACK, whose int8 kernels round differently. use_reference_bconv and use_indirect_bgemm chose among
+    LCE's kernels; they are accepted, and change nothing: ours handle every option.
+
+    Raises what :class:`edgebnn.runtime.interpreter.Interpreter` raises.
+    """
+
+    def __init__(
+        self,
+        flatbuffer_model: bytes,
+        num_threads: int = 1,
+        use_reference_bconv: bool = False,
+        use_indirect_bgemm: bool = False,
+        use_xnnpack: bool = False,
+    ) -> None:
+        resolver = OpResolverType.AUTO if use_xnnpack else OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        self._interpreter = _Interpreter(
+            model_content=flatbuffer_model, num_threads=num_threads, experimental_op_resolver_type=resolver
+        )
+        self._interpreter.allocate_tensors()
+        self._inputs: list[dict[str, Any]] = self._interpreter.get_input_details()
+        self._outputs: list[dict[str, Any]] = self._interpreter.get_output_details()
+
+    @property
+    def input_types(self) -> list[np.dtype[Any]]:
+        """The dtype of each input."""
+        return [np.dtype(detail["dtype"]) for detail in self._inputs]
+
+    @property
+    def input_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each input, its batch size 1."""
+        return [_shape(detail) for detail in self._inputs]
+
+    @property
+    def input_scales(self) -> list[float | list[float] | None]:
+        """The quantization scale of each input, None where it is not quantized."""
+        return [_scale(detail) for detail in self._inputs]
+
+    @property
+    def input_zero_points(self) -> list[int | None]:
+        """The zero point of each input, None where it is not quantized."""
+        return [_zero_point(detail) for detail in self._inputs]
+
+    @property
+    def output_types(self) -> list[np.dtype[Any]]:
+        """The dtype of each output."""
+        return [np.dtype(detail["dtype"]) for detail in self._outputs]
+
+    @property
+    def output_shapes(self) -> list[tuple[int, ...]]:
+        """The shape of each output, its batch size 1."""
+        return [_shape(detail) for detail in self._outputs]
+
+    @property
+    def output_scales(self) -> list[float | list[float] | None]:
+        """The quantization scale of each output, None where it is not quantized."""
+        return [_scale(detail) for detail in self._outputs]
+
+    @property
+    def output_zero_points(self) -> list[int | None]:
+        """The zero point of each output, None where it is not quantized."""
+        return [_zero_point(detail) for detail in self._outputs]
+
+    def predict(self, x: Data | Iterator[Data], verbose: int = 0) -> Data:
+        """The outputs for all samples of ``x``, an array or, for models with several outputs, a list of arrays.
+
+        x: an array of samples, a list of such arrays for models with several inputs, or an iterator over samples,
+        each an array or a list of them. verbose: 1 shows progress on standard error.
+
+        Raises:
+            InputError: a sample's shape or dtype is not the model's, or there are no samples.
+            ValueError: ``x`` is none of these.
+        """
+        samples: Iterable[list[NDArray[Any]]] = _samples(x)
+        if verbose >= 1:
+            samples = _with_progress(samples)
+        predictions = [self._predict_one(sample) for sample in samples]
+        if not predictions:
+            raise InputError("predict: no samples were given")
+        outputs = [np.concatenate(batches) for batches in zip(*predictions, strict=True)]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _predict_one(self, sample: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        if len(sample) != len(self._inputs):
+            raise InputError(f"predict: the model has {len(self._inputs)} inputs, a sample has {len(sample)}")
+        for detail, value in zip(self._inputs, sample, strict=True):
+            expected = (np.dtype(detail["dtype"]), _shape(detail))
+            if (value.dtype, value.shape) != expected:
+                raise InputError(
+                    f"predict: input '{detail['name']}' expects samples of {expected[0]} and shape {expected[1][1:]}, "
+                    f"got {value.dtype} and {value.shape[1:]}"
+                )
+            self._interpreter.set_tensor(detail["index"], value)
+        self._interpreter.invoke()
+        return [self._interpreter.get_tensor(detail["index"]) for detail in self._outputs]
+
+
+def _shape(detail: dict[str, Any]) -> tuple[int, ...]:
+    return tuple(int(dimension) for dimension in detail["shape"])
+
+
+def _scale(detail: dict[str, Any]) -> float | list[float] | None:
+    scales = [float(scale) for scale in detail["quantization_parameters"]["scales"]]
+    if not scales:
+        return None
+    return scales[0] if len(scales) == 1 else scales
+
+
+def _zero_point(detail: dict[str, Any]) -> int | None:
+    zero_points = detail["quantization_parameters"]["zero_points"]
+    return int(zero_points[0]) if len(zero_points) else None
+
+
+def _samples(x: Data | Iterator[Data]) -> Iterator[list[NDArray[Any]]]:
+    if isinstance(x, np.ndarray):
+        return ([sample[np.newaxis]] for sample in x)
+    if isinstance(x, list):
+        return ([value[np.newaxis] for value in sample] for sample in zip(*x, strict=False))
+    if isinstance(x, Iterator):
+        return (
+            [sample[np.newaxis]] if isinstance(sample, np.ndarray) else [value[np.newaxis] for value in sample]
+            for sample in x
+        )
+    raise ValueError(
+        "predict takes an array of samples, a list of such arrays (one per input) or an iterator over samples, "
+        f"not {type(x).__name__}"
+    )
+
+
+def _with_progress(samples: Iterable[list[NDArray[Any]]]) -> Iterable[list[NDArray[Any]]]:
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(samples, description="predict", console=Console(stderr=True))
