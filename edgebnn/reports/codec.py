@@ -15,14 +15,19 @@ from edgebnn.errors import InputError
 T = TypeVar("T")
 
 
+def encode(value: object) -> dict[str, Any]:
+    """``value``, a dataclass of plain values, tuples and dataclasses, as what ``json`` can write."""
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        raise TypeError(f"not a dataclass instance: {value!r}")
+    return dataclasses.asdict(value)
+
+
 def to_json(value: object) -> str:
-    """``value``, a dataclass of plain values, tuples and dataclasses, as indented JSON.
+    """``value``, a dataclass as for :func:`encode`, as indented JSON.
 
     Raises ValueError for NaN and infinity, which JSON does not have.
     """
-    if not dataclasses.is_dataclass(value) or isinstance(value, type):
-        raise TypeError(f"not a dataclass instance: {value!r}")
-    return json.dumps(dataclasses.asdict(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(encode(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def from_json(kind: type[T], text: str, source: str) -> T:
@@ -34,6 +39,11 @@ def from_json(kind: type[T], text: str, source: str) -> T:
         raw = json.loads(text)
     except ValueError as error:
         raise InputError(f"{source}: is not JSON ({error}); make it again") from None
+    return decode(kind, raw, source)
+
+
+def decode(kind: type[T], raw: object, source: str) -> T:
+    """The ``kind`` that :func:`encode` made ``raw`` of, checked; raises as :func:`from_json` does."""
     value: T = _decode(kind, raw, source, "")
     return value
 

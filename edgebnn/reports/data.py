@@ -11,6 +11,9 @@ from typing import Literal
 
 from edgebnn.graph.opdef import Macs
 
+APART = 1e-4
+"""Of the range of the outputs: a larger difference is not the rounding of the last layers alone."""
+
 Kind = Literal["measured", "simulated", "estimated"]
 
 
@@ -85,16 +88,18 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Timing:
-    """The cost of one inference. ``total`` is taken around the whole inference, not summed from the parts."""
+    """The cost of one inference. ``total`` is taken around the whole inference, not summed from the parts.
+
+    ``statistic`` says what of the repeats is given.
+    """
 
     target: str
     device: str
     kind: Kind
     unit: str
     threads: int
-    repeats: int
+    statistic: str
     total: float
-    spread: float
     stretches: tuple[Stretch, ...]
 
 
@@ -134,13 +139,18 @@ class Sizes:
 class Agreement:
     """How the deployed model's outputs compare with another way to compute them, over ``samples`` inputs.
 
-    ``same_class`` counts equal predictions; ``max_abs_diff`` is over all outputs, ``output_range`` their spread.
+    same_class:   how many predictions are the same.
+    bit_equal:    how many inputs give the same outputs in every bit.
+    apart:        how many give outputs further apart than :data:`APART` of ``output_range``: a float rounding near zero
+                  has flipped a sign on the way, since rounding alone stays far below that.
+    max_abs_diff: over all outputs; ``output_range`` is the distance of the reference's largest from its smallest.
     """
 
     reference: str
     samples: int
     same_class: int
     bit_equal: int
+    apart: int
     max_abs_diff: float
     output_range: float
     note: str = ""

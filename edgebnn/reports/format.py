@@ -67,6 +67,16 @@ def shape(dimensions: tuple[int, ...]) -> str:
     return " \u00d7 ".join(map(str, dimensions)) or "scalar"
 
 
+def short_name(name: str) -> str:
+    """A layer's name without the model's in front and without what a converter joined to it with semicolons.
+
+    ``"resnet/block1_conv1/Conv2D;resnet/block1_bn1/mul"`` is ``"block1_conv1/Conv2D"``.
+    """
+    first = name.split(";")[0]
+    _, slash, rest = first.partition("/")
+    return rest if slash and rest else first
+
+
 def macs(value: Macs) -> tuple[tuple[str, str], ...]:
     """The precisions that do occur, each with its count: ``(("binary", "7.23 M"),)``."""
     return tuple((name, count(getattr(value, name))) for name in PRECISIONS if getattr(value, name))
@@ -104,5 +114,19 @@ def when(iso: str) -> str:
     return f"{moment.day} {moment:%B %Y, %H:%M} {zone}".strip()
 
 
-FORMATS = (size, count, grouped, scientific, significant, percent, shape, macs, cost, aligned, aligned_unit, when)
+FORMATS = (
+    size,
+    count,
+    grouped,
+    scientific,
+    significant,
+    percent,
+    shape,
+    short_name,
+    macs,
+    cost,
+    aligned,
+    aligned_unit,
+    when,
+)
 """What a template can call, by the function's name."""

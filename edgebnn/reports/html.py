@@ -15,7 +15,7 @@ from edgebnn.graph.opdef import Macs
 
 from . import format, plots
 from .codec import from_json, to_json
-from .data import Layer, ReportData, Stretch, Timing
+from .data import APART, Layer, ReportData, Stretch, Timing
 
 
 @dataclass(frozen=True)
@@ -61,6 +61,7 @@ def render(report: ReportData) -> str:
         rows=layer_rows(report.layers, report.timing),
         split=time_split(report.timing) if report.timing else (),
         totals=totals,
+        apart=APART,
         precisions=[name for name, _ in format.macs(totals.macs)],
         training_svg=Markup(plots.training_curve(report.epochs)) if report.epochs else "",
         sizes_svg=Markup(plots.sizes(report.sizes.layers)) if report.sizes and report.sizes.layers else "",

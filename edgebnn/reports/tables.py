@@ -11,10 +11,10 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from edgebnn.converters.lint import Finding
+from edgebnn.converters.findings import Finding
 from edgebnn.graph.analysis import Analysis
 from edgebnn.graph.opdef import Macs
-from edgebnn.targets.target import Costs
+from edgebnn.runtime.profile import Profile
 from edgebnn.targets.validate import LayerCheck, Validation
 
 from . import format
@@ -48,26 +48,25 @@ def analysis(result: Analysis) -> Table:
     return table
 
 
-def costs(result: Costs) -> Table:
+def profile(result: Profile, target: str, device: str) -> Table:
     """Per op or stretch: its cost and its share of the whole inference."""
     table = _table("#", "op", "layer")
     table.add_column(format.aligned_unit(result.total, result.unit), justify="right", no_wrap=True)
     table.add_column("share", justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for op in result.ops:
-        share = op.value / result.total if result.total else 0.0
         table.add_row(
-            str(op.index),
+            str(op.index) if op.index >= 0 else "",
             _plain(op.op),
             _plain(op.name),
             format.aligned(op.value, result.total, result.unit),
-            format.percent(share, 1),
-            Text(_bar(share), style="cyan"),
+            format.percent(op.share, 1),
+            Text(_bar(op.share), style="cyan"),
         )
     table.add_section()
     whole = format.aligned(result.total, result.total, result.unit)
     table.add_row("", "whole inference", "", whole, "", "", style="bold")
-    table.caption = _plain(f"{result.kind} on {result.device} ({result.target})")
+    table.caption = _plain(f"{result.kind} on {device} ({target})")
     return table
 
 
@@ -79,7 +78,7 @@ def findings(found: Sequence[Finding]) -> Table:
             Text(finding.level, style=_LEVEL_STYLES.get(finding.level, "")),
             _plain(finding.rule),
             _plain(finding.layer),
-            Text.assemble(finding.message, " ", (finding.remedy, "dim")),
+            Text.assemble(_plain(finding.message), " ", _plain(finding.remedy, "dim")),
         )
     return table
 
@@ -126,9 +125,9 @@ def _table(*columns: str) -> Table:
     return table
 
 
-def _plain(name: str) -> Text:
+def _plain(name: str, style: str = "") -> Text:
     """Text without markup or control characters, which a hostile file could send to the terminal."""
-    return Text("".join(c if c.isprintable() else "�" for c in name))
+    return Text("".join(c if c.isprintable() else "\ufffd" for c in name), style)
 
 
 def _macs(value: Macs, names: Sequence[str]) -> list[str]:

@@ -52,7 +52,7 @@ def report() -> d.ReportData:
             for i, a in enumerate((0.878, 0.767, 0.983, 0.986, 0.988, 0.989))
         ),
         layers=layers,
-        timing=d.Timing("host", device, "measured", "ms", 1, 50, total, 0.011, stretches),
+        timing=d.Timing("host", device, "measured", "ms", 1, "median of 50", total, stretches),
         rivals=(d.Rival("the float ResNet-8 in stock LiteRT", "measured", "ms", 0.37, total, 2.7, 50),),
         sizes=d.Sizes(
             float_file=324_508,
@@ -65,8 +65,8 @@ def report() -> d.ReportData:
             peak_ram=50_176,
         ),
         agreements=(
-            d.Agreement("Keras", 10_000, 9_998, 0, 1.2e-5, 38.5, "Keras sums floats in another order"),
-            d.Agreement("the reference executor", 10_000, 10_000, 9_310, 3.1e-6, 38.5),
+            d.Agreement("Keras", 10_000, 9_998, 0, 41, 0.72, 38.5, "Keras sums floats in another order"),
+            d.Agreement("the reference executor", 10_000, 10_000, 9_310, 0, 3.1e-6, 38.5),
         ),
         lint_subjects=("the Keras model", "resnet8.tflite"),
         findings=(
