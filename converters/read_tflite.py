@@ -16,6 +16,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgebnn.errors import InputError, ModelFormatError, UnsupportedOpError
 from edgebnn.graph.opdef import OpDef
 from edgebnn.graph.ops import OPS
+from edgebnn.graph.shapes import check
 from edgebnn.graph.types import ABSENT, Array, DType, Graph, Op, Quantization, Shape, Signature, Tensor
 
 from .flat import FlatFile
@@ -77,7 +78,12 @@ def _graph(file: FlatFile) -> Graph:
         metadata=_metadata(file, model, buffers),
     )
     _check_order(file, graph)
-    return graph
+    try:
+        return check(graph)
+    except UnsupportedOpError as error:
+        raise UnsupportedOpError(f"{file.name}: {error}") from None
+    except (InputError, ModelFormatError) as error:
+        raise file.error(str(error)) from None
 
 
 def _buffer(file: FlatFile, index: int, table: Any) -> Array:

@@ -33,25 +33,35 @@ def resize(graph: Graph, input_shapes: Sequence[Shape]) -> Graph:
         if len(shape) != len(tensor.shape) or min(shape, default=1) < 1:
             raise InputError(f"input '{tensor.name}' of shape {list(tensor.shape)} cannot take the shape {list(shape)}")
         tensors[index] = replace(tensor, shape=tuple(shape))
-    resized = replace(graph, tensors=tuple(tensors))
-    for view, shapes in _inferred(resized):
-        for index, shape in zip(view.op.outputs, shapes, strict=True):
-            tensors[index] = replace(tensors[index], shape=shape)
-    return replace(resized, tensors=tuple(tensors))
+    return _settled(replace(graph, tensors=tuple(tensors)), checked=False)
 
 
-def check(graph: Graph) -> None:
-    """Raise ModelFormatError naming the first layer whose output shape is not what its inputs and options give.
+def check(graph: Graph) -> Graph:
+    """``graph`` with its open dimensions (-1 in a shape signature) filled in by what its inputs' shapes give.
 
-    Errors of the ops themselves (missing inputs, impossible windows) are InputError or UnsupportedOpError.
+    Raises ModelFormatError naming the first layer whose output shape is not what its inputs and options give. Errors of
+    the ops themselves (missing inputs, impossible windows) are InputError or UnsupportedOpError.
     """
+    return _settled(graph, checked=True)
+
+
+def _agrees(tensor: Tensor, shape: Shape) -> bool:
+    signature = tensor.shape if tensor.shape_signature is None else tensor.shape_signature
+    return len(signature) == len(shape) and all(s in (-1, d) for s, d in zip(signature, shape, strict=True))
+
+
+def _settled(graph: Graph, checked: bool) -> Graph:
+    """``graph`` with the inferred shapes; ``checked``: those it states itself must agree."""
+    tensors = list(graph.tensors)
     for view, shapes in _inferred(graph):
-        for tensor, shape in zip(view.outputs, shapes, strict=True):
-            if tensor.shape != shape:
+        for index, tensor, shape in zip(view.op.outputs, view.outputs, shapes, strict=True):
+            if checked and not _agrees(tensor, shape):
                 raise ModelFormatError(
                     f"layer '{view.name}' ({view.op.kind}) has the output shape {list(tensor.shape)} "
                     f"where its inputs give {list(shape)}"
                 )
+            tensors[index] = replace(tensor, shape=shape)
+    return replace(graph, tensors=tuple(tensors))
 
 
 def _inferred(graph: Graph) -> Iterator[tuple[OpView, tuple[Shape, ...]]]:

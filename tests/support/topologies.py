@@ -148,6 +148,13 @@ TOPOLOGIES: dict[str, Callable[[], Any]] = {
 }
 
 
+def build(name: str) -> Any:
+    """The Keras model of a topology; its layers have the same names whatever was built before."""
+    keras, _, _ = _layers()
+    keras.backend.reset_uids()
+    return TOPOLOGIES[name]()
+
+
 def images(count: int = 1, seed: int = 0) -> np.ndarray[Any, np.dtype[np.float32]]:
     """Inputs for every topology: float32 [count, SIDE, SIDE, 3] within [-1, 1]."""
     return np.random.default_rng(seed).uniform(-1, 1, (count, SIDE, SIDE, 3)).astype(np.float32)
@@ -157,7 +164,7 @@ def lce_bytes(name: str, int8: bool = False) -> bytes:
     """The LCE file of a topology. ``int8`` gives every activation the range [-3, 3], and so an int8 file."""
 
     def convert() -> bytes:
-        model = TOPOLOGIES[name]()  # which imports TensorFlow the right way, before LCE imports it
+        model = build(name)  # which imports TensorFlow the right way, before LCE imports it
         import larq_compute_engine as lce
 
         return bytes(lce.convert_keras_model(model, experimental_default_int8_range=(-3.0, 3.0) if int8 else None))
@@ -170,7 +177,7 @@ def tflite_bytes(name: str, int8: bool = False) -> bytes:
 
     def convert() -> bytes:
         _, _, tf = _layers()
-        converter = tf.lite.TFLiteConverter.from_keras_model(TOPOLOGIES[name]())
+        converter = tf.lite.TFLiteConverter.from_keras_model(build(name))
         if int8:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
             converter.representative_dataset = lambda: ([image[None]] for image in images(64))
