@@ -1,0 +1,114 @@
+"""The state of a training on disk: replaced as a whole, so that a kill at any moment leaves the last or the new one.
+
+A run folder holds ``run.json`` (what is trained how, on what), ``checkpoint.npz``, ``metrics.jsonl`` and, at the end,
+``model.keras``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+
+from edgebnn._tensorflow import keras
+from edgebnn.errors import InputError
+from edgebnn.files import atomic_path, write_text
+from edgebnn.training.history import EpochMetrics
+from edgebnn.training.recipe import Recipe
+from edgebnn.training.splits import Dataset, Split
+
+CHECKPOINT = "checkpoint.npz"
+
+
+@dataclass(frozen=True)
+class State:
+    """How far a training is: finished epochs, and the sums over the ``step`` steps done of the one under way."""
+
+    finished: tuple[EpochMetrics, ...] = ()
+    step: int = 0
+    loss_sum: float = 0.0
+    correct: int = 0
+    seconds: float = 0.0
+
+
+def claim(run_dir: Path, model: keras.Model, dataset: Dataset, recipe: Recipe) -> None:
+    """Make ``run_dir`` this training's own, or find that it is already.
+
+    Raises :class:`InputError` if it holds another training, naming what differs, or cannot be written.
+    """
+    mine = json.loads(json.dumps(_identity(model, dataset, recipe)))
+    path = run_dir / "run.json"
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        theirs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+    except OSError as error:
+        raise InputError(f"{run_dir}: cannot be used as a run folder ({error.strerror})") from None
+    except ValueError:
+        raise InputError(f"{path}: is damaged; delete the folder or choose another") from None
+    if theirs is None:
+        write_text(path, json.dumps(mine, indent=1))
+    elif theirs != mine:
+        what = "; ".join(_differences(theirs, mine))
+        raise InputError(f"{run_dir}: holds another training ({what}); choose another folder or delete it")
+
+
+def _identity(model: keras.Model, dataset: Dataset, recipe: Recipe) -> dict[str, dict[str, Any]]:
+    layers = [
+        (layer.name, type(layer).__name__, [list(weight.shape) for weight in layer.weights]) for layer in model.layers
+    ]
+    return {
+        "model": {"name": model.name, "layers": hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]},
+        "data": {"name": dataset.name, "train": _digest(dataset.train), "test": _digest(dataset.test)},
+        "recipe": asdict(recipe),
+    }
+
+
+def _digest(split: Split) -> str:
+    checksum = zlib.crc32(split.labels.tobytes(), zlib.crc32(split.images.tobytes()))
+    return f"{len(split)} images, {checksum:08x}"
+
+
+def _differences(theirs: Any, mine: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    if not isinstance(theirs, dict) or theirs.keys() != mine.keys():
+        return ["of another version of edgebnn"]
+    return [
+        f"{part} {key}: {theirs[part].get(key)} there, {value} here"
+        for part, values in mine.items()
+        for key, value in values.items()
+        if theirs[part].get(key) != value
+    ] or ["of another version of edgebnn"]
+
+
+def save(run_dir: Path, variables: Sequence[Any], state: State) -> None:
+    """Replace the checkpoint by the values of ``variables`` and the state."""
+    arrays = {f"variable{index}": variable.numpy() for index, variable in enumerate(variables)}
+    with atomic_path(run_dir / CHECKPOINT) as temporary:
+        np.savez(temporary, state=np.array(json.dumps(asdict(state))), **arrays)
+
+
+def restore(run_dir: Path, variables: Sequence[Any]) -> State:
+    """Assign the checkpoint's values to ``variables`` and return its state; a fresh state if there is no checkpoint.
+
+    Raises :class:`InputError` if the checkpoint is damaged; no variable is changed then.
+    """
+    path = run_dir / CHECKPOINT
+    if not path.exists():
+        return State()
+    try:
+        with np.load(path, allow_pickle=False) as content:
+            fields = json.loads(str(content["state"]))
+            arrays = [content[f"variable{index}"] for index in range(len(variables))]
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
+        raise InputError(f"{path}: is damaged ({error}); delete the folder to start again") from None
+    if [array.shape for array in arrays] != [tuple(variable.shape) for variable in variables]:
+        raise InputError(f"{path}: does not fit the model; delete the folder to start again")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+    return State(**{**fields, "finished": tuple(EpochMetrics(**epoch) for epoch in fields["finished"])})

@@ -1,0 +1,251 @@
+"""The training loop: seeded, resumable at every checkpoint with the results of an uninterrupted run, silent.
+
+A run is a row of segments, each an epoch or ``checkpoint_steps`` steps of one, and each ends with a checkpoint. All
+that is random in a segment follows from the recipe's seed and the segment's place, so nothing else needs to be stored.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebnn._tensorflow import keras, tf
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.files import atomic_path
+from edgebnn.preprocessing import preprocess
+from edgebnn.training import checkpoints
+from edgebnn.training.augment import AUGMENTATIONS
+from edgebnn.training.checkpoints import State
+from edgebnn.training.evaluation import evaluate
+from edgebnn.training.history import EpochMetrics, History, Progress, ProgressCallback, this_device, write_metrics
+from edgebnn.training.recipe import Recipe
+from edgebnn.training.schedules import learning_rate
+from edgebnn.training.splits import Dataset, Split
+
+Step: TypeAlias = Callable[[Any, Any], tuple[Any, Any]]
+
+_ORDER, _AUGMENT, _TENSORFLOW = range(3)  # streams of random numbers drawn from one seed
+
+
+class TrainingError(EdgebnnError):
+    """A training went astray; its last good checkpoint is kept."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What stays the same throughout one call of :func:`train`."""
+
+    model: keras.Model
+    optimizer: Any
+    recipe: Recipe
+    training: Split
+    validation: Split
+    test: Split
+    run_dir: Path
+    progress: ProgressCallback
+
+    @property
+    def batch(self) -> int:
+        return min(self.recipe.batch, len(self.training))
+
+    @property
+    def steps(self) -> int:
+        """Steps of an epoch."""
+        return len(self.training) // self.batch
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(height, width) that the model wants; images of another size are resized."""
+        _, height, width, _ = self.model.input_shape
+        return height, width
+
+    @property
+    def variables(self) -> list[Any]:
+        """All that a checkpoint holds."""
+        return [*self.model.weights, *self.optimizer.variables]
+
+    def rate(self, step: int) -> float:
+        """The learning rate of a step, counted from the start of the run."""
+        recipe = self.recipe
+        warmup = round(recipe.warmup_epochs * self.steps)
+        return learning_rate(recipe.learning_rate, recipe.schedule, step, recipe.epochs * self.steps, warmup)
+
+
+def train(
+    model: keras.Model, dataset: Dataset, recipe: Recipe, run_dir: Path, progress: ProgressCallback | None = None
+) -> History:
+    """Train ``model`` ([N, H, W, C] -> [N, classes] logits) in place, or go on where ``run_dir`` was left.
+
+    Called again with the same model, data, recipe and folder after an interruption, it continues from the last
+    checkpoint and, where TensorFlow itself is deterministic, ends with the same weights; called once more after the
+    end, it only loads them. ``run_dir`` then holds ``model.keras`` and ``metrics.jsonl``.
+
+    Raises:
+        InputError: if model and data do not fit, or the folder holds another training or cannot be written.
+        TrainingError: if the loss or a weight is no longer finite; the last good checkpoint is kept.
+    """
+    _check_fit(model, dataset)
+    training, validation = dataset.hold_out(recipe.hold_out, recipe.seed)
+    if recipe.train_images is not None:
+        training = training.take(slice(recipe.train_images))
+    checkpoints.claim(run_dir, model, dataset, recipe)
+    optimizer = _optimizer(model, recipe)
+    run = _Run(model, optimizer, recipe, training, validation, dataset.test, run_dir, progress or (lambda event: None))
+    state = checkpoints.restore(run_dir, run.variables)
+    resumed_from = len(state.finished) * run.steps + state.step
+    steps: Iterator[Step] = _compiled_steps(run)
+    while len(state.finished) < recipe.epochs:
+        state = _segment(run, state, next(steps))
+        if state.step == run.steps:
+            state = _finish_epoch(run, state)
+        checkpoints.save(run_dir, run.variables, state)
+        if state.step == 0:
+            write_metrics(run_dir / "metrics.jsonl", state.finished)
+    write_metrics(run_dir / "metrics.jsonl", state.finished)
+    with atomic_path(run_dir / "model.keras") as temporary:
+        model.save(temporary)
+    return History(state.finished, run_dir / "model.keras", resumed_from)
+
+
+def _check_fit(model: keras.Model, dataset: Dataset) -> None:
+    channels, classes = dataset.input_shape[2], len(dataset.classes)
+    if len(model.input_shape) != 4 or model.input_shape[3] != channels:
+        raise InputError(
+            f"{model.name} takes {model.input_shape[1:]}, but images of {dataset.name} have {channels} channels"
+        )
+    if model.output_shape != (None, classes):
+        raise InputError(f"{model.name} gives {model.output_shape[1:]}, but {dataset.name} has {classes} classes")
+
+
+def _optimizer(model: keras.Model, recipe: Recipe) -> Any:
+    """The optimizer, built, so that its variables can be restored before the first step."""
+    decay = recipe.weight_decay or None
+    if recipe.optimizer == "adam":
+        optimizer = keras.optimizers.Adam(recipe.learning_rate, weight_decay=decay)
+    else:
+        optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=0.9, weight_decay=decay)
+    decayed = {
+        id(layer.kernel)
+        for layer in model._flatten_layers(include_self=False)
+        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
+        and getattr(layer, "kernel_quantizer", None) is None  # only the sign of a latent weight counts
+    }
+    optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if id(v) not in decayed])
+    optimizer.build(model.trainable_variables)
+    return optimizer
+
+
+def _compiled_steps(run: _Run) -> Iterator[Step]:
+    """A training step for each segment.
+
+    One for all, except where layers draw random numbers: TensorFlow keeps the position in that stream inside the
+    compiled function, so the segment gets a new one, under a seed of its own (set by :func:`_segment`).
+    """
+    random = any(isinstance(layer, keras.__internal__.layers.BaseRandomLayer) for layer in run.model._flatten_layers())
+    step = _compile_step(run.model, run.optimizer)
+    while True:
+        yield step
+        if random:
+            step = _compile_step(run.model, run.optimizer)
+
+
+def _compile_step(model: keras.Model, optimizer: Any) -> Step:
+    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+    def step(images: Any, labels: Any) -> tuple[Any, Any]:
+        with tf.GradientTape() as tape:
+            logits = model(images, training=True)
+            loss = tf.add_n([loss_of(labels, logits), *model.losses])
+        variables = model.trainable_variables
+        optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
+        correct = tf.math.count_nonzero(tf.equal(tf.argmax(logits, -1, tf.int32), labels))
+        return loss, correct
+
+    compiled: Step = tf.function(step)
+    return compiled
+
+
+def _segment(run: _Run, state: State, step: Step) -> State:
+    """Train to the end of the epoch, or to the next checkpoint within it."""
+    recipe, epoch = run.recipe, len(state.finished)
+    end = min(run.steps, state.step + (recipe.checkpoint_steps or run.steps))
+    first = epoch * run.steps
+    order = _rng(recipe, _ORDER, epoch).permutation(len(run.training))
+    tf.random.set_seed(int(_rng(recipe, _TENSORFLOW, first + state.step).integers(2**31)))
+    loss_sum, correct, started = state.loss_sum, state.correct, time.perf_counter()
+    for index in range(state.step, end):
+        rate = run.rate(first + index)
+        run.optimizer.learning_rate.assign(rate)
+        images, labels = _batch(run, order, index, epoch)
+        loss, right = (result.numpy().item() for result in step(images, labels))
+        if not math.isfinite(loss):
+            raise _diverged(run, "the loss", epoch, index)
+        loss_sum, correct = loss_sum + loss, correct + right
+        seen = index + 1
+        run.progress(
+            Progress(epoch + 1, recipe.epochs, seen, run.steps, loss_sum / seen, correct / (seen * run.batch), rate)
+        )
+    if not all(np.isfinite(weight.numpy()).all() for weight in run.model.weights):
+        raise _diverged(run, "a weight", epoch, end - 1)
+    seconds = state.seconds + time.perf_counter() - started
+    return replace(state, step=end, loss_sum=loss_sum, correct=correct, seconds=seconds)
+
+
+def _rng(recipe: Recipe, stream: int, index: int) -> np.random.Generator:
+    return np.random.default_rng([recipe.seed, stream, index])
+
+
+def _batch(
+    run: _Run, order: NDArray[np.int64], index: int, epoch: int
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    chosen = run.training.take(order[index * run.batch : (index + 1) * run.batch])
+    rng = _rng(run.recipe, _AUGMENT, epoch * run.steps + index)
+    images = AUGMENTATIONS[run.recipe.augmentation](chosen.images, rng)
+    return preprocess(images, run.size), chosen.labels
+
+
+def _diverged(run: _Run, what: str, epoch: int, step: int) -> TrainingError:
+    kept = run.run_dir / checkpoints.CHECKPOINT
+    return TrainingError(
+        f"{run.model.name}: {what} is not finite after step {step + 1} of epoch {epoch + 1}; lower the learning rate"
+        + (f" (the last good state is in {kept})" if kept.exists() else "")
+    )
+
+
+def _finish_epoch(run: _Run, state: State) -> State:
+    started, epoch = time.perf_counter(), len(state.finished)
+    validation_loss, validation_accuracy = evaluate(run.model, run.validation) if len(run.validation) else (None, None)
+    last = epoch + 1 == run.recipe.epochs
+    test_loss, test_accuracy = evaluate(run.model, run.test) if last else (None, None)
+    metrics = EpochMetrics(
+        epoch=epoch + 1,
+        loss=state.loss_sum / run.steps,
+        accuracy=state.correct / (run.steps * run.batch),
+        validation_loss=validation_loss,
+        validation_accuracy=validation_accuracy,
+        test_loss=test_loss,
+        test_accuracy=test_accuracy,
+        learning_rate=float(run.optimizer.learning_rate.numpy()),
+        seconds=state.seconds + time.perf_counter() - started,
+        device=this_device(),
+    )
+    run.progress(
+        Progress(
+            epoch + 1,
+            run.recipe.epochs,
+            run.steps,
+            run.steps,
+            metrics.loss,
+            metrics.accuracy,
+            metrics.learning_rate,
+            finished=metrics,
+        )
+    )
+    return State(finished=(*state.finished, metrics))

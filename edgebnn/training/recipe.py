@@ -1,0 +1,60 @@
+"""How a network is trained, as one value that can be compared, stored and repeated."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from edgebnn.errors import InputError
+from edgebnn.training.augment import AUGMENTATIONS
+from edgebnn.training.schedules import SCHEDULES
+
+OPTIMIZERS = ("adam", "sgd")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything that decides the outcome of a training besides the model and the data.
+
+    The defaults are for binarized networks: Adam at 5e-3 with cosine decay over the whole run.
+
+    Attributes:
+        epochs: passes over the training images.
+        batch: images in a step; an epoch leaves out what does not fill its last batch.
+        learning_rate: the peak.
+        schedule: a name in :data:`edgebnn.training.schedules.SCHEDULES`.
+        warmup_epochs: epochs, or a fraction of one, in which the rate rises from nothing to its peak.
+        optimizer: ``"adam"``, or ``"sgd"`` with momentum 0.9.
+        weight_decay: decoupled; spares biases, batch norms, and latent weights of which only the sign counts.
+        augmentation: a name in :data:`edgebnn.training.augment.AUGMENTATIONS`.
+        hold_out: training images set aside, on which each epoch is judged.
+        train_images: train on only so many images; all by default.
+        seed: of the order of images, augmentation, dropout, and the choice of the images held out.
+        checkpoint_steps: also make a checkpoint within an epoch, after every so many steps.
+    """
+
+    epochs: int
+    batch: int = 128
+    learning_rate: float = 5e-3
+    schedule: str = "cosine"
+    warmup_epochs: float = 0.0
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    augmentation: str = "none"
+    hold_out: int = 0
+    train_images: int | None = None
+    seed: int = 0
+    checkpoint_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raises :class:`InputError` for a value that makes no training."""
+        for name, least in (("epochs", 1), ("batch", 1), ("hold_out", 0), ("train_images", 1), ("checkpoint_steps", 1)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise InputError(f"recipe: {name} must be at least {least}, not {value}")
+        for name in ("learning_rate", "warmup_epochs", "weight_decay"):
+            if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
+                raise InputError(f"recipe: {name} must be a finite number, zero or more, not {getattr(self, name)}")
+        for name, known in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS), ("augmentation", AUGMENTATIONS)):
+            if getattr(self, name) not in known:
+                raise InputError(f"recipe: unknown {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
