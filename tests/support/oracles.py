@@ -35,13 +35,16 @@ def litert_run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
     return tuple(interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details())
 
 
-def lce_run(graph: Graph, inputs: Sequence[Array], reference: bool = True) -> tuple[Array, ...]:
-    """The outputs of ``graph`` in LCE's interpreter, sample by sample, on LCE's reference or optimised kernel.
+def lce_run(
+    graph: Graph, inputs: Sequence[Array], reference: bool = True, indirect: bool = False
+) -> tuple[Array, ...]:
+    """The outputs of ``graph`` in LCE's interpreter, sample by sample, on LCE's reference or optimised kernel, or on
+    its indirect one, which runs groups as the first does.
 
     The graph's batch size must be 1; ``inputs`` hold any number of samples.
     """
     from larq_compute_engine.tflite.python.interpreter import Interpreter as LceInterpreter
 
-    interpreter = LceInterpreter(to_bytes(graph), use_reference_bconv=reference)
+    interpreter = LceInterpreter(to_bytes(graph), use_reference_bconv=reference, use_indirect_bgemm=indirect)
     outputs = interpreter.predict(list(inputs))
     return tuple(outputs) if isinstance(outputs, list) else (np.asarray(outputs),)
