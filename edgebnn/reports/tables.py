@@ -15,9 +15,11 @@ from edgebnn.converters.findings import Finding
 from edgebnn.graph.analysis import Analysis
 from edgebnn.graph.opdef import Macs
 from edgebnn.runtime.profile import Profile
+from edgebnn.targets.doctor import Check
 from edgebnn.targets.validate import LayerCheck, Validation
 
 from . import format
+from .benchmark import Benchmark
 
 _BAR = 16
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
@@ -67,6 +69,30 @@ def profile(result: Profile, target: str, device: str) -> Table:
     whole = format.aligned(result.total, result.total, result.unit)
     table.add_row("", "whole inference", "", whole, "", "", style="bold")
     table.caption = _plain(f"{result.kind} on {device} ({target})")
+    return table
+
+
+def benchmark(result: Benchmark) -> Table:
+    """The median time of one inference, and of what it was timed against."""
+    table = _table("model")
+    for title in ("median", "interquartile range", "theirs / ours"):
+        table.add_column(title, justify="right", no_wrap=True)
+    spread = format.cost(result.spread_ms, "ms")
+    table.add_row(_plain(result.model), format.cost(result.median_ms, "ms"), spread, "", style="bold")
+    if result.against is not None:
+        rival = result.against
+        table.add_row(_plain(rival.name), format.cost(rival.median_ms, "ms"), "", f"{rival.ratio:.2f}")
+    how = f"{result.repeats} repeats{', in turn' if result.against else ''}, threads: {result.threads}"
+    table.caption = _plain(f"{result.kind} on {result.device} ({result.target}); {how}")
+    return table
+
+
+def doctor(checks: Sequence[Check]) -> Table:
+    """What is there, what is missing, and how to mend it."""
+    table = _table("", "what", "found")
+    for check in checks:
+        mark = Text("ok", "green") if check.ok else Text("missing", "bold red" if check.required else "yellow")
+        table.add_row(mark, _plain(check.name), Text.assemble(_plain(check.detail), " ", _plain(check.remedy, "dim")))
     return table
 
 

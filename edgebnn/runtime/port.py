@@ -10,7 +10,7 @@ import numpy as np
 
 from ..arithmetic.quantization import dequantize, quantize
 from ..errors import InputError
-from ..graph.types import Array, Shape
+from ..graph.types import Array, Graph, Shape
 
 
 @dataclass(frozen=True)
@@ -87,6 +87,30 @@ class Port:
 def ports(details: Sequence[dict[str, Any]]) -> tuple[Port, ...]:
     """From LiteRT's ``get_input_details`` or ``get_output_details``."""
     return tuple(_port(detail) for detail in details)
+
+
+def graph_inputs(graph: Graph) -> tuple[Port, ...]:
+    """The inputs of a graph, as LiteRT would describe them."""
+    return tuple(_graph_port(graph, index) for index in graph.inputs)
+
+
+def graph_outputs(graph: Graph) -> tuple[Port, ...]:
+    """The outputs of a graph, as LiteRT would describe them."""
+    return tuple(_graph_port(graph, index) for index in graph.outputs)
+
+
+def _graph_port(graph: Graph, index: int) -> Port:
+    tensor, quantization = graph.tensors[index], graph.tensors[index].quantization
+    quantized = quantization is not None and quantization.per_tensor and tensor.dtype.numpy.kind in "iu"
+    return Port(
+        name=tensor.name,
+        index=index,
+        shape=tensor.shape,
+        signature=tensor.shape if tensor.shape_signature is None else tensor.shape_signature,
+        dtype=tensor.dtype.numpy,
+        scale=quantization.scale[0] if quantization is not None and quantized else None,
+        zero_point=quantization.zero_point[0] if quantization is not None and quantized else 0,
+    )
 
 
 def _port(detail: dict[str, Any]) -> Port:

