@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgebnn.graph.ops.enums import Activation, Padding
 from tests.support import ckernels
-from tests.support.binary_cases import ConvCase, Operands, bit_equal, c_convolution, conv_cases, reference, splits
+from tests.support.binary_cases import ConvCase, bit_equal, c_convolution, conv_cases, reference, splits
 
 LINES = [line.name.decode() for line in ckernels.kernel_lines()]
 
@@ -43,8 +43,6 @@ def test_convolution_equals_reference(line: str, case: ConvCase, points: list[fl
 def test_counters_do_not_overflow(line: str, words: int) -> None:
     case = replace(PLAIN, size=(1, 3), filter=(1, 1), channels_in=32 * words, channels_out=9)
     operands = case.operands()
-    all_differ = Operands(
-        np.zeros_like(operands.x), np.full_like(operands.filters, -1), *list(vars(operands).values())[2:]
-    )
+    all_differ = replace(operands, x=np.zeros_like(operands.x), filters=np.full_like(operands.filters, -1))
     y = c_convolution(case, all_differ, line).run(all_differ.x)
     assert bit_equal(y, reference(case, all_differ))

@@ -29,9 +29,10 @@ class Window(ctypes.Structure):
     _fields_ = tuple(
         (name, ctypes.c_int32)
         for name in (
-            "batches input_height input_width filter_height filter_width stride_height stride_width dilation_height "
-            "dilation_width padding output_height output_width pad_top pad_left"
-        ).split()
+            *("batches", "input_height", "input_width", "filter_height", "filter_width", "stride_height"),
+            *("stride_width", "dilation_height", "dilation_width", "padding"),
+            *("output_height", "output_width", "pad_top", "pad_left"),
+        )
     )
 
 
