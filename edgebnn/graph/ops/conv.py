@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ...arithmetic.exact import exact_dtype, sum_bound
 from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
@@ -27,6 +28,8 @@ from .view import (
     value,
 )
 from .windows import Window, chunks, output_shape, padded, taps, unfold, window
+
+Multiply = Callable[[NDArray[np.int64], ArrayLike, ArrayLike], NDArray[np.int64]]
 
 INT8_SPAN = 255
 """Largest |q - zero_point| of int8 values."""
@@ -108,18 +111,17 @@ def requantize_channels(
     bias: Array | None,
     factors: list[float],
     activation: Activation,
+    multiply: Multiply = multiply_by_quantized_multiplier,
 ) -> Array:
     """int32 accumulators [..., O] -> int8: bias, factor per channel (or one for all), zero point, activation.
 
-    The sum wraps at 32 bits like the C kernels' accumulators.
+    The sum wraps at 32 bits like the C kernels' accumulators; ``multiply`` decides how the scaled sum is rounded.
     """
     _, zero_point = scale_and_zero_point(view, view.outputs[0])
     if bias is not None:
         accumulators = accumulators + bias
     multipliers = [quantize_multiplier(f) for f in factors]
-    scaled = multiply_by_quantized_multiplier(
-        wrap_int32(accumulators), [m.value for m in multipliers], [m.shift for m in multipliers]
-    )
+    scaled = multiply(wrap_int32(accumulators), [m.value for m in multipliers], [m.shift for m in multipliers])
     low, high = integer_bounds(view, activation)
     return np.clip(scaled + zero_point, low, high).astype(np.int8)
 
@@ -141,7 +143,7 @@ def _conv_window(view: OpView, depthwise: bool) -> Window:
     if depthwise:
         if weights[0] != 1 or channels == 0 or weights[3] % channels:
             raise bad_input(view, f"has weights {list(weights)} for {channels} channels")
-    elif weights[3] == 0 or channels % weights[3] or weights[0] % (channels // weights[3]):
+    elif 0 in (channels, weights[3]) or channels % weights[3] or weights[0] % (channels // weights[3]):
         raise bad_input(view, f"has weights {list(weights)} for {channels} channels")
     return window(
         view,

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...arithmetic.exact import exact_dtype, sum_bound
+from ...arithmetic.fixed_point import multiply_rounding_once
 from ..opdef import Macs, OpDef, OpView
 from ..types import Array, DType, Options, Shape
 from .conv import INT8_SPAN, channel_factors, check_operands, macs_of, requantize_channels
@@ -87,7 +88,9 @@ def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, .
         _, zero_point = scale_and_zero_point(view, x)
         dtype = exact_dtype(sum_bound(w, INT8_SPAN))
         sums = ((rows.astype(np.int16) - np.int16(zero_point)).astype(dtype) @ w.T.astype(dtype)).astype(np.int64)
-        y = requantize_channels(view, sums, b, _dense_factors(view), opts.fused_activation_function)
+        y = requantize_channels(
+            view, sums, b, _dense_factors(view), opts.fused_activation_function, multiply_rounding_once
+        )
     return (y.reshape(_dense_infer(view)[0]),)
 
 

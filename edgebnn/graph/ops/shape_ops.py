@@ -73,7 +73,7 @@ class GatherOptions(Options):
 def moved(view: OpView, tensor: Tensor, array: Array) -> tuple[Array, ...]:
     """The single result of an op that keeps the quantization of ``tensor``."""
     same_quantization(view, tensor, view.outputs[0])
-    return (np.ascontiguousarray(array),)
+    return (np.asarray(array, order="C"),)
 
 
 def _reshape_infer(view: OpView) -> tuple[Shape, ...]:
@@ -174,7 +174,7 @@ def _unpack_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, 
 def _pieces(view: OpView, source: Tensor, arrays: list[Array]) -> tuple[Array, ...]:
     for output in view.outputs:
         same_quantization(view, source, output)
-    return tuple(np.ascontiguousarray(a) for a in arrays)
+    return tuple(np.asarray(a, order="C") for a in arrays)
 
 
 def _split_axis(view: OpView, axis_input: int, data_input: int) -> tuple[int, Tensor]:
