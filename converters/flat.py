@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from edgebnn.errors import ModelFormatError
+from edgebnn.errors import ModelFormatError, UnsupportedOpError
 from edgebnn.graph.types import Array
 
 # What the flatbuffers and flexbuffers packages raise on offsets, lengths, types and text that make no sense.
@@ -22,6 +22,7 @@ _CORRUPT = (struct.error, TypeError, ValueError, IndexError, KeyError, OverflowE
 
 # A sound file refers to each of its bytes about once.
 _READS_PER_BYTE = 8
+_MESSAGE = 2000  # characters; names in a file may be longer than anyone wants to read
 
 _EMPTY = np.zeros(0, np.int32)
 
@@ -43,7 +44,14 @@ class FlatFile:
             raise self.error(f"{what} is truncated or corrupt") from error
 
     def error(self, message: str) -> ModelFormatError:
-        return ModelFormatError(f"{self.name}: {message}")
+        return ModelFormatError(self._line(message))
+
+    def unsupported(self, message: str) -> UnsupportedOpError:
+        return UnsupportedOpError(self._line(message))
+
+    def _line(self, message: str) -> str:
+        """One line of bounded length, whatever names the file holds."""
+        return f"{self.name}: {''.join(c if c.isprintable() else '?' for c in message)[:_MESSAGE]}"
 
     def _spend(self, size: int) -> None:
         self._budget -= size

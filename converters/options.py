@@ -16,11 +16,12 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
-from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.opdef import OpDef
 from edgebnn.graph.types import Options
 
 from .flat import FlatFile
+
+_MAX_FLEXBUFFER = 4096  # bytes; LCE's longest are 171, and reading takes time quadratic in the length
 
 
 def camel(name: str) -> str:
@@ -28,7 +29,6 @@ def camel(name: str) -> str:
     return "".join(part[:1].upper() + part[1:] for part in name.split("_"))
 
 
-@functools.cache
 def field_types(options: type[Options]) -> Mapping[str, Any]:
     """Name and type of each option."""
     hints = get_type_hints(options)
@@ -65,14 +65,17 @@ def from_table(file: FlatFile, where: str, definition: OpDef, operator: Any) -> 
         table.Init(union.Bytes, union.Pos)
     types = field_types(definition.options)
     known = {camel(name) for name in types}
-    for name in _accessors(definition.schema):
-        if name not in known and not hasattr(table, f"{name}IsNone"):
-            value = getattr(table, name)()
-            if value != getattr(_defaults(definition.schema), name)():
-                raise UnsupportedOpError(
-                    f"{file.name}: {where}: option {name} = {value} of {definition.kind} is not supported"
-                )
+    unknown = [name for name in _accessors(definition.schema) if name not in known and _is_set(table, name)]
+    if unknown:
+        raise file.unsupported(f"{where}: option {unknown[0]} of {definition.kind} is not supported")
     return definition.options(**{name: _field(file, table, camel(name), hint) for name, hint in types.items()})
+
+
+def _is_set(table: Any, accessor: str) -> bool:
+    """Whether a field has another value than the schema's default."""
+    if hasattr(table, f"{accessor}IsNone"):
+        return bool(getattr(table, f"{accessor}Length")())
+    return bool(getattr(table, accessor)() != getattr(_defaults(type(table).__name__), accessor)())
 
 
 def _field(file: FlatFile, table: Any, accessor: str, hint: Any) -> Any:
@@ -103,12 +106,14 @@ def from_flexbuffer(file: FlatFile, where: str, definition: OpDef, data: bytes) 
     types = field_types(definition.options)
     if not types:
         return definition.options()
+    if len(data) > _MAX_FLEXBUFFER:
+        raise file.error(f"{where} has {len(data)} bytes of options; the file is corrupt")
     found = flexbuffers.GetRoot(data).AsMap
     keys = [key.AsKey for key in found.Keys]
     if missing := sorted(set(types) - set(keys)):
         raise file.error(f"{where} lacks the option {missing[0]}")
     if unknown := sorted(set(keys) - set(types)):
-        raise UnsupportedOpError(f"{file.name}: {where}: option {unknown[0]} of {definition.kind} is not supported")
+        raise file.unsupported(f"{where}: option {unknown[0]} of {definition.kind} is not supported")
     return definition.options(**{name: hint(found[name].AsInt) for name, hint in types.items()})
 
 

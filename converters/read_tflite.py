@@ -81,7 +81,7 @@ def _graph(file: FlatFile) -> Graph:
     try:
         return check(graph)
     except UnsupportedOpError as error:
-        raise UnsupportedOpError(f"{file.name}: {error}") from None
+        raise file.unsupported(str(error)) from None
     except (InputError, ModelFormatError) as error:
         raise file.error(str(error)) from None
 
@@ -216,8 +216,8 @@ def _op(
 def _definition(file: FlatFile, where: str, kind: str, custom: bool) -> OpDef:
     definition = OPS.get(kind)
     if definition is None or definition.custom != custom:
-        raise UnsupportedOpError(
-            f"{file.name}: {where}: the {'custom ' if custom else ''}op '{kind}' is not supported; "
+        raise file.unsupported(
+            f"{where}: the {'custom ' if custom else ''}op '{kind}' is not supported; "
             f"supported are {', '.join(sorted(OPS))}"
         )
     return definition
@@ -273,5 +273,5 @@ def _metadata(file: FlatFile, model: Any, buffers: list[Array]) -> tuple[tuple[s
     with file.reading("the metadata"):
         entries = [(file.text(table, "Name"), table.Buffer()) for table in file.tables(model, "Metadata")]
     if not all(index < len(buffers) for _, index in entries):
-        raise ModelFormatError(f"{file.name}: its metadata names a buffer that does not exist")
+        raise file.error("its metadata names a buffer that does not exist")
     return tuple((name, buffers[index].tobytes()) for name, index in entries)
