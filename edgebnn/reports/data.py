@@ -48,22 +48,19 @@ class Accuracy:
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch of training, counted from 1."""
+    """One epoch of training, counted from 1; the validation figures are None where no images were held out."""
 
     epoch: int
     loss: float
     accuracy: float
-    val_loss: float
-    val_accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
     seconds: float
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One op of the deployed file.
-
-    ``stretch`` is the position in ``Timing.stretches`` of the part that runs it; None if the op was not timed.
-    """
+    """One op of the deployed file, by its index there."""
 
     index: int
     op: str
@@ -72,15 +69,17 @@ class Layer:
     output_dtype: str
     macs: Macs
     weight_bytes: int
-    stretch: int | None = None
 
 
 @dataclass(frozen=True)
 class Stretch:
-    """A part of one inference that is timed as one: an op of ours, or ``ops`` ops that LiteRT runs together."""
+    """A part of one inference that is timed as one: an op of ours, or ops that LiteRT runs together.
+
+    ``members`` are the indices of its layers, ``ours`` says whether edgebnn's kernels run it.
+    """
 
     label: str
-    ops: int
+    members: tuple[int, ...]
     ours: bool
     value: float
     share: float
@@ -105,7 +104,10 @@ class Timing:
 
 @dataclass(frozen=True)
 class Rival:
-    """Another model timed in turn with ours: ``ratio`` is its median over ours, so above 1 ours is faster."""
+    """Another model timed in turn with ours: ``ratio`` is theirs over ours, so above 1 ours is faster.
+
+    It is the median of the ratios of all pairs, ``ratio_spread`` the distance between their quartiles.
+    """
 
     name: str
     kind: Kind
@@ -113,6 +115,7 @@ class Rival:
     median: float
     ours: float
     ratio: float
+    ratio_spread: float
     pairs: int
 
 

@@ -86,17 +86,15 @@ def read(data: Path) -> ReportData:
 
 def layer_rows(layers: Sequence[Layer], timing: Timing | None) -> tuple[Row, ...]:
     """The rows of the table of layers, in execution order."""
-    first: dict[int, int] = {}
+    stretches = {index: stretch for stretch in (timing.stretches if timing else ()) for index in stretch.members}
     rows = []
     for layer in layers:
-        stretch, with_index = None, None
-        if timing and layer.stretch is not None:
-            if layer.stretch in first:
-                with_index = first[layer.stretch]
-            else:
-                first[layer.stretch] = layer.index
-                stretch = timing.stretches[layer.stretch]
-        rows.append(Row(layer, stretch, with_index, "ours" if stretch and stretch.ours else "other"))
+        stretch = stretches.get(layer.index)
+        swatch = "ours" if stretch and stretch.ours else "other"
+        if stretch and stretch.members[0] != layer.index:
+            rows.append(Row(layer, None, stretch.members[0], swatch))
+        else:
+            rows.append(Row(layer, stretch, None, swatch))
     return tuple(rows)
 
 

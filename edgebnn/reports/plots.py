@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from .data import Epoch, Size
-from .format import size, size_unit
+from .format import percent, size, size_unit
 
 INK, QUIET, RULE, ACCENT, SECOND = "#010101", "#010102", "#010103", "#010104", "#010105"
 _VARIABLES = {INK: "--ink", QUIET: "--quiet", RULE: "--rule", ACCENT: "--accent", SECOND: "--second"}
@@ -26,22 +26,24 @@ _WIDTH = 5.6
 
 
 def training_curve(epochs: Sequence[Epoch]) -> str:
-    """Accuracy by epoch, on the training images as they are seen and on the validation images."""
+    """Accuracy by epoch, on the training images as they are seen and, where there are any, on those held out."""
+    held_out = [e for e in epochs if e.validation_accuracy is not None]
+    curves = [(SECOND, [(e.epoch, e.accuracy) for e in epochs])]
+    if held_out:
+        curves.append((ACCENT, [(e.epoch, e.validation_accuracy or 0.0) for e in held_out]))
+    low = min(accuracy for _, points in curves for _, accuracy in points)
     with _settings():
         figure, axes = _figure(2.9)
-        x = [e.epoch for e in epochs]
-        seen, held_out = [e.accuracy for e in epochs], [e.val_accuracy for e in epochs]
-        axes.plot(x, seen, color=SECOND, linewidth=1.6, marker="o", markersize=3.5)
-        axes.plot(x, held_out, color=ACCENT, linewidth=2.2, marker="o", markersize=4.5)
-        low = min(*seen, *held_out)
+        for color, points in curves:
+            axes.plot(*zip(*points, strict=True), color=color, linewidth=2, marker="o", markersize=4)
         axes.set_ylim(max(0.0, low - 0.08 * (1 - low) - 0.002), 1.0 + 0.03 * (1 - low))
-        axes.set_xlim(min(x) - 0.25, max(x) + 0.25)
+        axes.set_xlim(epochs[0].epoch - 0.25, epochs[-1].epoch + 0.25)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=9, min_n_ticks=1))
         axes.yaxis.set_major_locator(MaxNLocator(nbins=5))
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:g} %"))
         axes.set_xlabel("epoch", color=QUIET)
         axes.grid(axis="y", color=RULE, linewidth=0.8)
-        return _svg(figure, "training", f"Accuracy by epoch; validation ends at {100 * held_out[-1]:.2f} %")
+        return _svg(figure, "training", f"Accuracy by epoch, ending at {percent(curves[-1][1][-1][1])}")
 
 
 def sizes(layers: Sequence[Size]) -> str:

@@ -1,0 +1,199 @@
+"""The whole chain on real data: train, convert, run on every test image, compare, time, report."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from edgebnn.files import atomic_path
+from edgebnn.graph.batches import run_all
+from edgebnn.graph.types import Array
+from edgebnn.preprocessing import preprocess
+from edgebnn.reports import format, html
+from edgebnn.reports.data import Accuracy, Agreement
+from edgebnn.targets import target
+from edgebnn.targets.interface import open_model
+from edgebnn.training.datasets import load
+
+from . import page
+from .compare import accuracy, agreement
+from .device_side import deployed_outputs, time_inference
+from .plan import Run, chosen, folder_for
+from .results import Answers, Compared, Converted, Timed, Trained
+from .steps import Steps, code_digest, file_digest
+from .terminal import Terminal
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The outcome; field names are the JSON's. Accuracies are shares, ``latency_ms`` is measured on this machine.
+
+    ``passed`` is whether the deployed model reached ``required``.
+    """
+
+    passed: bool
+    accuracy: float
+    required: float
+    keras_accuracy: float
+    samples: int
+    agreements: tuple[Agreement, ...]
+    latency_ms: float
+    file_bytes: int
+    float_file_bytes: int
+    seconds: float
+    model: str
+    report: str
+    report_data: str
+
+
+def demo(
+    out: Path, *, fast: bool = False, seed: int = 0, fresh: bool = False, console: Console | None = None
+) -> DemoResult:
+    """Run the chain in the folder ``out`` and write ``out/report.html``.
+
+    Steps finished before with the same inputs are kept, an interrupted training goes on; ``fresh`` starts all over.
+    Progress goes to ``console``, by default standard error. Raises EdgebnnError for a folder that cannot be written
+    or a missing part of the installation.
+    """
+    started = time.monotonic()
+    terminal = Terminal(console or Console(stderr=True))
+    plan = chosen(fast, seed)
+    steps = Steps(folder_for(out), fresh, terminal.say)
+    run = Run(plan, load(plan.training.dataset), steps, terminal, fast, seed)
+    trained = _train(run)
+    converted = _convert(run)
+    answers = _answer(run)
+    compared = _compare(run)
+    timed = _time(run)
+    agreements = (answers.keras, compared.reference)
+    report = page.report_data(run, trained, converted, answers.accuracy, agreements, timed)
+    html.write(report, run.report, run.report_data)
+    result = DemoResult(
+        passed=answers.accuracy.passed,
+        accuracy=answers.accuracy.deployed,
+        required=plan.required,
+        keras_accuracy=answers.accuracy.keras,
+        samples=answers.accuracy.samples,
+        agreements=agreements,
+        latency_ms=timed.timing.total,
+        file_bytes=run.deployed.stat().st_size,
+        float_file_bytes=run.in_float.stat().st_size,
+        seconds=time.monotonic() - started,
+        model=str(run.deployed),
+        report=str(run.report),
+        report_data=str(run.report_data),
+    )
+    terminal.say(_summary(result))
+    return result
+
+
+def _train(run: Run) -> Trained:
+    def make() -> Trained:
+        from .keras_side import train_model
+
+        if run.steps.fresh:
+            shutil.rmtree(run.training_folder, ignore_errors=True)
+        return train_model(run.plan.training, run.dataset, run.training_folder, run.terminal)
+
+    training = run.plan.training
+    title = f"1/6 Train {training.model} {training.precision} on {training.dataset}"
+    return run.steps.do("train", title, [run.training_key], Trained, make, [_name(run, run.trained)])
+
+
+def _convert(run: Run) -> Converted:
+    def make() -> Converted:
+        from .keras_side import convert_models
+
+        return convert_models(run.plan.training, run.dataset, run.trained, run.deployed, run.in_float)
+
+    inputs = [file_digest(run.trained), code_digest("edgebnn.models", "edgebnn.converters", "edgebnn.graph")]
+    files = [_name(run, run.deployed), _name(run, run.in_float)]
+    return run.steps.do("convert", "2/6 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
+
+
+def _answer(run: Run) -> Answers:
+    images, labels = run.dataset.test.images, run.dataset.test.labels
+
+    def make() -> Answers:
+        from .keras_side import keras_outputs
+
+        with run.terminal.bar("images", len(images)) as update:
+            ours = deployed_outputs(run.deployed, images, update)
+        theirs = keras_outputs(run.trained, images)
+        with atomic_path(run.outputs) as temporary:
+            np.save(temporary, ours)
+        return Answers(
+            Accuracy(accuracy(ours, labels), accuracy(theirs, labels), len(labels), run.plan.required),
+            agreement("Keras", ours, theirs, "the trained model in TensorFlow, which sums floats in another order"),
+        )
+
+    title = f"3/6 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
+    inputs = [file_digest(run.trained), file_digest(run.deployed), run.plan.required, _everything()]
+    return run.steps.do("answer", title, inputs, Answers, make, [_name(run, run.outputs)])
+
+
+def _compare(run: Run) -> Compared:
+    count = min(run.plan.reference_images, len(run.dataset.test))
+
+    def make() -> Compared:
+        values = preprocess(run.dataset.test.images[:count])
+        graph = open_model(run.deployed).graph
+        with run.terminal.bar("images", count) as update:
+            (reference,) = run_all(graph, [values], threads=_cores(), advance=update)
+        ours: Array = np.load(run.outputs)[:count]
+        note = "NumPy, exact in its integers; the float ops of the delegate's side are XNNPACK's"
+        return Compared(agreement("the reference executor", ours, reference, note))
+
+    title = f"4/6 Compare with the reference executor on {format.grouped(count)} images"
+    inputs = [file_digest(run.deployed), file_digest(run.outputs), count, _everything()]
+    return run.steps.do("compare", title, inputs, Compared, make)
+
+
+def _time(run: Run) -> Timed:
+    host = target("host")
+
+    def make() -> Timed:
+        model = open_model(run.deployed)
+        rivals = [
+            (str(run.in_float), "the same architecture in float, same LiteRT (XNNPACK)"),
+            ("lce", "LCE's own interpreter"),
+        ]
+        return time_inference(host, model, run.dataset.test.images[:1], rivals)
+
+    inputs = [file_digest(run.deployed), file_digest(run.in_float), host.device, _everything()]
+    return run.steps.do("time", "5/6 Time it, op by op and against others", inputs, Timed, make)
+
+
+def _everything() -> str:
+    """Of all code that runs, compares or times a deployed model."""
+    return code_digest("edgebnn", "edgebnn.converters", "edgebnn.targets")
+
+
+def _name(run: Run, path: Path) -> str:
+    return str(path.relative_to(run.folder))
+
+
+def _cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _summary(result: DemoResult) -> str:
+    """The outcome in a few lines."""
+    verdict = f"{'reaches' if result.passed else 'MISSES'} the {format.percent(result.required, 1)} asked for"
+    keras = result.agreements[0]
+    return (
+        f"6/6 Report: {result.report}\n"
+        f"  accuracy   {format.percent(result.accuracy)} of {format.grouped(result.samples)} test images, deployed "
+        f"(Keras {format.percent(result.keras_accuracy)}); {verdict}\n"
+        f"  same class {format.grouped(keras.same_class)} of {format.grouped(keras.samples)} as Keras\n"
+        f"  file       {format.size(result.file_bytes)} ({format.size(result.float_file_bytes)} in float)\n"
+        f"  latency    {format.cost(result.latency_ms, 'ms')}, measured here, one thread\n"
+        f"  took       {result.seconds:.0f} s"
+    )

@@ -1,0 +1,83 @@
+"""What the demo does without TensorFlow: running the deployed file on all test images, and timing it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgebnn.graph.types import Array
+from edgebnn.preprocessing import preprocess
+from edgebnn.reports.benchmark import benchmark
+from edgebnn.reports.data import Rival, Stretch, Timing
+from edgebnn.runtime.interpreter import load
+from edgebnn.runtime.profile import Profile
+from edgebnn.targets.interface import ModelFile, Target
+
+from .results import Timed
+
+BATCH = 250
+REPEATS = 200
+PAIRS = 60
+LITERT = "litert"
+"""What a profile calls the kernels that are LiteRT's or XNNPACK's."""
+
+
+def deployed_outputs(model: Path, images: Array, advance: Callable[[int], None]) -> Array:
+    """Outputs [N, classes] in LiteRT with the delegate, for uint8 ``images`` [N, H, W, C].
+
+    ``advance`` is told how many more images are done.
+    """
+    run = load(model)
+    outputs = []
+    for start in range(0, len(images), BATCH):
+        part = images[start : start + BATCH]
+        result = run(preprocess(part))
+        assert isinstance(result, np.ndarray), "the demo's network has one output"
+        outputs.append(result)
+        advance(len(part))
+    return np.concatenate(outputs)
+
+
+def time_inference(target: Target, model: ModelFile, image: Array, rivals: Sequence[tuple[str, str]]) -> Timed:
+    """Where the time of one inference on ``image``, uint8 [1, H, W, C], goes, and how it compares. One thread each.
+
+    ``rivals`` are what :func:`edgebnn.reports.benchmark.benchmark` takes as ``against``, each with a name for people.
+    """
+    profile = target.profile(model, [preprocess(image)], repeats=REPEATS)
+    return Timed(
+        timing=_timing(profile, target),
+        rivals=tuple(_rival(target, model, against, name) for against, name in rivals),
+    )
+
+
+def _rival(target: Target, model: ModelFile, against: str, name: str) -> Rival:
+    result = benchmark(target, model, against=against, repeats=PAIRS)
+    assert result.against is not None
+    return Rival(
+        name=name,
+        kind="measured",
+        unit="ms",
+        median=result.against.median_ms,
+        ours=result.median_ms,
+        ratio=result.against.ratio,
+        ratio_spread=result.against.ratio_spread,
+        pairs=PAIRS,
+    )
+
+
+def _timing(profile: Profile, target: Target) -> Timing:
+    """The profile in the report's form; the interpreter's own time is what the stretches leave."""
+    return Timing(
+        target=target.name,
+        device=target.device,
+        kind="measured",
+        unit="ms",
+        threads=1,
+        statistic=f"mean of the middle half of {REPEATS} runs",
+        total=profile.total,
+        stretches=tuple(
+            Stretch(op.op, op.members, op.kernel != LITERT, op.value, op.share) for op in profile.ops if op.members
+        ),
+    )

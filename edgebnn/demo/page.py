@@ -1,0 +1,122 @@
+"""The report of a run, put together from what its steps found."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shlex
+from collections.abc import Sequence
+from datetime import datetime, timezone
+from importlib.metadata import PackageNotFoundError, version
+
+from edgebnn import machine
+from edgebnn.graph import counts
+from edgebnn.graph.types import Graph
+from edgebnn.reports.data import Accuracy, Agreement, Fact, Layer, ModelFacts, ReportData, Reproduce
+from edgebnn.targets.interface import open_model
+from edgebnn.training.recipes import Training
+
+from .plan import Run
+from .results import Converted, Timed, Trained
+from .sizes import compare_sizes
+
+_PACKAGES = ("edgebnn", "ai-edge-litert", "numpy", "tensorflow", "tf-keras", "larq", "larq-compute-engine")
+_PRECISIONS = {"w1a1": "1-bit weights and activations", "float": "float"}
+_NAMES = {"mnist": "MNIST", "resnet8": "ResNet-8"}
+
+
+def report_data(
+    run: Run,
+    trained: Trained,
+    converted: Converted,
+    accuracy: Accuracy,
+    agreements: Sequence[Agreement],
+    timed: Timed,
+) -> ReportData:
+    """Everything the page shows, of this moment."""
+    training = run.plan.training
+    model, dataset = _NAMES.get(training.model, training.model), _NAMES.get(training.dataset, training.dataset)
+    deployed, in_float = open_model(run.deployed), open_model(run.in_float)
+    return ReportData(
+        title=f"A binarized {model} on {dataset}",
+        created=datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        model=ModelFacts(
+            name=model,
+            precision=_PRECISIONS.get(training.precision, training.precision),
+            dataset=dataset,
+            input_shape=run.dataset.input_shape,
+            classes=len(run.dataset.classes),
+            parameters=trained.parameters,
+        ),
+        accuracy=accuracy,
+        recipe=_recipe(training, run),
+        epochs=trained.epochs,
+        layers=_layers(deployed.graph),
+        timing=timed.timing,
+        rivals=timed.rivals,
+        sizes=compare_sizes(deployed.graph, len(deployed.content), in_float.graph, len(in_float.content)),
+        agreements=tuple(agreements),
+        lint_subjects=converted.subjects,
+        findings=converted.findings,
+        reproduce=_reproduce(run),
+    )
+
+
+def _layers(graph: Graph) -> tuple[Layer, ...]:
+    return tuple(
+        Layer(
+            index=index,
+            op=op.kind,
+            name=graph.op_name(index),
+            output_shape=graph.tensors[op.outputs[0]].shape,
+            output_dtype=graph.tensors[op.outputs[0]].dtype.value,
+            macs=counts.op_macs(graph, index),
+            weight_bytes=counts.op_weight_bytes(graph, index),
+        )
+        for index, op in enumerate(graph.ops)
+    )
+
+
+def _recipe(training: Training, run: Run) -> tuple[Fact, ...]:
+    recipe = training.recipe
+    images = len(run.dataset.train) - recipe.hold_out if recipe.train_images is None else recipe.train_images
+    return (
+        Fact("training images", f"{images:,}, {recipe.hold_out:,} more held out"),
+        Fact("epochs", str(recipe.epochs)),
+        Fact("batch", str(recipe.batch)),
+        Fact("optimizer", recipe.optimizer),
+        Fact("learning rate", f"{recipe.learning_rate:g}, {recipe.schedule}"),
+        Fact("augmentation", recipe.augmentation),
+        Fact("channels of the stages", ", ".join(map(str, training.widths))),
+    )
+
+
+def _reproduce(run: Run) -> Reproduce:
+    """The commands that made the run, and one for each of its parts."""
+    deployed, trained = shlex.quote(str(run.deployed)), shlex.quote(str(run.trained))
+    options = f"{'--fast ' if run.fast else ''}--seed {run.seed} -o {shlex.quote(str(run.folder))}"
+    return Reproduce(
+        commands=(
+            f"edgebnn demo {options}",
+            f"edgebnn lint {trained}",
+            f"edgebnn convert {trained} --to lce -o {deployed}",
+            f"edgebnn analyze {deployed}",
+            f"edgebnn validate {deployed} --target host --layers",
+            f"edgebnn profile {deployed} --target host",
+        ),
+        seed=run.seed,
+        versions=tuple(Fact(name, _version(name)) for name in _PACKAGES),
+        machine=(
+            Fact("processor", f"{machine.cpu_name()}, {os.cpu_count()} cores"),
+            Fact("class", machine.cpu_class()),
+            Fact("system", platform.platform()),
+            Fact("Python", platform.python_version()),
+        ),
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "not installed"
