@@ -6,7 +6,7 @@
  * using AVX2 instructions", 2016): eight words are added to counters of weight 1, 2 and 4, one bit of each bit position,
  * and only what is carried out, weight 8, goes through a popcount.
  */
-#include "kernels.h"
+#include "bconv2d.h"
 
 enum { LANES = 4, CHANNEL_TILE = 8, VECTORS = CHANNEL_TILE / LANES };
 

@@ -1,0 +1,215 @@
+/* Every kernel over a grid of geometries, for sanitizers: each buffer is allocated by itself and to the byte, so that a
+ * step outside is caught; scratch and outputs start as garbage, and outputs have guard words around them. Sums are
+ * checked with plain loops.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+enum { GUARD = 16 };
+
+static unsigned long long state = 1;
+
+static uint32_t draw(void) {
+  state = state * 6364136223846793005ull + 1442695040888963407ull;
+  return (uint32_t)(state >> 32);
+}
+
+static void fail(const char *what, const eb_bconv2d *op) {
+  const eb_window *w = &op->window;
+  printf("%s: %dx%dx%d in %d groups to %d, filter %dx%d, stride %d, dilation %d, padding %d with %d, output %d\n", what,
+         (int)w->input_height, (int)w->input_width, (int)op->channels_in, (int)op->groups, (int)op->channels_out,
+         (int)w->filter_height, (int)w->filter_width, (int)w->stride_height, (int)w->dilation_height, (int)w->padding,
+         (int)op->pad_value, (int)op->output_type);
+  exit(1);
+}
+
+static void *allocate(size_t bytes) {
+  void *memory = malloc(bytes > 0 ? bytes : 1);
+  if (memory == NULL) exit(2);
+  return memory;
+}
+
+/* To the kernels' alignment; ends at the byte. */
+static void *allocate_aligned(size_t bytes, unsigned char **raw) {
+  *raw = allocate(bytes + EB_ALIGNMENT);
+  unsigned char *memory = *raw + (EB_ALIGNMENT - (uintptr_t)*raw % EB_ALIGNMENT);
+  memset(memory, 0xA5, bytes);
+  return memory;
+}
+
+/* Packed pixels of random signs; the unused bits are 0. */
+static int32_t *draw_signs(size_t pixels, int32_t channels) {
+  const size_t words = (size_t)eb_packed_words(channels);
+  int32_t *signs = allocate(pixels * words * sizeof(int32_t));
+  for (size_t i = 0; i < pixels * words; i++) {
+    const uint32_t last = channels % 32 != 0 && i % words == words - 1 ? (1u << channels % 32) - 1 : ~0u;
+    signs[i] = (int32_t)(draw() & last);
+  }
+  return signs;
+}
+
+static int sign_at(const int32_t *signs, size_t pixel, int32_t channels, int32_t channel) {
+  const uint32_t word = (uint32_t)signs[pixel * (size_t)eb_packed_words(channels) + (size_t)(channel / 32)];
+  return (word >> channel % 32 & 1) ? -1 : 1;
+}
+
+/* The dot product of output pixel and channel. */
+static int32_t dot(const eb_bconv2d *op, const int32_t *input, const int32_t *filter, int32_t pixel, int32_t channel) {
+  const eb_window *w = &op->window;
+  const int32_t depth = op->channels_in / op->groups;
+  const int32_t group = channel / (op->channels_out / op->groups);
+  const int32_t row = pixel / w->output_width;
+  int32_t sum = 0;
+  for (int32_t fy = 0; fy < w->filter_height; fy++) {
+    for (int32_t fx = 0; fx < w->filter_width; fx++) {
+      const int32_t y = row % w->output_height * w->stride_height - w->pad_top + fy * w->dilation_height;
+      const int32_t x = pixel % w->output_width * w->stride_width - w->pad_left + fx * w->dilation_width;
+      const int inside = y >= 0 && y < w->input_height && x >= 0 && x < w->input_width;
+      const size_t at = ((size_t)(row / w->output_height) * (size_t)w->input_height + (size_t)y) * (size_t)w->input_width;
+      const size_t tap = (size_t)((channel * w->filter_height + fy) * w->filter_width + fx);
+      for (int32_t c = 0; c < depth; c++) {
+        const int value = inside ? sign_at(input, at + (size_t)x, op->channels_in, group * depth + c) : op->pad_value;
+        sum += value * sign_at(filter, tap, depth, c);
+      }
+    }
+  }
+  return sum;
+}
+
+/* With multiplier 1, bias 0 and threshold K / 2, outputs follow from dot alone. */
+static int output_is_right(const eb_bconv2d *op, const void *output, int32_t pixel, int32_t channel, int32_t sum) {
+  const size_t at = (size_t)pixel * (size_t)op->channels_out + (size_t)channel;
+  if (op->output_type == EB_FLOAT32) return ((const float *)output)[at] == (float)sum;
+  if (op->output_type == EB_INT8) {
+    const int32_t clipped = sum < -128 ? -128 : sum > 127 ? 127 : sum;
+    return ((const int8_t *)output)[at] == clipped;
+  }
+  const int32_t k = op->window.filter_height * op->window.filter_width * (op->channels_in / op->groups);
+  return (sign_at(output, (size_t)pixel, op->channels_out, channel) < 0) == ((k - sum) / 2 > k / 2);
+}
+
+static void check_bconv2d(const eb_bconv2d *op, const char *kernel) {
+  eb_bconv2d_plan plan;
+  const eb_status status = eb_bconv2d_plan_make(op, kernel, eb_cpu_features(), &plan);
+  if (status == EB_EMPTY_OUTPUT || status == EB_UNSUPPORTED || status == EB_CPU_LACKS_KERNEL) return;
+  if (status != EB_OK) fail(eb_status_name(status), op);
+  op = &plan.op;
+  const eb_window *w = &op->window;
+  const int32_t depth = op->channels_in / op->groups;
+  const size_t taps = (size_t)op->channels_out * (size_t)w->filter_height * (size_t)w->filter_width;
+  const size_t pixels = (size_t)w->batches * (size_t)w->output_height * (size_t)w->output_width;
+  int32_t *input = draw_signs((size_t)w->batches * (size_t)w->input_height * (size_t)w->input_width, op->channels_in);
+  int32_t *filter = draw_signs(taps, depth);
+  float *multiplier = allocate((size_t)op->channels_out * sizeof(float));
+  float *bias = allocate((size_t)op->channels_out * sizeof(float));
+  int32_t *threshold = allocate((size_t)op->channels_out * sizeof(int32_t));
+  for (int32_t c = 0; c < op->channels_out; c++) {
+    multiplier[c] = 1.0f;
+    bias[c] = 0.0f;
+    threshold[c] = w->filter_height * w->filter_width * depth / 2;
+  }
+  const size_t row = op->output_type == EB_FLOAT32 ? (size_t)op->channels_out * sizeof(float)
+                     : op->output_type == EB_INT8  ? (size_t)op->channels_out
+                                                   : (size_t)eb_packed_words(op->channels_out) * sizeof(int32_t);
+  unsigned char *output = allocate(pixels * row + 2 * GUARD);
+  memset(output, 0xA5, pixels * row + 2 * GUARD);
+  unsigned char *raw_persistent, *raw_scratch;
+  void *persistent = allocate_aligned(plan.persistent_bytes, &raw_persistent);
+  void *scratch = allocate_aligned(plan.scratch_bytes, &raw_scratch);
+
+  eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
+  const int32_t middle = plan.tiles / 2;
+  eb_bconv2d_run(&plan, persistent, input, output + GUARD, middle, plan.tiles, scratch);
+  eb_bconv2d_run(&plan, persistent, input, output + GUARD, 0, middle, scratch);
+
+  for (int32_t pixel = 0; pixel < (int32_t)pixels; pixel++) {
+    for (int32_t c = 0; c < op->channels_out; c++) {
+      const int32_t sum = dot(op, input, filter, pixel, c);
+      if (!output_is_right(op, output + GUARD, pixel, c, sum)) fail("wrong output", op);
+    }
+  }
+  for (size_t i = 0; i < GUARD; i++) {
+    if (output[i] != 0xA5 || output[GUARD + pixels * row + i] != 0xA5) fail("wrote outside its output", op);
+  }
+  free(input);
+  free(filter);
+  free(multiplier);
+  free(bias);
+  free(threshold);
+  free(output);
+  free(raw_persistent);
+  free(raw_scratch);
+}
+
+static void check_bconv2ds(const char *kernel) {
+  static const struct { int32_t groups, in, out; } channels[] = {
+      {1, 1, 1}, {1, 32, 8}, {1, 33, 40}, {1, 300, 2}, {2, 64, 6}, {3, 96, 36}, {2, 128, 48}};
+  static const int32_t sizes[][2] = {{1, 1}, {4, 7}, {6, 5}};
+  static const int32_t filters[][2] = {{1, 1}, {3, 3}, {2, 4}};
+  static const int32_t types[] = {EB_FLOAT32, EB_INT8, EB_PACKED};
+  static const int32_t paddings[][2] = {{EB_PADDING_VALID, 1}, {EB_PADDING_SAME, 1}, {EB_PADDING_SAME, 0}};
+  for (int i = 0; i < 7 * 3 * 3 * 3 * 3 * 4; i++) {
+    int n = i;
+    const int c = n % 7, s = (n /= 7) % 3, f = (n /= 3) % 3, t = (n /= 3) % 3, p = (n /= 3) % 3, d = n / 3;
+    const eb_bconv2d op = {{2, sizes[s][0], sizes[s][1], filters[f][0], filters[f][1], 1 + d % 2, 1 + d % 2, 1 + d / 2,
+                            1 + d / 2, paddings[p][0], 0, 0, 0, 0},
+                           channels[c].in, channels[c].out, channels[c].groups, paddings[p][1], EB_ACT_NONE, types[t],
+                           1.0f, 0};
+    check_bconv2d(&op, kernel);
+  }
+}
+
+static void check_rows(int32_t type, int32_t channels) {
+  enum { ROWS = 3 };
+  const eb_rows op = {type, ROWS, channels, 1.0f, 0};
+  if (eb_quantize_check(&op) != EB_OK || eb_dequantize_check(&op) != EB_OK) exit(1);
+  const size_t element = type == EB_FLOAT32 ? sizeof(float) : 1;
+  const size_t bytes = (size_t)ROWS * (size_t)channels * element;
+  const size_t packed_bytes = (size_t)ROWS * (size_t)eb_packed_words(channels) * sizeof(int32_t);
+  int32_t *signs = draw_signs(ROWS, channels);
+  void *values = allocate(bytes);
+  int32_t *again = allocate(packed_bytes);
+  eb_dequantize_run(&op, signs, values, 0, 1);
+  eb_dequantize_run(&op, signs, values, 1, ROWS);
+  eb_quantize_run(&op, values, again, 2, ROWS);
+  eb_quantize_run(&op, values, again, 0, 2);
+  if (memcmp(signs, again, packed_bytes) != 0) {
+    printf("quantize does not undo dequantize: type %d, %d channels\n", (int)type, (int)channels);
+    exit(1);
+  }
+  free(signs);
+  free(values);
+  free(again);
+}
+
+static void check_bmaxpool2d(int32_t channels, int32_t size, int32_t filter, int32_t stride, int32_t padding) {
+  eb_bmaxpool2d op = {{2, size, size + 1, filter, filter, stride, stride, 1, 1, padding, 0, 0, 0, 0}, channels};
+  int32_t tiles;
+  const eb_status status = eb_bmaxpool2d_check(&op, &tiles);
+  if (status == EB_EMPTY_OUTPUT) return;
+  if (status != EB_OK) exit(1);
+  const size_t pixels = (size_t)tiles * (size_t)op.window.output_width;
+  int32_t *input = draw_signs(2 * (size_t)size * (size_t)(size + 1), channels);
+  int32_t *output = allocate(pixels * (size_t)eb_packed_words(channels) * sizeof(int32_t));
+  eb_bmaxpool2d_run(&op, input, output, 0, tiles / 2);
+  eb_bmaxpool2d_run(&op, input, output, tiles / 2, tiles);
+  free(input);
+  free(output);
+}
+
+int main(void) {
+  const eb_bconv2d_kernel *kernel;
+  for (size_t i = 0; (kernel = eb_bconv2d_kernel_at(i)) != NULL; i++) check_bconv2ds(kernel->name);
+  static const int32_t types[] = {EB_FLOAT32, EB_INT8, EB_BOOL};
+  for (int t = 0; t < 3; t++) {
+    for (int32_t channels = 1; channels < 100; channels++) check_rows(types[t], channels);
+  }
+  for (int32_t i = 0; i < 2 * 4 * 4 * 3 * 2; i++) {
+    check_bmaxpool2d(i % 2 * 40 + 20, i / 2 % 4 * 3 + 1, i / 8 % 4 + 1, i / 32 % 3 + 1, i / 96);
+  }
+  puts("ok");
+  return 0;
+}
