@@ -1,0 +1,173 @@
+"""The build of the native library: where it lies, when it is made again, and what is said when it cannot be."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from edgebnn.errors import BuildError
+from edgebnn.runtime import build
+
+
+def script(path: Path, body: str) -> Path:
+    path.write_text(f"#!{sys.executable}\n{body}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("EDGEBNN_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def tiny(folder: Path, text: str = "int answer(void) { return 42; }\n") -> build.Source:
+    path = folder / "tiny.c"
+    path.write_text(text)
+    return build.Source(path)
+
+
+def test_library_is_made_once(empty_cache: Path) -> None:
+    assert not build.describe().compiled
+    path = build.library()
+    made = path.stat().st_mtime_ns
+    assert path.parent == empty_cache
+    assert list(empty_cache.iterdir()) == [path]
+    assert build.library() == path
+    assert path.stat().st_mtime_ns == made
+    assert build.describe() == build.Description(build.describe().compiler, build.describe().flags, path, True)
+
+
+def test_only_the_contract_is_visible() -> None:
+    """The X-macro's tile functions, for one, are not."""
+    library = ctypes.CDLL(str(build.library()))
+    assert hasattr(library, "eb_bconv2d_run")
+    assert not hasattr(library, "eb_bconv2d_portable")
+
+
+def test_processes_at_once_agree(empty_cache: Path) -> None:
+    command = [sys.executable, "-c", "from edgebnn.runtime.build import library; print(library())"]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    paths = {process.communicate()[0].strip() for process in running}
+    assert paths == {str(build.library())}
+    assert [str(path) for path in empty_cache.iterdir()] == list(paths)
+
+
+def test_key_follows_compiler_and_flags(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = build.describe().library
+    monkeypatch.setattr(build, "COMPILE_FLAGS", (*build.COMPILE_FLAGS, "-DOTHER"))
+    other_flags = build.describe().library
+    monkeypatch.setenv("CC", "gcc -O1")
+    assert len({before, other_flags, build.describe().library}) == 3
+
+
+def test_key_follows_every_source(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "KERNELS", tmp_path)
+    seen = {build.describe().library}
+    for name in ("a.c", "a.h", "a.kernels"):
+        (tmp_path / name).write_text("text")
+        seen.add(build.describe().library)
+    assert len(seen) == 4
+
+
+def test_cache_folder_by_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBNN_CACHE", str(tmp_path / "own"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert build.cache_folder() == tmp_path / "own"
+    monkeypatch.delenv("EDGEBNN_CACHE")
+    assert build.cache_folder() == tmp_path / "xdg" / "edgebnn"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert build.cache_folder() == tmp_path / ".cache" / "edgebnn"
+
+
+def test_unusable_cache_folder_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("EDGEBNN_CACHE", str(tmp_path / "file"))
+    with pytest.raises(BuildError, match="set EDGEBNN_CACHE to a folder that can be written"):
+        build.library()
+
+
+@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
+def test_read_only_cache_folder_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o555)
+    monkeypatch.setenv("EDGEBNN_CACHE", str(tmp_path / "cache"))
+    with pytest.raises(BuildError, match="set EDGEBNN_CACHE to a folder that can be written"):
+        build.library()
+
+
+def test_failed_compilation_shows_the_first_error_and_leaves_nothing(tmp_path: Path) -> None:
+    source = tiny(tmp_path, "int answer(void) { return nothing; }\n")
+    output = tmp_path / "out" / "tiny.so"
+    with pytest.raises(BuildError, match=r"tiny\.c:1:.*error.*nothing") as raised:
+        build.compile(output, [source], build.find_compiler())
+    assert "\n" not in str(raised.value)
+    assert list(output.parent.iterdir()) == []
+
+
+def test_failed_link_leaves_nothing(tmp_path: Path) -> None:
+    output = tmp_path / "out" / "tiny.so"
+    with pytest.raises(BuildError, match="failed"):
+        build.compile(output, [tiny(tmp_path)], build.find_compiler(), link_flags=("-shared", "-lno-such-library"))
+    assert list(output.parent.iterdir()) == []
+
+
+def test_flags_of_single_files_reach_the_compiler(tmp_path: Path) -> None:
+    source = tiny(tmp_path, "int answer(void) { return ANSWER; }\n")
+    output = tmp_path / "tiny.so"
+    build.compile(output, [build.Source(source.path, ("-DANSWER=7",))], build.find_compiler(), flags=("-fPIC",))
+    assert ctypes.CDLL(str(output)).answer() == 7
+
+
+def test_flags_of_single_files_come_from_the_table() -> None:
+    table = """/* EB_BCONV2D_KERNEL(name, features, 8, 8, "-mwrong") */
+EB_BCONV2D_KERNEL(avx2, EB_CPU_AVX2, 16, 4, "-mavx2 -mpopcnt")
+EB_BCONV2D_KERNEL(portable, EB_CPU_ANY, 8, 8, "")
+"""
+    assert build.kernel_flags(table) == {
+        "bconv2d_avx2.c": ("-mavx2", "-mpopcnt"),
+        "bconv2d_portable.c": (),
+    }
+
+
+def test_every_line_of_the_table_has_its_file() -> None:
+    flags = build.kernel_flags((build.KERNELS / "bconv2d.kernels").read_text(encoding="utf-8"))
+    assert "bconv2d_portable.c" in flags
+    assert set(flags) <= {source.path.name for source in build.sources()}
+
+
+def test_missing_compiler_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CC", str(tmp_path / "no-such-cc"))
+    with pytest.raises(BuildError, match=r"no-such-cc.*install gcc or pip install 'edgebnn\[mcu\]'"):
+        build.find_compiler()
+
+
+def test_without_a_compiler_ziglang_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ziglang")
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build.find_compiler().command[:4] == (sys.executable, "-m", "ziglang", "cc")
+
+
+def test_named_compiler_comes_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    named = script(tmp_path / "mycc", "print('mycc 1.0')")
+    monkeypatch.setenv("CC", f"{named} -DX='a b'")
+    assert build.find_compiler() == build.Compiler((str(named), "-DX=a b"), "mycc 1.0")
+
+
+def test_silent_failure_of_a_compiler_is_reported(tmp_path: Path) -> None:
+    broken = script(tmp_path / "cc", "raise SystemExit(3)")
+    with pytest.raises(BuildError, match="exit 3"):
+        build.compile(tmp_path / "out.so", [tiny(tmp_path)], build.Compiler((str(broken),), "broken"))
+
+
+def test_compiler_that_cannot_run_is_reported(tmp_path: Path) -> None:
+    broken = tmp_path / "cc"
+    broken.write_text("not a program")
+    with pytest.raises(BuildError, match="cannot be run"):
+        build.compile(tmp_path / "out.so", [tiny(tmp_path)], build.Compiler((str(broken),), "broken"))
