@@ -5,8 +5,8 @@
  * in every release from TensorFlow 2.14 to ai-edge-litert 2.4; probe.c verifies them in the running interpreter before
  * they are relied upon.
  *
- * The LAYOUT_* macros are empty in every build but those of the tests, which shift fields by them to prove that the
- * probes refuse a foreign layout. */
+ * The tests redefine the LAYOUT_* macros, a place in front of each struct and a field that is not used here, to shift
+ * the rest and so to prove that the probes refuse a foreign layout. */
 #ifndef EDGEBNN_DELEGATE_TFLITE_LAYOUT_H
 #define EDGEBNN_DELEGATE_TFLITE_LAYOUT_H
 
@@ -16,29 +16,26 @@
 #ifndef LAYOUT_CONTEXT_FRONT
 #define LAYOUT_CONTEXT_FRONT
 #endif
-#ifndef LAYOUT_CONTEXT_MIDDLE
-#define LAYOUT_CONTEXT_MIDDLE
-#endif
 #ifndef LAYOUT_NODE_FRONT
 #define LAYOUT_NODE_FRONT
-#endif
-#ifndef LAYOUT_NODE_BACK
-#define LAYOUT_NODE_BACK
 #endif
 #ifndef LAYOUT_REGISTRATION_FRONT
 #define LAYOUT_REGISTRATION_FRONT
 #endif
-#ifndef LAYOUT_REGISTRATION_BACK
-#define LAYOUT_REGISTRATION_BACK
-#endif
 #ifndef LAYOUT_TENSOR_FRONT
 #define LAYOUT_TENSOR_FRONT
 #endif
-#ifndef LAYOUT_TENSOR_MIDDLE
-#define LAYOUT_TENSOR_MIDDLE
+#ifndef LAYOUT_CONTEXT_UNUSED
+#define LAYOUT_CONTEXT_UNUSED void *impl;
 #endif
-#ifndef LAYOUT_TENSOR_BACK
-#define LAYOUT_TENSOR_BACK
+#ifndef LAYOUT_NODE_UNUSED
+#define LAYOUT_NODE_UNUSED void *builtin_data;
+#endif
+#ifndef LAYOUT_REGISTRATION_UNUSED
+#define LAYOUT_REGISTRATION_UNUSED void *profiling_string;
+#endif
+#ifndef LAYOUT_TENSOR_UNUSED
+#define LAYOUT_TENSOR_UNUSED const void *allocation;
 #endif
 
 enum { LITE_OK = 0, LITE_ERROR = 1 };
@@ -73,16 +70,14 @@ typedef struct {
     float scale;
     int32_t zero_point;
   } params;
-  LAYOUT_TENSOR_MIDDLE
   int allocation_type;
   size_t bytes;
-  const void *allocation;
+  LAYOUT_TENSOR_UNUSED
   const char *name;
   void *delegate;
   int buffer_handle;
   _Bool data_is_stale;
   _Bool is_variable;
-  LAYOUT_TENSOR_BACK
   struct {
     int type;
     void *params;
@@ -98,8 +93,7 @@ typedef struct {
   LiteIntArray *intermediates;
   LiteIntArray *temporaries;
   void *user_data;
-  void *builtin_data;
-  LAYOUT_NODE_BACK
+  LAYOUT_NODE_UNUSED
   const void *custom_initial_data;
   int custom_initial_data_size;
   void *delegate;
@@ -115,8 +109,7 @@ typedef struct {
   void (*free)(struct LiteContext *context, void *user_data);
   int (*prepare)(struct LiteContext *context, LiteNode *node);
   int (*invoke)(struct LiteContext *context, LiteNode *node);
-  const char *(*profiling_string)(const struct LiteContext *context, const LiteNode *node);
-  LAYOUT_REGISTRATION_BACK
+  LAYOUT_REGISTRATION_UNUSED
   int32_t builtin_code;
   const char *custom_name;
   int version;
@@ -130,11 +123,10 @@ typedef struct LiteContext {
   size_t tensors_size;
   int (*get_execution_plan)(struct LiteContext *context, LiteIntArray **plan);
   LiteTensor *tensors;
-  void *impl;
+  LAYOUT_CONTEXT_UNUSED
   int (*resize_tensor)(struct LiteContext *context, LiteTensor *tensor, LiteIntArray *dims);
   void (*report_error)(struct LiteContext *context, const char *format, ...);
   int (*add_tensors)(struct LiteContext *context, int count, int *first);
-  LAYOUT_CONTEXT_MIDDLE
   int (*get_node_and_registration)(struct LiteContext *context, int index, LiteNode **node,
                    LiteRegistration **registration);
   int (*replace_node_subsets)(struct LiteContext *context, LiteRegistration registration, const LiteIntArray *nodes,
