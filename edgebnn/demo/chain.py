@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports import format, html
-from edgebnn.reports.data import Accuracy, Agreement
+from edgebnn.reports.data import Accuracy
 from edgebnn.targets import target
 from edgebnn.targets.interface import open_model
 from edgebnn.training.datasets import load
@@ -25,31 +24,9 @@ from . import page
 from .compare import accuracy, agreement
 from .device_side import deployed_outputs, time_inference
 from .plan import Run, chosen, folder_for
-from .results import Answers, Compared, Converted, Timed, Trained
+from .results import Answers, Compared, Converted, DemoResult, Timed, Trained
 from .steps import Steps, code_digest, file_digest
 from .terminal import Terminal
-
-
-@dataclass(frozen=True)
-class DemoResult:
-    """The outcome; field names are the JSON's. Accuracies are shares, ``latency_ms`` is measured on this machine.
-
-    ``passed`` is whether the deployed model reached ``required``.
-    """
-
-    passed: bool
-    accuracy: float
-    required: float
-    keras_accuracy: float
-    samples: int
-    agreements: tuple[Agreement, ...]
-    latency_ms: float
-    file_bytes: int
-    float_file_bytes: int
-    seconds: float
-    model: str
-    report: str
-    report_data: str
 
 
 def demo(
@@ -71,15 +48,17 @@ def demo(
     answers = _answer(run)
     compared = _compare(run)
     timed = _time(run)
-    agreements = (answers.keras, compared.reference)
-    report = page.report_data(run, trained, converted, answers.accuracy, agreements, timed)
+    agreements = (answers.agreement, compared.reference)
+    outcome = Accuracy(answers.deployed, answers.keras, answers.agreement.samples, plan.required)
+    report = page.report_data(run, trained, converted, outcome, agreements, timed)
     html.write(report, run.report, run.report_data)
-    result = DemoResult(
-        passed=answers.accuracy.passed,
-        accuracy=answers.accuracy.deployed,
+    terminal.say(f"6/6 Report: {run.report}")
+    return DemoResult(
+        passed=outcome.passed,
+        accuracy=outcome.deployed,
         required=plan.required,
-        keras_accuracy=answers.accuracy.keras,
-        samples=answers.accuracy.samples,
+        keras_accuracy=outcome.keras,
+        samples=outcome.samples,
         agreements=agreements,
         latency_ms=timed.timing.total,
         file_bytes=run.deployed.stat().st_size,
@@ -89,8 +68,6 @@ def demo(
         report=str(run.report),
         report_data=str(run.report_data),
     )
-    terminal.say(_summary(result))
-    return result
 
 
 def _train(run: Run) -> Trained:
@@ -129,12 +106,13 @@ def _answer(run: Run) -> Answers:
         with atomic_path(run.outputs) as temporary:
             np.save(temporary, ours)
         return Answers(
-            Accuracy(accuracy(ours, labels), accuracy(theirs, labels), len(labels), run.plan.required),
+            accuracy(ours, labels),
+            accuracy(theirs, labels),
             agreement("Keras", ours, theirs, "the trained model in TensorFlow, which sums floats in another order"),
         )
 
     title = f"3/6 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
-    inputs = [file_digest(run.trained), file_digest(run.deployed), run.plan.required, _everything()]
+    inputs = [file_digest(run.trained), file_digest(run.deployed), _everything()]
     return run.steps.do("answer", title, inputs, Answers, make, [_name(run, run.outputs)])
 
 
@@ -147,7 +125,7 @@ def _compare(run: Run) -> Compared:
         with run.terminal.bar("images", count) as update:
             (reference,) = run_all(graph, [values], threads=_cores(), advance=update)
         ours: Array = np.load(run.outputs)[:count]
-        note = "NumPy, exact in its integers; the float ops of the delegate's side are XNNPACK's"
+        note = "NumPy: exact in its integers, its floats rounded in another order than XNNPACK's"
         return Compared(agreement("the reference executor", ours, reference, note))
 
     title = f"4/6 Compare with the reference executor on {format.grouped(count)} images"
@@ -182,18 +160,3 @@ def _name(run: Run, path: Path) -> str:
 def _cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _summary(result: DemoResult) -> str:
-    """The outcome in a few lines."""
-    verdict = f"{'reaches' if result.passed else 'MISSES'} the {format.percent(result.required, 1)} asked for"
-    keras = result.agreements[0]
-    return (
-        f"6/6 Report: {result.report}\n"
-        f"  accuracy   {format.percent(result.accuracy)} of {format.grouped(result.samples)} test images, deployed "
-        f"(Keras {format.percent(result.keras_accuracy)}); {verdict}\n"
-        f"  same class {format.grouped(keras.same_class)} of {format.grouped(keras.samples)} as Keras\n"
-        f"  file       {format.size(result.file_bytes)} ({format.size(result.float_file_bytes)} in float)\n"
-        f"  latency    {format.cost(result.latency_ms, 'ms')}, measured here, one thread\n"
-        f"  took       {result.seconds:.0f} s"
-    )

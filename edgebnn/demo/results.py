@@ -1,10 +1,10 @@
-"""What each step of the demo hands on, as plain values that are recorded."""
+"""What each step of the demo hands on, as plain values that are recorded, and what the demo as a whole gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgebnn.reports.data import Accuracy, Agreement, Epoch, Finding, Rival, Timing
+from edgebnn.reports.data import Agreement, Epoch, Finding, Rival, Timing
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,11 @@ class Converted:
 
 @dataclass(frozen=True)
 class Answers:
-    """How the deployed model did on all test images, and how its outputs compare with Keras'."""
+    """Accuracies of the deployed model and of Keras on all test images, and how their outputs compare."""
 
-    accuracy: Accuracy
-    keras: Agreement
+    deployed: float
+    keras: float
+    agreement: Agreement
 
 
 @dataclass(frozen=True)
@@ -44,3 +45,25 @@ class Timed:
 
     timing: Timing
     rivals: tuple[Rival, ...]
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The outcome; field names are the JSON's. Accuracies are shares, ``latency_ms`` is measured on this machine.
+
+    ``passed`` is whether the deployed model reached ``required``.
+    """
+
+    passed: bool
+    accuracy: float
+    required: float
+    keras_accuracy: float
+    samples: int
+    agreements: tuple[Agreement, ...]
+    latency_ms: float
+    file_bytes: int
+    float_file_bytes: int
+    seconds: float
+    model: str
+    report: str
+    report_data: str

@@ -10,6 +10,10 @@ PRECISIONS = ("binary", "w1a8", "int8", "float")
 """The fields of :class:`~edgebnn.graph.opdef.Macs`, cheapest first."""
 
 
+_MILLISECONDS_FROM = 10.0
+"""Columns whose total is below are in microseconds."""
+
+
 def size_unit(largest: float) -> tuple[int, str]:
     """Divisor and name of the unit to give ``largest`` bytes in. Decimal units: kB is 1000 bytes."""
     for divisor, unit in ((1_000_000, "MB"), (1_000, "kB")):
@@ -86,25 +90,19 @@ def cost(value: float, unit: str) -> str:
     """A cost in the unit of its target: ``"12.3 ms"``, ``"417 µs"``, ``"1.2 M cycles"``."""
     if unit != "ms":
         return f"{count(round(value))} {unit}"
-    factor, name = _time_unit(value)
-    return f"{significant(value * factor)} {name}"
+    return f"{significant(value)} ms" if value >= 1 else f"{significant(value * 1000)} µs"
 
 
 def aligned_unit(total: float, unit: str) -> str:
     """The unit :func:`aligned` uses in a column whose total is ``total``."""
-    return _time_unit(total)[1] if unit == "ms" else unit
+    return unit if unit != "ms" or total >= _MILLISECONDS_FROM else "µs"
 
 
 def aligned(value: float, total: float, unit: str) -> str:
     """``value`` as an entry of a column of parts of ``total``: one unit and number of decimals for all."""
     if unit != "ms":
         return f"{round(value):,}"
-    factor, _ = _time_unit(total)
-    return f"{value * factor:.{1 if total * factor >= 10 else 3}f}"
-
-
-def _time_unit(milliseconds: float) -> tuple[int, str]:
-    return (1, "ms") if milliseconds >= 10 else (1000, "µs")
+    return f"{value if total >= _MILLISECONDS_FROM else value * 1000:.1f}"
 
 
 def when(iso: str) -> str:

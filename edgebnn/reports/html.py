@@ -63,7 +63,7 @@ def render(report: ReportData) -> str:
         totals=totals,
         apart=APART,
         precisions=[name for name, _ in format.macs(totals.macs)],
-        training_svg=Markup(plots.training_curve(report.epochs)) if report.epochs else "",
+        training_svg=Markup(plots.training_curve(report.epochs)) if report.epochs[1:] else "",
         sizes_svg=Markup(plots.sizes(report.sizes.layers)) if report.sizes and report.sizes.layers else "",
     )
 

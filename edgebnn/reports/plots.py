@@ -70,7 +70,7 @@ def sizes(layers: Sequence[Size]) -> str:
         return _svg(figure, "sizes", "Bytes of constants by layer, float file and deployed file")
 
 
-def _shortened(name: str, limit: int = 18) -> str:
+def _shortened(name: str, limit: int = 28) -> str:
     return name if len(name) <= limit else name[: limit - 1] + "…"
 
 

@@ -6,6 +6,7 @@ Names come from model files: they are put into :class:`rich.text.Text`, so that 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
@@ -20,6 +21,9 @@ from edgebnn.targets.validate import LayerCheck, Validation
 
 from . import format
 from .benchmark import Benchmark
+
+if TYPE_CHECKING:
+    from edgebnn.demo.results import DemoResult  # loads the training room, which only some installations have
 
 _BAR = 16
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
@@ -93,6 +97,28 @@ def doctor(checks: Sequence[Check]) -> Table:
     for check in checks:
         mark = Text("ok", "green") if check.ok else Text("missing", "bold red" if check.required else "yellow")
         table.add_row(mark, _plain(check.name), Text.assemble(_plain(check.detail), " ", _plain(check.remedy, "dim")))
+    return table
+
+
+def demo(result: DemoResult) -> Table:
+    """The outcome of the demo in a few lines."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    verdict = f"{'reaches' if result.passed else 'MISSES'} the {format.percent(result.required, 1)} asked for"
+    table.add_row(
+        "accuracy, deployed",
+        Text(f"{format.percent(result.accuracy)} of {format.grouped(result.samples)} test images, {verdict}"),
+        style="bold" if result.passed else "bold red",
+    )
+    table.add_row("accuracy in Keras", format.percent(result.keras_accuracy))
+    for found in result.agreements:
+        same, samples = format.grouped(found.same_class), format.grouped(found.samples)
+        table.add_row(f"as {found.reference}", f"{same} of {samples} predictions are the same")
+    table.add_row("file", f"{format.size(result.file_bytes)}, {format.size(result.float_file_bytes)} in float")
+    table.add_row("latency, one thread", f"{format.cost(result.latency_ms, 'ms')}, measured on this machine")
+    table.add_row("took", f"{result.seconds:.0f} s")
+    table.add_row("report", _plain(result.report))
     return table
 
 

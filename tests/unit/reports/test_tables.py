@@ -8,11 +8,13 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgebnn.converters.findings import Finding
+from edgebnn.demo.results import DemoResult
 from edgebnn.graph.analysis import Analysis, OpAnalysis, Totals
 from edgebnn.graph.opdef import Macs
 from edgebnn.reports import tables
 from edgebnn.runtime.profile import OpProfile, Profile
 from edgebnn.targets.validate import LayerCheck, Validation
+from tests.support.reports import report
 
 HOSTILE = "[bold]a[/] [link=file:///x]b[/link] \x1b[2J\r\x07"
 
@@ -96,6 +98,37 @@ def test_findings_give_level_rule_layer_message_and_remedy() -> None:
     text = shown(tables.findings([Finding("error", "unknown-op", "conv", "It is slow.", "Use 64 channels.")]))
     for words in ("error", "unknown-op", "conv", "It is slow.", "Use 64 channels."):
         assert words in text
+
+
+@pytest.mark.parametrize(("accuracy", "words"), [(0.9889, "98.89 % of 10,000 test images, reaches"), (0.97, "MISSES")])
+def test_the_demo_says_whether_it_reached_its_bar(accuracy: float, words: str) -> None:
+    result = DemoResult(
+        passed=accuracy >= 0.985,
+        accuracy=accuracy,
+        required=0.985,
+        keras_accuracy=0.989,
+        samples=10_000,
+        agreements=report().agreements,
+        latency_ms=0.134,
+        file_bytes=96_748,
+        float_file_bytes=1_233_196,
+        seconds=321.4,
+        model="runs/demo/model.tflite",
+        report="runs/demo/report.html",
+        report_data="runs/demo/report.json",
+    )
+    text = shown(tables.demo(result))
+    for expected in (
+        words,
+        "98.5 %",
+        "9,998 of 10,000",
+        "134 µs",
+        "96.7 kB",
+        "1.23 MB",
+        "321 s",
+        "runs/demo/report.html",
+    ):
+        assert expected in text
 
 
 def test_hostile_names_are_shown_and_not_obeyed() -> None:

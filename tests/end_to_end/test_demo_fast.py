@@ -1,0 +1,112 @@
+"""``edgebnn demo --fast``, as a user runs it: in time, above its bar, with a report that a browser shows."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebnn import cli
+from edgebnn.converters.read_tflite import read
+from edgebnn.demo import plan
+from edgebnn.reports import html
+from tests.support import browser
+
+# Two minutes on two idle cores; other tests run beside this one.
+SECONDS = 480
+AGAIN_SECONDS = 60
+
+
+def run(folder: Path, seconds: int) -> tuple[dict[str, Any], str]:
+    """The JSON on standard output, and what standard error says."""
+    command = [sys.executable, "-m", "edgebnn", "demo", "--fast", "--json", "-o", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return json.loads(done.stdout), done.stderr
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo") / "runs" / "fast"
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path) -> dict[str, Any]:
+    return run(folder, SECONDS)[0]
+
+
+def test_the_deployed_model_reaches_its_bar(result: dict[str, Any]) -> None:
+    assert result["passed"] is True
+    assert result["accuracy"] >= result["required"] == 0.9
+    assert result["samples"] == 10_000
+
+
+def test_the_deployed_model_gives_the_answers_of_keras_and_of_the_reference(result: dict[str, Any]) -> None:
+    keras, reference = result["agreements"]
+    assert abs(result["accuracy"] - result["keras_accuracy"]) < 0.001
+    assert (keras["reference"], keras["samples"]) == ("Keras", 10_000)
+    assert keras["same_class"] >= 0.999 * keras["samples"]
+    assert reference["samples"] == 1_000
+    assert reference["same_class"] >= 0.999 * reference["samples"]
+    assert reference["max_abs_diff"] <= 1e-5 * reference["output_range"] or reference["apart"] > 0
+
+
+def test_the_report_holds_what_the_result_says(result: dict[str, Any]) -> None:
+    data = html.read(Path(result["report_data"]))
+    assert data.accuracy is not None
+    assert data.accuracy.deployed == result["accuracy"]
+    graph = read(result["model"])
+    assert [layer.op for layer in data.layers] == [op.kind for op in graph.ops]
+    assert data.timing is not None
+    timed = [index for stretch in data.timing.stretches for index in stretch.members]
+    assert sorted(timed) == list(range(len(graph.ops)))
+    assert sum(stretch.share for stretch in data.timing.stretches) == pytest.approx(1, abs=0.05)
+    assert data.sizes is not None
+    assert data.sizes.deployed_file == Path(result["model"]).stat().st_size == result["file_bytes"]
+    assert len(data.sizes.layers) == 10, "every convolution and the dense layer have a partner in the float file"
+
+
+def test_the_report_opens_in_a_browser(result: dict[str, Any], tmp_path: Path) -> None:
+    page, profile = Path(result["report"]), tmp_path / "chromium"
+    dom = browser.dom(page, profile)
+    assert dom.count('<tr class="layer">') == len(html.read(Path(result["report_data"])).layers)
+    assert f"{100 * result['accuracy']:.2f}" in dom
+    for width in (390, 1280):
+        assert browser.overflow(page, profile, tmp_path, width=width) <= 0
+        pixels = browser.screenshot(page, tmp_path / "shot.png", profile, width=width, height=1600, dark=False)
+        assert (np.ptp(pixels.astype(int), axis=1).max(axis=1) > 60).mean() > 0.3, "most rows of pixels are blank"
+
+
+def test_a_second_run_keeps_every_step(result: dict[str, Any], folder: Path) -> None:
+    again, said = run(folder, AGAIN_SECONDS)
+    assert said.count("done before") == 5
+    changing = ("seconds",)
+    assert {k: v for k, v in again.items() if k not in changing} == {
+        k: v for k, v in result.items() if k not in changing
+    }
+
+
+def test_a_run_below_its_bar_says_so_and_exits_with_1(
+    result: dict[str, Any], folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(plan, "FAST", replace(plan.FAST, required=0.9999))
+    with pytest.raises(SystemExit) as ended:
+        cli.main(["demo", "--fast", "--json", "-o", str(folder)])
+    assert ended.value.code == 1
+    assert json.loads(capsys.readouterr().out)["passed"] is False
+    assert "Fails the bar" in Path(result["report"]).read_text(encoding="utf-8")
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    command = [sys.executable, "-m", "edgebnn", "demo", "--fast", "-o", str(tmp_path / "file" / "run")]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 2
+    assert done.stderr.strip().splitlines()[-1].startswith(f"edgebnn: {tmp_path / 'file' / 'run'}: ")
+    assert "Traceback" not in done.stderr
