@@ -6,7 +6,7 @@
 
 enum {
   GATHER_BYTES = 16 * 1024, /* of a tile of work: gathered windows and sums stay in the first-level cache */
-  ACCUM_BYTES = 16 * 1024,
+  X_BYTES = 16 * 1024,
   TILE_PIXELS = 32,
   TILE_MACS = 1 << 22 /* some 20 microseconds: much more than gathering the windows or handing out a tile */
 };
@@ -83,7 +83,7 @@ static eb_status plan_tiles(eb_bconv2d_plan *plan) {
   /* A tile of work starts at a whole word of packed output, so that no two threads write into the same. */
   const int32_t blocks_per_word = 32 / kernel->channel_tile;
   const int64_t block_macs = (int64_t)plan->words * 32 * kernel->channel_tile * plan->tile_pixels;
-  const int32_t fitting = ACCUM_BYTES / 4 / kernel->channel_tile / plan->tile_pixels;
+  const int32_t fitting = X_BYTES / 4 / kernel->channel_tile / plan->tile_pixels;
   const int32_t wanted = at_most((int32_t)(TILE_MACS / block_macs), fitting);
   plan->chunk_blocks = at_most(round_up(at_least(wanted, 1), blocks_per_word), plan->group_blocks);
   plan->chunk_groups = 1;
@@ -109,7 +109,7 @@ static eb_status plan_memory(eb_bconv2d_plan *plan) {
   plan->tap_sums_offset = plan->constants_offset + eb_align(2 * sizeof(float) * (size_t)op->channels_out);
   plan->persistent_bytes = plan->tap_sums_offset + (eb_pads_with_zeros(op) ? eb_align((size_t)tap_sums) : 0);
   const eb_bconv2d_scratch scratch = eb_bconv2d_scratch_of(plan);
-  plan->scratch_bytes = scratch.pixels_bytes + scratch.accum_bytes + scratch.padding_bytes;
+  plan->scratch_bytes = scratch.pixels_bytes + scratch.x_bytes + scratch.padding_bytes;
   return EB_OK;
 }
 

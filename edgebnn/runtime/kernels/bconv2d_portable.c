@@ -1,5 +1,5 @@
 /* Binary convolution's inner loop for any processor. For each pixel p and output channel c
- *   accum = sum over words of popcount(pixel ^ weight).
+ *   x = 2 * sum over words of popcount(pixel ^ weight).
  *
  * Four output channels stand side by side in a vector of four words, so that nothing is ever summed across a vector.
  * Bits are counted by carry-save adders (Harley and Seal; see W. Mula, N. Kurz, D. Lemire, "Faster population counts
@@ -82,13 +82,13 @@ INLINE vec count_words(cursor at, size_t words) {
     rest += (count_bytes(fours) << 2) + (count_bytes(twos) << 1) + count_bytes(ones);
   }
   for (; words > 0; words--, advance(&at, 1)) rest += count_bytes(differing(&at, 0));
-  return total + sum_bytes(rest);
+  return (total + sum_bytes(rest)) << 1;
 }
 
 void eb_bconv2d_portable(const uint32_t *weights, const uint32_t *pixels, size_t words, int32_t pixel_count,
-                         int32_t *accum, size_t accum_stride) {
+                         int32_t *x, size_t stride) {
   for (int32_t p = 0; p < pixel_count; p++) {
-    vec *out = (vec *)(accum + (size_t)p * accum_stride);
+    vec *out = (vec *)(x + (size_t)p * stride);
     for (int v = 0; v < VECTORS; v++) {
       const cursor at = {(const vec *)weights + v, pixels + (size_t)p * words};
       out[v] = count_words(at, words);

@@ -1,7 +1,7 @@
 /* Binary convolution of a range of tiles. A tile is some output pixels by some output channels:
  *   1. the windows of the pixels are gathered, padding filled in, so that each is a row of consecutive words;
- *   2. the inner loop counts differing bits of each pixel and channel;
- *   3. the sums are turned into output values.
+ *   2. the inner loop counts differing bits of each pixel and channel, twice: x = 2 * accum;
+ *   3. x is turned into output values.
  */
 #include <string.h>
 
@@ -22,9 +22,9 @@ typedef struct memory {
   const void *constants;
   const int32_t *tap_sums;
   uint32_t *pixels; /* [tile_pixels][words] */
-  int32_t *accum;   /* [tile_pixels][accum_stride] */
-  int32_t *padding; /* [accum_stride] */
-  size_t accum_stride;
+  int32_t *x;       /* [tile_pixels][stride] */
+  int32_t *padding; /* [stride] */
+  size_t stride;
 } memory;
 
 static memory memory_of(const eb_bconv2d_plan *plan, const void *persistent, void *scratch) {
@@ -36,9 +36,9 @@ static memory memory_of(const eb_bconv2d_plan *plan, const void *persistent, voi
   m.constants = constant + plan->constants_offset;
   m.tap_sums = (const int32_t *)(const void *)(constant + plan->tap_sums_offset);
   m.pixels = scratch;
-  m.accum = (int32_t *)(void *)(own + bytes.pixels_bytes);
-  m.padding = (int32_t *)(void *)(own + bytes.pixels_bytes + bytes.accum_bytes);
-  m.accum_stride = (size_t)plan->chunk_blocks * (size_t)plan->kernel->channel_tile;
+  m.x = (int32_t *)(void *)(own + bytes.pixels_bytes);
+  m.padding = (int32_t *)(void *)(own + bytes.pixels_bytes + bytes.x_bytes);
+  m.stride = (size_t)plan->chunk_blocks * (size_t)plan->kernel->channel_tile;
   return m;
 }
 
@@ -89,11 +89,11 @@ static void count(const eb_bconv2d_plan *plan, const region *r, const memory *m)
   for (int32_t block = r->block_begin; block < r->block_end; block++) {
     const size_t index = (size_t)r->group * (size_t)plan->group_blocks + (size_t)block;
     const uint32_t *weights = m->weights + index * words * (size_t)kernel->channel_tile;
-    int32_t *accum = m->accum + (size_t)(block - r->block_begin) * (size_t)kernel->channel_tile;
+    int32_t *x = m->x + (size_t)(block - r->block_begin) * (size_t)kernel->channel_tile;
     for (int32_t p = 0; p < pixels; p += kernel->pixel_tile) {
       const int32_t left = pixels - p;
       kernel->tile(weights, m->pixels + (size_t)p * words, words, left < kernel->pixel_tile ? left : kernel->pixel_tile,
-                   accum + (size_t)p * m->accum_stride, m->accum_stride);
+                   x + (size_t)p * m->stride, m->stride);
     }
   }
 }
@@ -121,18 +121,15 @@ static void transform(const eb_bconv2d_plan *plan, const void *constants, const 
     eb_output_packed(x, first, channels, (const int32_t *)constants + first, to);
     return;
   }
+  const float low = (float)plan->clamp_min, high = (float)plan->clamp_max;
   const float *multiplier = (const float *)constants + first;
   const float *bias = multiplier + op->channels_out;
   const size_t at = (size_t)pixel * (size_t)op->channels_out + (size_t)first;
   if (op->output_type == EB_FLOAT32) {
-    eb_output_float(x, channels, plan->clamp_min, plan->clamp_max, multiplier, bias, (float *)output + at);
+    eb_output_float(x, channels, low, high, multiplier, bias, (float *)output + at);
   } else {
-    eb_output_int8(x, channels, plan->clamp_min, plan->clamp_max, multiplier, bias, (int8_t *)output + at);
+    eb_output_int8(x, channels, low, high, multiplier, bias, (int8_t *)output + at);
   }
-}
-
-static void double_sums(int32_t *restrict x, int32_t channels) {
-  for (int32_t c = 0; c < channels; c++) x[c] *= 2;
 }
 
 static void add_to_sums(int32_t *restrict x, const int32_t *restrict padding, int32_t channels) {
@@ -153,8 +150,7 @@ static void write_output(const eb_bconv2d_plan *plan, const region *r, const mem
   const int pads = eb_pads_with_zeros(op);
   const int pads_after = eb_pads_after_transform(op);
   for (int32_t pixel = r->pixel_begin; pixel < r->pixel_end; pixel++) {
-    int32_t *x = m->accum + (size_t)(pixel - r->pixel_begin) * m->accum_stride;
-    double_sums(x, channels);
+    int32_t *x = m->x + (size_t)(pixel - r->pixel_begin) * m->stride;
     int padded = 0;
     if (pads) {
       const eb_patch patch = eb_patch_at(&op->window, pixel);

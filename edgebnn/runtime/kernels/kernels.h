@@ -117,10 +117,10 @@ typedef struct eb_bconv2d {
 EB_EXPORT eb_status eb_bconv2d_groups(int32_t channels_in, int32_t filter_words, int32_t *groups);
 
 /* Counts, for pixel p < pixel_count (at most pixel_tile) and output channel c < channel_tile,
- *   accum[p * accum_stride + c] = sum over w < words of popcount(pixels[p * words + w] ^ weights[w * channel_tile + c]).
- * weights, accum and 4 * accum_stride are aligned to 4 * channel_tile bytes, pixels to 4. */
+ *   x[p * stride + c] = 2 * sum over w < words of popcount(pixels[p * words + w] ^ weights[w * channel_tile + c]).
+ * weights, x and rows of x are aligned to 4 * channel_tile bytes, pixels to 4. */
 typedef void (*eb_bconv2d_tile_fn)(const uint32_t *weights, const uint32_t *pixels, size_t words, int32_t pixel_count,
-                                   int32_t *accum, size_t accum_stride);
+                                   int32_t *x, size_t stride);
 
 /* One line of bconv2d.kernels. */
 typedef struct eb_bconv2d_kernel {

@@ -6,26 +6,28 @@
 
 #include "kernels.h"
 
-static inline int32_t eb_clamp(int32_t x, int32_t low, int32_t high) {
-  x = x < high ? x : high;
-  return x > low ? x : low;
+/* The activation. LCE clamps the integer before it becomes a float; as rounding keeps the order, this is the same. */
+static inline float eb_clamp(int32_t x, float low, float high) {
+  float y = (float)x;
+  y = y < high ? y : high;
+  return y > low ? y : low;
 }
 
 /* y = float(clamp(x)) * multiplier + bias. */
-static inline void eb_output_float(const int32_t *restrict x, int32_t channels, int32_t clamp_min, int32_t clamp_max,
+static inline void eb_output_float(const int32_t *restrict x, int32_t channels, float clamp_min, float clamp_max,
                                    const float *restrict multiplier, const float *restrict bias,
                                    float *restrict output) {
   for (int32_t c = 0; c < channels; c++) {
-    output[c] = (float)eb_clamp(x[c], clamp_min, clamp_max) * multiplier[c] + bias[c];
+    output[c] = eb_clamp(x[c], clamp_min, clamp_max) * multiplier[c] + bias[c];
   }
 }
 
 /* The same y, rounded to nearest with halves away from zero, saturated. */
-static inline void eb_output_int8(const int32_t *restrict x, int32_t channels, int32_t clamp_min, int32_t clamp_max,
+static inline void eb_output_int8(const int32_t *restrict x, int32_t channels, float clamp_min, float clamp_max,
                                   const float *restrict multiplier, const float *restrict bias,
                                   int8_t *restrict output) {
   for (int32_t c = 0; c < channels; c++) {
-    float y = (float)eb_clamp(x[c], clamp_min, clamp_max) * multiplier[c] + bias[c];
+    float y = eb_clamp(x[c], clamp_min, clamp_max) * multiplier[c] + bias[c];
     y = y > -128.0f ? y : -128.0f;
     y = y < 127.0f ? y : 127.0f;
     const int32_t toward_zero = (int32_t)y;
