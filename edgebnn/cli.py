@@ -376,3 +376,24 @@ def doctor(as_json: bool) -> int:
     value = {"checks": [asdict(check) for check in checks], "passed": all(c.ok for c in checks if c.required)}
     show(as_json, value, tables.doctor(checks))
     return 0 if value["passed"] else 1
+
+
+@verb("edgebnn demo --fast")
+@click.option("-o", "--output", type=FILE, help="The run's folder.  [default: runs/demo, or runs/demo-fast]")
+@click.option("--fast", is_flag=True, help="Under two minutes: less training, fewer images in the slowest comparison.")
+@click.option("--fresh", is_flag=True, help="Do every step again, also those whose results are there.")
+@click.option("--seed", type=int, default=0, show_default=True)
+def demo(output: Path | None, fast: bool, fresh: bool, seed: int, as_json: bool) -> int:
+    """The whole chain on MNIST: train, convert, run every test image, compare, profile, report.
+
+    Exit 1 if the deployed model's accuracy is below the bar. Run again, it keeps what is done.
+    """
+    with status("loading TensorFlow"):
+        from edgebnn.demo.chain import demo as run_chain
+    from edgebnn.reports import tables
+
+    result = run_chain(
+        output or Path("runs", "demo-fast" if fast else "demo"), fast=fast, seed=seed, fresh=fresh, console=ERR
+    )
+    show(as_json, asdict(result), tables.demo(result))
+    return 0 if result.passed else 1
