@@ -6,16 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
-
-from edgebnn.errors import InputError
+from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.files import write_text
 from edgebnn.graph.opdef import Macs
 
-from . import format, plots
+from . import format
 from .codec import from_json, to_json
 from .data import APART, Layer, ReportData, Stretch, Timing
+
+try:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+    from markupsafe import Markup
+
+    from . import plots
+except ImportError as error:
+    raise EdgebnnError(f"reports need jinja2 and matplotlib ({error}): pip install 'edgebnn[train]'") from error
 
 
 @dataclass(frozen=True)

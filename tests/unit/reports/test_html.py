@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -173,3 +175,13 @@ def test_a_missing_folder_or_file_is_one_clear_line(tmp_path: Path) -> None:
         html.write(report(), tmp_path / "no" / "report.html", tmp_path / "no" / "report.json")
     with pytest.raises(InputError, match=r"report\.json: cannot be read"):
         html.read(tmp_path / "report.json")
+
+
+@pytest.mark.parametrize("package", ["jinja2", "matplotlib"])
+def test_a_missing_package_is_named_with_the_remedy(package: str) -> None:
+    script = f"import sys; sys.modules[{package!r}] = None; import edgebnn.reports.html"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith("edgebnn.errors.EdgebnnError: reports need jinja2 and matplotlib (")
+    assert package in last
+    assert "pip install 'edgebnn[train]'" in last
