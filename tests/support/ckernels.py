@@ -132,8 +132,8 @@ def runnable(kernel: Kernel) -> bool:
     return not kernel.cpu_features & ~library().eb_cpu_features()
 
 
-def guarded(nbytes: int, offset: int = 0) -> NDArray[np.uint8]:
-    """Bytes at ``offset`` from a multiple of the kernels' alignment."""
+def garbage(nbytes: int, offset: int = 0) -> NDArray[np.uint8]:
+    """Garbage at ``offset`` from a multiple of the kernels' alignment."""
     raw = np.full(nbytes + 2 * ALIGNMENT, 0xA5, np.uint8)
     start = -raw.ctypes.data % ALIGNMENT + offset
     return raw[start : start + nbytes]
@@ -158,14 +158,26 @@ class Convolution:
         return (op.window.batches, op.window.output_height, op.window.output_width, channels)
 
     def run(self, x: NDArray[np.int32], tile_bounds: Sequence[int] | None = None) -> NDArray[np.generic]:
-        """``tile_bounds``: where the ranges of tiles begin and end, in the order in which they are run."""
-        dtype = next(name for name, value in TYPES.items() if value == self.plan.op.output_type)
-        y = guarded(int(np.prod(self.output_shape)) * np.dtype(dtype).itemsize).view(dtype).reshape(self.output_shape)
-        scratch = guarded(self.plan.scratch_bytes)
+        """``tile_bounds``: where the ranges of tiles begin and end; they are run from the last to the first.
+
+        Input and output are aligned to their elements' size, and to no more.
+        """
+        dtype = np.dtype(next(name for name, value in TYPES.items() if value == self.plan.op.output_type))
+        y = garbage(int(np.prod(self.output_shape)) * dtype.itemsize, offset=dtype.itemsize)
+        y = y.view(dtype).reshape(self.output_shape)
+        moved = garbage(x.nbytes, offset=x.itemsize).view(x.dtype).reshape(x.shape)
+        moved[...] = x
+        scratch = garbage(self.plan.scratch_bytes)
         bounds = tile_bounds or (0, self.plan.tiles)
         for begin, end in reversed(list(pairwise(bounds))):
             library().eb_bconv2d_run(
-                ctypes.byref(self.plan), pointer(self.persistent), pointer(x), pointer(y), begin, end, pointer(scratch)
+                ctypes.byref(self.plan),
+                pointer(self.persistent),
+                pointer(moved),
+                pointer(y),
+                begin,
+                end,
+                pointer(scratch),
             )
         return y
 
@@ -189,7 +201,7 @@ def prepare_convolution(
 ) -> Convolution:
     """Raises KernelRefused."""
     plan = plan_convolution(op, kernel)
-    persistent = guarded(plan.persistent_bytes)
+    persistent = garbage(plan.persistent_bytes)
     constants = (pointer(multiplier), pointer(bias), pointer(threshold))
     library().eb_bconv2d_prepare(ctypes.byref(plan), pointer(filters), *constants, pointer(persistent))
     return Convolution(plan, persistent)
