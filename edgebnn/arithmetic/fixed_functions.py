@@ -1,4 +1,4 @@
-"""Softmax and hard swish of int8 values in fixed point, as LiteRT's reference kernels compute them.
+"""Softmax, hard swish and inverse square root in fixed point, as LiteRT's reference kernels compute them.
 
 A number in Qm.n is an integer with n = 31 - m fractional bits. Products are rounded doubling high multiplications
 (:func:`edgebnn.arithmetic.fixed_point.doubling_high_mul`): Qa * Qb is Q(a + b). Arrays are int64 holding int32 values.
@@ -64,6 +64,29 @@ def reciprocal(x: Fixed) -> tuple[Fixed, Fixed]:
         error = (1 << 29) - doubling_high_mul(half_denominator, y)
         y = y + _saturating_left_shift(doubling_high_mul(y, error), 2)
     return _saturating_left_shift(y, 1), SUM_BITS - headroom
+
+
+def inverse_square_root(x: int) -> Multiplier:
+    """1 / sqrt(x) for an int32 x >= 1, as a fixed-point factor; that of 1 is the largest below one.
+
+    x is scaled by a power of 4 into [2**27, 2**29), which Q3.28 reads as a number in [1/2, 2). Five Newton steps
+    y * (3/2 - x/2 * y**2) from y = 1 follow, and the factor sqrt(1/2) for the odd power of two.
+    """
+    if x <= 1:
+        return Multiplier(INT32_MAX, 0)
+    shift = 11
+    while x >= 1 << 29:
+        x, shift = x // 4, shift + 1
+    pairs = (32 - x.bit_length() - 1) // 2 - 1
+    x, shift = x << (2 * pairs), shift - pairs
+    half = rounding_right_shift(np.asarray(x >> 1, dtype=np.int64), 1)
+    three_halves = np.asarray((1 << 28) + (1 << 27), dtype=np.int64)
+    y = np.asarray(1 << 28, dtype=np.int64)
+    for _ in range(5):
+        cube = _saturating_left_shift(doubling_high_mul(doubling_high_mul(y, y), y), 6)
+        y = _saturating_left_shift(doubling_high_mul(three_halves, y) - doubling_high_mul(half, cube), 3)
+    value = int(doubling_high_mul(y, _constant(math.sqrt(2) / 2, 0)))
+    return Multiplier(value << max(0, -shift), -max(0, shift))
 
 
 def softmax_int8(q: NDArray[np.int8], beta_scale: Multiplier) -> NDArray[np.int8]:

@@ -6,13 +6,14 @@ Not fast, and not meant to be: it is what kernels, delegates and generated code 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..errors import InputError, UnsupportedOpError
 from .opdef import OpDef, OpView, op_view
 from .ops import OPS
-from .types import ABSENT, Array, Graph
+from .types import ABSENT, Array, DType, Graph
 
 
 def run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
@@ -55,7 +56,7 @@ def _execute(graph: Graph, inputs: Sequence[Array], keep_all: bool) -> dict[int,
         view = op_view(graph, step)
         entry = definition(view)
         arguments = tuple(None if i == ABSENT else _value(graph, values, view, i) for i in op.inputs)
-        results = entry.run(view, arguments)
+        results = entry.run(_with_computed_arguments(view, arguments), arguments)
         for index, result in zip(op.outputs, results, strict=True):
             values[index] = _checked_result(graph, view, index, result)
         if not keep_all:
@@ -82,6 +83,15 @@ def _value(graph: Graph, values: dict[int, Array], view: OpView, index: int) -> 
     if index not in values:
         raise InputError(f"{graph.name}: layer {view.name!r} reads tensor {index} before it is computed")
     return values[index]
+
+
+def _with_computed_arguments(view: OpView, arguments: tuple[Array | None, ...]) -> OpView:
+    """Shapes and axes that the graph computes look like constants to the op that reads them."""
+    inputs = tuple(
+        replace(tensor, data=array) if tensor is not None and tensor.dtype in (DType.INT32, DType.INT64) else tensor
+        for tensor, array in zip(view.inputs, arguments, strict=True)
+    )
+    return replace(view, inputs=inputs)
 
 
 def _checked_result(graph: Graph, view: OpView, index: int, result: Array) -> Array:

@@ -19,12 +19,15 @@ from edgebnn.graph.ops.dense import BatchMatMulOptions, FullyConnectedOptions
 from edgebnn.graph.ops.elementwise import AddOptions, DivOptions, MulOptions, SubOptions
 from edgebnn.graph.ops.enums import Activation, MirrorPadMode, Padding, TensorType
 from edgebnn.graph.ops.pool import Pool2DOptions
+from edgebnn.graph.ops.quantize import CastOptions
 from edgebnn.graph.ops.reduce import ArgMaxOptions, ArgMinOptions, ReducerOptions
+from edgebnn.graph.ops.resize import ResizeBilinearOptions, ResizeNearestNeighborOptions
 from edgebnn.graph.ops.shape_ops import (
     ConcatenationOptions,
     GatherOptions,
     PackOptions,
     ReshapeOptions,
+    ShapeOptions,
     SplitOptions,
     SqueezeOptions,
     UnpackOptions,
@@ -321,14 +324,25 @@ def elementwise(kind: str, options: Callable[[Activation], Options], scale: tupl
     return strategy
 
 
+def division(kind: str, options: Options) -> Cases:
+    @st.composite
+    def strategy(draw: Draw, dtype: DType) -> Case:
+        a_shape, b_shape = draw(broadcastable())
+        rng = generator(draw)
+        data = [values(rng, a_shape, dtype), np.asarray(rng.choice([-3, -2, 2, 5], b_shape), dtype.numpy)]
+        operands: list[Tensor | None] = [tensor("a", a_shape, dtype), tensor("b", b_shape, dtype)]
+        return case(draw, kind, options, operands, tensor("y", (), dtype), data)
+
+    return strategy
+
+
 @st.composite
-def division(draw: Draw, dtype: DType) -> Case:
+def power_of(draw: Draw, dtype: DType) -> Case:
     a_shape, b_shape = draw(broadcastable())
     rng = generator(draw)
-    a = values(rng, a_shape, dtype)
-    b = np.asarray(rng.choice([-3, -2, 2, 5], b_shape), dtype.numpy)
-    y = tensor("y", (), dtype)
-    return case(draw, "DIV", DivOptions(), [tensor("a", a_shape, dtype), tensor("b", b_shape, dtype)], y, [a, b])
+    data = [np.abs(values(rng, a_shape, dtype)), values(rng, b_shape, dtype) / 4]
+    operands: list[Tensor | None] = [tensor("a", a_shape, dtype), tensor("b", b_shape, dtype)]
+    return case(draw, "POW", NoOptions(), operands, tensor("y", (), dtype), data)
 
 
 def unary(
@@ -388,6 +402,18 @@ def softmax(draw: Draw, dtype: DType) -> Case:
     output = per_tensor(1 / 256, -128) if dtype == DType.INT8 else None
     beta = draw(st.sampled_from([1.0, 1.0, 0.5, 3.0]))
     return case(draw, "SOFTMAX", SoftmaxOptions(beta), [x], tensor("y", (), dtype, output))
+
+
+@st.composite
+def rsqrt(draw: Draw, dtype: DType) -> Case:
+    shape, rng = draw(any_shape()), generator(draw)
+    x = tensor("x", shape, dtype, optional_quantization(draw, dtype))
+    y = tensor("y", (), dtype, optional_quantization(draw, dtype, -6, 2))
+    if x.quantization is None:
+        data = values(rng, shape, dtype) ** 2 + np.float32(0.01)
+    else:
+        data = rng.integers(x.quantization.zero_point[0], 128, shape).astype(np.int8)
+    return case(draw, "RSQRT", NoOptions(), [x], y, [data])
 
 
 def comparison(kind: str) -> Cases:
@@ -533,6 +559,17 @@ def depth_to_space(draw: Draw, dtype: DType) -> Case:
     return case(draw, "DEPTH_TO_SPACE", DepthToSpaceOptions(block), [x], y)
 
 
+def resize(kind: str, options: Callable[[bool, bool], Options]) -> Cases:
+    @st.composite
+    def strategy(draw: Draw, dtype: DType) -> Case:
+        quantization = optional_quantization(draw, dtype)
+        x, y = tensor("x", draw(shapes(4)), dtype, quantization), tensor("y", (), dtype, quantization)
+        rule = draw(st.sampled_from([(False, False), (True, False), (False, True)]))
+        return case(draw, kind, options(*rule), [x, int32("size", draw(shapes(2, 12)))], y)
+
+    return strategy
+
+
 @st.composite
 def pad_v2(draw: Draw, dtype: DType) -> Case:
     shape = draw(any_shape())
@@ -619,6 +656,81 @@ def _positive(x: Array) -> Array:
     return np.abs(x) + np.float32(0.01)
 
 
+# ---- Changes of type -------------------------------------------------------------------------------------------------
+
+
+@st.composite
+def quantize(draw: Draw) -> Case:
+    source = draw(st.sampled_from([DType.FLOAT32, DType.INT8, DType.UINT8]))
+    target = draw(st.sampled_from([DType.INT8, DType.UINT8]))
+
+    def quantization(dtype: DType) -> Quantization | None:
+        zero_point = draw(st.integers(-128, 127)) + (128 if dtype == DType.UINT8 else 0)
+        return None if dtype == DType.FLOAT32 else per_tensor(draw(power(-6, 1)), zero_point)
+
+    x = tensor("x", draw(any_shape()), source, quantization(source))
+    y = tensor("y", (), target, quantization(target))
+    data = values(generator(draw), x.shape, source)
+    if source == DType.FLOAT32:
+        data = np.where(generator(draw).random(x.shape) < 0.3, y.quantization.scale[0] * (np.round(data) + 0.5), data)
+    return case(draw, "QUANTIZE", NoOptions(), [x], y, [data.astype(source.numpy)])
+
+
+@st.composite
+def dequantize(draw: Draw) -> Case:
+    source = draw(st.sampled_from([DType.INT8, DType.UINT8, DType.INT16, DType.FLOAT16]))
+    shape, rng = draw(any_shape()), generator(draw)
+    if source == DType.FLOAT16:
+        data = constant("x", rng.normal(size=shape).astype(np.float16))
+        return case(draw, "DEQUANTIZE", NoOptions(), [data], tensor("y", ()), [])
+    zero_point = {DType.INT8: 0, DType.UINT8: 128, DType.INT16: None}[source]
+    quantization = per_tensor(
+        draw(power(-8, 1)), 0 if zero_point is None else zero_point + draw(st.integers(-128, 127))
+    )
+    x = tensor("x", shape, source, quantization)
+    if source == DType.INT8 and draw(st.booleans()):
+        axis = draw(st.integers(0, len(shape) - 1))
+        x = tensor("x", shape, source, per_channel([draw(power(-8, 1)) for _ in range(shape[axis])], axis))
+    return case(draw, "DEQUANTIZE", NoOptions(), [x], tensor("y", ()), [values(rng, shape, source)])
+
+
+@st.composite
+def cast(draw: Draw) -> Case:
+    types = [DType.FLOAT32, DType.INT8, DType.UINT8, DType.INT16, DType.INT32, DType.INT64, DType.BOOL]
+    source, target = draw(st.sampled_from(types)), draw(st.sampled_from(types))
+    x = tensor("x", draw(any_shape()), source)
+    data = values(generator(draw), x.shape, source)
+    if source == DType.FLOAT32 and target == DType.UINT8:
+        data = np.abs(data)
+    options = CastOptions(TensorType[source.name], TensorType[target.name])
+    return case(draw, "CAST", options, [x], tensor("y", (), target), [data])
+
+
+@st.composite
+def shape_of(draw: Draw) -> Case:
+    dtype = draw(st.sampled_from([DType.INT32, DType.INT64]))
+    x = tensor("x", draw(any_shape()), draw(st.sampled_from([DType.FLOAT32, DType.INT8])))
+    return case(draw, "SHAPE", ShapeOptions(TensorType[dtype.name]), [x], tensor("y", (), dtype))
+
+
+@st.composite
+def fill(draw: Draw) -> Case:
+    dtype = draw(st.sampled_from([DType.FLOAT32, DType.INT32, DType.BOOL]))
+    return case(
+        draw, "FILL", NoOptions(), [int32("shape", draw(any_shape())), tensor("x", (), dtype)], tensor("y", (), dtype)
+    )
+
+
+def logical(kind: str) -> st.SearchStrategy[Case]:
+    @st.composite
+    def strategy(draw: Draw) -> Case:
+        operand_shapes = draw(broadcastable())[: 1 if kind == "LOGICAL_NOT" else 2]
+        inputs: list[Tensor | None] = [tensor(f"x{i}", s, DType.BOOL) for i, s in enumerate(operand_shapes)]
+        return case(draw, kind, NoOptions(), inputs, tensor("y", (), DType.BOOL))
+
+    return strategy()
+
+
 COMMON: Mapping[str, Cases] = {
     "CONV_2D": conv_2d,
     "DEPTHWISE_CONV_2D": depthwise_conv_2d,
@@ -653,6 +765,9 @@ COMMON: Mapping[str, Cases] = {
     "LOGISTIC": unary("LOGISTIC", output=per_tensor(1 / 256, -128)),
     "TANH": unary("TANH", output=per_tensor(1 / 128, 0)),
     "SOFTMAX": softmax,
+    "RSQRT": rsqrt,
+    "RESIZE_NEAREST_NEIGHBOR": resize("RESIZE_NEAREST_NEIGHBOR", ResizeNearestNeighborOptions),
+    "RESIZE_BILINEAR": resize("RESIZE_BILINEAR", ResizeBilinearOptions),
     "EQUAL": comparison("EQUAL"),
     "NOT_EQUAL": comparison("NOT_EQUAL"),
     "GREATER": comparison("GREATER"),
@@ -685,13 +800,32 @@ COMMON: Mapping[str, Cases] = {
 }
 """Strategies that work for float32 and for int8."""
 
+INTEGERS: Mapping[str, Cases] = {
+    kind: COMMON[kind]
+    for kind in (
+        "ADD",
+        "SUB",
+        "MUL",
+        "MAXIMUM",
+        "MINIMUM",
+        "REDUCE_MAX",
+        "REDUCE_MIN",
+        "EQUAL",
+        "LESS",
+        "GREATER_EQUAL",
+    )
+}
+"""Strategies that work for int32 as well."""
+
 FLOAT_ONLY: Mapping[str, Cases] = {
-    "DIV": division,
+    "DIV": division("DIV", DivOptions()),
     "NEG": unary("NEG"),
     "SIGN": unary("SIGN"),
     "SQUARE": unary("SQUARE"),
     "SQRT": unary("SQRT", transform=np.abs),
-    "RSQRT": unary("RSQRT", transform=_positive),
+    "REDUCE_PROD": reduction("REDUCE_PROD"),
+    "POW": power_of,
+    "FLOOR_DIV": division("FLOOR_DIV", NoOptions()),
     "FLOOR": unary("FLOOR"),
     "CEIL": unary("CEIL"),
     "ROUND": unary("ROUND"),
@@ -699,3 +833,15 @@ FLOAT_ONLY: Mapping[str, Cases] = {
     "COS": unary("COS"),
     "LOG_SOFTMAX": unary("LOG_SOFTMAX"),
 }
+
+OF_SEVERAL_TYPES: Mapping[str, st.SearchStrategy[Case]] = {
+    "QUANTIZE": quantize(),
+    "DEQUANTIZE": dequantize(),
+    "CAST": cast(),
+    "SHAPE": shape_of(),
+    "FILL": fill(),
+    "LOGICAL_AND": logical("LOGICAL_AND"),
+    "LOGICAL_OR": logical("LOGICAL_OR"),
+    "LOGICAL_NOT": logical("LOGICAL_NOT"),
+}
+"""Ops between types; their results are exact."""

@@ -9,7 +9,21 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from ..opdef import OpDef
-from . import activation, binary, compare, conv, dense, elementwise, pool, quantize, reduce, shape_ops, slicing, unary
+from . import (
+    activation,
+    binary,
+    compare,
+    conv,
+    dense,
+    elementwise,
+    pool,
+    quantize,
+    reduce,
+    resize,
+    shape_ops,
+    slicing,
+    unary,
+)
 
 _MODULES = (
     activation,
@@ -21,6 +35,7 @@ _MODULES = (
     pool,
     quantize,
     reduce,
+    resize,
     shape_ops,
     slicing,
     unary,

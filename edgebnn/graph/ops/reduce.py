@@ -1,4 +1,4 @@
-"""Reductions over axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN, ARG_MAX and ARG_MIN."""
+"""Reductions over axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, ARG_MAX and ARG_MIN."""
 
 from __future__ import annotations
 
@@ -82,6 +82,11 @@ def _min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...
     return moved(view, input_tensor(view, 0), np.asarray(y).reshape(view.outputs[0].shape))
 
 
+def _prod_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    x = value(view, values, 0)
+    return (np.asarray(x.prod(axis=_axes(view), dtype=x.dtype)).reshape(view.outputs[0].shape),)
+
+
 def _arg_axis(view: OpView) -> int:
     return axis_of(view, int(constant(view, 1).reshape(-1)[0]), len(input_tensor(view, 0).shape))
 
@@ -102,6 +107,7 @@ def _arg_min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
 
 
 _ARG_TYPES = tuple((a, b) for a in (*NUMBERS, DType.UINT8) for b in (DType.INT32, DType.INT64))
+_PLAIN_NUMBERS = unchanged(DType.FLOAT32, DType.INT32, DType.INT64)
 _SUM_TYPES = unchanged(*NUMBERS)
 
 OPS = (
@@ -109,6 +115,7 @@ OPS = (
     OpDef("SUM", ReducerOptions, _infer, _sum_run, schema="ReducerOptions", types=_SUM_TYPES),
     OpDef("REDUCE_MAX", ReducerOptions, _infer, _max_run, schema="ReducerOptions", types=_SUM_TYPES),
     OpDef("REDUCE_MIN", ReducerOptions, _infer, _min_run, schema="ReducerOptions", types=_SUM_TYPES),
+    OpDef("REDUCE_PROD", ReducerOptions, _infer, _prod_run, schema="ReducerOptions", types=_PLAIN_NUMBERS),
     OpDef("ARG_MAX", ArgMaxOptions, _arg_infer, _arg_max_run, schema="ArgMaxOptions", types=_ARG_TYPES),
     OpDef("ARG_MIN", ArgMinOptions, _arg_infer, _arg_min_run, schema="ArgMinOptions", types=_ARG_TYPES),
 )

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ...arithmetic.fixed_functions import inverse_square_root
 from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
 from ...arithmetic.rounding import round_half_away
 from ..opdef import OpDef, OpView
 from ..types import Array
 from .types import FLOAT, FLOAT_OR_INT8
-from .view import NoOptions, input_tensor, same_shape, scale_and_zero_point, value
+from .view import NoOptions, bad_input, input_tensor, same_shape, scale_and_zero_point, value
 
 Real = Callable[[NDArray[Any]], NDArray[Any]]
 Run = Callable[[OpView, tuple[Array | None, ...]], tuple[Array, ...]]
@@ -39,7 +40,7 @@ def int8_table(view: OpView, function: Real) -> NDArray[np.int8]:
 
 
 def apply_table(q: Array, table: NDArray[np.int8]) -> Array:
-    return table[q.astype(np.int16) + 128]
+    return np.asarray(table[q.astype(np.int16) + 128])
 
 
 def runner(function: Real, int8: Callable[[OpView, Array], Array] | None = None) -> Run:
@@ -62,7 +63,28 @@ def _abs_int8(view: OpView, q: Array) -> Array:
     magnitude = np.abs(q.astype(np.int64) - zero_point)
     if scale != output_scale:
         magnitude = multiply_by_quantized_multiplier(magnitude, *quantize_multiplier(float(scale / output_scale)))
-    return np.clip(magnitude + output_zero_point, -128, 127).astype(np.int8)
+    return np.asarray(np.clip(magnitude + output_zero_point, -128, 127).astype(np.int8))
+
+
+RSQRT_HEADROOM = 20
+"""Bits by which int8 inverse square roots are kept larger between their two roundings."""
+
+
+def _rsqrt_int8(view: OpView, q: Array) -> Array:
+    """1 / sqrt(q - zero point) in fixed point, requantized; 0 gives the largest output."""
+    scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
+    if (q < zero_point).any():
+        raise bad_input(view, "takes the root of negative values")
+    factor = quantize_multiplier(1 / float(np.sqrt(scale) * output_scale))
+    table = np.full(256, 127, np.int8)
+    one = np.asarray(1, dtype=np.int64)
+    for magnitude in range(1, 128 - zero_point):
+        root = inverse_square_root(magnitude)
+        inverse = multiply_by_quantized_multiplier(one, root.value, root.shift + RSQRT_HEADROOM)
+        scaled = multiply_by_quantized_multiplier(inverse, factor.value, factor.shift - RSQRT_HEADROOM)
+        table[magnitude] = np.clip(scaled + output_zero_point, -128, 127)
+    return np.asarray(table[q.astype(np.int16) - zero_point])
 
 
 def _rsqrt(x: NDArray[Any]) -> NDArray[Any]:
@@ -81,7 +103,7 @@ OPS = (
     OpDef("SIGN", NoOptions, same_shape, runner(np.sign), schema="SignOptions", types=FLOAT),
     _float("SQUARE", np.square, "SquareOptions"),
     _float("SQRT", np.sqrt, None),
-    _float("RSQRT", _rsqrt, None),
+    OpDef("RSQRT", NoOptions, same_shape, runner(_rsqrt, _rsqrt_int8), types=FLOAT_OR_INT8),
     _float("FLOOR", np.floor, None),
     _float("CEIL", np.ceil, None),
     _float("ROUND", np.rint, None),
