@@ -1,0 +1,178 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebnn.converters.convert import convert
+from edgebnn.converters.read_tflite import read
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.graph.types import DType
+from tests.support.oracles import litert
+from tests.support.topologies import build
+
+pytest.importorskip("larq_compute_engine", reason="conversion needs the training extra")
+
+from edgebnn.converters import from_keras
+
+
+@pytest.fixture(scope="module")
+def model() -> Any:
+    """A float stem, one binary convolution and a dense head."""
+    keras, lq = from_keras.keras, pytest.importorskip("larq")
+    image = keras.layers.Input((8, 8, 3))
+    x = keras.layers.Conv2D(32, 3)(image)
+    x = lq.layers.QuantConv2D(32, 3, input_quantizer="ste_sign", kernel_quantizer="ste_sign", use_bias=False)(x)
+    x = keras.layers.BatchNormalization()(x)
+    return keras.Model(image, keras.layers.Dense(4)(keras.layers.GlobalAveragePooling2D()(x)), name="tiny")
+
+
+def samples(count: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    return np.random.default_rng(0).random((count, 8, 8, 3), np.float32)
+
+
+def _kinds(path: Path) -> list[str]:
+    return [op.kind for op in read(path).ops]
+
+
+# -- loading --
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "model"])
+def test_a_saved_larq_model_is_loaded_with_its_weights(model: Any, tmp_path: Path, name: str) -> None:
+    model.save(tmp_path / name, **({} if name != "model" else {"save_format": "tf"}))
+    loaded = from_keras.load_model(str(tmp_path / name))
+    assert np.array_equal(loaded(samples(2)), model(samples(2)))
+
+
+def test_a_function_of_the_current_folder_gives_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "my_builders.py").write_text(
+        "from tests.support.topologies import build\ndef tiny(): return build('same_zero')"
+    )
+    monkeypatch.chdir(tmp_path)
+    before = list(sys.path)
+    assert from_keras.load_model("my_builders:tiny").name == "same_zero"
+    assert sys.path == before
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("absent.keras", "no such file"),
+        ("no_such_module:build", "no_such_module"),
+        ("tests.support.topologies:nothing", "no function nothing"),
+        ("tests.support.topologies:build", "the function failed"),
+        ("tests.support.topologies:images", "gives ndarray, not a Keras 2 model"),
+    ],
+)
+def test_what_gives_no_model_is_refused_in_one_line(spec: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        from_keras.load_model(spec)
+    assert str(caught.value).startswith(spec)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_model_and_a_folder_without_one_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "broken.keras").write_bytes(b"not a zip file")
+    for path in (tmp_path / "broken.keras", tmp_path):
+        with pytest.raises(InputError, match=str(path)):
+            from_keras.load_model(str(path))
+
+
+# -- converting --
+
+
+def test_lce_float_and_int8_give_what_they_say(model: Any, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "out.tflite"
+    result = convert(model, out, "lce")
+    assert _kinds(out).count("LceBconv2d") == 1
+    assert (result.path, result.bytes) == (out, out.stat().st_size)
+    convert(model, out, "float")
+    assert "LceBconv2d" not in _kinds(out)
+    interpreter = litert(out.read_bytes(), [samples(1)])
+    output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    assert np.allclose(output, model(samples(1)), atol=1e-4)
+    result = convert(model, out, "int8", samples(8))
+    graph = read(out)
+    assert graph.tensors[graph.inputs[0]].dtype is graph.tensors[graph.outputs[0]].dtype is DType.INT8
+    assert "calibration-few-samples" in [finding.rule for finding in result.findings]
+    assert capfd.readouterr() == ("", ""), "conversion prints nothing"
+
+
+def test_fake_quantization_needs_no_calibration_and_gives_an_int8_lce_file(model: Any, tmp_path: Path) -> None:
+    trained, out = build("residual_int8"), tmp_path / "out.tflite"
+    assert from_keras.has_fake_quantization(trained)
+    assert not from_keras.has_fake_quantization(model)
+    convert(trained, out, "lce")
+    graph = read(out)
+    assert {graph.tensors[op.outputs[0]].dtype for op in graph.ops if op.kind == "LceBconv2d"} == {DType.INT8}
+
+
+def test_what_falls_back_to_float_is_found_before_and_after(tmp_path: Path) -> None:
+    lq = pytest.importorskip("larq")
+    layer = lq.layers.QuantConv2D(
+        64, 3, groups=4, input_quantizer="ste_sign", kernel_quantizer="ste_sign", name="narrow_groups"
+    )
+    found = convert(_model_with(layer, (8, 8, 64)), tmp_path / "out.tflite", "lce").findings
+    rules = [finding.rule for finding in found if finding.layer == "narrow_groups"]
+    assert {"groups", "binary-layer-lost"} <= set(rules)
+    assert "dequantized-signs" in [finding.rule for finding in found]
+
+
+def test_int8_without_calibration_is_refused(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="model 'tiny': int8 needs calibration"):
+        convert(model, tmp_path / "out.tflite", "int8")
+
+
+def test_bad_calibration_is_refused_before_conversion(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="model wants"):
+        convert(model, tmp_path / "out.tflite", "int8", samples(40)[:, 1:])
+    assert list(tmp_path.iterdir()) == []
+
+
+def _model_with(layer: Any, shape: tuple[int | None, ...] = (8, 8, 3)) -> Any:
+    keras = from_keras.keras
+    image = keras.layers.Input(shape)
+    return keras.Model(image, keras.layers.ReLU()(layer(image)), name="odd")
+
+
+def test_a_layer_that_cannot_be_converted_is_named_in_one_line(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    class Bessel(from_keras.keras.layers.Layer):  # type: ignore[misc, name-defined]
+        def call(self, x: Any) -> Any:
+            return from_keras.tf.math.bessel_i0(x)
+
+    for to in ("float", "lce"):
+        with pytest.raises(EdgebnnError, match="BesselI0") as caught:
+            convert(_model_with(Bessel(name="strange")), tmp_path / "out.tflite", to)  # type: ignore[arg-type]
+        assert "\n" not in str(caught.value)
+        assert "strange" in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_models_without_a_fixed_input_shape_are_refused(tmp_path: Path) -> None:
+    keras = from_keras.keras
+    with pytest.raises(InputError, match="open shape"):
+        convert(_model_with(keras.layers.Conv2D(3, 3), (None, None, 3)), tmp_path / "out.tflite", "float")
+    with pytest.raises(InputError, match="not built"):
+        convert(keras.Sequential([keras.layers.Dense(2)]), tmp_path / "out.tflite", "float")
+
+
+def test_an_unknown_target_and_an_unwritable_path_are_refused_first(model: Any, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot convert to 'onnx'; choose one of lce, int8, float"):
+        convert(model, tmp_path / "out.tflite", "onnx")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="does not exist"):
+        convert("absent.keras", tmp_path / "absent" / "out.tflite")
+
+
+def test_importing_the_converters_loads_no_tensorflow() -> None:
+    script = (
+        "import sys; import edgebnn.converters.convert, edgebnn.converters.lint; assert 'tensorflow' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)

@@ -1,0 +1,138 @@
+"""Every rule on converted files has a small graph that it complains about and a near one that it leaves alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebnn.converters.graph_rules import GRAPH_RULES
+from edgebnn.converters.lint import lint_graph
+from edgebnn.converters.read_tflite import read
+from edgebnn.graph.ops.binary import LceBconv2dOptions, LceDequantizeOptions, LceQuantizeOptions
+from edgebnn.graph.ops.conv import Conv2DOptions
+from edgebnn.graph.ops.enums import Padding
+from edgebnn.graph.ops.view import NoOptions
+from edgebnn.graph.types import Array, DType, Graph, Tensor
+from tests.support.graphs import Step, chain, constant, per_tensor, tensor
+from tests.support.topologies import lce_bytes, tflite_bytes
+
+Q = per_tensor(0.1, 0)
+
+
+def _float(name: str, channels: int = 32) -> Tensor:
+    return tensor(name, (1, 4, 4, channels))
+
+
+def _int8(name: str) -> Tensor:
+    return tensor(name, (1, 4, 4, 32), DType.INT8, Q)
+
+
+def _packed(name: str) -> Tensor:
+    return tensor(name, (1, 4, 4, 1), DType.INT32)
+
+
+def _plain(kind: str, x: Tensor, y: Tensor, options: Any = None) -> Step:
+    return (kind, options or NoOptions(), (x,), (y,), 1)
+
+
+def _conv(weights: Array) -> Graph:
+    filters = constant("filters", weights.astype(np.float32))
+    options = Conv2DOptions(Padding.VALID, 1, 1)
+    return chain([("CONV_2D", options, (_float("x", 2), filters, None), (_float("layer"),), 1)])
+
+
+def _bconv(x: Tensor, y: Tensor, channels: int = 32, padding: Padding = Padding.SAME, pad: int = 1) -> Step:
+    options = LceBconv2dOptions(channels_in=channels, padding=padding, pad_values=pad)
+    filters = constant("filters", np.zeros((32, 3, 3, 1), np.int32))
+    ones, zeros = constant("ones", np.ones(32, np.float32)), constant("zeros", np.zeros(32, np.float32))
+    return ("LceBconv2d", options, (x, filters, ones, zeros, None), (y,), 1)
+
+
+def _quantize(x: Tensor, y: Tensor) -> Step:
+    return _plain("LceQuantize", x, y, LceQuantizeOptions())
+
+
+def _signs(*after: Step) -> Graph:
+    return chain([_quantize(_float("x"), _packed("p")), *after])
+
+
+def _unpacked(used: bool) -> Graph:
+    unpack = _plain("LceDequantize", _packed("p"), _float("layer"), LceDequantizeOptions())
+    return _signs(unpack, *([_plain("ABS", _float("layer"), _float("y"))] if used else []))
+
+
+def _island(kind: str) -> Graph:
+    """int8, float for one op, int8 again."""
+    return chain(
+        [
+            _plain("DEQUANTIZE", _int8("x"), _float("f")),
+            _plain(kind, _float("f"), _float("g")),
+            _plain("QUANTIZE", _float("g"), _int8("layer")),
+        ]
+    )
+
+
+def _repacked(also_used: bool) -> Graph:
+    steps = [_bconv(_packed("p"), _float("f")), _quantize(_float("f"), tensor("layer", (), DType.INT32))]
+    return _signs(*steps, *([_plain("ABS", _float("f"), _float("y"))] if also_used else []))
+
+
+def _activated(kind: str) -> Graph:
+    return _signs(_bconv(_packed("p"), _float("f")), _plain(kind, _float("f"), _float("layer")))
+
+
+TWO_VALUED = np.where(np.arange(32 * 3 * 3 * 2).reshape(32, 3, 3, 2) % 3, 0.5, -0.5)
+MANY_VALUED = np.random.default_rng(0).normal(size=TWO_VALUED.shape)
+
+CASES: dict[str, tuple[Graph, Graph]] = {
+    "binary-weights-in-float": (_conv(TWO_VALUED), _conv(MANY_VALUED)),
+    "dequantized-signs": (_unpacked(used=True), _unpacked(used=False)),
+    "sign-op": (
+        chain([_plain("SIGN", _float("x"), _float("layer"))]),
+        chain([_plain("ABS", _float("x"), _float("layer"))]),
+    ),
+    "float-between-int8": (_island("ABS"), chain([_plain("QUANTIZE", _float("x"), _int8("layer"))])),
+    "same-zero-padding": (
+        _signs(_bconv(_packed("p"), _float("layer"), pad=0)),
+        _signs(_bconv(_packed("p"), _float("layer"), padding=Padding.VALID, pad=0)),
+    ),
+    "channels-off-32": (
+        _signs(_bconv(_packed("p"), _float("layer"), channels=20)),
+        _signs(_bconv(_packed("p"), _float("layer"))),
+    ),
+    "not-packed": (_repacked(also_used=False), _repacked(also_used=True)),
+    "activation-not-fused": (_activated("RELU"), _activated("ABS")),
+}
+
+
+def test_every_rule_is_tested_and_explained() -> None:
+    assert set(CASES) == {rule.id for rule in GRAPH_RULES}
+    assert all(rule.doc and rule.remedy for rule in GRAPH_RULES)
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_a_rule_names_the_layer_it_is_about(rule: str) -> None:
+    found = [finding for finding in lint_graph(CASES[rule][0]) if finding.rule == rule]
+    assert [finding.layer for finding in found] == ["layer"]
+
+
+@pytest.mark.parametrize("rule", CASES)
+def test_a_rule_leaves_the_right_graph_alone(rule: str) -> None:
+    assert rule not in [finding.rule for finding in lint_graph(CASES[rule][1])]
+
+
+@pytest.mark.parametrize("name", ["plain", "residual_float", "packed_chain", "grouped", "residual_int8"])
+def test_well_converted_files_have_no_findings(name: str) -> None:
+    assert lint_graph(read(lce_bytes(name))) == ()
+
+
+def test_a_binary_model_in_a_stock_int8_file_is_full_of_float_signs() -> None:
+    rules = {finding.rule for finding in lint_graph(read(tflite_bytes("plain", int8=True)))}
+    assert rules == {"sign-op", "float-between-int8"}
+
+
+def test_an_int8_island_of_only_converting_back_and_forth_is_found() -> None:
+    graph = chain([_plain("DEQUANTIZE", _int8("x"), _float("f")), _plain("QUANTIZE", _float("f"), _int8("layer"))])
+    assert [finding.rule for finding in lint_graph(graph)] == ["float-between-int8"]
