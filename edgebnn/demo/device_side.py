@@ -19,7 +19,7 @@ from .results import Timed
 
 BATCH = 250
 REPEATS = 200
-PAIRS = 60
+PAIRS = 200
 LITERT = "litert"
 """What a profile calls the kernels that are LiteRT's or XNNPACK's."""
 

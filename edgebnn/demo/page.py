@@ -14,7 +14,6 @@ from edgebnn.graph import counts
 from edgebnn.graph.types import Graph
 from edgebnn.reports.data import Accuracy, Agreement, Fact, Layer, ModelFacts, ReportData, Reproduce
 from edgebnn.targets.interface import open_model
-from edgebnn.training.recipes import Training
 
 from .plan import Run
 from .results import Converted, Timed, Trained
@@ -49,7 +48,7 @@ def report_data(
             parameters=trained.parameters,
         ),
         accuracy=accuracy,
-        recipe=_recipe(training, run),
+        recipe=_recipe(run, trained),
         epochs=trained.epochs,
         layers=_layers(deployed.graph),
         timing=timed.timing,
@@ -77,8 +76,8 @@ def _layers(graph: Graph) -> tuple[Layer, ...]:
     )
 
 
-def _recipe(training: Training, run: Run) -> tuple[Fact, ...]:
-    recipe = training.recipe
+def _recipe(run: Run, trained: Trained) -> tuple[Fact, ...]:
+    training, recipe = run.plan.training, run.plan.training.recipe
     images = len(run.dataset.train) - recipe.hold_out if recipe.train_images is None else recipe.train_images
     return (
         Fact("training images", f"{images:,}, {recipe.hold_out:,} more held out"),
@@ -88,6 +87,7 @@ def _recipe(training: Training, run: Run) -> tuple[Fact, ...]:
         Fact("learning rate", f"{recipe.learning_rate:g}, {recipe.schedule}"),
         Fact("augmentation", recipe.augmentation),
         Fact("channels of the stages", ", ".join(map(str, training.widths))),
+        Fact("time", f"{sum(epoch.seconds for epoch in trained.epochs):.0f} s, measured"),
     )
 
 

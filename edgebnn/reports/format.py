@@ -41,9 +41,9 @@ def grouped(value: int) -> str:
     return f"{value:,}"
 
 
-def scientific(value: float) -> str:
-    """``"0"``, ``"1.2e-06"``."""
-    return f"{value:.1e}" if value else "0"
+def small(value: float) -> str:
+    """A number that may be next to nothing: ``"0"``, ``"1.2e-06"``, ``"0.614"``."""
+    return significant(value) if value == 0 or value >= 0.001 else f"{value:.1e}"
 
 
 def significant(value: float) -> str:
@@ -116,7 +116,7 @@ FORMATS = (
     size,
     count,
     grouped,
-    scientific,
+    small,
     significant,
     percent,
     shape,

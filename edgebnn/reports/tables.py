@@ -145,7 +145,7 @@ def validation(result: Validation) -> Table:
             str(layer.index),
             _plain(layer.op),
             _plain(layer.name),
-            format.scientific(layer.max_abs_diff),
+            format.small(layer.max_abs_diff),
             _verdict(layer),
         )
     samples = f"{result.samples} sample{'' if result.samples == 1 else 's'}"

@@ -31,6 +31,11 @@ def test_sizes_are_decimal(count: int, text: str) -> None:
     assert format.size(count) == text
 
 
+@pytest.mark.parametrize(("value", "text"), [(0.0, "0"), (3.14e-6, "3.1e-06"), (0.6139, "0.614"), (12.0, "12.0")])
+def test_differences_next_to_nothing_have_an_exponent(value: float, text: str) -> None:
+    assert format.small(value) == text
+
+
 def test_percent_never_rounds_an_imperfect_result_up_to_100() -> None:
     assert format.percent(0.99999) == "99.99 %"
     assert format.percent(0.9999, 1) == "99.9 %"
