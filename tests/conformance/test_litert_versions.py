@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +13,7 @@ import pytest
 
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.ops.enums import Activation, Padding
-from tests.support.binary_cases import ConvCase
-from tests.support.binary_graphs import conv_graph
+from tests.support.binary_cases import ConvCase, conv_graph
 from tests.support.oracles import lce_run
 from tests.support.other_interpreter import BATCHES
 from tests.support.topologies import images, lce_bytes
@@ -42,7 +42,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Path:
         np.save(folder / f"{name}.npy", x)
         np.save(folder / f"{name}.lce.npy", LceInterpreter(content).predict(x))
     operands = CONV.operands()
-    graph = conv_graph(CONV, operands, CONV.size)
+    graph = conv_graph(replace(CONV, batches=1), operands)
     (folder / "conv.tflite").write_bytes(to_bytes(graph))
     np.save(folder / "conv.npy", operands.x)
     np.save(folder / "conv.lce.npy", lce_run(graph, [operands.x])[0])

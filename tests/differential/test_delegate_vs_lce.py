@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,8 +15,8 @@ from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Array, DType, Graph, Quantization
 from edgebnn.runtime.interpreter import Interpreter
-from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, reference
-from tests.support.binary_graphs import conv_graph, dequantize_graph, pool_graph, quantize_graph
+from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, conv_graph, reference
+from tests.support.binary_graphs import dequantize_graph, pool_graph, quantize_graph
 from tests.support.oracles import lce_run
 
 EXAMPLES = 150
@@ -58,7 +60,7 @@ def lce_expects(case: ConvCase, graph: Graph, x: Array) -> tuple[Array | None, b
 def test_convolutions_equal_lces_bit_for_bit(case: ConvCase, threads: int) -> None:
     operands = case.operands()
     ours = reference(case, operands)
-    graph = conv_graph(case, operands, (ours.shape[1], ours.shape[2]))
+    graph = conv_graph(replace(case, batches=1), operands)
     result = delegate_run(graph, operands.x, threads)
     expected, exact = lce_expects(case, graph, operands.x)
     if expected is None:
@@ -76,7 +78,7 @@ def test_an_odd_batch_norm_rounds_as_lce_does(case: str) -> None:
         1, (9, 9), (3, 3), (1, 1), (1, 1), Padding.SAME, 1, 1, 96, 64, Activation.NONE, "float32", seed=3
     )  # fmt: skip
     operands = conv.operands()
-    graph = conv_graph(conv, operands, (9, 9))
+    graph = conv_graph(conv, operands)
     assert bit_equal(delegate_run(graph, operands.x), lce_run(graph, [operands.x], case == "reference kernel")[0])
 
 

@@ -130,7 +130,7 @@ def c_convolution(case: ConvCase, operands: Operands, kernel: str | None = None)
 
 
 def conv_graph(case: ConvCase, operands: Operands) -> Graph:
-    """The convolution alone, as a model: packed input, packed, int8 or float output."""
+    """The convolution alone, as a model for ``case.batches`` samples: packed input, packed, int8 or float output."""
     options = LceBconv2dOptions(
         channels_in=case.groups * case.channels_in,
         dilation_height_factor=case.dilation[0],
@@ -144,7 +144,7 @@ def conv_graph(case: ConvCase, operands: Operands) -> Graph:
     packed = case.output == "int32"
     constants = (operands.filters, operands.multiplier, operands.bias, operands.threshold)
     tensors = (
-        Tensor("x", operands.x.shape, DType.INT32),
+        Tensor("x", (case.batches, *operands.x.shape[1:]), DType.INT32),
         *(
             Tensor(name, data.shape, DType(data.dtype.name), data=data)
             for name, data in zip(("filter", "multiplier", "bias", "threshold"), constants, strict=True)
