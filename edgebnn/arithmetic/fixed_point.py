@@ -7,9 +7,7 @@ a doubling high multiplication followed by a rounding shift.
 
 Both steps round, so the result is that of *double rounding*: the high multiplication rounds halves up, the shift
 rounds halves away from zero (gemmlowp's ``SaturatingRoundingDoublingHighMul`` and ``RoundingDivideByPOT``). LiteRT's
-reference kernels use it for every op but one: FULLY_CONNECTED rounds once since LiteRT 1.4 (found by running releases
-1.2, 1.4, 2.0, 2.1, 2.2 and 2.3; TensorFlow 2.16 rounds twice there too). Results differ by one unit where the first
-rounding makes a half of what was less than a half.
+reference kernels use it throughout, but for FULLY_CONNECTED (see :mod:`edgebnn.graph.ops.dense`).
 """
 
 from __future__ import annotations
@@ -81,10 +79,3 @@ def multiply_by_quantized_multiplier(
     shifts = np.asarray(shift, dtype=np.int64)
     shifted = wrap_int32(x.astype(np.int64) << np.maximum(shifts, 0))
     return rounding_right_shift(doubling_high_mul(shifted, value), np.maximum(-shifts, 0))
-
-
-def multiply_rounding_once(x: NDArray[np.integer[Any]], value: ArrayLike, shift: ArrayLike) -> NDArray[np.int64]:
-    """x * value / 2**31 * 2**shift, rounded once, halves up; ``value`` and ``shift`` broadcast; -31 <= shift <= 30."""
-    places = 31 - np.asarray(shift, dtype=np.int64)
-    product = x.astype(np.int64) * np.asarray(value, dtype=np.int64)
-    return np.asarray((product + (np.int64(1) << (places - 1))) >> places)

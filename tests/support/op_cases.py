@@ -7,7 +7,7 @@ roundings differ.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -120,7 +120,7 @@ def int32(name: str, numbers: Any) -> Tensor:
 
 
 def _weights(
-    draw: Draw, shape: Shape, axis: int, x: Tensor, channels: int, always_bias: bool = False, per_axis: bool = True
+    draw: Draw, shape: Shape, axis: int, x: Tensor, channels: int, always_bias: bool = False
 ) -> tuple[Tensor, Tensor | None, Quantization | None]:
     """Weights and bias that fit ``x``, and an output quantization that makes the real factor 2**-12 to 2."""
     rng = generator(draw)
@@ -129,10 +129,14 @@ def _weights(
         bias = constant("bias", rng.normal(size=channels).astype(np.float32)) if with_bias else None
         return constant("weights", rng.normal(size=shape).astype(np.float32)), bias, None
     largest = draw(st.sampled_from([1, 5, 127]))
-    count = shape[axis] if per_axis and draw(st.booleans()) else 1
+    count = shape[axis] if draw(st.booleans()) else 1
     scales = [float(np.float32(draw(power(-10, 0)))) for _ in range(min(count, 3))]
     scales = [scales[i % len(scales)] for i in range(count)]
-    weights = constant("weights", rng.integers(-largest, largest + 1, shape).astype(np.int8), per_channel(scales, axis))
+    weights = constant(
+        "weights",
+        rng.integers(-largest, largest + 1, shape).astype(np.int8),
+        per_channel(scales, axis),
+    )
     input_scale = x.quantization.scale[0]
     span = draw(st.sampled_from([10, 1000, 10**6]))
     bias = constant(
@@ -217,6 +221,8 @@ def fully_connected(draw: Draw, dtype: DType) -> Case:
     keep = draw(st.booleans())
     x = tensor("x", (*draw(any_shape(1, 2)), depth), dtype, optional_quantization(draw, dtype))
     weights, bias, output = _weights(draw, (channels, depth), 0, x, channels)
+    if weights.quantization and weights.quantization.per_tensor:
+        weights = replace(weights, quantization=replace(weights.quantization, zero_point=(draw(st.integers(-3, 3)),)))
     options = FullyConnectedOptions(fused_activation_function=draw(ACTIVATIONS), keep_num_dims=keep)
     return case(draw, "FULLY_CONNECTED", options, [x, weights, bias], tensor("y", (), dtype, output))
 
@@ -356,13 +362,15 @@ def unary(
 
     @st.composite
     def strategy(draw: Draw, dtype: DType) -> Case:
-        shape = draw(any_shape())
-        x = tensor("x", shape, dtype, optional_quantization(draw, dtype))
+        shape = (2, 8, 16) if dtype == DType.INT8 else draw(any_shape(1, 3))  # all values of int8
+        x = tensor("x", (1, *shape), dtype, optional_quantization(draw, dtype))
         fitting = output or optional_quantization(draw, dtype, *scale)
         y = tensor("y", (), dtype, fitting if dtype == DType.INT8 else None)
-        data = values(generator(draw), shape, dtype)
-        if transform is not None and dtype == DType.FLOAT32:
-            data = transform(data)
+        if dtype == DType.INT8:
+            data = np.arange(-128, 128).astype(np.int8).reshape(1, *shape)
+        else:
+            data = values(generator(draw), (1, *shape), dtype)
+            data = transform(data) if transform is not None else data
         return case(draw, kind, options or NoOptions(), [x], y, [data])
 
     return strategy

@@ -16,7 +16,7 @@ from ..opdef import OpDef, OpView
 from ..types import Array, Options, Shape, Tensor
 from .fused import Bounds
 from .types import FLOAT, FLOAT_OR_INT8
-from .unary import Run, runner
+from .unary import Run, rounded, runner
 from .view import (
     NoOptions,
     bad_input,
@@ -141,11 +141,11 @@ def _log_softmax_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Ar
 
 
 def _logistic(x: NDArray[Any]) -> NDArray[Any]:
-    return np.asarray(1 / (1 + np.exp(-x)))
+    return np.asarray(1 / (1 + rounded(np.exp)(-x)))
 
 
 def _elu(x: NDArray[Any]) -> NDArray[Any]:
-    return np.where(x < 0, np.expm1(np.minimum(x, 0)), x)
+    return np.where(x < 0, rounded(np.expm1)(np.minimum(x, 0)), x)
 
 
 OPS = (
@@ -158,7 +158,7 @@ OPS = (
     OpDef("ELU", NoOptions, same_shape, runner(_elu), types=FLOAT_OR_INT8),
     OpDef("HARD_SWISH", NoOptions, same_shape, _hard_swish_run, schema="HardSwishOptions", types=FLOAT_OR_INT8),
     OpDef("LOGISTIC", NoOptions, same_shape, runner(_logistic), types=FLOAT_OR_INT8),
-    OpDef("TANH", NoOptions, same_shape, runner(np.tanh), types=FLOAT_OR_INT8),
+    OpDef("TANH", NoOptions, same_shape, runner(rounded(np.tanh)), types=FLOAT_OR_INT8),
     OpDef("SOFTMAX", SoftmaxOptions, same_shape, _softmax_run, schema="SoftmaxOptions", types=FLOAT_OR_INT8),
     OpDef("LOG_SOFTMAX", NoOptions, same_shape, _log_softmax_run, schema="LogSoftmaxOptions", types=FLOAT),
 )

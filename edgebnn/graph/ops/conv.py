@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ...arithmetic.exact import exact_dtype, sum_bound
 from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
@@ -28,8 +27,6 @@ from .view import (
     value,
 )
 from .windows import Window, chunks, output_shape, padded, taps, unfold, window
-
-Multiply = Callable[[NDArray[np.int64], ArrayLike, ArrayLike], NDArray[np.int64]]
 
 INT8_SPAN = 255
 """Largest |q - zero_point| of int8 values."""
@@ -111,28 +108,44 @@ def requantize_channels(
     bias: Array | None,
     factors: list[float],
     activation: Activation,
-    multiply: Multiply = multiply_by_quantized_multiplier,
 ) -> Array:
     """int32 accumulators [..., O] -> int8: bias, factor per channel (or one for all), zero point, activation.
 
-    The sum wraps at 32 bits like the C kernels' accumulators; ``multiply`` decides how the scaled sum is rounded.
+    The sum wraps at 32 bits like the C kernels' accumulators.
     """
-    _, zero_point = scale_and_zero_point(view, view.outputs[0])
-    if bias is not None:
-        accumulators = accumulators + bias
     multipliers = [quantize_multiplier(f) for f in factors]
-    scaled = multiply(wrap_int32(accumulators), [m.value for m in multipliers], [m.shift for m in multipliers])
+    scaled = multiply_by_quantized_multiplier(
+        biased(accumulators, bias), [m.value for m in multipliers], [m.shift for m in multipliers]
+    )
+    return activated_int8(view, scaled, activation)
+
+
+def biased(accumulators: NDArray[np.int64], bias: Array | None) -> NDArray[np.int64]:
+    """The sum in an int32 register."""
+    return wrap_int32(accumulators if bias is None else accumulators + bias)
+
+
+def activated_int8(view: OpView, scaled: NDArray[np.int64], activation: Activation) -> Array:
+    """Output steps -> int8: zero point, then the activation's range."""
+    _, zero_point = scale_and_zero_point(view, view.outputs[0])
     low, high = integer_bounds(view, activation)
     return np.clip(scaled + zero_point, low, high).astype(np.int8)
 
 
 def channel_factors(view: OpView, x: Tensor, weights: Tensor) -> list[float]:
     """input scale * weight scale / output scale in double, per output channel (one factor if per tensor)."""
-    if weights.quantization is None or any(z != 0 for z in weights.quantization.zero_point):
-        raise unsupported(view, f"weights {weights.name!r} that are not symmetric", "int8 weights with zero point 0")
+    if weights.quantization is None:
+        raise bad_input(view, f"needs a quantization of {weights.name!r}")
     input_scale, _ = scale_and_zero_point(view, x)
     output_scale, _ = scale_and_zero_point(view, view.outputs[0])
     return [float(input_scale) * float(np.float32(s)) / float(output_scale) for s in weights.quantization.scale]
+
+
+def _symmetric_factors(view: OpView, x: Tensor, weights: Tensor) -> list[float]:
+    """:func:`channel_factors` of weights whose zero points are 0, as TFLite's specification demands of convolutions."""
+    if weights.quantization is not None and any(weights.quantization.zero_point):
+        raise unsupported(view, f"weights {weights.name!r} that are not symmetric", "int8 weights with zero point 0")
+    return channel_factors(view, x, weights)
 
 
 def _conv_window(view: OpView, depthwise: bool) -> Window:
@@ -176,7 +189,7 @@ def _conv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ..
         y = correlate(padded(q, win, 0.0), w, win)
         return (activate(view, y if b is None else y + b, opts.fused_activation_function),)
     _, zero_point = scale_and_zero_point(view, x)
-    factors = channel_factors(view, x, weights)
+    factors = _symmetric_factors(view, x, weights)
     sums = accumulate(q, zero_point, w, win)
     return (requantize_channels(view, sums, b, factors, opts.fused_activation_function),)
 
@@ -212,7 +225,7 @@ def _depthwise_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arra
         y = _depthwise_sums(padded(q, win, 0.0), w, win)
         return (activate(view, y if b is None else y + b, opts.fused_activation_function),)
     _, zero_point = scale_and_zero_point(view, x)
-    factors = channel_factors(view, x, weights)
+    factors = _symmetric_factors(view, x, weights)
     centred = q.astype(np.int32) - np.int32(zero_point)
     sums = _depthwise_sums(padded(centred, win, 0), w.astype(np.int32), win).astype(np.int64)
     return (requantize_channels(view, sums, b, factors, opts.fused_activation_function),)
@@ -267,7 +280,7 @@ def _transpose_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arra
         y = _scatter(q, w, win, size)
         return (activate(view, y if b is None else y + b, opts.fused_activation_function),)
     _, zero_point = scale_and_zero_point(view, x)
-    factors = channel_factors(view, x, weights)
+    factors = _symmetric_factors(view, x, weights)
     dtype = exact_dtype(sum_bound(w, INT8_SPAN))
     centred = (q.astype(np.int16) - np.int16(zero_point)).astype(dtype)
     sums = _scatter(centred, w.astype(dtype), win, size).astype(np.int64)

@@ -8,10 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...arithmetic.exact import exact_dtype, sum_bound
-from ...arithmetic.fixed_point import multiply_rounding_once
+from ...arithmetic.rounding import round_half_away
 from ..opdef import Macs, OpDef, OpView
 from ..types import Array, DType, Options, Shape
-from .conv import INT8_SPAN, channel_factors, check_operands, macs_of, requantize_channels
+from .conv import (
+    INT8_SPAN,
+    activated_int8,
+    biased,
+    channel_factors,
+    check_operands,
+    macs_of,
+    requantize_channels,
+)
 from .enums import Activation, TensorType, WeightsFormat
 from .fused import activate
 from .view import (
@@ -62,15 +70,23 @@ def _dense_macs(view: OpView) -> Macs:
     return macs_of(weights, view.outputs[0].elements * weights.shape[1])
 
 
-def _dense_factors(view: OpView) -> list[float]:
-    """Like convolutions per channel; per tensor, TFLite multiplies the two input scales in float32."""
+def _dense_int8(view: OpView, rows: Array, w: Array, b: Array | None) -> Array:
+    """LiteRT scales these accumulators in double and rounds once, halves away from zero, since release 1.4.
+
+    Up to 1.2, as TensorFlow 2.16 still does, it rounded twice like convolutions: found by running both, and releases
+    2.0 to 2.3. Also unlike convolutions, it heeds the zero point of weights that are quantized as a whole.
+    """
     x, weights = input_tensor(view, 0), input_tensor(view, 1)
-    factors = channel_factors(view, x, weights)
-    if weights.quantization is None or not weights.quantization.per_tensor:
-        return factors
-    input_scale, _ = scale_and_zero_point(view, x)
-    output_scale, _ = scale_and_zero_point(view, view.outputs[0])
-    return [float(input_scale * np.float32(weights.quantization.scale[0])) / float(output_scale)]
+    _, zero_point = scale_and_zero_point(view, x)
+    centred_weights = w.astype(np.int16)
+    if weights.quantization is not None and weights.quantization.per_tensor:
+        centred_weights -= np.int16(weights.quantization.zero_point[0])
+    dtype = exact_dtype(sum_bound(centred_weights, INT8_SPAN))
+    centred = (rows.astype(np.int16) - np.int16(zero_point)).astype(dtype)
+    sums = biased((centred @ centred_weights.T.astype(dtype)).astype(np.int64), b)
+    scaled = round_half_away(sums.astype(np.float64) * np.asarray(channel_factors(view, x, weights)))
+    activation = options(view, FullyConnectedOptions).fused_activation_function
+    return activated_int8(view, scaled.astype(np.int64), activation)
 
 
 def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -85,12 +101,7 @@ def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, .
         y = rows @ w.T
         y = activate(view, y if b is None else y + b, opts.fused_activation_function)
     else:
-        _, zero_point = scale_and_zero_point(view, x)
-        dtype = exact_dtype(sum_bound(w, INT8_SPAN))
-        sums = ((rows.astype(np.int16) - np.int16(zero_point)).astype(dtype) @ w.T.astype(dtype)).astype(np.int64)
-        y = requantize_channels(
-            view, sums, b, _dense_factors(view), opts.fused_activation_function, multiply_rounding_once
-        )
+        y = _dense_int8(view, rows, w, b)
     return (y.reshape(_dense_infer(view)[0]),)
 
 

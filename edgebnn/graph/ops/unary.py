@@ -24,18 +24,28 @@ Real = Callable[[NDArray[Any]], NDArray[Any]]
 Run = Callable[[OpView, tuple[Array | None, ...]], tuple[Array, ...]]
 
 
+def rounded(function: Real) -> Real:
+    """``function`` evaluated in double and rounded to the type of its argument.
+
+    C's float32 exp, log and tanh are correctly rounded nearly everywhere, NumPy's are not.
+    """
+
+    def evaluate(x: NDArray[Any]) -> NDArray[Any]:
+        return function(x.astype(np.float64)).astype(x.dtype)
+
+    return evaluate
+
+
 def int8_table(view: OpView, function: Real) -> NDArray[np.int8]:
     """Outputs for the inputs -128 to 127: scale * (q - zero point), function, times 1 / scale, rounded half away.
 
-    Every step is rounded to float32. ``function`` is evaluated in double and rounded once, because C's float32
-    functions are correctly rounded nearly everywhere and NumPy's are not.
+    Every step is rounded to float32, those of ``function`` too.
     """
     scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
     output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
     real = scale * np.arange(-128 - zero_point, 128 - zero_point, dtype=np.float32)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-        transformed = function(real.astype(np.float64)).astype(np.float32)
-        steps = round_half_away(transformed * (np.float32(1) / output_scale)) + np.float32(output_zero_point)
+        steps = round_half_away(function(real) * (np.float32(1) / output_scale)) + np.float32(output_zero_point)
     return np.asarray(np.clip(np.nan_to_num(steps, nan=-128.0), -128, 127), dtype=np.int8)
 
 
@@ -97,8 +107,8 @@ def _float(kind: str, function: Real, schema: str | None) -> OpDef:
 
 OPS = (
     OpDef("ABS", NoOptions, same_shape, runner(np.abs, _abs_int8), schema="AbsOptions", types=FLOAT_OR_INT8),
-    OpDef("EXP", NoOptions, same_shape, runner(np.exp), schema="ExpOptions", types=FLOAT_OR_INT8),
-    OpDef("LOG", NoOptions, same_shape, runner(np.log), types=FLOAT_OR_INT8),
+    OpDef("EXP", NoOptions, same_shape, runner(rounded(np.exp)), schema="ExpOptions", types=FLOAT_OR_INT8),
+    OpDef("LOG", NoOptions, same_shape, runner(rounded(np.log)), types=FLOAT_OR_INT8),
     OpDef("NEG", NoOptions, same_shape, runner(np.negative), schema="NegOptions", types=FLOAT),
     OpDef("SIGN", NoOptions, same_shape, runner(np.sign), schema="SignOptions", types=FLOAT),
     _float("SQUARE", np.square, "SquareOptions"),
