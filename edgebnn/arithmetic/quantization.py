@@ -16,7 +16,8 @@ def quantize(
     """float32 -> ``dtype``: x / scale in float32, halves away from zero, plus the zero point, saturated."""
     limits = np.iinfo(dtype)
     # Far out of range values are cut before the conversion to an integer, which they would overflow.
-    quotient = np.clip(x / np.asarray(scale, dtype=np.float32), np.float32(-(2**24)), np.float32(2**24))
+    with np.errstate(over="ignore"):
+        quotient = np.clip(x / np.asarray(scale, dtype=np.float32), np.float32(-(2**24)), np.float32(2**24))
     steps = round_half_away(quotient).astype(np.int64)
     return np.clip(steps + np.asarray(zero_point, dtype=np.int64), limits.min, limits.max).astype(dtype)
 
