@@ -40,6 +40,80 @@ _BITS = {
 }
 """Bits of an element, of the types that have a fixed number."""
 
+_INT32 = (-(2**31), 2**31 - 1)
+_RANGES = {
+    schema.TensorType.INT8: (-128, 127),
+    schema.TensorType.UINT8: (0, 255),
+    schema.TensorType.INT16: (-32768, 32767),
+}
+"""Of the zero points, where the type is narrower than 32 bits."""
+
+_REQUIRED_INPUTS = {
+    getattr(schema.BuiltinOperator, name): count
+    for name, count in {
+        "CONV_2D": 2,
+        "CONV_3D": 2,
+        "DEPTHWISE_CONV_2D": 2,
+        "FULLY_CONNECTED": 2,
+        "TRANSPOSE_CONV": 3,
+        "CONV_3D_TRANSPOSE": 3,
+        "SVDF": 4,
+        "LSTM": 1,
+        "UNIDIRECTIONAL_SEQUENCE_LSTM": 1,
+        "BIDIRECTIONAL_SEQUENCE_LSTM": 1,
+        "BIDIRECTIONAL_SEQUENCE_RNN": 1,
+        "STABLEHLO_COMPOSITE": 0,
+        "CALL": 0,
+        "IF": 1,
+        "WHILE": 0,
+    }.items()
+}
+"""How many inputs come before the first that may be absent, of the ops that have such. LiteRT crashes on others."""
+
+_SCALED = frozenset(
+    getattr(schema.BuiltinOperator, name)
+    for name in (
+        # fmt: off
+        "ADD",
+        "AVERAGE_POOL_2D",
+        "BATCH_MATMUL",
+        "CONCATENATION",
+        "CONV_2D",
+        "DEPTHWISE_CONV_2D",
+        "DEQUANTIZE",
+        "DIV",
+        "ELU",
+        "FULLY_CONNECTED",
+        "HARD_SWISH",
+        "L2_NORMALIZATION",
+        "LEAKY_RELU",
+        "LOGISTIC",
+        "LOG_SOFTMAX",
+        "MAX_POOL_2D",
+        "MAXIMUM",
+        "MEAN",
+        "MINIMUM",
+        "MUL",
+        "PRELU",
+        "QUANTIZE",
+        "REDUCE_PROD",
+        "RELU",
+        "RELU6",
+        "RELU_N1_TO_1",
+        "RESIZE_BILINEAR",
+        "RESIZE_NEAREST_NEIGHBOR",
+        "RSQRT",
+        "SOFTMAX",
+        "SQUARED_DIFFERENCE",
+        "SUB",
+        "SUM",
+        "TANH",
+        "TRANSPOSE_CONV",
+        # fmt: on
+    )
+)
+"""Ops that compute with the scales of 8 and 16 bit tensors. LiteRT divides by them unseen."""
+
 
 def check(data: Bytes, source: str) -> tuple[tuple[str, str], ...]:
     """Checks indices, tensor sizes and the order of ops. Returns every custom op of the file as (custom code, layer).
@@ -118,6 +192,11 @@ class _Checker:
         zero_points = quantization.ZeroPointLength()
         if zero_points not in (0, 1, scales):
             raise self.error(f"tensor '{name}' has {scales} scales and {zero_points} zero points")
+        if not all(0 <= scale < np.inf for scale in quantization.ScaleAsNumpy()):
+            raise self.error(f"tensor '{name}' has a scale that is negative or not finite")
+        low, high = _RANGES.get(tensor.Type(), _INT32)
+        if not all(low <= zero_point <= high for zero_point in _ints(quantization.ZeroPointAsNumpy())):
+            raise self.error(f"tensor '{name}' has a zero point outside of its type's range")
         if scales > 1:
             axis = quantization.QuantizedDimension()
             self.index(axis, tensor.ShapeLength(), f"the quantized dimension of tensor '{name}'")
@@ -146,8 +225,9 @@ class _Checker:
             layer = _layer(graph, op, number)
             self.index(op.OpcodeIndex(), self.model.OperatorCodesLength(), f"the op code of layer '{layer}'")
             self.large_options(op, layer)
-            for value in _ints(op.InputsAsNumpy()):
-                if value == ABSENT:
+            self.scales(graph, op, layer)
+            for position, value in enumerate(_ints(op.InputsAsNumpy())):
+                if value == ABSENT and self.optional(op, position):
                     continue
                 self.index(value, graph.TensorsLength(), f"an input of layer '{layer}'")
                 if value not in known:
@@ -162,6 +242,27 @@ class _Checker:
         for value in _ints(graph.OutputsAsNumpy()):
             if value not in known:
                 raise self.error(f"graph output {value} is never written")
+
+    def kind(self, op: Any) -> int:
+        """The builtin operator; codes above 127 do not fit the schema's older field."""
+        code = self.model.OperatorCodes(op.OpcodeIndex())
+        return int(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
+
+    def optional(self, op: Any, position: int) -> bool:
+        """Whether LiteRT can do without this input."""
+        kind = self.kind(op)
+        return kind == schema.BuiltinOperator.CUSTOM or position >= _REQUIRED_INPUTS.get(kind, position + 1)
+
+    def scales(self, graph: Any, op: Any, layer: str) -> None:
+        if self.kind(op) not in _SCALED:
+            return
+        for value in (*_ints(op.InputsAsNumpy()), *_ints(op.OutputsAsNumpy())):
+            tensor = graph.Tensors(value) if 0 <= value < graph.TensorsLength() else None
+            if tensor is None or tensor.Type() not in _RANGES:
+                continue
+            scales = None if tensor.Quantization() is None else tensor.Quantization().ScaleAsNumpy()
+            if not isinstance(scales, np.ndarray) or not scales.size or not (scales > 0).all():
+                raise self.error(f"layer '{layer}' computes with tensor '{_text(tensor.Name())}', which has no scale")
 
     def large_options(self, op: Any, layer: str) -> None:
         offset, size = op.LargeCustomOptionsOffset(), op.LargeCustomOptionsSize()

@@ -122,6 +122,12 @@ class _Walk:
         start, length = self.vector(at, 1)
         if self.unsigned(start + length, 1) != 0:
             raise self.fail("a string does not end")
+        try:
+            text = bytes(self.data[start : start + length]).decode()
+        except UnicodeDecodeError:
+            raise self.fail("a string is not UTF-8") from None
+        if "\0" in text:
+            raise self.fail("a string holds a NUL")
 
     def slots(self, at: int) -> tuple[int, ...]:
         """Where each field of the table at ``at`` stands, 0 for absent ones."""

@@ -89,9 +89,9 @@ def _explained(error: Exception, source: ModelSource, plugin: Plugin) -> Edgebnn
     if plugin.refusal:
         return ModelFormatError(f"{source.name}: {plugin.refusal}")
     text = " ".join(str(error).split())
-    if _UNRESOLVED in text:
-        op = text.split(_UNRESOLVED, 1)[1].split(".")[0].split()[0]
-        return UnsupportedOpError(source.unsupported_op(op))
+    unresolved = next((op for op, _ in source.custom_ops if f"{_UNRESOLVED}{op}" in text), None)
+    if unresolved is not None:
+        return UnsupportedOpError(source.unsupported_op(unresolved))
     return ModelFormatError(f"{source.name}: LiteRT refuses the model: {text}")
 
 

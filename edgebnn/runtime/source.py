@@ -24,7 +24,7 @@ class ModelSource:
         layer = next((layer for custom, layer in self.custom_ops if custom == op), "unknown")
         supported = ", ".join(LCE_OPS)
         return (
-            f"{self.name}: layer '{layer}' is a custom op {op}, which neither LiteRT nor edgebnn runs; "
+            f"{self.name}: layer '{layer}' is a custom op '{op}', which neither LiteRT nor edgebnn runs; "
             f"supported are LiteRT's built-in ops and {supported}"
         )
 
