@@ -63,8 +63,11 @@ def same_zero_padding(graph: Graph, index: int) -> str | None:
     options = graph.ops[index].options
     if not isinstance(options, LceBconv2dOptions) or options.padding != Padding.SAME or options.pad_values:
         return None
-    wide = max(graph.tensors[graph.ops[index].inputs[1]].shape[1:3]) > 1
-    return "SAME padding with zeros costs a correction of the borders" if wide else None
+    if max(graph.tensors[graph.ops[index].inputs[1]].shape[1:3]) == 1:
+        return None
+    exact = graph.tensors[graph.ops[index].outputs[0]].dtype == DType.FLOAT32
+    refused = "" if exact else ", and LCE's own interpreter refuses it without float output"
+    return f"SAME padding with zeros costs a correction of the borders{refused}"
 
 
 def channels(graph: Graph, index: int) -> str | None:

@@ -9,14 +9,14 @@ from edgebnn.arithmetic.packing import WORD_BITS
 from .findings import Rule
 from .keras_view import KerasLayer, KerasModel, is_sign, quantizer_name
 
-_FUSED = ("", "relu", "relu6", "hard_tanh")
+FUSED = ("", "relu", "relu6", "hard_tanh")
 """Activations that become part of a binary convolution."""
 
 _NOT_NEGATIVE = ("relu", "relu6", "sigmoid", "hard_sigmoid", "softplus", "softmax", "exponential")
 
 _POOLING = ("MaxPooling2D", "AveragePooling2D")
 
-_TRANSPARENT = (*_POOLING, "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Reshape", "Dropout")
+TRANSPARENT = (*_POOLING, "GlobalAveragePooling2D", "GlobalMaxPooling2D", "Flatten", "Reshape", "Dropout")
 """Layers that keep the sign of what is nowhere negative."""
 
 _NO_KERNEL = {
@@ -98,7 +98,7 @@ def same_zero_activation(model: KerasModel, layer: KerasLayer) -> str | None:
     """With zero padding an activation after the convolution is not fused: it and the batch norm stay float ops."""
     if not layer.binary_conv or not layer.pads_with_zero:
         return None
-    found = [name for name in _activations_after(model, layer) if name in _FUSED]
+    found = [name for name in _activations_after(model, layer) if name in FUSED]
     return f"zero padding keeps {found[0]} and the batch norm behind it from being fused" if found else None
 
 
@@ -114,7 +114,7 @@ def never_negative(model: KerasModel, layer: KerasLayer) -> str | None:
     """The sign of what is never negative is always +1: the layer sees a constant and learns nothing."""
     if not is_sign(layer.input_quantizer):
         return None
-    for source in _through(model, layer, _TRANSPARENT):
+    for source in _through(model, layer, TRANSPARENT):
         if source.activation in _NOT_NEGATIVE:
             return f"its inputs come from {source.activation} ('{source.name}'), so all their signs are +1"
     return None
@@ -130,7 +130,7 @@ def activation_not_fused(model: KerasModel, layer: KerasLayer) -> str | None:
     """Activations other than ReLU, ReLU6 and hard tanh run as a float op, and the batch norm behind them too."""
     if not layer.binary_conv:
         return None
-    found = [name for name in _activations_after(model, layer) if name not in _FUSED]
+    found = [name for name in _activations_after(model, layer) if name not in FUSED]
     return f"{found[0]} after it, and a batch norm behind that, run as float ops" if found else None
 
 

@@ -13,7 +13,7 @@ from edgebnn.converters.read_tflite import read
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import DType
 from tests.support.oracles import litert
-from tests.support.topologies import build
+from tests.support.topologies import build, images
 
 pytest.importorskip("larq_compute_engine", reason="conversion needs the training extra")
 
@@ -51,7 +51,7 @@ def test_a_saved_larq_model_is_loaded_with_its_weights(model: Any, tmp_path: Pat
 
 def test_a_function_of_the_current_folder_gives_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_builders.py").write_text(
-        "from tests.support.topologies import build\ndef tiny(): return build('same_zero')"
+        "from tests.support.topologies import build, images\ndef tiny(): return build('same_zero')"
     )
     monkeypatch.chdir(tmp_path)
     before = list(sys.path)
@@ -110,6 +110,30 @@ def test_fake_quantization_needs_no_calibration_and_gives_an_int8_lce_file(model
     convert(trained, out, "lce")
     graph = read(out)
     assert {graph.tensors[op.outputs[0]].dtype for op in graph.ops if op.kind == "LceBconv2d"} == {DType.INT8}
+
+
+def test_calibration_makes_everything_around_binary_convolutions_int8(tmp_path: Path) -> None:
+    trained, out = build("residual_float"), tmp_path / "out.tflite"
+    inputs = images(64)
+    assert convert(trained, out, "lce", inputs).findings == ()
+    graph = read(out)
+    computed = {(op.kind, graph.tensors[op.outputs[0]].dtype) for op in graph.ops}
+    assert {kind for kind, dtype in computed if dtype is DType.FLOAT32} == {"DEQUANTIZE"}
+    assert ("LceBconv2d", DType.INT8) in computed
+    output = graph.tensors[graph.ops[-1].inputs[0]].quantization
+    assert output is not None
+    extremes = trained(inputs).numpy()
+    assert output.scale[0] * 255 == pytest.approx(max(extremes.max(), 0) - min(extremes.min(), 0), rel=1e-3)
+
+
+def test_a_sequential_model_is_calibrated_with_its_own_weights(tmp_path: Path) -> None:
+    layers = from_keras.keras.layers
+    stack = [layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(3)]
+    trained = from_keras.keras.Sequential([layers.Input((8, 8, 3)), *stack])
+    convert(trained, tmp_path / "out.tflite", "lce", samples(64))
+    interpreter = litert((tmp_path / "out.tflite").read_bytes(), [samples(1)])
+    output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+    assert np.allclose(output, trained(samples(1)), atol=0.03)
 
 
 def test_what_falls_back_to_float_is_found_before_and_after(tmp_path: Path) -> None:

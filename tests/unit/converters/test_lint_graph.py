@@ -136,3 +136,10 @@ def test_a_binary_model_in_a_stock_int8_file_is_full_of_float_signs() -> None:
 def test_an_int8_island_of_only_converting_back_and_forth_is_found() -> None:
     graph = chain([_plain("DEQUANTIZE", _int8("x"), _float("f")), _plain("QUANTIZE", _float("f"), _int8("layer"))])
     assert [finding.rule for finding in lint_graph(graph)] == ["float-between-int8"]
+
+
+def test_zero_padding_with_an_int8_result_is_known_to_be_refused_by_lce() -> None:
+    steps = [_bconv(_packed("p"), _int8("layer"), pad=0)]
+    messages = [finding.message for finding in lint_graph(_signs(*steps))]
+    assert len(messages) == 1
+    assert "LCE's own interpreter refuses" in messages[0]
