@@ -46,3 +46,20 @@ def test_counters_do_not_overflow(line: str, words: int) -> None:
     all_differ = replace(operands, x=np.zeros_like(operands.x), filters=np.full_like(operands.filters, -1))
     y = c_convolution(case, all_differ, line).run(all_differ.x)
     assert bit_equal(y, reference(case, all_differ))
+
+
+def test_ties_round_away_from_zero() -> None:
+    """With an odd K and half an int8 unit for each unit of dot, every output lies between two integers."""
+    case = replace(PLAIN, channels_in=1, output="int8")
+    up = down = 0
+    for seed in range(8):
+        drawn = replace(case, seed=seed)
+        (scale,), (zero_point,) = drawn.quantization().scale, drawn.quantization().zero_point
+        operands = drawn.operands()
+        half = np.full_like(operands.multiplier, 0.5 * scale)
+        tied = replace(operands, multiplier=half, bias=np.zeros_like(half))
+        y = c_convolution(drawn, tied).run(tied.x)
+        assert bit_equal(y, reference(drawn, tied))
+        up, down = up + (zero_point > 5), down + (zero_point < -5)
+    assert up
+    assert down

@@ -1,8 +1,8 @@
 /* Binary convolution, before anything runs: checks, choice of the inner loop, tiling and memory. */
-#include <math.h>
 #include <string.h>
 
 #include "bconv2d.h"
+#include "quantization.h"
 
 enum {
   GATHER_BYTES = 16 * 1024, /* of a tile of work: gathered windows and sums stay in the first-level cache */
@@ -47,8 +47,7 @@ static eb_status check_options(const eb_bconv2d *op) {
   if (op->groups < 1 || op->channels_in % op->groups != 0 || op->channels_out % op->groups != 0) return EB_BAD_GROUPS;
   if (op->groups > 1 && op->channels_in / op->groups % 32 != 0) return EB_BAD_GROUPS;
   if (op->output_type == EB_INT8) {
-    if (!(op->output_scale > 0.0f) || !isfinite(op->output_scale)) return EB_BAD_QUANTIZATION;
-    if (op->output_zero_point < -128 || op->output_zero_point > 127) return EB_BAD_QUANTIZATION;
+    if (!eb_is_scale(op->output_scale) || !eb_is_zero_point(op->output_zero_point)) return EB_BAD_QUANTIZATION;
   }
   if (eb_pads_with_zeros(op) && op->output_type == EB_PACKED && op->channels_in % 2 != 0) return EB_UNSUPPORTED;
   return EB_OK;
@@ -59,7 +58,8 @@ static eb_status check_counts(const eb_bconv2d *op) {
   const eb_window *w = &op->window;
   const int32_t input_pixels = w->batches * w->input_height * w->input_width;
   const int32_t output_pixels = w->batches * w->output_height * w->output_width;
-  const int64_t window_words = (int64_t)w->filter_height * w->filter_width * eb_packed_words(op->channels_in / op->groups);
+  const int64_t taps = (int64_t)w->filter_height * w->filter_width;
+  const int64_t window_words = taps * eb_packed_words(op->channels_in / op->groups);
   if (window_words > INT32_MAX / 64) return EB_TOO_LARGE;
   if (eb_packed_words(op->channels_in) > INT32_MAX / input_pixels) return EB_TOO_LARGE;
   if (op->channels_out > INT32_MAX / output_pixels) return EB_TOO_LARGE;

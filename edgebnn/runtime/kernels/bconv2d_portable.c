@@ -3,8 +3,8 @@
  *
  * Four output channels stand side by side in a vector of four words, so that nothing is ever summed across a vector.
  * Bits are counted by carry-save adders (Harley and Seal; see W. Mula, N. Kurz, D. Lemire, "Faster population counts
- * using AVX2 instructions", 2016): eight words are added to counters of weight 1, 2 and 4, one bit of each bit position,
- * and only what is carried out, weight 8, goes through a popcount.
+ * using AVX2 instructions", 2016): for each bit position, eight words are added to counters of weight 1, 2 and 4, and
+ * only what is carried out of them, of weight 8, goes through a popcount.
  */
 #include "bconv2d.h"
 

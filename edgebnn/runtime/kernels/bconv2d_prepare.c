@@ -1,6 +1,4 @@
 /* Binary convolution, once per filter: weights into the order in which they are read, constants per output channel. */
-#include <string.h>
-
 #include "bconv2d.h"
 
 /* [channels_out][words] to [group][channel tile][words][lane]; lanes past the group's last channel are 0. */

@@ -1,12 +1,11 @@
 /* Packed words into +1 and -1. */
-#include <math.h>
-
 #include "kernels.h"
+#include "quantization.h"
 
 eb_status eb_dequantize_check(const eb_rows *op) {
   const eb_status status = eb_quantize_check(op);
   if (status != EB_OK) return status;
-  if (op->type == EB_INT8 && (!(op->scale > 0.0f) || !isfinite(op->scale))) return EB_BAD_QUANTIZATION;
+  if (op->type == EB_INT8 && !eb_is_scale(op->scale)) return EB_BAD_QUANTIZATION;
   return EB_OK;
 }
 

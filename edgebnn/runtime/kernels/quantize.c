@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "kernels.h"
+#include "quantization.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "packed words are little-endian"
@@ -17,7 +18,7 @@ eb_status eb_quantize_check(const eb_rows *op) {
   if (op->rows < 1 || op->channels < 1) return EB_BAD_SIZE;
   if (op->type != EB_FLOAT32 && op->type != EB_INT8 && op->type != EB_BOOL) return EB_BAD_OPTION;
   if (op->rows > INT32_MAX / op->channels) return EB_TOO_LARGE;
-  if (op->type == EB_INT8 && (op->zero_point < -128 || op->zero_point > 127)) return EB_BAD_QUANTIZATION;
+  if (op->type == EB_INT8 && !eb_is_zero_point(op->zero_point)) return EB_BAD_QUANTIZATION;
   return EB_OK;
 }
 

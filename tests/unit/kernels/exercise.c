@@ -68,7 +68,8 @@ static int32_t dot(const eb_bconv2d *op, const int32_t *input, const int32_t *fi
       const int32_t y = row % w->output_height * w->stride_height - w->pad_top + fy * w->dilation_height;
       const int32_t x = pixel % w->output_width * w->stride_width - w->pad_left + fx * w->dilation_width;
       const int inside = y >= 0 && y < w->input_height && x >= 0 && x < w->input_width;
-      const size_t at = ((size_t)(row / w->output_height) * (size_t)w->input_height + (size_t)y) * (size_t)w->input_width;
+      const size_t line = (size_t)(row / w->output_height) * (size_t)w->input_height + (size_t)y;
+      const size_t at = line * (size_t)w->input_width;
       const size_t tap = (size_t)((channel * w->filter_height + fy) * w->filter_width + fx);
       for (int32_t c = 0; c < depth; c++) {
         const int value = inside ? sign_at(input, at + (size_t)x, op->channels_in, group * depth + c) : op->pad_value;
@@ -200,7 +201,35 @@ static void check_bmaxpool2d(int32_t channels, int32_t size, int32_t filter, int
   free(output);
 }
 
+static int32_t draw_hostile(void) {
+  static const int32_t values[] = {INT32_MIN, -1, 0, 1, 2, 3, 32, 64, 1 << 15, 1 << 16, 1 << 24, 1 << 30, INT32_MAX};
+  return draw() % 4 == 0 ? values[draw() % (sizeof(values) / sizeof(values[0]))] : (int32_t)(draw() % 4);
+}
+
+/* Whatever a file holds is planned or refused, without overflow on the way. */
+static void check_hostile(void) {
+  int planned = 0;
+  for (int i = 0; i < 300000; i++) {
+    eb_bconv2d op;
+    int32_t fields[sizeof(op) / sizeof(int32_t)];
+    for (size_t f = 0; f < sizeof(op) / sizeof(int32_t); f++) fields[f] = draw_hostile();
+    memcpy(&op, fields, sizeof(op));
+    eb_bconv2d_plan plan;
+    planned += eb_bconv2d_plan_make(&op, NULL, eb_cpu_features(), &plan) == EB_OK;
+    eb_bmaxpool2d pool = {op.window, op.channels_in};
+    int32_t tiles;
+    planned += eb_bmaxpool2d_check(&pool, &tiles) == EB_OK;
+    const eb_rows rows = {op.output_type, (int64_t)op.channels_in * op.channels_out, op.groups, op.output_scale, 0};
+    planned += eb_dequantize_check(&rows) == EB_OK;
+  }
+  if (planned < 1000) {
+    printf("only %d operations accepted: the draw is too hostile to test anything\n", planned);
+    exit(1);
+  }
+}
+
 int main(void) {
+  check_hostile();
   const eb_bconv2d_kernel *kernel;
   for (size_t i = 0; (kernel = eb_bconv2d_kernel_at(i)) != NULL; i++) check_bconv2ds(kernel->name);
   static const int32_t types[] = {EB_FLOAT32, EB_INT8, EB_BOOL};

@@ -86,7 +86,8 @@ INT8 = {"output_type": ckernels.TYPES["int8"]}
         ({"filter_height": INT_MAX, "dilation_height": INT_MAX}, "EB_TOO_LARGE"),
         ({"input_height": INT_MAX, "input_width": INT_MAX}, "EB_TOO_LARGE"),
         ({"batches": INT_MAX}, "EB_TOO_LARGE"),
-        ({"filter_height": 30000, "filter_width": 30000}, "EB_TOO_LARGE"),  # popcounts beyond int32
+        ({"filter_height": 2, "dilation_height": INT_MAX}, "EB_TOO_LARGE"),
+        ({"filter_height": 6000, "filter_width": 6000, "channels_out": 1}, "EB_TOO_LARGE"),  # popcounts beyond int32
         ({"channels_in": INT_MAX}, "EB_TOO_LARGE"),
         ({"channels_out": INT_MAX}, "EB_TOO_LARGE"),
         ({"channels_out": INT_MAX, "input_height": 1, "input_width": 1, "filter_height": 1}, "EB_TOO_LARGE"),
