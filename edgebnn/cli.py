@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from edgebnn.graph.types import Array
-    from edgebnn.training.history import Progress as TrainingProgress
-    from edgebnn.training.history import ProgressCallback
 
 # The rooms are imported inside the verbs: `edgebnn --help` must not load LiteRT, and only `train`, `demo` and the
 # conversion of Keras models may load TensorFlow.
@@ -141,6 +139,7 @@ def train(
     Without options the recipe is the one recommended for the model, precision and data.
     """
     with status("loading TensorFlow"):
+        from edgebnn.reports.progress import training_bar
         from edgebnn.training.named import train_named
     if output.suffix != ".keras":
         raise InputError(f"{output}: a trained model is saved in Keras' own format; give a name that ends in .keras")
@@ -148,7 +147,7 @@ def train(
     given = {name: value for name, value in changes.items() if value is not None}
     folder = run_dir or output.with_suffix(".run")
     sizes = None if widths is None else parse_widths(widths)
-    with training_bar() as progress:
+    with training_bar(ERR) as progress:
         history = train_named(
             model,
             data,
@@ -176,23 +175,6 @@ def parse_widths(text: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"--widths {text}: give whole numbers with commas, as in 32,64,128") from None
-
-
-@contextmanager
-def training_bar() -> Iterator[ProgressCallback]:
-    """A bar for the steps of an epoch on standard error, and a line for each finished epoch."""
-    with Progress(console=ERR, transient=True, disable=not ERR.is_terminal) as bars:
-        task = bars.add_task("training")
-
-        def update(at: TrainingProgress) -> None:
-            title = f"epoch {at.epoch}/{at.epochs}  loss {at.loss:.3f}  accuracy {at.accuracy:.2%}"
-            bars.update(task, description=title, completed=at.step, total=at.steps)
-            if at.finished is not None:
-                held = at.finished.validation_accuracy
-                judged = "" if held is None else f", {held:.2%} on held-out images"
-                ERR.print(f"{title}{judged}  ({at.finished.seconds:.0f} s)", highlight=False)
-
-        yield update
 
 
 @verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")

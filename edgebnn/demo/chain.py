@@ -16,6 +16,7 @@ from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports import format, html
 from edgebnn.reports.data import Accuracy
+from edgebnn.reports.progress import bar
 from edgebnn.targets import target
 from edgebnn.targets.interface import open_model
 from edgebnn.training.datasets import load
@@ -26,7 +27,6 @@ from .device_side import deployed_outputs, time_inference
 from .plan import Run, chosen, folder_for
 from .results import Answers, Compared, Converted, DemoResult, Timed, Trained
 from .steps import Steps, code_digest, file_digest
-from .terminal import Terminal
 
 
 def demo(
@@ -39,10 +39,10 @@ def demo(
     or a missing part of the installation.
     """
     started = time.monotonic()
-    terminal = Terminal(console or Console(stderr=True))
+    console = console or Console(stderr=True)
     plan = chosen(fast, seed)
-    steps = Steps(folder_for(out), fresh, terminal.say)
-    run = Run(plan, load(plan.training.dataset), steps, terminal, fast, seed)
+    steps = Steps(folder_for(out), fresh, console)
+    run = Run(plan, load(plan.training.dataset), steps, console, fast, seed)
     trained = _train(run)
     converted = _convert(run)
     answers = _answer(run)
@@ -52,7 +52,7 @@ def demo(
     outcome = Accuracy(answers.deployed, answers.keras, answers.agreement.samples, plan.required)
     report = page.report_data(run, trained, converted, outcome, agreements, timed)
     html.write(report, run.report, run.report_data)
-    terminal.say(f"6/6 Report: {run.report}")
+    steps.say(f"6/6 Report: {run.report}")
     return DemoResult(
         passed=outcome.passed,
         accuracy=outcome.deployed,
@@ -76,7 +76,7 @@ def _train(run: Run) -> Trained:
 
         if run.steps.fresh:
             shutil.rmtree(run.training_folder, ignore_errors=True)
-        return train_model(run.plan.training, run.dataset, run.training_folder, run.terminal)
+        return train_model(run.plan.training, run.dataset, run.training_folder, run.console)
 
     training = run.plan.training
     title = f"1/6 Train {training.model} {training.precision} on {training.dataset}"
@@ -100,7 +100,7 @@ def _answer(run: Run) -> Answers:
     def make() -> Answers:
         from .keras_side import keras_outputs
 
-        with run.terminal.bar("images", len(images)) as update:
+        with bar(run.console, "images", len(images)) as update:
             ours = deployed_outputs(run.deployed, images, update)
         theirs = keras_outputs(run.trained, images)
         with atomic_path(run.outputs) as temporary:
@@ -122,7 +122,7 @@ def _compare(run: Run) -> Compared:
     def make() -> Compared:
         values = preprocess(run.dataset.test.images[:count])
         graph = open_model(run.deployed).graph
-        with run.terminal.bar("images", count) as update:
+        with bar(run.console, "images", count) as update:
             (reference,) = run_all(graph, [values], threads=_cores(), advance=update)
         ours: Array = np.load(run.outputs)[:count]
         note = "NumPy: exact in its integers, its floats rounded in another order than XNNPACK's"

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from edgebnn._tensorflow import keras
 from edgebnn.converters.convert import convert
 from edgebnn.converters.findings import Finding as Found
@@ -12,39 +14,22 @@ from edgebnn.converters.from_keras import load_model
 from edgebnn.converters.lint import lint_keras
 from edgebnn.graph.types import Array
 from edgebnn.models import build
-from edgebnn.reports import format
 from edgebnn.reports.data import Epoch, Finding
-from edgebnn.training.evaluation import predict
-from edgebnn.training.history import Progress
+from edgebnn.reports.progress import training_bar
+from edgebnn.training.evaluation import inference
 from edgebnn.training.loop import train
 from edgebnn.training.recipes import Training
 from edgebnn.training.splits import Dataset
 
 from .results import Converted, Trained
-from .terminal import Terminal
 
 
-def train_model(plan: Training, dataset: Dataset, folder: Path, terminal: Terminal) -> Trained:
+def train_model(plan: Training, dataset: Dataset, folder: Path, console: Console) -> Trained:
     """Train in ``folder``, or go on where it was left, up to ``folder/model.keras``."""
     keras.utils.set_random_seed(plan.recipe.seed)
     model = _build(plan, dataset, plan.precision)
-    steps = (len(dataset.train) - plan.recipe.hold_out) // plan.recipe.batch
-    if plan.recipe.train_images is not None:
-        steps = min(steps, plan.recipe.train_images // plan.recipe.batch)
-    with terminal.bar("training", plan.recipe.epochs * steps) as update:
-        reached = 0
-
-        def follow(event: Progress) -> None:
-            nonlocal reached
-            position = (event.epoch - 1) * event.steps + event.step
-            update(position - reached, f"epoch {event.epoch} of {event.epochs}, {format.percent(event.accuracy, 1)}")
-            reached = position
-            if event.finished is not None:
-                done = event.finished
-                judged = done.accuracy if done.validation_accuracy is None else done.validation_accuracy
-                terminal.say(f"  epoch {done.epoch} of {event.epochs}: {format.percent(judged)}, {done.seconds:.0f} s")
-
-        history = train(model, dataset, plan.recipe, folder, follow)
+    with training_bar(console) as progress:
+        history = train(model, dataset, plan.recipe, folder, progress)
     return Trained(
         parameters=int(model.count_params()),
         epochs=tuple(
@@ -69,7 +54,7 @@ def convert_models(plan: Training, dataset: Dataset, trained: Path, deployed: Pa
 
 def keras_outputs(trained: Path, images: Array) -> Array:
     """Keras' own outputs [N, classes] for uint8 ``images`` [N, H, W, C]."""
-    return predict(load_model(str(trained)), images)
+    return inference(load_model(str(trained)))(images)
 
 
 def _build(plan: Training, dataset: Dataset, precision: str) -> Any:

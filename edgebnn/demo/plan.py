@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from rich.console import Console
+
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable
 from edgebnn.training import recipes
@@ -12,7 +14,6 @@ from edgebnn.training.recipes import Training
 from edgebnn.training.splits import Dataset
 
 from .steps import Steps, code_digest, digest
-from .terminal import Terminal
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ class Run:
     plan: Plan
     dataset: Dataset
     steps: Steps
-    terminal: Terminal
+    console: Console
     fast: bool
     seed: int
 

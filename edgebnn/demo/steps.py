@@ -15,6 +15,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TypeVar
 
+from rich.console import Console
+
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.reports.codec import decode, encode
@@ -36,11 +38,14 @@ class _Record:
 
 @dataclass(frozen=True)
 class Steps:
-    """The steps of a run in ``folder``. With ``fresh`` nothing recorded is used. ``say`` tells the user."""
+    """The steps of a run in ``folder``, told on ``console``. With ``fresh`` nothing recorded is used."""
 
     folder: Path
     fresh: bool
-    say: Callable[[str], None]
+    console: Console
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def do(
         self,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from edgebnn.demo.steps import Steps, code_digest
 
@@ -21,12 +23,15 @@ class Worker:
 
     folder: Path
     runs: int = 0
-    said: list[str] = field(default_factory=list)
+    console: Console = field(default_factory=lambda: Console(file=io.StringIO()))
+
+    @property
+    def said(self) -> list[str]:
+        assert isinstance(self.console.file, io.StringIO)
+        return self.console.file.getvalue().splitlines()
 
     def do(self, *inputs: object, fresh: bool = False) -> int:
-        return (
-            Steps(self.folder, fresh, self.said.append).do("s", "A step", inputs, Made, self._make, ["out.bin"]).value
-        )
+        return Steps(self.folder, fresh, self.console).do("s", "A step", inputs, Made, self._make, ["out.bin"]).value
 
     def _make(self) -> Made:
         self.runs += 1
@@ -74,7 +79,7 @@ def test_an_interrupted_step_leaves_no_record(tmp_path: Path) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Steps(tmp_path, False, print).do("s", "A step", ["a"], Made, interrupted)
+        Steps(tmp_path, False, Console()).do("s", "A step", ["a"], Made, interrupted)
     assert Worker(tmp_path).do("a") == 1
 
 
