@@ -73,7 +73,6 @@ _REQUIRED_INPUTS = {
 _SCALED = frozenset(
     getattr(schema.BuiltinOperator, name)
     for name in (
-        # fmt: off
         "ADD",
         "AVERAGE_POOL_2D",
         "BATCH_MATMUL",
@@ -109,7 +108,6 @@ _SCALED = frozenset(
         "SUM",
         "TANH",
         "TRANSPOSE_CONV",
-        # fmt: on
     )
 )
 """Ops that compute with the scales of 8 and 16 bit tensors. LiteRT divides by them unseen."""
