@@ -24,7 +24,7 @@ from edgebnn.training.history import EpochMetrics
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.splits import Dataset, Split
 
-CHECKPOINT = "checkpoint.npz"
+IDENTITY, CHECKPOINT, METRICS, MODEL = "run.json", "checkpoint.npz", "metrics.jsonl", "model.keras"
 
 
 @dataclass(frozen=True)
@@ -39,12 +39,12 @@ class State:
 
 
 def claim(run_dir: Path, model: keras.Model, dataset: Dataset, recipe: Recipe) -> None:
-    """Make ``run_dir`` this training's own, or find that it is already.
+    """Make ``run_dir`` this training's own, or find that it is already; clear away what a kill left half written.
 
     Raises :class:`InputError` if it holds another training, naming what differs, or cannot be written.
     """
     mine = json.loads(json.dumps(_identity(model, dataset, recipe)))
-    path = run_dir / "run.json"
+    path = run_dir / IDENTITY
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
         theirs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
@@ -57,6 +57,9 @@ def claim(run_dir: Path, model: keras.Model, dataset: Dataset, recipe: Recipe) -
     elif theirs != mine:
         what = "; ".join(_differences(theirs, mine))
         raise InputError(f"{run_dir}: holds another training ({what}); choose another folder or delete it")
+    for name in map(Path, (IDENTITY, CHECKPOINT, METRICS, MODEL)):
+        for leftover in run_dir.glob(f".{name.stem}-*{name.suffix}"):
+            leftover.unlink(missing_ok=True)
 
 
 def _identity(model: keras.Model, dataset: Dataset, recipe: Recipe) -> dict[str, dict[str, Any]]:

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeAlias
+
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn._tensorflow import keras
+from edgebnn._tensorflow import keras, tf
 from edgebnn.preprocessing import preprocess
 from edgebnn.training.splits import Split
 
+Inference: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
-def predict(model: keras.Model, images: NDArray[np.uint8], batch: int = 250) -> NDArray[np.float32]:
-    """Logits [N, classes] for uint8 images [N, H, W, C], preprocessed as in training, in inference mode."""
+
+def inference(model: keras.Model, batch: int = 250) -> Inference:
+    """A function from uint8 images [N, H, W, C], preprocessed as in training, to logits [N, classes] of ``model``.
+
+    It follows later changes of the model's weights. Compiled without AutoGraph, which no layer needs: rewriting the
+    source of Keras takes seconds.
+    """
     _, height, width, _ = model.input_shape
-    parts = [
-        model.predict_on_batch(preprocess(images[start : start + batch], (height, width)))
-        for start in range(0, len(images), batch)
-    ]
-    return np.concatenate(parts)
+    call = tf.function(lambda images: model(images, training=False), autograph=False, reduce_retracing=True)
+
+    def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        parts = [
+            call(preprocess(images[start : start + batch], (height, width))).numpy()
+            for start in range(0, len(images), batch)
+        ]
+        return np.concatenate(parts)
+
+    return predict
 
 
-def evaluate(model: keras.Model, split: Split) -> tuple[float, float]:
+def evaluate(predict: Inference, split: Split) -> tuple[float, float]:
     """Mean cross-entropy in nats, and the share of right answers."""
-    logits = predict(model, split.images).astype(np.float64)
+    logits = predict(split.images).astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     log_sums = np.log(np.exp(logits).sum(axis=1))
     loss = float(np.mean(log_sums - logits[np.arange(len(split)), split.labels]))

@@ -23,8 +23,9 @@ from edgebnn.preprocessing import preprocess
 from edgebnn.training import checkpoints
 from edgebnn.training.augment import AUGMENTATIONS
 from edgebnn.training.checkpoints import State
-from edgebnn.training.evaluation import evaluate
+from edgebnn.training.evaluation import Inference, evaluate, inference
 from edgebnn.training.history import EpochMetrics, History, Progress, ProgressCallback, this_device, write_metrics
+from edgebnn.training.optimizers import make_optimizer
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.schedules import learning_rate
 from edgebnn.training.splits import Dataset, Split
@@ -43,6 +44,7 @@ class _Run:
     """What stays the same throughout one call of :func:`train`."""
 
     model: keras.Model
+    predict: Inference
     optimizer: Any
     recipe: Recipe
     training: Split
@@ -96,8 +98,17 @@ def train(
     if recipe.train_images is not None:
         training = training.take(slice(recipe.train_images))
     checkpoints.claim(run_dir, model, dataset, recipe)
-    optimizer = _optimizer(model, recipe)
-    run = _Run(model, optimizer, recipe, training, validation, dataset.test, run_dir, progress or (lambda event: None))
+    run = _Run(
+        model=model,
+        predict=inference(model),
+        optimizer=make_optimizer(model, recipe),
+        recipe=recipe,
+        training=training,
+        validation=validation,
+        test=dataset.test,
+        run_dir=run_dir,
+        progress=progress or (lambda event: None),
+    )
     state = checkpoints.restore(run_dir, run.variables)
     resumed_from = len(state.finished) * run.steps + state.step
     steps: Iterator[Step] = _compiled_steps(run)
@@ -107,11 +118,11 @@ def train(
             state = _finish_epoch(run, state)
         checkpoints.save(run_dir, run.variables, state)
         if state.step == 0:
-            write_metrics(run_dir / "metrics.jsonl", state.finished)
-    write_metrics(run_dir / "metrics.jsonl", state.finished)
-    with atomic_path(run_dir / "model.keras") as temporary:
+            write_metrics(run_dir / checkpoints.METRICS, state.finished)
+    write_metrics(run_dir / checkpoints.METRICS, state.finished)
+    with atomic_path(run_dir / checkpoints.MODEL) as temporary:
         model.save(temporary)
-    return History(state.finished, run_dir / "model.keras", resumed_from)
+    return History(state.finished, run_dir / checkpoints.MODEL, resumed_from)
 
 
 def _check_fit(model: keras.Model, dataset: Dataset) -> None:
@@ -122,24 +133,6 @@ def _check_fit(model: keras.Model, dataset: Dataset) -> None:
         )
     if model.output_shape != (None, classes):
         raise InputError(f"{model.name} gives {model.output_shape[1:]}, but {dataset.name} has {classes} classes")
-
-
-def _optimizer(model: keras.Model, recipe: Recipe) -> Any:
-    """The optimizer, built, so that its variables can be restored before the first step."""
-    decay = recipe.weight_decay or None
-    if recipe.optimizer == "adam":
-        optimizer = keras.optimizers.Adam(recipe.learning_rate, weight_decay=decay)
-    else:
-        optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=0.9, weight_decay=decay)
-    decayed = {
-        id(layer.kernel)
-        for layer in model._flatten_layers(include_self=False)
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
-        and getattr(layer, "kernel_quantizer", None) is None  # only the sign of a latent weight counts
-    }
-    optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if id(v) not in decayed])
-    optimizer.build(model.trainable_variables)
-    return optimizer
 
 
 def _compiled_steps(run: _Run) -> Iterator[Step]:
@@ -168,7 +161,7 @@ def _compile_step(model: keras.Model, optimizer: Any) -> Step:
         correct = tf.math.count_nonzero(tf.equal(tf.argmax(logits, -1, tf.int32), labels))
         return loss, correct
 
-    compiled: Step = tf.function(step)
+    compiled: Step = tf.function(step, autograph=False)  # see evaluation.inference
     return compiled
 
 
@@ -221,9 +214,11 @@ def _diverged(run: _Run, what: str, epoch: int, step: int) -> TrainingError:
 
 def _finish_epoch(run: _Run, state: State) -> State:
     started, epoch = time.perf_counter(), len(state.finished)
-    validation_loss, validation_accuracy = evaluate(run.model, run.validation) if len(run.validation) else (None, None)
+    validation_loss, validation_accuracy = (
+        evaluate(run.predict, run.validation) if len(run.validation) else (None, None)
+    )
     last = epoch + 1 == run.recipe.epochs
-    test_loss, test_accuracy = evaluate(run.model, run.test) if last else (None, None)
+    test_loss, test_accuracy = evaluate(run.predict, run.test) if last else (None, None)
     metrics = EpochMetrics(
         epoch=epoch + 1,
         loss=state.loss_sum / run.steps,

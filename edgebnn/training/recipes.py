@@ -24,7 +24,7 @@ class Training:
     recipe: Recipe
 
 
-DEMO = Training("resnet8", "w1a1", (32, 64, 128), "mnist", Recipe(epochs=6, hold_out=5000))
+DEMO = Training("resnet8", "w1a1", (32, 64, 128), "mnist", Recipe(epochs=5, hold_out=5000, augmentation="shift"))
 DEMO_FAST = Training("resnet8", "w1a1", (32, 64, 128), "mnist", Recipe(epochs=1, hold_out=2000, train_images=15_000))
 
 
