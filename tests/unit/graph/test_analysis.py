@@ -25,3 +25,9 @@ def test_totals_are_the_sums_of_the_ops() -> None:
         assert sum(per_op) == getattr(analysis.totals.macs, precision) > 0
     assert analysis.totals.file_bytes == len(content) > analysis.totals.weight_bytes
     assert [op.index for op in analysis.ops] == list(range(len(analysis.ops)))
+
+
+def test_a_graph_tells_its_own_work_and_memory() -> None:
+    content = lce_bytes("residual_int8")
+    graph, totals = read(content), analyze(read(content), len(content)).totals
+    assert (graph.macs(), graph.peak_ram()) == (totals.macs, totals.peak_arena_bytes)
