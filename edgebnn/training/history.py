@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import platform
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -77,14 +75,3 @@ class History:
 def write_metrics(path: Path, epochs: Sequence[EpochMetrics]) -> None:
     """One JSON object a line, one line an epoch."""
     write_text(path, "".join(json.dumps(asdict(epoch)) + "\n" for epoch in epochs))
-
-
-def this_device() -> str:
-    """The processor's name and the number of cores this process may use."""
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        models = [line.split(":", 1)[1].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        name = models[0] if models else name
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return f"{name}, {cores} cores"

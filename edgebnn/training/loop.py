@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebnn import machine
 from edgebnn._tensorflow import keras, tf
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.files import atomic_path
@@ -24,7 +25,7 @@ from edgebnn.training import checkpoints
 from edgebnn.training.augment import AUGMENTATIONS
 from edgebnn.training.checkpoints import State
 from edgebnn.training.evaluation import Inference, evaluate, inference
-from edgebnn.training.history import EpochMetrics, History, Progress, ProgressCallback, this_device, write_metrics
+from edgebnn.training.history import EpochMetrics, History, Progress, ProgressCallback, write_metrics
 from edgebnn.training.optimizers import make_optimizer
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.schedules import learning_rate
@@ -32,7 +33,7 @@ from edgebnn.training.splits import Dataset, Split
 
 Step: TypeAlias = Callable[[Any, Any], tuple[Any, Any]]
 
-_ORDER, _AUGMENT, _TENSORFLOW = range(3)  # streams of random numbers drawn from one seed
+_ORDER, _AUGMENT, _TENSORFLOW, _SUBSET = range(4)  # streams of random numbers drawn from one seed
 
 
 class TrainingError(EdgebnnError):
@@ -96,7 +97,7 @@ def train(
     _check_fit(model, dataset)
     training, validation = dataset.hold_out(recipe.hold_out, recipe.seed)
     if recipe.train_images is not None:
-        training = training.take(slice(recipe.train_images))
+        training = training.take(_rng(recipe, _SUBSET, 0).permutation(len(training))[: recipe.train_images])
     checkpoints.claim(run_dir, model, dataset, recipe)
     run = _Run(
         model=model,
@@ -229,7 +230,7 @@ def _finish_epoch(run: _Run, state: State) -> State:
         test_accuracy=test_accuracy,
         learning_rate=float(run.optimizer.learning_rate.numpy()),
         seconds=state.seconds + time.perf_counter() - started,
-        device=this_device(),
+        device=machine.describe(),
     )
     run.progress(
         Progress(

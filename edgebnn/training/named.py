@@ -31,7 +31,7 @@ def train_named(
     changes: Mapping[str, Any] | None = None,
     progress: ProgressCallback | None = None,
 ) -> History:
-    """Train the model ``name`` of :data:`edgebnn.models.MODELS` on ``data`` (see :func:`.datasets.load`) in ``run_dir``.
+    """Train the model ``name`` of :data:`edgebnn.models.MODELS` on ``data`` (see :func:`.datasets.load`).
 
     The recipe is the recommended one with ``changes`` to its fields. Started again after a kill, it goes on. Raises
     :class:`EdgebnnError` for an unknown name, for data that cannot be read, and as :func:`.loop.train` does.

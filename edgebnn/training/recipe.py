@@ -28,8 +28,8 @@ class Recipe:
         weight_decay: decoupled; spares biases, batch norms, and latent weights of which only the sign counts.
         augmentation: a name in :data:`edgebnn.training.augment.AUGMENTATIONS`.
         hold_out: training images set aside, on which each epoch is judged.
-        train_images: train on only so many images; all by default.
-        seed: of the order of images, augmentation, dropout, and the choice of the images held out.
+        train_images: train on only so many randomly chosen images; all by default.
+        seed: of the order of images, augmentation, dropout, and the choice of images.
         checkpoint_steps: also make a checkpoint within an epoch, after every so many steps.
     """
 

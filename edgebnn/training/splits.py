@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,7 +29,7 @@ class Split:
     def __len__(self) -> int:
         return len(self.images)
 
-    def take(self, indices: NDArray[np.int64] | slice) -> Split:
+    def take(self, indices: NDArray[np.int64]) -> Split:
         return Split(self.images[indices], self.labels[indices])
 
 
@@ -57,7 +57,3 @@ class Dataset:
             raise InputError(f"cannot hold out {count} of the {len(self.train)} training images of {self.name}")
         order = np.random.default_rng([seed, _HOLD_OUT_STREAM]).permutation(len(self.train))
         return self.train.take(np.sort(order[count:])), self.train.take(np.sort(order[:count]))
-
-    def shortened(self, train: int, test: int) -> Dataset:
-        """At most the first ``train`` and ``test`` images: for quick trials."""
-        return replace(self, train=self.train.take(slice(train)), test=self.test.take(slice(test)))

@@ -63,13 +63,6 @@ def test_held_out_images_are_a_seeded_part_of_the_training_set() -> None:
         data.hold_out(50, seed=0)
 
 
-def test_shortened_keeps_the_first_images() -> None:
-    data = blobs(train=50, test=20)
-    short = data.shortened(train=5, test=30)
-    np.testing.assert_array_equal(short.train.images, data.train.images[:5])
-    assert len(short.test) == 20
-
-
 def test_a_split_wants_bytes() -> None:
     with pytest.raises(InputError, match="uint8"):
         Split(np.zeros((2, 4, 4, 1), np.float32), np.zeros(2, np.int32))

@@ -72,9 +72,19 @@ def test_a_finished_run_is_loaded_and_not_trained_again(tmp_path: Path) -> None:
 
 
 def test_images_are_resized_to_what_the_model_takes(tmp_path: Path) -> None:
-    recipe = replace(RECIPE, epochs=1, train_images=64)
-    history = train(tiny_model(size=12), blobs(), recipe, tmp_path)
+    history = train(tiny_model(size=12), blobs(), replace(RECIPE, epochs=1), tmp_path)
     assert history.epochs[0].test_accuracy is not None
+
+
+def test_a_part_of_the_images_is_chosen_from_all_of_them(tmp_path: Path) -> None:
+    by_class = blobs()
+    order = np.argsort(by_class.train.labels, kind="stable")  # as in an image folder
+    by_class = replace(by_class, train=by_class.train.take(order))
+    steps: list[int] = []
+    recipe = replace(RECIPE, epochs=4, batch=16, train_images=64)
+    history = train(tiny_model(dropout=0.0), by_class, recipe, tmp_path, lambda event: steps.append(event.steps))
+    assert set(steps) == {4}
+    assert history.test_accuracy > 0.9
 
 
 def test_a_diverging_training_stops_and_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
