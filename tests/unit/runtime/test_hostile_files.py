@@ -1,0 +1,119 @@
+"""Bad model files end in one clear error, and never in a crash of the process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from edgebnn.converters.read_tflite import read
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, UnsupportedOpError
+from edgebnn.graph.types import ABSENT, Graph
+from edgebnn.runtime.interpreter import Interpreter, load
+from tests.support.topologies import lce_bytes
+
+ROOT = Path(__file__).parents[3]
+BATCH = 150
+
+
+@pytest.mark.parametrize("first", range(0, 4 * BATCH, BATCH))
+def test_damaged_files_never_crash_the_process(first: int) -> None:
+    command = [sys.executable, "-m", "tests.support.mutations", str(first), str(BATCH)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    last = result.stdout.splitlines()[-1] if result.stdout else ""
+    assert result.returncode == 0, f"ended with {result.returncode} at mutation '{last}': {result.stderr[-800:]}"
+    assert result.stdout.count("refused") > BATCH // 3
+    assert result.stdout.count("loaded") > 3
+
+
+def test_every_truncation_is_refused() -> None:
+    content = lce_bytes("residual_int8")
+    for size in range(0, len(content) - 1, len(content) // 60):
+        with pytest.raises(ModelFormatError, match="model_content: not a"):
+            load(content[:size])
+
+
+def test_a_missing_file_a_folder_and_other_files_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"nothing\.tflite: cannot be read \(No such file"):
+        load(tmp_path / "nothing.tflite")
+    with pytest.raises(InputError, match="cannot be read"):
+        load(tmp_path)
+    empty = tmp_path / "empty.tflite"
+    empty.touch()
+    with pytest.raises(ModelFormatError, match=r"empty\.tflite: not a \.tflite file \(it is empty\)"):
+        load(empty)
+    text = tmp_path / "text.tflite"
+    text.write_text("a text of some length, but no model")
+    with pytest.raises(ModelFormatError, match="identifier is not TFL3"):
+        load(text)
+
+
+def test_an_unknown_custom_op_is_named_with_its_layer_and_what_is_supported() -> None:
+    content = lce_bytes("packed_chain").replace(b"LceBMaxPool2d", b"LceBMinPool2d")
+    with pytest.raises(UnsupportedOpError) as refusal:
+        load(content)
+    assert "model_content: layer '" in str(refusal.value)
+    assert "'LceBMinPool2d'" in str(refusal.value)
+    assert "LceBMaxPool2d" in str(refusal.value)
+    with pytest.raises(UnsupportedOpError):
+        Interpreter(model_content=content).allocate_tensors()
+
+
+def changed(change: Callable[[Graph], Graph], topology: str = "residual_int8") -> bytes:
+    return to_bytes(change(read(lce_bytes(topology))))
+
+
+def with_op(graph: Graph, kind: str, **fields: object) -> Graph:
+    number = next(i for i, op in enumerate(graph.ops) if op.kind == kind)
+    ops = list(graph.ops)
+    ops[number] = replace(ops[number], **fields)  # type: ignore[arg-type]
+    return replace(graph, ops=tuple(ops))
+
+
+def without_scales(graph: Graph) -> Graph:
+    return replace(graph, tensors=tuple(replace(tensor, quantization=None) for tensor in graph.tensors))
+
+
+REFUSED: dict[str, tuple[Callable[[Graph], Graph], str]] = {
+    "an absent input of ADD": (lambda g: with_op(g, "ADD", inputs=(ABSENT, 0)), "has index -1"),
+    "a tensor that is not there": (lambda g: with_op(g, "ADD", inputs=(0, 1000)), "has index 1000"),
+    "a tensor read before it is written": (
+        lambda g: with_op(g, "ADD", inputs=g.outputs * 2),
+        "before it is written",
+    ),
+    "an output that is a constant": (
+        lambda g: with_op(g, "ADD", outputs=(next(i for i, t in enumerate(g.tensors) if t.is_constant),)),
+        "writes to an input or a constant",
+    ),
+    "int8 without scales": (without_scales, "has no scale"),
+    "a convolution without a filter": (
+        lambda g: with_op(g, "LceBconv2d", inputs=(g.ops[2].inputs[0], ABSENT, ABSENT, ABSENT, ABSENT)),
+        "filter",
+    ),
+    "a convolution with two inputs": (lambda g: with_op(g, "LceBconv2d", inputs=(0, 1)), "has 2 inputs, expected 5"),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+def test_inconsistent_models_are_refused(what: str) -> None:
+    change, message = REFUSED[what]
+    with pytest.raises(EdgebnnError, match=message) as refusal:
+        load(changed(change))
+    assert str(refusal.value).startswith("model_content: ")
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_computed_filter_is_refused_by_name() -> None:
+    """LiteRT would run such a model; the delegate packs its weights once, at the start."""
+
+    def move_filter(graph: Graph) -> Graph:
+        conv = next(op for op in graph.ops if op.kind == "LceBconv2d")
+        return with_op(graph, "LceBconv2d", inputs=(conv.inputs[0], conv.inputs[0], *conv.inputs[2:]))
+
+    with pytest.raises(ModelFormatError, match=r"LceBconv2d '.*': its filter '.*' must be a constant"):
+        load(changed(move_filter))
