@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import os
 from itertools import combinations
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -18,11 +16,9 @@ from edgebnn.graph.liveness import (
 )
 from edgebnn.graph.ops.elementwise import AddOptions
 from edgebnn.graph.types import DType, Graph, Op, Options, Tensor
+from tests.support.data import data_file
 from tests.support.graphs import chain, tensor
 from tests.support.topologies import TOPOLOGIES, lce_bytes
-
-RESNET = Path(os.environ.get("EDGEBNN_DATA", Path(__file__).parents[3].parent / "shared" / "data"))
-RESNET = RESNET / "mlperf_tiny" / "pretrainedResnet_quant.tflite"
 
 
 @st.composite
@@ -71,10 +67,10 @@ def test_a_shortcut_keeps_its_tensor_alive_and_outputs_live_to_the_end() -> None
     assert ranges == {"x": (0, 2), "y": (0, 1), "z": (1, 2), "out": (2, 2)}
 
 
-@pytest.mark.skipif(not RESNET.exists(), reason=f"{RESNET} is absent (set EDGEBNN_DATA)")
-def test_the_arena_of_mlperf_tinys_resnet_is_that_of_tflite_micro() -> None:
-    """49,152 of the 55,984 bytes that TensorFlow Lite Micro 2.x prints for this file are its activations."""
-    assert peak_arena_bytes(read(RESNET)) == 49_152
+@pytest.mark.parametrize(("name", "head"), [("pretrainedResnet_quant", 49_152), ("kws_ref_model", 16_000)])
+def test_the_arena_is_that_of_tflite_micro(name: str, head: int) -> None:
+    """``head`` is the "Arena allocation head" that TensorFlow Lite Micro (wheel of 2026-10-23) prints for the file."""
+    assert peak_arena_bytes(read(data_file(f"mlperf_tiny/{name}.tflite"))) == head
 
 
 @pytest.mark.parametrize("name", TOPOLOGIES)
