@@ -126,9 +126,10 @@ def load_plugin(kernels: str | None = None) -> Plugin:
     path = library_path()
     options = {"log": 0, **({"kernels": kernels} if kernels else {})}
     try:
-        litert = load_delegate(str(path), options)
-    except ValueError as error:
-        raise InputError(f"kernels={kernels!r}: {str(error).splitlines()[-1]}") from None
+        functions = _functions(path)
     except (OSError, AttributeError) as error:
         raise BuildError(f"{path}: not a loadable edgebnn delegate ({error})") from None
-    return Plugin(litert, _functions(path))
+    try:
+        return Plugin(load_delegate(str(path), options), functions)
+    except ValueError as error:
+        raise InputError(f"kernels={kernels!r}: {str(error).splitlines()[-1]}") from None

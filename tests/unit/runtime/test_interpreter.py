@@ -1,0 +1,130 @@
+"""edgebnn.Interpreter is LiteRT's interpreter, with LCE's ops."""
+
+from __future__ import annotations
+
+import inspect
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter as LiteRTInterpreter
+from ai_edge_litert.interpreter import OpResolverType, load_delegate
+
+import edgebnn
+from edgebnn.runtime import delegate_path
+from tests.support.topologies import images, lce_bytes, tflite_bytes
+
+
+def run(interpreter: LiteRTInterpreter, x: np.ndarray) -> np.ndarray:
+    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
+    interpreter.resize_tensor_input(source["index"], x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(source["index"], x)
+    interpreter.invoke()
+    return np.asarray(interpreter.get_tensor(target["index"]))
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("models") / "plain.tflite"
+    file.write_bytes(lce_bytes("plain"))
+    return file
+
+
+def test_it_is_a_litert_interpreter_and_takes_all_its_arguments(path: Path) -> None:
+    expected = run(edgebnn.Interpreter(path), images(2))
+    assert issubclass(edgebnn.Interpreter, LiteRTInterpreter)
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(LiteRTInterpreter.__init__).parameters.items()
+        if name not in ("self", "model_path", "model_content")
+    }
+    assert "experimental_op_resolver_type" in defaults
+    np.testing.assert_array_equal(run(edgebnn.Interpreter(model_path=str(path), **defaults), images(2)), expected)
+    np.testing.assert_array_equal(run(edgebnn.Interpreter(str(path), None, None, 2), images(2)), expected)
+    np.testing.assert_array_equal(run(edgebnn.Interpreter(model_content=path.read_bytes()), images(2)), expected)
+    with pytest.raises(TypeError):
+        edgebnn.Interpreter(path, experimental_nonsense=True)
+    with pytest.raises(ValueError, match="one of model_path and model_content"):
+        edgebnn.Interpreter(path, path.read_bytes())
+    with pytest.raises(ValueError, match="one of model_path and model_content"):
+        edgebnn.Interpreter()
+
+
+def test_stock_models_run_unchanged() -> None:
+    content, x = tflite_bytes("plain", int8=True), images(3)
+    np.testing.assert_array_equal(
+        run(edgebnn.Interpreter(model_content=content), x), run(LiteRTInterpreter(model_content=content), x)
+    )
+
+
+def test_signature_runners_work(path: Path) -> None:
+    runner = edgebnn.Interpreter(path).get_signature_runner("serving_default")
+    (name,) = runner.get_input_details()
+    outputs = runner(**{name: images(2)})
+    np.testing.assert_allclose(next(iter(outputs.values())), edgebnn.load(path)(images(2)), rtol=1e-5, atol=1e-5)
+
+
+def test_the_library_serves_litert_without_edgebnns_interpreter(path: Path) -> None:
+    delegate = load_delegate(str(delegate_path()), {"num_threads": 2, "profile": 1})
+    interpreter = LiteRTInterpreter(str(path), experimental_delegates=[delegate])
+    np.testing.assert_array_equal(run(interpreter, images(2)), run(edgebnn.Interpreter(path), images(2)))
+
+
+def test_wrong_options_of_the_library_are_refused_with_those_there_are() -> None:
+    with pytest.raises(ValueError, match=r"option colour=red is none of num_threads=.*, kernels=NAME"):
+        load_delegate(str(delegate_path()), {"colour": "red"})
+
+
+def test_two_interpreters_may_share_a_delegate(path: Path) -> None:
+    delegate = load_delegate(str(delegate_path()))
+    first, second = (LiteRTInterpreter(str(path), experimental_delegates=[delegate]) for _ in range(2))
+    expected = run(edgebnn.Interpreter(path), images(3))
+    for _ in range(3):
+        np.testing.assert_array_equal(run(first, images(3)), expected)
+        np.testing.assert_array_equal(run(second, images(3)), expected)
+
+
+@pytest.mark.parametrize("resolver", [OpResolverType.AUTO, OpResolverType.BUILTIN_REF])
+def test_preparing_again_and_again_leaks_nothing(path: Path, resolver: OpResolverType) -> None:
+    interpreter = edgebnn.Interpreter(path, num_threads=2, experimental_op_resolver_type=resolver)
+    x = images(4)
+    for _ in range(20):
+        run(interpreter, x)
+        run(interpreter, x[:1])
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(150):
+        run(interpreter, x)
+        run(interpreter, x[:1])
+    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+    assert grown < 2048, f"{grown} KiB more after 300 preparations"
+
+
+def test_a_fork_may_go_on_with_an_interpreter_that_has_threads(path: Path) -> None:
+    """The pool's threads do not exist in the child, which must not wait for them."""
+    program = f"""
+import os, numpy as np, edgebnn
+from ai_edge_litert.interpreter import OpResolverType
+from tests.support.topologies import images
+it = edgebnn.Interpreter({str(path)!r}, num_threads=3,
+                         experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+it.allocate_tensors()
+it.set_tensor(it.get_input_details()[0]["index"], images(1))
+it.invoke()
+expected = it.get_tensor(it.get_output_details()[0]["index"])
+child = os.fork()
+if child == 0:
+    it.invoke()
+    same = np.array_equal(it.get_tensor(it.get_output_details()[0]["index"]), expected)
+    del it
+    os._exit(0 if same else 3)
+assert os.waitpid(child, 0)[1] == 0
+"""
+    root = Path(__file__).parents[3]
+    result = subprocess.run(
+        [sys.executable, "-c", program], cwd=root, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert result.returncode == 0, result.stderr[-1000:]
