@@ -68,6 +68,8 @@ def constant(view: OpView, index: int) -> NDArray[np.int64]:
     tensor = input_tensor(view, index)
     if tensor.data is None:
         raise bad_input(view, f"computes its argument {tensor.name!r} at run time, so its output shape is unknown")
+    if tensor.data.dtype.kind not in "iu":
+        raise bad_input(view, f"needs integers in its argument {tensor.name!r}, not {tensor.dtype.value}")
     return tensor.data.astype(np.int64)
 
 
