@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,23 @@ def test_the_browser_shows_every_layer_and_both_charts(page: Path, profile: Path
 @pytest.mark.parametrize("width", [390, 768, 1280])
 def test_nothing_is_wider_than_the_window(page: Path, profile: Path, tmp_path: Path, width: int) -> None:
     assert browser.overflow(page, profile, tmp_path, width=width) <= 0
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_long_names_do_not_widen_the_page(profile: Path, tmp_path: Path, width: int) -> None:
+    full, name = report(), "resnet/" + "a_layer_with_a_long_name_" * 8
+    assert full.sizes is not None
+    assert full.timing is not None
+    long = replace(
+        full,
+        title=name,
+        layers=tuple(replace(layer, name=name) for layer in full.layers),
+        sizes=replace(full.sizes, layers=tuple(replace(size, layer=name) for size in full.sizes.layers)),
+        timing=replace(full.timing, device=name),
+        findings=tuple(replace(finding, layer=name, rule=name) for finding in full.findings),
+    )
+    html.write(long, tmp_path / "report.html", tmp_path / "report.json")
+    assert browser.overflow(tmp_path / "report.html", profile, tmp_path, width=width) <= 0
 
 
 @pytest.mark.parametrize(("width", "dark"), [(390, False), (390, True), (1280, False), (1280, True)])
