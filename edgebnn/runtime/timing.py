@@ -52,36 +52,42 @@ class PairedTimes:
         return float(high - low)
 
 
-def measure(call: Callable[[], object], repeats: int = 30) -> Times:
+Clock = Callable[[], float]
+"""Seconds: ``time.perf_counter``, or ``time.process_time``, which does not count what other processes take."""
+
+
+def measure(call: Callable[[], object], repeats: int = 30, clock: Clock = time.perf_counter) -> Times:
     """Times ``call`` after a warm-up. Calls of less than 2 ms are repeated within a sample and divided."""
-    calls = _calls_of_a_sample(call)
-    return Times(tuple(_sample_ms(call, calls) for _ in range(repeats)))
+    calls = _calls_of_a_sample(call, clock)
+    return Times(tuple(_sample_ms(call, calls, clock) for _ in range(repeats)))
 
 
-def paired(ours: Callable[[], object], theirs: Callable[[], object], repeats: int = 30) -> PairedTimes:
+def paired(
+    ours: Callable[[], object], theirs: Callable[[], object], repeats: int = 30, clock: Clock = time.perf_counter
+) -> PairedTimes:
     """Times both in turn, the order alternating (ours theirs, theirs ours, ...), so that drift touches both alike."""
-    calls = (_calls_of_a_sample(ours), _calls_of_a_sample(theirs))
+    calls = (_calls_of_a_sample(ours, clock), _calls_of_a_sample(theirs, clock))
     pairs = []
     for repeat in range(repeats):
         if repeat % 2:
-            second = _sample_ms(theirs, calls[1])
-            pairs.append((_sample_ms(ours, calls[0]), second))
+            second = _sample_ms(theirs, calls[1], clock)
+            pairs.append((_sample_ms(ours, calls[0], clock), second))
         else:
-            pairs.append((_sample_ms(ours, calls[0]), _sample_ms(theirs, calls[1])))
+            pairs.append((_sample_ms(ours, calls[0], clock), _sample_ms(theirs, calls[1], clock)))
     return PairedTimes(Times(tuple(a for a, _ in pairs)), Times(tuple(b for _, b in pairs)))
 
 
-def _sample_ms(call: Callable[[], object], calls: int) -> float:
-    begin = time.perf_counter()
+def _sample_ms(call: Callable[[], object], calls: int, clock: Clock) -> float:
+    begin = clock()
     for _ in range(calls):
         call()
-    return (time.perf_counter() - begin) * 1000 / calls
+    return (clock() - begin) * 1000 / calls
 
 
-def _calls_of_a_sample(call: Callable[[], object]) -> int:
+def _calls_of_a_sample(call: Callable[[], object], clock: Clock) -> int:
     """Warms up, too."""
     call()
-    begin = time.perf_counter()
+    begin = clock()
     call()
-    once = max(time.perf_counter() - begin, 1e-7)
+    once = max(clock() - begin, 1e-7)
     return max(1, int(np.ceil(_MIN_SAMPLE_S / once)))
