@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from math import ceil, floor
 from typing import Any
 
 import numpy as np
@@ -57,8 +58,9 @@ PADDINGS = st.sampled_from(Padding)
 
 
 def power(low: float, high: float) -> st.SearchStrategy[float]:
-    """Numbers between 2**low and 2**high, evenly on the logarithmic scale."""
-    return st.floats(low, high).map(lambda exponent: float(np.float32(2.0**exponent)))
+    """float32 numbers from 2**low to 2**high, evenly on the logarithmic scale; many powers of two, so ties occur."""
+    exponents = st.floats(low, high) | st.integers(ceil(low), floor(high))
+    return exponents.map(lambda exponent: float(np.float32(2.0**exponent)))
 
 
 @st.composite
