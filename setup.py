@@ -30,7 +30,7 @@ def prefixed(root: str) -> list[str]:
 setup(
     name="edgebnn",
     version="0.1.0",
-    description="From a Larq/Keras model to a measured 1-bit model: conversion, runtime and profiling of binarized networks",
+    description="From a Larq/Keras model to a measured 1-bit model: binarized networks converted, run and profiled",
     long_description=(HERE / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",

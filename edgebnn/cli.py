@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
 import click
 from rich.console import Console
-from rich.progress import Progress
 
 import edgebnn
 from edgebnn.errors import EdgebnnError, InputError
@@ -84,21 +83,6 @@ def show(as_json: bool, value: dict[str, Any], *shown: RenderableType) -> None:
 def status(message: str) -> AbstractContextManager[object]:
     """A spinner on standard error while one thing is done that cannot tell how far it is."""
     return ERR.status(message) if ERR.is_terminal else nullcontext()
-
-
-@contextmanager
-def progress(title: str, total: int) -> Iterator[Callable[[int], None]]:
-    """A bar on standard error; the value yielded is told how much more is done."""
-    with Progress(console=ERR, transient=True, disable=not ERR.is_terminal) as bars:
-        task = bars.add_task(title, total=total)
-        yield lambda steps: bars.advance(task, steps)
-
-
-def advancing(items: Sequence[T], advance: Callable[[int], None]) -> Iterator[T]:
-    """The items, each counted as done when the next is asked for."""
-    for item in items:
-        yield item
-        advance(1)
 
 
 target_option = click.option("--target", default="host", show_default=True, help="Where to run.")
@@ -170,7 +154,7 @@ def train(
 
 
 def parse_widths(text: str) -> tuple[int, ...]:
-    """"32,64,128" as numbers. Raises InputError."""
+    """ "32,64,128" as numbers. Raises InputError."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
@@ -182,7 +166,9 @@ def parse_widths(text: str) -> tuple[int, ...]:
 @click.option("--to", type=click.Choice(["lce", "int8", "float"]), default="lce", show_default=True)
 @click.option("--calibration", metavar="DATA", help="For int8: mnist, cifar10, an image folder, or an .npy of inputs.")
 @click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
-def convert(model: str, to: Literal["lce", "int8", "float"], calibration: str | None, output: Path, as_json: bool) -> None:
+def convert(
+    model: str, to: Literal["lce", "int8", "float"], calibration: str | None, output: Path, as_json: bool
+) -> None:
     """Convert a Keras MODEL (a saved model, or package.module:function that returns one) to .tflite.
 
     What fell back to float, and why, is told before and after.
@@ -202,7 +188,7 @@ CALIBRATION_SAMPLES = 256
 
 
 def calibration_inputs(spec: str) -> tuple[Array, ...]:
-    """Calibration samples, an array for each input, from an .npy or .npz file, or from the training images of a data set, preprocessed as in training."""
+    """An array for each input: those of an .npy or .npz file, or training images, preprocessed as in training."""
     if spec.endswith((".npy", ".npz")):
         from edgebnn.targets.inputs import read_named_arrays
 
@@ -216,7 +202,9 @@ def calibration_inputs(spec: str) -> tuple[Array, ...]:
 
 @verb("edgebnn lint resnet8.tflite")
 @click.argument("model")
-@click.option("--to", type=click.Choice(["lce", "int8", "float"]), default="lce", help="What a Keras model is meant for.")
+@click.option(
+    "--to", type=click.Choice(["lce", "int8", "float"]), default="lce", help="What a Keras model is meant for."
+)
 def lint(model: str, to: str, as_json: bool) -> int:
     """Say what would silently be slow or wrong in MODEL, a .tflite file or a Keras model; exit 1 on errors."""
     from edgebnn.converters.lint import lint_graph, lint_keras
@@ -240,7 +228,7 @@ def analyze(model: Path, as_json: bool) -> None:
     """Count a .tflite file, layer by layer: MACs by precision, bytes of weights and activations, memory."""
     from edgebnn.graph.analysis import analyze as count
     from edgebnn.reports import tables
-    from edgebnn.targets.interface import open_model
+    from edgebnn.targets.model_file import open_model
 
     file = open_model(model)
     result = count(file.graph, len(file.content))
@@ -256,7 +244,7 @@ def analyze(model: Path, as_json: bool) -> None:
 def run(model: Path, input_path: Path, output_path: Path, backend: str, threads: int, as_json: bool) -> None:
     """Run a .tflite file on an array of inputs; outputs are real numbers, also those of int8 models."""
     from edgebnn.targets.inputs import read_arrays, run_reference, write_arrays
-    from edgebnn.targets.interface import open_model
+    from edgebnn.targets.model_file import open_model
 
     file = open_model(model)
     arrays = read_arrays(input_path, file)
@@ -277,7 +265,9 @@ def run(model: Path, input_path: Path, output_path: Path, backend: str, threads:
 @target_option
 @input_option
 @click.option("--samples", "count", type=click.IntRange(1), default=10, show_default=True, help="At most so many.")
-@click.option("--tolerance", type=click.FloatRange(0), default=1e-5, show_default=True, help="Of a float output's range.")
+@click.option(
+    "--tolerance", type=click.FloatRange(0), default=1e-5, show_default=True, help="Of a float output's range."
+)
 @click.option("--layers", is_flag=True, help="Compare every layer, and say where the target first departs.")
 @threads_option
 def validate(
@@ -292,16 +282,14 @@ def validate(
 ) -> int:
     """Run a .tflite file on a target and compare with the reference executor; exit 1 if they disagree."""
     from edgebnn.reports import tables
-    from edgebnn.targets.inputs import samples
-    from edgebnn.targets.interface import open_model
-    from edgebnn.targets.validate import validate as check
+    from edgebnn.targets.inputs import read_arrays
+    from edgebnn.targets.model_file import open_model
 
     file = open_model(model)
-    inputs = list(samples(file, input_path, count))
-    with progress("validating", len(inputs)) as advance:
-        followed = advancing(inputs, advance)
-        result = check(
-            edgebnn.target(target), file, followed, tolerance=tolerance, layers=layers, threads=threads
+    arrays = () if input_path is None else read_arrays(input_path, file)
+    with status(f"validating on {target}"):
+        result = edgebnn.target(target).validate(
+            file, *arrays, count=count, tolerance=tolerance, layers=layers, threads=threads
         )
     value = {name: field for name, field in asdict(result).items() if name != "layers" or layers}
     show(as_json, value, tables.validation(result))
@@ -317,14 +305,14 @@ def validate(
 def profile(model: Path, target: str, input_path: Path | None, repeats: int, threads: int, as_json: bool) -> None:
     """Measure each op of ours, and each stretch that LiteRT runs, on a target."""
     from edgebnn.reports import tables
-    from edgebnn.targets.inputs import samples
-    from edgebnn.targets.interface import open_model
+    from edgebnn.targets.inputs import read_arrays
+    from edgebnn.targets.model_file import open_model
 
     file = open_model(model)
     where = edgebnn.target(target)
-    sample = next(samples(file, input_path, 1))
+    arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"profiling on {target}"):
-        result = where.profile(file, sample, threads=threads, repeats=repeats)
+        result = where.profile(file, *arrays, threads=threads, repeats=repeats)
     value = {"target": where.name, "device": where.device, "threads": threads, **asdict(result)}
     show(as_json, value, tables.profile(result, where.name, where.device))
 
@@ -339,7 +327,7 @@ def benchmark(model: Path, target: str, against: str | None, repeats: int, threa
     """Time a whole inference on noise, alone or in turn with another; ratio = theirs / ours."""
     from edgebnn.reports import tables
     from edgebnn.reports.benchmark import benchmark as measure
-    from edgebnn.targets.interface import open_model
+    from edgebnn.targets.model_file import open_model
 
     file = open_model(model)
     where = edgebnn.target(target)

@@ -25,7 +25,7 @@ def cpu_flags() -> frozenset[str]:
 
 
 def cpu_class() -> str:
-    """Which class of machine, for comparing figures: x86 by the vector instructions that decide about binary kernels."""
+    """Which class of machine: x86 by the vector instructions that decide about the speed of binary kernels."""
     flags = cpu_flags()
     if "avx512_vpopcntdq" in flags:
         return "x86-64 with AVX-512 VPOPCNTDQ" + (" and VNNI" if "avx512_vnni" in flags else "")

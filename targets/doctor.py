@@ -9,11 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebnn import machine
 from edgebnn.errors import EdgebnnError
 from edgebnn.runtime import build
 from edgebnn.runtime.plugin import load_plugin
-
-from edgebnn import machine
 
 
 @dataclass(frozen=True)

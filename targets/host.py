@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 from ai_edge_litert.interpreter import OpResolverType
 
+from edgebnn import machine
 from edgebnn.graph.types import Array
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.profile import Profile
 
-from edgebnn import machine
-from .interface import ModelFile, Session, Target
+from .interface import Target
+from .model_file import ModelFile
+from .session import Session
 
 
 class HostSession(Session):
@@ -57,5 +59,5 @@ class HostTarget(Target):
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> HostSession:
         return HostSession(model, threads=threads, exact=exact, trace=trace)
 
-    def profile(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
+    def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
         return self.open(model, threads=threads).profile(inputs, repeats)

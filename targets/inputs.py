@@ -15,7 +15,7 @@ from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array, Graph, Tensor
 from edgebnn.runtime.port import graph_inputs, graph_outputs
 
-from .interface import ModelFile
+from .model_file import ModelFile
 
 Sample = tuple[Array, ...]
 """One array per input of a model, in the model's own shapes and dtypes."""
@@ -57,16 +57,19 @@ def as_model_inputs(arrays: tuple[Array, ...], model: ModelFile) -> Sample:
     return tuple(port.quantized(values, model.name) for port, values in zip(ports, arrays, strict=True))
 
 
-def samples(model: ModelFile, path: Path | None, count: int) -> Iterator[Sample]:
-    """At most ``count`` samples of the file at ``path``, or as many of noise; each in the model's own batch size."""
-    if path is None:
+def samples(model: ModelFile, arrays: tuple[Array, ...], count: int) -> Iterator[Sample]:
+    """At most ``count`` samples of the arrays [N, ...], one for each input, or as many of noise where none are given.
+
+    Each sample has the model's own batch size. Raises InputError for arrays that do not fit.
+    """
+    if not arrays:
         yield from noise(model.graph, count)
         return
-    values = as_model_inputs(read_arrays(path, model), model)
+    values = as_model_inputs(arrays, model)
     batch = model.graph.tensors[model.graph.inputs[0]].shape[0]
     found = len(values[0]) // batch
     if not found:
-        raise InputError(f"{path}: holds {len(values[0])} samples, fewer than the batch of {batch} that the model takes")
+        raise InputError(f"{model.name}: {len(values[0])} samples given, fewer than the batch of {batch} that it takes")
     for start in range(0, min(count, found) * batch, batch):
         yield tuple(array[start : start + batch] for array in values)
 
@@ -91,9 +94,7 @@ def _noise(tensor: Tensor, generator: np.random.Generator) -> Array:
 def run_reference(model: ModelFile, arrays: tuple[Array, ...], threads: int = 1) -> tuple[Array, ...]:
     """What the reference executor makes of the user's arrays [N, ...], quantized outputs as real numbers."""
     outputs = run_all(model.graph, as_model_inputs(arrays, model), threads)
-    return tuple(
-        port.dequantized(values) for port, values in zip(graph_outputs(model.graph), outputs, strict=True)
-    )
+    return tuple(port.dequantized(values) for port, values in zip(graph_outputs(model.graph), outputs, strict=True))
 
 
 def write_arrays(path: Path, model: ModelFile, arrays: tuple[Array, ...]) -> None:

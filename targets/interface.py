@@ -1,53 +1,22 @@
 """What a target is: something that a model can be put on, run on and measured on.
 
-The host, a board over ssh, an emulator and a simulated microcontroller all answer these few calls; checking
-and printing are written once, over them.
+The host, a board over ssh, an emulator and a simulated microcontroller all answer :meth:`Target.open` and
+:meth:`Target.measure`; checking against the reference is written once, over them.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-from edgebnn.converters.read_tflite import read
-from edgebnn.converters.write_tflite import to_bytes
-from edgebnn.errors import InputError
 from edgebnn.graph.types import Array, Graph
 from edgebnn.runtime.profile import Profile
 
-
-@dataclass(frozen=True)
-class ModelFile:
-    """A model as its bytes and as the graph read from them. ``name`` is what messages call it."""
-
-    name: str
-    content: bytes
-    graph: Graph
-
-
-def open_model(source: str | Path | Graph) -> ModelFile:
-    """A model file, read and checked, or a graph as the file it would be written to. Raises EdgebnnError."""
-    if isinstance(source, Graph):
-        return ModelFile(source.name or "graph", to_bytes(source), source)
-    try:
-        content = Path(source).read_bytes()
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror or error})") from None
-    return ModelFile(str(source), content, read(content, name=str(source)))
-
-
-class Session(ABC):
-    """A model on a target, ready to run. Inputs and outputs have the model's own shapes and dtypes."""
-
-    @abstractmethod
-    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        """One inference."""
-
-    @abstractmethod
-    def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
-        """One inference, giving every tensor that the target can show, by its index in the graph."""
+from .inputs import samples
+from .model_file import ModelFile, open_model
+from .session import Session
+from .validate import DEFAULT_TOLERANCE, Validation, validate
 
 
 class Target(ABC):
@@ -65,5 +34,25 @@ class Target(ABC):
         """
 
     @abstractmethod
-    def profile(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
-        """The cost of one inference on ``inputs``, by op."""
+    def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
+        """The cost of one inference on ``inputs`` (the model's own shapes and dtypes), by op."""
+
+    def profile(
+        self, model: str | Path | Graph | ModelFile, *images: Array, threads: int = 1, repeats: int = 30
+    ) -> Profile:
+        """The cost of one inference, by op, on the first of ``images`` ([N, ...] for each input) or on noise."""
+        file = open_model(model)
+        return self.measure(file, next(samples(file, images, 1)), threads=threads, repeats=repeats)
+
+    def validate(
+        self,
+        model: str | Path | Graph | ModelFile,
+        *images: Array,
+        count: int = 10,
+        tolerance: float = DEFAULT_TOLERANCE,
+        layers: bool = False,
+        threads: int = 1,
+    ) -> Validation:
+        """Compare with the reference executor on at most ``count`` of ``images``, or on noise: see :mod:`.validate`."""
+        file = open_model(model)
+        return validate(self.open, self.name, file, samples(file, images, count), tolerance, layers, threads)

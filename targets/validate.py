@@ -2,24 +2,26 @@
 
 Integer outputs must be equal. Float outputs must agree within a tolerance relative to the output's range.
 A binary network can turn a difference of one unit in the last place of a float into a flipped sign and so into
-a large difference at the end; therefore, where the target shows its inner tensors, a float difference is
-looked into: every op is recomputed by the reference from the *target's own* inputs. If each agrees, the target
-is right and the difference is rounding that a sign amplified; this is said (``explained_by_rounding``), never hidden.
+a large difference at the end; therefore, where the target shows its inner tensors, every sample with a float difference
+is looked into: each op is recomputed by the reference from the *target's own* inputs. If all agree, the target is right
+and the difference is rounding that a sign amplified; this is said (``explained_by_rounding``), never hidden.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from edgebnn.errors import InputError
 from edgebnn.graph import execute
-from edgebnn.graph.ops import OPS
 from edgebnn.graph.opdef import op_view
+from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import ABSENT, Array, Graph
 
-from .interface import ModelFile, Session, Target
+from .model_file import ModelFile
+from .session import Session
 
 DEFAULT_TOLERANCE = 1e-5
 """Of the range of the float tensor compared."""
@@ -43,7 +45,11 @@ class LayerCheck:
 
 @dataclass(frozen=True)
 class Validation:
-    """The outcome; field names are the JSON's. ``mismatches`` counts output elements beyond the tolerance."""
+    """The outcome; field names are the JSON's. ``mismatches`` counts output elements beyond the tolerance.
+
+    first_departure: the first layer at fault, of the first sample that mismatches; None where there is none.
+    layers:          all layers, of that sample, or of the first where none mismatches; only if they were asked for.
+    """
 
     target: str
     model: str
@@ -54,11 +60,8 @@ class Validation:
     max_abs_diff: float
     mismatches: int
     explained_by_rounding: bool
-    layers: tuple[LayerCheck, ...] | None = None
-
-    @property
-    def first_departure(self) -> LayerCheck | None:
-        return next((layer for layer in self.layers or () if layer.departs), None)
+    first_departure: LayerCheck | None
+    layers: tuple[LayerCheck, ...] | None
 
 
 @dataclass(frozen=True)
@@ -81,51 +84,54 @@ def compare(actual: Array, expected: Array, tolerance: float) -> Difference:
 
 
 def validate(
-    target: Target,
+    open_session: Callable[..., Session],
+    target: str,
     model: ModelFile,
     samples: Iterable[Sequence[Array]],
-    *,
     tolerance: float = DEFAULT_TOLERANCE,
     layers: bool = False,
     threads: int = 1,
 ) -> Validation:
-    """Run every sample (the model's inputs, in its own shapes and dtypes) on ``target`` and on the reference."""
-    graph = model.graph
-    session = target.open(model, threads=threads, exact=True)
-    differences: list[Difference] = []
-    worst: tuple[int, Sequence[Array]] | None = None
-    count = 0
+    """Run every sample (the model's inputs, in its own shapes and dtypes) on a target and on the reference.
+
+    ``open_session`` is the target's :meth:`~edgebnn.targets.interface.Target.open`.
+    """
+    session = open_session(model, threads=threads, exact=True)
+    taken, failing, differences = 0, list[Sequence[Array]](), list[Difference]()
     for sample in samples:
-        count += 1
-        expected = execute.run(graph, sample)
+        expected = execute.run(model.graph, sample)
         found = [compare(a, e, tolerance) for a, e in zip(session.run(sample), expected, strict=True)]
         differences += found
-        beyond = sum(d.mismatches for d in found)
-        if worst is None or beyond > worst[0]:
-            worst = (beyond, sample)
-    mismatches = sum(d.mismatches for d in differences)
-    checks: tuple[LayerCheck, ...] | None = None
-    if worst is not None and (layers or mismatches):
-        checks = check_layers(target.open(model, threads=threads, exact=True, trace=True), graph, worst[1], tolerance)
-    floats = all(graph.tensors[i].dtype.numpy.kind == "f" for i in graph.outputs)
-    explained = mismatches > 0 and floats and checks is not None and not any(c.departs for c in checks)
+        if any(d.mismatches for d in found):
+            failing.append(sample)
+        if not taken:
+            first = sample
+        taken += 1
+    if not taken:
+        raise InputError(f"{model.name}: no samples to validate with")
+    traced: list[tuple[LayerCheck, ...]] = []
+    if layers or failing:
+        tracing = open_session(model, threads=threads, exact=True, trace=True)
+        traced = [check_layers(tracing, model.graph, sample, tolerance) for sample in failing or [first]]
+    departures = [next((check for check in checks if check.departs), None) for checks in traced]
+    floats = all(model.graph.tensors[i].dtype.numpy.kind == "f" for i in model.graph.outputs)
+    explained = bool(failing) and floats and not any(departures)
     return Validation(
-        target=target.name,
+        target=target,
         model=model.name,
-        samples=count,
-        passed=mismatches == 0 or explained,
+        samples=taken,
+        passed=not failing or explained,
         tolerance=tolerance,
         bit_exact=all(d.bit_exact for d in differences),
-        max_abs_diff=max((d.max_abs for d in differences), default=0.0),
-        mismatches=mismatches,
+        max_abs_diff=max(d.max_abs for d in differences),
+        mismatches=sum(d.mismatches for d in differences),
         explained_by_rounding=explained,
-        layers=checks if layers else None,
+        first_departure=next((check for check in departures if check is not None), None),
+        layers=traced[0] if layers else None,
     )
 
 
-def check_layers(
-    session: Session, graph: Graph, sample: Sequence[Array], tolerance: float
-) -> tuple[LayerCheck, ...]:
+def check_layers(session: Session, graph: Graph, sample: Sequence[Array], tolerance: float) -> tuple[LayerCheck, ...]:
     """Compare every op that the target shows, on one sample."""
     actual = session.trace(sample)
     expected = execute.trace(graph, sample)

@@ -18,7 +18,7 @@ from edgebnn.reports import format, html
 from edgebnn.reports.data import Accuracy
 from edgebnn.reports.progress import bar
 from edgebnn.targets import target
-from edgebnn.targets.interface import open_model
+from edgebnn.targets.model_file import open_model
 from edgebnn.training.datasets import load
 
 from . import page

@@ -13,7 +13,8 @@ from edgebnn.reports.benchmark import benchmark
 from edgebnn.reports.data import Rival, Stretch, Timing
 from edgebnn.runtime.interpreter import load
 from edgebnn.runtime.profile import Profile
-from edgebnn.targets.interface import ModelFile, Target
+from edgebnn.targets.interface import Target
+from edgebnn.targets.model_file import ModelFile
 
 from .results import Timed
 
@@ -45,7 +46,7 @@ def time_inference(target: Target, model: ModelFile, image: Array, rivals: Seque
 
     ``rivals`` are what :func:`edgebnn.reports.benchmark.benchmark` takes as ``against``, each with a name for people.
     """
-    profile = target.profile(model, [preprocess(image)], repeats=REPEATS)
+    profile = target.profile(model, preprocess(image), repeats=REPEATS)
     return Timed(
         timing=_timing(profile, target),
         rivals=tuple(_rival(target, model, against, name) for against, name in rivals),

@@ -13,7 +13,7 @@ from edgebnn import machine
 from edgebnn.graph import counts
 from edgebnn.graph.types import Graph
 from edgebnn.reports.data import Accuracy, Agreement, Fact, Layer, ModelFacts, ReportData, Reproduce
-from edgebnn.targets.interface import open_model
+from edgebnn.targets.model_file import open_model
 
 from .plan import Run
 from .results import Converted, Timed, Trained

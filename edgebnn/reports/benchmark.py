@@ -11,7 +11,8 @@ from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.ops import OPS
 from edgebnn.runtime import timing
 from edgebnn.targets.inputs import Sample, noise
-from edgebnn.targets.interface import ModelFile, Target, open_model
+from edgebnn.targets.interface import Target
+from edgebnn.targets.model_file import ModelFile, open_model
 
 
 @dataclass(frozen=True)

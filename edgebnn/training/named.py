@@ -38,7 +38,6 @@ def train_named(
     """
     size = None if image_size is None else (image_size, image_size)
     dataset = datasets.load(data, size)
-    recipe = replace(recommended(name, precision, data), seed=seed, **(changes or {}))
     keras.utils.set_random_seed(seed)
     model = build(
         name,
@@ -47,6 +46,7 @@ def train_named(
         precision=precision,
         input_shape=_input_shape(name, dataset),
     )
+    recipe = replace(recommended(name, precision, data), seed=seed, **(changes or {}))
     return train(model, dataset, recipe, run_dir, progress)
 
 

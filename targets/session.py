@@ -1,0 +1,20 @@
+"""A model on a target, ready to run."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from edgebnn.graph.types import Array
+
+
+class Session(ABC):
+    """Inputs and outputs have the model's own shapes and dtypes."""
+
+    @abstractmethod
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """One inference."""
+
+    @abstractmethod
+    def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
+        """One inference, giving every tensor that the target can show, by its index in the graph."""
