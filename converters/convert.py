@@ -53,7 +53,8 @@ def convert(
     findings += lint_keras(model, to)
     data = from_keras.convert(model, to, inputs)
     graph = read(data, name=str(path))
-    findings += lint_graph(graph)
+    said = {finding.rule for finding in findings}
+    findings += tuple(finding for finding in lint_graph(graph) if finding.rule not in said)
     if to == "lce":
         findings += lint_conversion(model, graph)
     write_bytes(path, data)

@@ -147,6 +147,12 @@ def test_what_falls_back_to_float_is_found_before_and_after(tmp_path: Path) -> N
     assert "dequantized-signs" in [finding.rule for finding in found]
 
 
+def test_what_the_model_shows_already_is_not_said_again_of_the_file(tmp_path: Path) -> None:
+    found = convert(build("same_zero"), tmp_path / "out.tflite", "lce").findings
+    padding = [finding.layer for finding in found if finding.rule == "same-zero-padding"]
+    assert padding == ["quant_conv2d", "quant_conv2d_1"]
+
+
 def test_int8_without_calibration_is_refused(model: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="model 'tiny': int8 needs calibration"):
         convert(model, tmp_path / "out.tflite", "int8")
