@@ -21,6 +21,7 @@ Bytes = bytes | mmap.mmap
 
 IDENTIFIER = b"TFL3"
 _MAX_DEPTH = 16
+_READS_PER_BYTE = 8  # a sound file refers to each of its bytes about once
 
 # The schema as far as it has tables, vectors and strings, one entry a field slot:
 #   1, 2, 4, 8    a scalar of so many bytes          "string"     a string
@@ -97,11 +98,12 @@ _TABLES: dict[str, tuple[_Field, ...]] = {
 
 @dataclass(frozen=True)
 class _Walk:
-    """The bytes, and the tables already seen: files share tables, hostile ones without end."""
+    """The bytes, the tables already seen, and the bytes of vectors: files share both, hostile ones without end."""
 
     data: Bytes
     fail: Callable[[str], ModelFormatError]
     seen: set[tuple[str, int]] = field(default_factory=set)
+    vectors: list[int] = field(default_factory=lambda: [0])
 
     def unsigned(self, at: int, size: int) -> int:
         if at < 0 or at + size > len(self.data):
@@ -116,6 +118,9 @@ class _Walk:
         length = self.unsigned(at, 4)
         if at + 4 + length * element_size > len(self.data):
             raise self.fail("a vector reaches outside of the file")
+        self.vectors[0] += length * element_size
+        if self.vectors[0] > _READS_PER_BYTE * len(self.data):
+            raise self.fail("its tables name more data than the file holds")
         return at + 4, length
 
     def string(self, at: int) -> None:
