@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 from edgebnn.compat.lce import Interpreter as CompatInterpreter
 from edgebnn.converters.read_tflite import read
+from edgebnn.graph.execute import run
+from edgebnn.graph.shapes import resize
 from edgebnn.runtime.interpreter import Interpreter, load
 from tests.support.topologies import TOPOLOGIES, images, lce_bytes
 
@@ -73,3 +75,19 @@ def test_lces_interface_gives_what_lce_gives() -> None:
     content, x = lce_bytes("residual_int8"), images(SAMPLES)
     ours = CompatInterpreter(content).predict(x)
     np.testing.assert_allclose(ours, lce_predict("residual_int8", content, x), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["plain", "packed_chain", "grouped", "same_zero", "uneven"])
+def test_images_of_another_size_give_what_the_reference_executor_gives(name: str) -> None:
+    """LCE's interpreter cannot resize its inputs. Shapes inside the delegate follow, as often as they change."""
+    content, graph = lce_bytes(name), read(lce_bytes(name))
+    interpreter = Interpreter(model_content=content, num_threads=2)
+    for height, width in ((17, 11), (13, 13), (8, 20)):
+        x = np.random.default_rng(height).uniform(-1, 1, (2, height, width, 3)).astype(np.float32)
+        (expected,) = run(resize(graph, [x.shape]), [x])
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], x.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+        interpreter.invoke()
+        result = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4 * float(np.ptp(expected)))
