@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from edgebnn.graph.execute import run
 from edgebnn.graph.types import DType
-from tests.support.op_cases import COMMON, FLOAT_ONLY
+from tests.support.op_cases.tables import COMMON, FLOAT_ONLY
 from tests.support.oracles import litert_run
 
 STRATEGIES = {**COMMON, **FLOAT_ONLY}

@@ -17,7 +17,8 @@ from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph, Options
 from tests.support.graphs import constant, one_op, per_channel, per_tensor, tensor
-from tests.support.op_cases import COMMON, power, quantizations
+from tests.support.op_cases.base import power, quantizations
+from tests.support.op_cases.tables import COMMON
 from tests.support.oracles import litert_run
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import DType
-from tests.support.op_cases import COMMON, FLOAT_ONLY, INTEGERS, OF_SEVERAL_TYPES, Case
+from tests.support.op_cases.base import Case
+from tests.support.op_cases.tables import COMMON, FLOAT_ONLY, INTEGERS, OF_SEVERAL_TYPES
 from tests.support.oracles import litert_run
 
 
