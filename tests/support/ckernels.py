@@ -70,9 +70,12 @@ class Kernel(ctypes.Structure):
     _fields_ = (
         ("name", ctypes.c_char_p),
         ("cpu_features", ctypes.c_uint32),
-        ("tile", ctypes.c_void_p),
+        ("run", ctypes.c_void_p),
+        ("pack", ctypes.c_void_p),
         ("channel_tile", ctypes.c_int32),
         ("pixel_tile", ctypes.c_int32),
+        ("word_multiple", ctypes.c_int32),
+        ("lane_bytes", ctypes.c_int32),
     )
 
 

@@ -2,14 +2,12 @@
 #ifndef EDGEBNN_BCONV2D_H
 #define EDGEBNN_BCONV2D_H
 
-#include "kernels.h"
+#include "bconv2d_block.h"
 
-/* The tile functions, one for each line of the table. */
-#define EB_BCONV2D_KERNEL(name, features, channel_tile, pixel_tile, flags)                                   \
-  void eb_bconv2d_##name(const uint32_t *weights, const uint32_t *pixels, size_t words, int32_t pixel_count, \
-                         int32_t *x, size_t stride);
-#include "bconv2d.kernels"
-#undef EB_BCONV2D_KERNEL
+static inline int32_t eb_at_most(int32_t x, int32_t limit) { return x < limit ? x : limit; }
+static inline int32_t eb_at_least(int32_t x, int32_t limit) { return x > limit ? x : limit; }
+static inline int32_t eb_ceil_div(int32_t x, int32_t by) { return x / by + (x % by != 0); }
+static inline int32_t eb_round_up(int32_t x, int32_t to) { return eb_ceil_div(x, to) * to; }
 
 static inline size_t eb_align(size_t bytes) { return (bytes + EB_ALIGNMENT - 1) / EB_ALIGNMENT * EB_ALIGNMENT; }
 
@@ -24,18 +22,27 @@ static inline int eb_pads_after_transform(const eb_bconv2d *op) {
   return eb_pads_with_zeros(op) && op->output_type == EB_FLOAT32 && op->activation == EB_ACT_NONE;
 }
 
-/* Bytes of a thread's scratch, in this order: gathered windows, x = 2 * accum, and what padding takes back. */
+/* Bytes of a thread's scratch, in this order: gathered windows, what padding takes back, and where each pixel finds
+ * it. */
 typedef struct eb_bconv2d_scratch {
-  size_t pixels_bytes, x_bytes, padding_bytes;
+  size_t pixels_bytes, padding_bytes, pointers_bytes;
 } eb_bconv2d_scratch;
 
 static inline eb_bconv2d_scratch eb_bconv2d_scratch_of(const eb_bconv2d_plan *plan) {
-  const size_t row = (size_t)plan->chunk_blocks * (size_t)plan->kernel->channel_tile * sizeof(int32_t);
+  const size_t pixels = (size_t)plan->blocking.tile_pixels;
+  const size_t row = (size_t)plan->kernel->channel_tile * sizeof(int32_t);
+  const int pads = eb_pads_with_zeros(&plan->op);
   eb_bconv2d_scratch scratch;
-  scratch.pixels_bytes = eb_align((size_t)plan->tile_pixels * (size_t)plan->words * sizeof(uint32_t));
-  scratch.x_bytes = eb_align((size_t)plan->tile_pixels * row);
-  scratch.padding_bytes = eb_pads_with_zeros(&plan->op) ? eb_align(row) : 0;
+  scratch.pixels_bytes = eb_align(pixels * (size_t)plan->window_words * sizeof(uint32_t));
+  scratch.padding_bytes = pads ? eb_align(pixels * row) : 0;
+  scratch.pointers_bytes = pads ? eb_align(pixels * sizeof(int32_t *)) : 0;
   return scratch;
+}
+
+/* Bytes of a block's weights. */
+static inline size_t eb_block_bytes(const eb_bconv2d_plan *plan) {
+  const eb_bconv2d_kernel *kernel = plan->kernel;
+  return eb_align((size_t)plan->window_words * (size_t)kernel->channel_tile * (size_t)kernel->lane_bytes);
 }
 
 #endif

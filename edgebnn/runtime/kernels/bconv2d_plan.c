@@ -4,16 +4,10 @@
 #include "bconv2d.h"
 #include "quantization.h"
 
-enum {
-  GATHER_BYTES = 16 * 1024, /* of a tile of work: gathered windows and sums stay in the first-level cache */
-  X_BYTES = 16 * 1024,
-  TILE_PIXELS = 32,
-  TILE_MACS = 1 << 22 /* some 20 microseconds: much more than gathering the windows or handing out a tile */
-};
-
 static const eb_bconv2d_kernel kernels[] = {
-#define EB_BCONV2D_KERNEL(name, features, channel_tile, pixel_tile, flags) \
-  {#name, features, eb_bconv2d_##name, channel_tile, pixel_tile},
+#define EB_BCONV2D_KERNEL(name, architecture, features, channel_tile, pixel_tile, word_multiple, lane_bytes, flags) \
+  EB_ON_##architecture({#name, features, eb_bconv2d_##name, eb_bconv2d_##name##_pack, channel_tile, pixel_tile,     \
+                        word_multiple, lane_bytes},)
 #include "bconv2d.kernels"
 #undef EB_BCONV2D_KERNEL
 };
@@ -67,49 +61,17 @@ static eb_status check_counts(const eb_bconv2d *op) {
   return EB_OK;
 }
 
-static int32_t at_most(int32_t x, int32_t limit) { return x < limit ? x : limit; }
-static int32_t at_least(int32_t x, int32_t limit) { return x > limit ? x : limit; }
-static int32_t ceil_div(int32_t x, int32_t by) { return x / by + (x % by != 0); }
-static int32_t round_up(int32_t x, int32_t to) { return ceil_div(x, to) * to; }
-
-static eb_status plan_tiles(eb_bconv2d_plan *plan) {
-  const eb_bconv2d *op = &plan->op;
-  const eb_bconv2d_kernel *kernel = plan->kernel;
-  const int32_t pixels = op->window.batches * op->window.output_height * op->window.output_width;
-  const int32_t most = at_least(at_most(GATHER_BYTES / 4 / plan->words, TILE_PIXELS), kernel->pixel_tile);
-  const int32_t even = ceil_div(pixels, ceil_div(pixels, most));
-  plan->tile_pixels = at_most(round_up(even, kernel->pixel_tile), pixels);
-
-  /* A tile of work starts at a whole word of packed output, so that no two threads write into the same. */
-  const int32_t blocks_per_word = 32 / kernel->channel_tile;
-  const int64_t block_macs = (int64_t)plan->words * 32 * kernel->channel_tile * plan->tile_pixels;
-  const int32_t fitting = X_BYTES / 4 / kernel->channel_tile / plan->tile_pixels;
-  const int32_t wanted = at_most((int32_t)(TILE_MACS / block_macs), fitting);
-  plan->chunk_blocks = at_most(round_up(at_least(wanted, 1), blocks_per_word), plan->group_blocks);
-  plan->chunk_groups = 1;
-  if (op->output_type == EB_PACKED && op->groups > 1 && plan->group_channels % 32 != 0) {
-    plan->chunk_blocks = plan->group_blocks;
-    plan->chunk_groups = op->groups;
-  }
-  plan->chunks = op->groups / plan->chunk_groups * ceil_div(plan->group_blocks, plan->chunk_blocks);
-  const int64_t tiles = (int64_t)ceil_div(pixels, plan->tile_pixels) * plan->chunks;
-  plan->tiles = (int32_t)tiles;
-  return tiles > INT32_MAX ? EB_TOO_LARGE : EB_OK;
-}
-
+/* Persistent memory. */
 static eb_status plan_memory(eb_bconv2d_plan *plan) {
   const eb_bconv2d *op = &plan->op;
-  const int64_t lanes = (int64_t)op->groups * plan->group_blocks * plan->kernel->channel_tile;
-  const int64_t weights = lanes * plan->words * 4;
+  const int64_t blocks = (int64_t)op->groups * plan->group_blocks;
+  const int64_t word_bytes = (int64_t)plan->kernel->channel_tile * plan->kernel->lane_bytes;
   const int64_t tap_sums = (int64_t)op->window.filter_height * op->window.filter_width * op->channels_out * 4;
-  const int64_t row = (int64_t)plan->chunk_blocks * plan->kernel->channel_tile;
-  if (weights > INT32_MAX / 2 || tap_sums > INT32_MAX / 4 || op->channels_out > INT32_MAX / 32) return EB_TOO_LARGE;
-  if ((plan->words + row) * plan->tile_pixels > INT32_MAX / 16) return EB_TOO_LARGE;
-  plan->constants_offset = eb_align((size_t)weights);
+  if (tap_sums > INT32_MAX / 4 || op->channels_out > INT32_MAX / 32) return EB_TOO_LARGE;
+  if (blocks > INT32_MAX / 2 / (word_bytes * plan->window_words + EB_ALIGNMENT)) return EB_TOO_LARGE;
+  plan->constants_offset = (size_t)blocks * eb_block_bytes(plan);
   plan->tap_sums_offset = plan->constants_offset + eb_align(2 * sizeof(float) * (size_t)op->channels_out);
   plan->persistent_bytes = plan->tap_sums_offset + (eb_pads_with_zeros(op) ? eb_align((size_t)tap_sums) : 0);
-  const eb_bconv2d_scratch scratch = eb_bconv2d_scratch_of(plan);
-  plan->scratch_bytes = scratch.pixels_bytes + scratch.x_bytes + scratch.padding_bytes;
   return EB_OK;
 }
 
@@ -120,8 +82,8 @@ static void plan_clamp(eb_bconv2d_plan *plan) {
       [EB_ACT_RELU_N1_TO_1] = {-1, 1}, [EB_ACT_RELU6] = {0, 6}};
   const eb_bconv2d *op = &plan->op;
   const int32_t k = op->window.filter_height * op->window.filter_width * (op->channels_in / op->groups);
-  plan->clamp_min = k - at_most(ranges[op->activation].high, k);
-  plan->clamp_max = k - at_least(ranges[op->activation].low, -k);
+  plan->clamp_min = k - eb_at_most(ranges[op->activation].high, k);
+  plan->clamp_max = k - eb_at_least(ranges[op->activation].low, -k);
 }
 
 eb_status eb_bconv2d_plan_make(const eb_bconv2d *op, const char *kernel_name, uint32_t cpu_features,
@@ -134,9 +96,11 @@ eb_status eb_bconv2d_plan_make(const eb_bconv2d *op, const char *kernel_name, ui
   if (status != EB_OK) return status;
   plan->group_words = eb_packed_words(op->channels_in / op->groups);
   plan->words = op->window.filter_height * op->window.filter_width * plan->group_words;
+  plan->window_words = eb_round_up(plan->words, plan->kernel->word_multiple);
   plan->group_channels = op->channels_out / op->groups;
-  plan->group_blocks = ceil_div(plan->group_channels, plan->kernel->channel_tile);
+  plan->group_blocks = eb_ceil_div(plan->group_channels, plan->kernel->channel_tile);
   plan_clamp(plan);
-  status = plan_tiles(plan);
-  return status == EB_OK ? plan_memory(plan) : status;
+  status = plan_memory(plan);
+  if (status != EB_OK) return status;
+  return eb_bconv2d_plan_block(plan, eb_bconv2d_choose_blocking(plan, eb_cpu_caches_read()));
 }

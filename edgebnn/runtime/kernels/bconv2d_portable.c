@@ -6,29 +6,27 @@
  * using AVX2 instructions", 2016): for each bit position, eight words are added to counters of weight 1, 2 and 4, and
  * only what is carried out of them, of weight 8, goes through a popcount.
  */
-#include "bconv2d.h"
+#include "output_transform.h"
 
 enum { LANES = 4, CHANNEL_TILE = 8, VECTORS = CHANNEL_TILE / LANES };
 
 typedef uint32_t vec __attribute__((vector_size(4 * LANES)));
 
-#define INLINE static inline __attribute__((always_inline))
-
 /* popcount of each byte. */
-INLINE vec count_bytes(vec x) {
+EB_INLINE vec count_bytes(vec x) {
   x -= (x >> 1) & 0x55555555u;
   x = (x & 0x33333333u) + ((x >> 2) & 0x33333333u);
   return (x + (x >> 4)) & 0x0f0f0f0fu;
 }
 
 /* The sum of the four bytes of each word. */
-INLINE vec sum_bytes(vec x) {
+EB_INLINE vec sum_bytes(vec x) {
   x = (x & 0x00ff00ffu) + ((x >> 8) & 0x00ff00ffu);
   return (x + (x >> 16)) & 0xffffu;
 }
 
 /* Adds a and b to the counter, bit by bit; returns the carries. */
-INLINE vec add_carry(vec *counter, vec a, vec b) {
+EB_INLINE vec add_carry(vec *counter, vec a, vec b) {
   const vec half = *counter ^ a;
   const vec carry = (*counter & a) | (half & b);
   *counter = half ^ b;
@@ -41,24 +39,24 @@ typedef struct cursor {
   const uint32_t *pixel;
 } cursor;
 
-INLINE vec differing(const cursor *at, size_t word) {
+EB_INLINE vec differing(const cursor *at, size_t word) {
   const uint32_t x = at->pixel[word];
   return at->weights[word * VECTORS] ^ (vec){x, x, x, x};
 }
 
-INLINE void advance(cursor *at, size_t words) {
+EB_INLINE void advance(cursor *at, size_t words) {
   at->weights += words * VECTORS;
   at->pixel += words;
 }
 
 /* Adds four words to the counters of weight 1 and 2; returns the carries, of weight 4. */
-INLINE vec add_four(const cursor *at, size_t word, vec *ones, vec *twos) {
+EB_INLINE vec add_four(const cursor *at, size_t word, vec *ones, vec *twos) {
   const vec a = add_carry(ones, differing(at, word), differing(at, word + 1));
   const vec b = add_carry(ones, differing(at, word + 2), differing(at, word + 3));
   return add_carry(twos, a, b);
 }
 
-INLINE vec count_words(cursor at, size_t words) {
+EB_INLINE vec count_words(cursor at, size_t words) {
   enum { MOST_EIGHTS = 31 }; /* each adds up to 8 to a byte */
   vec total = {0}, rest = {0};
   if (words >= 4) {
@@ -85,13 +83,21 @@ INLINE vec count_words(cursor at, size_t words) {
   return (total + sum_bytes(rest)) << 1;
 }
 
-void eb_bconv2d_portable(const uint32_t *weights, const uint32_t *pixels, size_t words, int32_t pixel_count,
-                         int32_t *x, size_t stride) {
-  for (int32_t p = 0; p < pixel_count; p++) {
-    vec *out = (vec *)(x + (size_t)p * stride);
+void eb_bconv2d_portable_pack(const uint32_t *filter, size_t filter_words, size_t words, int32_t channels,
+                              void *packed) {
+  eb_pack_lanes(filter, filter_words, words, channels, CHANNEL_TILE, packed);
+}
+
+void eb_bconv2d_portable(const eb_bconv2d_block *b) {
+  for (int32_t p = 0; p < b->pixel_count; p++) {
+    union {
+      vec vectors[VECTORS];
+      int32_t lanes[CHANNEL_TILE];
+    } x;
     for (int v = 0; v < VECTORS; v++) {
-      const cursor at = {(const vec *)weights + v, pixels + (size_t)p * words};
-      out[v] = count_words(at, words);
+      const cursor at = {(const vec *)b->weights + v, b->pixels + (size_t)p * b->pixel_stride};
+      x.vectors[v] = count_words(at, b->words);
     }
+    eb_write_output(b, p, 1, x.lanes, CHANNEL_TILE);
   }
 }

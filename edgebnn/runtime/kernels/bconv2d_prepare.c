@@ -1,18 +1,14 @@
 /* Binary convolution, once per filter: weights into the order in which they are read, constants per output channel. */
 #include "bconv2d.h"
 
-/* [channels_out][words] to [group][channel tile][words][lane]; lanes past the group's last channel are 0. */
-static void repack_weights(const eb_bconv2d_plan *plan, const uint32_t *restrict filter, uint32_t *restrict weights) {
+static void pack_weights(const eb_bconv2d_plan *plan, const uint32_t *filter, unsigned char *weights) {
   const int32_t tile = plan->kernel->channel_tile;
   for (int32_t group = 0; group < plan->op.groups; group++) {
-    const uint32_t *group_filter = filter + (size_t)group * plan->group_channels * plan->words;
-    for (int32_t first = 0; first < plan->group_channels; first += tile) {
-      for (int32_t word = 0; word < plan->words; word++) {
-        for (int32_t lane = 0; lane < tile; lane++) {
-          const int32_t channel = first + lane;
-          *weights++ = channel < plan->group_channels ? group_filter[(size_t)channel * plan->words + word] : 0;
-        }
-      }
+    const uint32_t *group_filter = filter + (size_t)group * (size_t)plan->group_channels * (size_t)plan->words;
+    for (int32_t first = 0; first < plan->group_channels; first += tile, weights += eb_block_bytes(plan)) {
+      const int32_t left = plan->group_channels - first;
+      plan->kernel->pack(group_filter + (size_t)first * (size_t)plan->words, (size_t)plan->words,
+                         (size_t)plan->window_words, left < tile ? left : tile, weights);
     }
   }
 }
@@ -65,7 +61,7 @@ void eb_bconv2d_prepare(const eb_bconv2d_plan *plan, const int32_t *filter, cons
                         const int32_t *threshold, void *persistent) {
   unsigned char *memory = persistent;
   const uint32_t *words = (const uint32_t *)filter;
-  repack_weights(plan, words, (uint32_t *)(void *)memory);
+  pack_weights(plan, words, memory);
   void *constants = memory + plan->constants_offset;
   if (plan->op.output_type == EB_PACKED) {
     double_thresholds(threshold, plan->op.channels_out, constants);

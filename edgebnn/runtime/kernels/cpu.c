@@ -1,4 +1,8 @@
 /* What the running processor can do. */
+#if defined(__linux__)
+#include <unistd.h>
+#endif
+
 #include "kernels.h"
 
 uint32_t eb_cpu_features(void) {
@@ -13,4 +17,16 @@ uint32_t eb_cpu_features(void) {
   features |= EB_CPU_NEON; /* the whole library is compiled for it */
 #endif
   return features;
+}
+
+/* What the system says, or what is likely. */
+static size_t cache_bytes(long said, size_t likely) { return said > 0 ? (size_t)said : likely; }
+
+eb_cpu_caches eb_cpu_caches_read(void) {
+  long level1 = 0, level2 = 0;
+#if defined(_SC_LEVEL1_DCACHE_SIZE) && defined(_SC_LEVEL2_CACHE_SIZE)
+  level1 = sysconf(_SC_LEVEL1_DCACHE_SIZE);
+  level2 = sysconf(_SC_LEVEL2_CACHE_SIZE);
+#endif
+  return (eb_cpu_caches){cache_bytes(level1, 32 * 1024), cache_bytes(level2, 256 * 1024)};
 }

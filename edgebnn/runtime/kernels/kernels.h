@@ -93,6 +93,14 @@ enum eb_cpu_feature {
 /* Features of the running processor, as a sum of eb_cpu_feature. */
 EB_EXPORT uint32_t eb_cpu_features(void);
 
+/* Bytes of the data caches that a core has to itself. */
+typedef struct eb_cpu_caches {
+  size_t level1, level2;
+} eb_cpu_caches;
+
+/* Of the running processor; 32 KiB and 256 KiB where the system does not tell. */
+EB_EXPORT eb_cpu_caches eb_cpu_caches_read(void);
+
 /* ---- LceBconv2d ------------------------------------------------------------------------------------------------ */
 
 /* The operation, as in the file. K = filter_height * filter_width * channels_in / groups.
@@ -116,23 +124,33 @@ typedef struct eb_bconv2d {
 /* LCE files do not store the number of groups: it follows from the last dimension of the packed filter. */
 EB_EXPORT eb_status eb_bconv2d_groups(int32_t channels_in, int32_t filter_words, int32_t *groups);
 
-/* Counts, for pixel p < pixel_count (at most pixel_tile) and output channel c < channel_tile,
- *   x[p * stride + c] = 2 * sum over w < words of popcount(pixels[p * words + w] ^ weights[w * channel_tile + c]).
- * weights, x and rows of x are aligned to 4 * channel_tile bytes, pixels to 4. */
-typedef void (*eb_bconv2d_tile_fn)(const uint32_t *weights, const uint32_t *pixels, size_t words, int32_t pixel_count,
-                                   int32_t *x, size_t stride);
+/* What a kernel computes in one call (bconv2d_block.h), and how it wants its weights. */
+typedef struct eb_bconv2d_block eb_bconv2d_block;
+typedef void (*eb_bconv2d_block_fn)(const eb_bconv2d_block *block);
+typedef void (*eb_bconv2d_pack_fn)(const uint32_t *filter, size_t filter_words, size_t words, int32_t channels,
+                                   void *packed);
 
 /* One line of bconv2d.kernels. */
 typedef struct eb_bconv2d_kernel {
   const char *name;
   uint32_t cpu_features; /* those it needs */
-  eb_bconv2d_tile_fn tile;
-  int32_t channel_tile; /* divides 32 */
-  int32_t pixel_tile;
+  eb_bconv2d_block_fn run;
+  eb_bconv2d_pack_fn pack;
+  int32_t channel_tile;  /* output channels that it computes side by side, a block; divides 32 */
+  int32_t pixel_tile;    /* pixels that it computes side by side */
+  int32_t word_multiple; /* the words of a window are rounded up to it */
+  int32_t lane_bytes;    /* of a word of one channel, packed */
 } eb_bconv2d_kernel;
 
 /* The lines in order, best first; NULL at index >= the number of lines. */
 EB_EXPORT const eb_bconv2d_kernel *eb_bconv2d_kernel_at(size_t index);
+
+/* How a convolution is cut: a tile of work is some output pixels, the windows of which are gathered once, by some
+ * blocks. The result does not depend on it. */
+typedef struct eb_bconv2d_blocking {
+  int32_t tile_pixels; /* rounded up to whole pixel tiles of the kernel, cut to the number of pixels there are */
+  int32_t tile_blocks; /* rounded up to whole words of packed output, cut to the blocks that a group has */
+} eb_bconv2d_blocking;
 
 /* What eb_bconv2d_plan_make settles. The caller reads the first part; the rest is the kernels' own. */
 typedef struct eb_bconv2d_plan {
@@ -144,12 +162,12 @@ typedef struct eb_bconv2d_plan {
 
   int32_t group_words;          /* input words of a group's pixel */
   int32_t words;                /* input words of a whole window: filter_height * filter_width * group_words */
+  int32_t window_words;         /* the same, rounded up to the kernel's word_multiple */
   int32_t group_channels;       /* output channels of a group */
-  int32_t group_blocks;         /* channel tiles of a group; the last may be partly empty */
-  int32_t chunk_blocks;         /* channel tiles that one tile of work covers (of each of its groups) */
+  int32_t group_blocks;         /* blocks of a group */
+  eb_bconv2d_blocking blocking;
   int32_t chunk_groups;         /* groups that one tile of work covers */
   int32_t chunks;               /* tiles of work side by side for the same pixels */
-  int32_t tile_pixels;          /* output pixels that one tile of work covers */
   int32_t clamp_min, clamp_max; /* the activation, on 2 * accum */
   size_t constants_offset;      /* bytes into persistent memory: multiplier and bias, or threshold */
   size_t tap_sums_offset;       /* bytes into persistent memory: what zero padding takes back */
@@ -158,6 +176,13 @@ typedef struct eb_bconv2d_plan {
 /* kernel_name: NULL for the best one for cpu_features, else the line to force. On an error *plan is undefined. */
 EB_EXPORT eb_status eb_bconv2d_plan_make(const eb_bconv2d *op, const char *kernel_name, uint32_t cpu_features,
                                          eb_bconv2d_plan *plan);
+
+/* The blocking that eb_bconv2d_plan_make chooses: a function of the operation's shape, the kernel's tile and the
+ * caches, and of nothing else. */
+EB_EXPORT eb_bconv2d_blocking eb_bconv2d_choose_blocking(const eb_bconv2d_plan *plan, eb_cpu_caches caches);
+
+/* Cuts a made plan in another way, for those who know better. Prepared weights stay valid; scratch and tiles change. */
+EB_EXPORT eb_status eb_bconv2d_plan_block(eb_bconv2d_plan *plan, eb_bconv2d_blocking blocking);
 
 /* filter: [channels_out, filter_height, filter_width, ceil(channels_in / groups / 32)].
  * multiplier, bias: [channels_out], read for float32 and int8 output; threshold: [channels_out], for packed output.

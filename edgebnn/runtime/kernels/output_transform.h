@@ -1,35 +1,39 @@
-/* From popcount sums to output values, for `channels` output channels of one pixel. One function per output type;
- * all read x = 2 * accum, K - x being the dot product, and do LCE's operations in LCE's order.
+/* From popcount sums to output values: the last step of every kernel, compiled with the kernel's own flags.
+ * All read x = 2 * accum, K - x being the dot product, and do LCE's operations in LCE's order.
  */
 #ifndef EDGEBNN_OUTPUT_TRANSFORM_H
 #define EDGEBNN_OUTPUT_TRANSFORM_H
 
-#include "kernels.h"
+#include "bconv2d_block.h"
 
 /* The activation. LCE clamps the integer before it becomes a float; as rounding keeps the order, this is the same. */
-static inline float eb_clamp(int32_t x, float low, float high) {
-  float y = (float)x;
+EB_INLINE float eb_clamp(float y, float low, float high) {
   y = y < high ? y : high;
   return y > low ? y : low;
 }
 
 /* y = float(clamp(x)) * multiplier + bias. */
-static inline void eb_output_float(const int32_t *restrict x, int32_t channels, float clamp_min, float clamp_max,
-                                   const float *restrict multiplier, const float *restrict bias,
-                                   float *restrict output) {
-  for (int32_t c = 0; c < channels; c++) {
-    output[c] = eb_clamp(x[c], clamp_min, clamp_max) * multiplier[c] + bias[c];
+EB_INLINE void eb_output_float(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
+                               float *restrict output) {
+  const float *restrict multiplier = b->multiplier, *restrict bias = b->bias;
+  const float low = b->clamp_min, high = b->clamp_max;
+  if (b->clamps) {
+    for (int32_t c = 0; c < channels; c++) {
+      output[c] = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
+    }
+  } else {
+    for (int32_t c = 0; c < channels; c++) output[c] = (float)x[c] * multiplier[c] + bias[c];
   }
 }
 
 /* The same y, rounded to nearest with halves away from zero, saturated. */
-static inline void eb_output_int8(const int32_t *restrict x, int32_t channels, float clamp_min, float clamp_max,
-                                  const float *restrict multiplier, const float *restrict bias,
-                                  int8_t *restrict output) {
+EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
+                              int8_t *restrict output) {
+  const float *restrict multiplier = b->multiplier, *restrict bias = b->bias;
+  const float low = b->clamp_min, high = b->clamp_max;
   for (int32_t c = 0; c < channels; c++) {
-    float y = eb_clamp(x[c], clamp_min, clamp_max) * multiplier[c] + bias[c];
-    y = y > -128.0f ? y : -128.0f;
-    y = y < 127.0f ? y : 127.0f;
+    float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
+    y = eb_clamp(y, -128.0f, 127.0f);
     const int32_t toward_zero = (int32_t)y;
     const float rest = y - (float)toward_zero; /* exact, where y + 0.5f is not */
     output[c] = (int8_t)(toward_zero + (rest >= 0.5f) - (rest <= -0.5f));
@@ -37,7 +41,7 @@ static inline void eb_output_int8(const int32_t *restrict x, int32_t channels, f
 }
 
 /* Bit c of the result: x[c] > 2 * threshold[c], for at most 32 channels. The thresholds come doubled. */
-static inline uint32_t eb_output_bits(const int32_t *restrict x, int32_t channels, const int32_t *restrict threshold) {
+EB_INLINE uint32_t eb_output_bits(const int32_t *restrict x, int32_t channels, const int32_t *restrict threshold) {
   static const uint32_t bit[32] = {
       1u << 0,  1u << 1,  1u << 2,  1u << 3,  1u << 4,  1u << 5,  1u << 6,  1u << 7,  1u << 8,  1u << 9,  1u << 10,
       1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15, 1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21,
@@ -47,17 +51,57 @@ static inline uint32_t eb_output_bits(const int32_t *restrict x, int32_t channel
   return bits;
 }
 
-/* The bits of channels [first, first + channels) of a pixel's words. Channels before `first` are already written. */
-static inline void eb_output_packed(const int32_t *restrict x, int32_t first, int32_t channels,
-                                    const int32_t *restrict threshold, int32_t *restrict output) {
-  for (int32_t done = 0; done < channels;) {
-    const int32_t shift = (first + done) % 32;
-    const int32_t count = channels - done < 32 - shift ? channels - done : 32 - shift;
-    const uint32_t bits = eb_output_bits(x + done, count, threshold + done) << shift;
-    int32_t *word = output + (first + done) / 32;
-    *word = (int32_t)(shift == 0 ? bits : (uint32_t)*word | bits);
-    done += count;
+/* Bits from first_bit on, over as many words as they need. Lower bits of the first word are there already. */
+EB_INLINE void eb_output_packed(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
+                                int32_t *restrict output) {
+  const uint64_t bits = (uint64_t)eb_output_bits(x, channels, b->threshold) << b->first_bit;
+  output[0] = (int32_t)(b->first_bit == 0 ? (uint32_t)bits : (uint32_t)output[0] | (uint32_t)bits);
+  if (b->first_bit + channels > 32) output[1] = (int32_t)(bits >> 32);
+}
+
+/* `pixels` rows of x, [lanes], from pixel `first` of the block on; the first `channels` lanes count. */
+EB_INLINE void eb_write_rows(const eb_bconv2d_block *b, int32_t first, int32_t pixels, const int32_t *x, int32_t lanes,
+                             int32_t channels) {
+  const size_t at = (size_t)first * b->output_stride;
+  for (int32_t p = 0; p < pixels; p++) {
+    const int32_t *row = x + (size_t)p * (size_t)lanes;
+    const size_t to = at + (size_t)p * b->output_stride;
+    switch (b->output_type) {
+      case EB_FLOAT32: eb_output_float(b, row, channels, (float *)b->output + to); break;
+      case EB_INT8: eb_output_int8(b, row, channels, (int8_t *)b->output + to); break;
+      default: eb_output_packed(b, row, channels, (int32_t *)b->output + to); break;
+    }
   }
+}
+
+/* What zero padding takes back, from the sums or, as LCE does for plain float output, from the result. */
+EB_INLINE void eb_unpad_sums(const eb_bconv2d_block *b, int32_t first, int32_t pixels, int32_t *x, int32_t lanes) {
+  for (int32_t p = 0; p < pixels; p++) {
+    const int32_t *padding = b->padding[first + p];
+    if (padding == NULL) continue;
+    for (int32_t c = 0; c < b->channels; c++) x[p * lanes + c] += padding[c];
+  }
+}
+
+EB_INLINE void eb_unpad_output(const eb_bconv2d_block *b, int32_t first, int32_t pixels) {
+  for (int32_t p = first; p < first + pixels; p++) {
+    const int32_t *padding = b->padding[p];
+    if (padding == NULL) continue;
+    float *y = (float *)b->output + (size_t)p * b->output_stride;
+    for (int32_t c = 0; c < b->channels; c++) y[c] += b->multiplier[c] * (float)padding[c];
+  }
+}
+
+/* Writes the output of `pixels` pixels from pixel `first` of the block on; x: [pixels][lanes], with lanes a constant,
+ * the kernel's channel tile. x is changed. */
+EB_INLINE void eb_write_output(const eb_bconv2d_block *b, int32_t first, int32_t pixels, int32_t *x, int32_t lanes) {
+  if (b->padding != NULL && !b->pads_after) eb_unpad_sums(b, first, pixels, x, lanes);
+  if (b->channels == lanes) {
+    eb_write_rows(b, first, pixels, x, lanes, lanes);
+  } else {
+    eb_write_rows(b, first, pixels, x, lanes, b->channels);
+  }
+  if (b->padding != NULL && b->pads_after) eb_unpad_output(b, first, pixels);
 }
 
 #endif

@@ -125,18 +125,24 @@ def test_flags_of_single_files_reach_the_compiler(tmp_path: Path) -> None:
 
 
 def test_flags_of_single_files_come_from_the_table() -> None:
-    table = """/* EB_BCONV2D_KERNEL(name, features, 8, 8, "-mwrong") */
-EB_BCONV2D_KERNEL(avx2, EB_CPU_AVX2, 16, 4, "-mavx2 -mpopcnt")
-EB_BCONV2D_KERNEL(portable, EB_CPU_ANY, 8, 8, "")
+    table = """/* EB_BCONV2D_KERNEL(name, architecture, features, 8, 8, "-mwrong") */
+EB_BCONV2D_KERNEL(avx2, X86_64, EB_CPU_AVX2, 16, 4, 1, 4,
+                  "-mavx2 -mpopcnt")
+EB_BCONV2D_KERNEL(neon, AARCH64, EB_CPU_NEON, 16, 4, 1, 4, "-mcpu=cortex-a72")
+EB_BCONV2D_KERNEL(portable, ANY, EB_CPU_ANY, 8, 8, 1, 4, "")
 """
-    assert build.kernel_flags(table) == {
-        "bconv2d_avx2.c": ("-mavx2", "-mpopcnt"),
+    x86 = {"bconv2d_avx2.c": ("-mavx2", "-mpopcnt"), "bconv2d_portable.c": ()}
+    assert build.kernel_flags(table, "x86_64") == x86
+    assert build.kernel_flags(table, "AMD64") == x86
+    assert build.kernel_flags(table, "aarch64") == {
+        "bconv2d_neon.c": ("-mcpu=cortex-a72",),
         "bconv2d_portable.c": (),
     }
+    assert build.kernel_flags(table, "armv7l") == {"bconv2d_portable.c": ()}
 
 
 def test_every_line_of_the_table_has_its_file() -> None:
-    flags = build.kernel_flags((build.KERNELS / "bconv2d.kernels").read_text(encoding="utf-8"))
+    flags = build.kernel_flags((build.KERNELS / "bconv2d.kernels").read_text(encoding="utf-8"), "x86_64")
     assert "bconv2d_portable.c" in flags
     assert set(flags) <= {source.path.name for source in build.sources()}
 

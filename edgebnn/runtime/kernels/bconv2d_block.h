@@ -1,0 +1,82 @@
+/* The contract between the driver of binary convolution and its kernels; not for callers.
+ *
+ * To add a kernel, write bconv2d_<name>.c with two functions, and one line in bconv2d.kernels:
+ *   eb_bconv2d_<name>_pack   puts the filter of one block into the order in which the kernel reads it, once;
+ *   eb_bconv2d_<name>        computes the output of one block for some pixels, output transform included.
+ * A block is channel_tile output channels that the kernel computes side by side; the last of a group may be partly
+ * empty. The kernel chooses how many pixels it takes at a time (its pixel_tile: the driver calls with multiples of it
+ * where it can), counts into a small array of its own, and hands that to eb_write_output of output_transform.h, which
+ * is compiled with the kernel's own flags.
+ */
+#ifndef EDGEBNN_BCONV2D_BLOCK_H
+#define EDGEBNN_BCONV2D_BLOCK_H
+
+#include <string.h>
+
+#include "kernels.h"
+
+#define EB_INLINE static inline __attribute__((always_inline))
+
+/* The lines of the table that this architecture has. */
+#define EB_ON_ANY(...) __VA_ARGS__
+#if defined(__x86_64__)
+#define EB_ON_X86_64(...) __VA_ARGS__
+#else
+#define EB_ON_X86_64(...)
+#endif
+#if defined(__aarch64__)
+#define EB_ON_AARCH64(...) __VA_ARGS__
+#else
+#define EB_ON_AARCH64(...)
+#endif
+#if defined(__arm__)
+#define EB_ON_ARM(...) __VA_ARGS__
+#else
+#define EB_ON_ARM(...)
+#endif
+
+/* Two functions for each line of the table. */
+#define EB_BCONV2D_KERNEL(name, architecture, features, channel_tile, pixel_tile, word_multiple, lane_bytes, flags) \
+  void eb_bconv2d_##name(const eb_bconv2d_block *block);                                                            \
+  void eb_bconv2d_##name##_pack(const uint32_t *filter, size_t filter_words, size_t words, int32_t channels,        \
+                                void *packed);
+#include "bconv2d.kernels"
+#undef EB_BCONV2D_KERNEL
+
+/* What a kernel computes in one call. For pixel p < pixel_count and channel c < channels
+ *   x = 2 * sum over w < words of popcount(pixels[p * pixel_stride + w] ^ filter[c][w])
+ * becomes the output of pixel p and channel c. */
+struct eb_bconv2d_block {
+  const void *weights;    /* of the block, as packed; aligned to EB_ALIGNMENT */
+  const uint32_t *pixels; /* aligned to 4 only: they may be the input tensor itself */
+  size_t pixel_stride;    /* in words */
+  size_t words;           /* of a window: a multiple of the kernel's word_multiple */
+  int32_t pixel_count;    /* at least 1 */
+  int32_t channels;       /* 1 to channel_tile */
+
+  /* The output transform: of this block's channels, and of its first pixel. Only output_transform.h reads it. */
+  int32_t output_type;
+  int32_t clamps; /* whether there is an activation */
+  float clamp_min, clamp_max;
+  const float *multiplier, *bias;
+  const int32_t *threshold;     /* doubled */
+  void *output;                 /* the first channel; packed: the word that holds its bit */
+  size_t output_stride;         /* from pixel to pixel, in elements; packed: in words */
+  int32_t first_bit;            /* packed: the first channel's bit in its word */
+  int32_t pads_after;           /* padding is taken back after the transform */
+  const int32_t *const *padding; /* NULL, or for each pixel NULL or what zero padding takes back, [channels] */
+};
+
+/* The packing that most kernels want: [words][lanes], lanes past `channels` and words past `filter_words` are 0.
+ * filter is [channels][filter_words]. */
+EB_INLINE void eb_pack_lanes(const uint32_t *restrict filter, size_t filter_words, size_t words, int32_t channels,
+                             int32_t lanes, uint32_t *restrict packed) {
+  memset(packed, 0, words * (size_t)lanes * sizeof(uint32_t));
+  for (int32_t lane = 0; lane < channels; lane++) {
+    for (size_t word = 0; word < filter_words; word++) {
+      packed[word * (size_t)lanes + (size_t)lane] = filter[(size_t)lane * filter_words + word];
+    }
+  }
+}
+
+#endif
