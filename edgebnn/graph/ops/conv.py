@@ -16,13 +16,13 @@ from .enums import Activation, Padding, TensorType
 from .fused import activate, integer_bounds
 from .view import (
     bad_input,
-    constant,
     input_tensor,
     optional_input,
     optional_value,
     options,
     require_rank,
     scale_and_zero_point,
+    shape_argument,
     unsupported,
     value,
 )
@@ -234,21 +234,19 @@ def _depthwise_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arra
 def _transpose_infer(view: OpView) -> tuple[Shape, ...]:
     options(view, TransposeConvOptions)
     _transpose_window(view)
-    return (tuple(int(d) for d in constant(view, 0)),)
+    return (shape_argument(view, 0),)
 
 
 def _transpose_window(view: OpView) -> Window:
     """The window of the convolution this op is the gradient of: it slides over the output."""
     opts = options(view, TransposeConvOptions)
-    shape = constant(view, 0)
-    if shape.shape != (4,):
-        raise bad_input(view, f"needs an output shape of 4 numbers, not {shape.tolist()}")
+    shape = shape_argument(view, 0)
+    if len(shape) != 4:
+        raise bad_input(view, f"needs an output shape of 4 numbers, not {list(shape)}")
     weights, x = require_rank(view, input_tensor(view, 1), 4), require_rank(view, input_tensor(view, 2), 4)
-    win = window(
-        view, (int(shape[1]), int(shape[2])), (weights[1], weights[2]), (opts.stride_h, opts.stride_w), opts.padding
-    )
+    win = window(view, (shape[1], shape[2]), (weights[1], weights[2]), (opts.stride_h, opts.stride_w), opts.padding)
     if weights[3] != x[3] or weights[0] != shape[3] or win.output != x[1:3] or x[0] != shape[0]:
-        raise bad_input(view, f"has weights {list(weights)}, input {list(x)} and output shape {shape.tolist()}")
+        raise bad_input(view, f"has weights {list(weights)}, input {list(x)} and output shape {list(shape)}")
     return win
 
 

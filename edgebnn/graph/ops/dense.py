@@ -59,7 +59,7 @@ def _dense_infer(view: OpView) -> tuple[Shape, ...]:
     if depth == 0 or x.elements % depth:
         raise bad_input(view, f"has weights [{outputs}, {depth}] for an input of shape {list(x.shape)}")
     if opts.keep_num_dims:
-        if x.shape[-1] != depth:
+        if x.shape[-1:] != (depth,):
             raise bad_input(view, f"keeps dimensions, but its input {list(x.shape)} does not end in {depth}")
         return ((*x.shape[:-1], outputs),)
     return ((x.elements // depth, outputs),)

@@ -12,7 +12,7 @@ from ..types import Array, DType, Options, Shape
 from .enums import TensorType
 from .shape_ops import moved
 from .types import FLOAT_OR_INT8, NUMBERS, unchanged
-from .view import axis_of, constant, input_tensor, options, scale_and_zero_point, value
+from .view import axis_of, constant, input_tensor, options, scalar, scale_and_zero_point, value
 
 
 @dataclass(frozen=True)
@@ -88,7 +88,7 @@ def _prod_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ..
 
 
 def _arg_axis(view: OpView) -> int:
-    return axis_of(view, int(constant(view, 1).reshape(-1)[0]), len(input_tensor(view, 0).shape))
+    return axis_of(view, scalar(view, 1), len(input_tensor(view, 0).shape))
 
 
 def _arg_infer(view: OpView) -> tuple[Shape, ...]:

@@ -14,11 +14,14 @@ from .view import (
     NoOptions,
     axis_of,
     bad_input,
+    broadcast,
     constant,
     input_tensor,
     optional_input,
     options,
     same_quantization,
+    scalar,
+    shape_argument,
     unsupported,
     value,
 )
@@ -85,7 +88,7 @@ def _reshape_infer(view: OpView) -> tuple[Shape, ...]:
     known = int(np.prod([d for d in wanted if d != -1], dtype=np.int64))
     if wanted.count(-1) == 1 and known > 0 and x.elements % known == 0:
         wanted[wanted.index(-1)] = x.elements // known
-    elif -1 in wanted or known != x.elements:
+    elif min(wanted, default=0) < 0 or known != x.elements:
         raise bad_input(view, f"cannot reshape {list(x.shape)} to {wanted}")
     return (tuple(wanted),)
 
@@ -104,7 +107,7 @@ def _squeeze_infer(view: OpView) -> tuple[Shape, ...]:
 
 def _expand_infer(view: OpView) -> tuple[Shape, ...]:
     shape = input_tensor(view, 0).shape
-    axis = axis_of(view, int(constant(view, 1).reshape(-1)[0]), len(shape) + 1)
+    axis = axis_of(view, scalar(view, 1), len(shape) + 1)
     return ((*shape[:axis], 1, *shape[axis:]),)
 
 
@@ -125,8 +128,14 @@ def _transpose_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arra
     return moved(view, input_tensor(view, 0), value(view, values, 0).transpose(_permutation(view)))
 
 
+def _joined_shapes(view: OpView) -> list[Shape]:
+    if not view.inputs:
+        raise bad_input(view, "has no inputs")
+    return [input_tensor(view, i).shape for i in range(len(view.inputs))]
+
+
 def _concatenation_infer(view: OpView) -> tuple[Shape, ...]:
-    shapes = [input_tensor(view, i).shape for i in range(len(view.inputs))]
+    shapes = _joined_shapes(view)
     axis = axis_of(view, options(view, ConcatenationOptions).axis, len(shapes[0]))
     rest = {(*s[:axis], *s[axis + 1 :]) for s in shapes}
     if len(rest) != 1 or len({len(s) for s in shapes}) != 1:
@@ -144,7 +153,7 @@ def _concatenation_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[
 
 
 def _pack_infer(view: OpView) -> tuple[Shape, ...]:
-    shapes = [input_tensor(view, i).shape for i in range(len(view.inputs))]
+    shapes = _joined_shapes(view)
     axis = axis_of(view, options(view, PackOptions).axis, len(shapes[0]) + 1)
     if len(set(shapes)) != 1:
         raise bad_input(view, f"cannot stack shapes {', '.join(str(list(s)) for s in shapes)}")
@@ -179,7 +188,7 @@ def _pieces(view: OpView, source: Tensor, arrays: list[Array]) -> tuple[Array, .
 
 def _split_axis(view: OpView, axis_input: int, data_input: int) -> tuple[int, Tensor]:
     x = input_tensor(view, data_input)
-    return axis_of(view, int(constant(view, axis_input).reshape(-1)[0]), len(x.shape)), x
+    return axis_of(view, scalar(view, axis_input), len(x.shape)), x
 
 
 def _split_infer(view: OpView) -> tuple[Shape, ...]:
@@ -241,7 +250,10 @@ def _gather_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, 
 
 
 def _broadcast_to_infer(view: OpView) -> tuple[Shape, ...]:
-    return (tuple(int(d) for d in constant(view, 1)),)
+    shape = shape_argument(view, 1)
+    if broadcast(view, input_tensor(view, 0).shape, shape) != shape:
+        raise bad_input(view, f"cannot broadcast {list(input_tensor(view, 0).shape)} to {list(shape)}")
+    return (shape,)
 
 
 def _broadcast_to_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -250,7 +262,7 @@ def _broadcast_to_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[A
 
 def _tile_infer(view: OpView) -> tuple[Shape, ...]:
     shape, repeats = input_tensor(view, 0).shape, constant(view, 1)
-    if repeats.shape != (len(shape),):
+    if repeats.shape != (len(shape),) or (repeats < 0).any():
         raise bad_input(view, f"has repeats {repeats.tolist()} for a tensor of rank {len(shape)}")
     return (tuple(d * int(r) for d, r in zip(shape, repeats, strict=True)),)
 
@@ -260,7 +272,7 @@ def _tile_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ..
 
 
 def _fill_infer(view: OpView) -> tuple[Shape, ...]:
-    return (tuple(int(d) for d in constant(view, 0)),)
+    return (shape_argument(view, 0),)
 
 
 def _fill_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:

@@ -73,6 +73,22 @@ def constant(view: OpView, index: int) -> NDArray[np.int64]:
     return tensor.data.astype(np.int64)
 
 
+def scalar(view: OpView, index: int) -> int:
+    """An argument that is one integer, such as an axis."""
+    numbers = constant(view, index).reshape(-1)
+    if numbers.size != 1:
+        raise bad_input(view, f"needs one number in its argument {index}, not {numbers.tolist()}")
+    return int(numbers[0])
+
+
+def shape_argument(view: OpView, index: int) -> Shape:
+    """An argument that is a shape."""
+    numbers = constant(view, index)
+    if numbers.ndim != 1 or (numbers < 0).any():
+        raise bad_input(view, f"needs a shape in its argument {index}, not {numbers.tolist()}")
+    return tuple(int(d) for d in numbers)
+
+
 def scale_and_zero_point(view: OpView, tensor: Tensor) -> tuple[np.float32, int]:
     """The quantization of a tensor that is quantized as a whole."""
     if tensor.quantization is None or not tensor.quantization.per_tensor:
