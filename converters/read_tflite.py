@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def _with_empty_constants(tensors: list[Tensor], ops: tuple[Op, ...], inputs: tu
     """A constant without elements has no bytes in the file: it is known by nothing computing it."""
     computed = {index for op in ops for index in op.outputs} | set(inputs)
     return tuple(
-        Tensor(t.name, t.shape, t.dtype, t.quantization, np.zeros(t.shape, t.dtype.numpy), t.shape_signature)
+        replace(t, data=np.zeros(t.shape, t.dtype.numpy))
         if t.data is None and index not in computed and t.elements == 0
         else t
         for index, t in enumerate(tensors)
