@@ -37,8 +37,8 @@ def _window(view: OpView) -> Window:
 
 
 def _infer(view: OpView) -> tuple[Shape, ...]:
-    shape = input_tensor(view, 0).shape
-    return (output_shape(shape[0], _window(view), shape[-1]),)
+    batch, _, _, channels = require_rank(view, input_tensor(view, 0), 4)
+    return (output_shape(batch, _window(view), channels),)
 
 
 def _activated(view: OpView, y: Array) -> Array:
