@@ -1,4 +1,4 @@
-"""Whether a structurally sound .tflite file means anything: what LiteRT takes for granted and crashes upon.
+"""Whether a structurally sound .tflite file means anything: indices, sizes, and the order of ops.
 
 To be called after :func:`edgebnn.graph.flatbuffer.check`, whose bounds checks the accessors used here rely on.
 """
@@ -48,70 +48,6 @@ _RANGES = {
 }
 """Of the zero points, where the type is narrower than 32 bits."""
 
-_REQUIRED_INPUTS = {
-    getattr(schema.BuiltinOperator, name): count
-    for name, count in {
-        "CONV_2D": 2,
-        "CONV_3D": 2,
-        "DEPTHWISE_CONV_2D": 2,
-        "FULLY_CONNECTED": 2,
-        "TRANSPOSE_CONV": 3,
-        "CONV_3D_TRANSPOSE": 3,
-        "SVDF": 4,
-        "LSTM": 1,
-        "UNIDIRECTIONAL_SEQUENCE_LSTM": 1,
-        "BIDIRECTIONAL_SEQUENCE_LSTM": 1,
-        "BIDIRECTIONAL_SEQUENCE_RNN": 1,
-        "STABLEHLO_COMPOSITE": 0,
-        "CALL": 0,
-        "IF": 1,
-        "WHILE": 0,
-    }.items()
-}
-"""How many inputs come before the first that may be absent, of the ops that have such. LiteRT crashes on others."""
-
-_SCALED = frozenset(
-    getattr(schema.BuiltinOperator, name)
-    for name in (
-        "ADD",
-        "AVERAGE_POOL_2D",
-        "BATCH_MATMUL",
-        "CONCATENATION",
-        "CONV_2D",
-        "DEPTHWISE_CONV_2D",
-        "DEQUANTIZE",
-        "DIV",
-        "ELU",
-        "FULLY_CONNECTED",
-        "HARD_SWISH",
-        "L2_NORMALIZATION",
-        "LEAKY_RELU",
-        "LOGISTIC",
-        "LOG_SOFTMAX",
-        "MAX_POOL_2D",
-        "MAXIMUM",
-        "MEAN",
-        "MINIMUM",
-        "MUL",
-        "PRELU",
-        "QUANTIZE",
-        "REDUCE_PROD",
-        "RELU",
-        "RELU6",
-        "RELU_N1_TO_1",
-        "RESIZE_BILINEAR",
-        "RESIZE_NEAREST_NEIGHBOR",
-        "RSQRT",
-        "SOFTMAX",
-        "SQUARED_DIFFERENCE",
-        "SUB",
-        "SUM",
-        "TANH",
-        "TRANSPOSE_CONV",
-    )
-)
-"""Ops that compute with the scales of 8 and 16 bit tensors. LiteRT divides by them unseen."""
-
 
 def check(data: Bytes, source: str) -> tuple[tuple[str, str], ...]:
     """Checks indices, tensor sizes and the order of ops. Returns every custom op of the file as (custom code, layer).
@@ -153,23 +89,23 @@ class _Checker:
             op = graph.Operators(index)
             code = self.model.OperatorCodes(op.OpcodeIndex()).CustomCode()
             if code is not None:
-                yield code.decode("utf-8", "replace"), _layer(graph, op, index)
+                yield code.decode("utf-8", "replace"), layer_name(graph, op, index)
 
     def subgraph(self, graph: Any) -> None:
         for index in range(graph.TensorsLength()):
             self.tensor(graph.Tensors(index), index)
         tensors = graph.TensorsLength()
         for role, vector in (("input", graph.InputsAsNumpy()), ("output", graph.OutputsAsNumpy())):
-            for value in _ints(vector):
+            for value in integers(vector):
                 self.index(value, tensors, f"a graph {role}")
         self.order(graph)
 
     def tensor(self, tensor: Any, index: int) -> None:
-        name = _text(tensor.Name()) or f"tensor {index}"
+        name = text(tensor.Name()) or f"tensor {index}"
         self.index(tensor.Buffer(), self.model.BuffersLength(), f"the buffer of tensor '{name}'")
         bits = _BITS.get(tensor.Type())
         elements = 1
-        for dimension in _ints(tensor.ShapeAsNumpy()):
+        for dimension in integers(tensor.ShapeAsNumpy()):
             if dimension < 0:
                 raise self.error(f"tensor '{name}' has a negative dimension")
             elements *= dimension
@@ -193,7 +129,7 @@ class _Checker:
         if not all(0 <= scale < np.inf for scale in quantization.ScaleAsNumpy()):
             raise self.error(f"tensor '{name}' has a scale that is negative or not finite")
         low, high = _RANGES.get(tensor.Type(), _INT32)
-        if not all(low <= zero_point <= high for zero_point in _ints(quantization.ZeroPointAsNumpy())):
+        if not all(low <= zero_point <= high for zero_point in integers(quantization.ZeroPointAsNumpy())):
             raise self.error(f"tensor '{name}' has a zero point outside of its type's range")
         if scales > 1:
             axis = quantization.QuantizedDimension()
@@ -212,55 +148,33 @@ class _Checker:
 
     def order(self, graph: Any) -> None:
         """Every tensor is written once, and before it is read: LiteRT gives no memory to one that is never written."""
-        known = set(_ints(graph.InputsAsNumpy()))
+        known = set(integers(graph.InputsAsNumpy()))
         for index in range(graph.TensorsLength()):
             tensor = graph.Tensors(index)
-            if tensor.IsVariable() or self.buffer_length(tensor.Buffer(), "") or 0 in _ints(tensor.ShapeAsNumpy()):
+            if tensor.IsVariable() or self.buffer_length(tensor.Buffer(), "") or 0 in integers(tensor.ShapeAsNumpy()):
                 known.add(index)
         constants = frozenset(known)
         for number in range(graph.OperatorsLength()):
             op = graph.Operators(number)
-            layer = _layer(graph, op, number)
+            layer = layer_name(graph, op, number)
             self.index(op.OpcodeIndex(), self.model.OperatorCodesLength(), f"the op code of layer '{layer}'")
             self.large_options(op, layer)
-            self.scales(graph, op, layer)
-            for position, value in enumerate(_ints(op.InputsAsNumpy())):
-                if value == ABSENT and self.optional(op, position):
+            for value in integers(op.InputsAsNumpy()):
+                if value == ABSENT:
                     continue
                 self.index(value, graph.TensorsLength(), f"an input of layer '{layer}'")
                 if value not in known:
                     raise self.error(f"layer '{layer}' reads tensor {value} before it is written")
-            for value in (*_ints(op.OutputsAsNumpy()), *_ints(op.IntermediatesAsNumpy())):
+            for value in (*integers(op.OutputsAsNumpy()), *integers(op.IntermediatesAsNumpy())):
                 if value == ABSENT:
                     continue
                 self.index(value, graph.TensorsLength(), f"an output of layer '{layer}'")
                 if value in constants and not graph.Tensors(value).IsVariable():
                     raise self.error(f"layer '{layer}' writes to an input or a constant of the graph")
                 known.add(value)
-        for value in _ints(graph.OutputsAsNumpy()):
+        for value in integers(graph.OutputsAsNumpy()):
             if value not in known:
                 raise self.error(f"graph output {value} is never written")
-
-    def kind(self, op: Any) -> int:
-        """The builtin operator; codes above 127 do not fit the schema's older field."""
-        code = self.model.OperatorCodes(op.OpcodeIndex())
-        return int(max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
-
-    def optional(self, op: Any, position: int) -> bool:
-        """Whether LiteRT can do without this input."""
-        kind = self.kind(op)
-        return kind == schema.BuiltinOperator.CUSTOM or position >= _REQUIRED_INPUTS.get(kind, position + 1)
-
-    def scales(self, graph: Any, op: Any, layer: str) -> None:
-        if self.kind(op) not in _SCALED:
-            return
-        for value in (*_ints(op.InputsAsNumpy()), *_ints(op.OutputsAsNumpy())):
-            tensor = graph.Tensors(value) if 0 <= value < graph.TensorsLength() else None
-            if tensor is None or tensor.Type() not in _RANGES:
-                continue
-            scales = None if tensor.Quantization() is None else tensor.Quantization().ScaleAsNumpy()
-            if not isinstance(scales, np.ndarray) or not scales.size or not (scales > 0).all():
-                raise self.error(f"layer '{layer}' computes with tensor '{_text(tensor.Name())}', which has no scale")
 
     def large_options(self, op: Any, layer: str) -> None:
         offset, size = op.LargeCustomOptionsOffset(), op.LargeCustomOptionsSize()
@@ -278,17 +192,17 @@ class _Checker:
                 self.index(at(index).TensorIndex(), tensors, "a tensor of a signature")
 
 
-def _ints(vector: Any) -> list[int]:
+def integers(vector: Any) -> list[int]:
     """The accessors return the integer 0 in place of an absent vector."""
     return [int(value) for value in vector] if isinstance(vector, np.ndarray) else []
 
 
-def _text(value: bytes | None) -> str:
+def text(value: bytes | None) -> str:
     return value.decode("utf-8", "replace") if value else ""
 
 
-def _layer(graph: Any, op: Any, number: int) -> str:
+def layer_name(graph: Any, op: Any, number: int) -> str:
     """The layer's name: that of its first output."""
     if op.OutputsLength() and 0 <= op.Outputs(0) < graph.TensorsLength():
-        return _text(graph.Tensors(op.Outputs(0)).Name()) or f"op {number}"
+        return text(graph.Tensors(op.Outputs(0)).Name()) or f"op {number}"
     return f"op {number}"

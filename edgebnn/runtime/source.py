@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from ..errors import InputError
 from ..graph import consistency, flatbuffer
+from . import litert_limits
 
 LCE_OPS = ("LceBconv2d", "LceBMaxPool2d", "LceDequantize", "LceQuantize")
 """The custom ops that the delegate runs."""
@@ -55,4 +56,6 @@ def _reason(error: OSError | ValueError) -> str:
 
 def _checked(data: bytes | mmap.mmap, name: str) -> ModelSource:
     flatbuffer.check(data, name)
-    return ModelSource(name, consistency.check(data, name))
+    custom_ops = consistency.check(data, name)
+    litert_limits.check(data, name)
+    return ModelSource(name, custom_ops)

@@ -112,7 +112,7 @@ def without_scales(graph: Graph) -> Graph:
 
 
 REFUSED: dict[str, tuple[Callable[[Graph], Graph], str]] = {
-    "an absent input of ADD": (lambda g: with_op(g, "ADD", inputs=(ABSENT, 0)), "has index -1"),
+    "an absent input of ADD": (lambda g: with_op(g, "ADD", inputs=(ABSENT, 0)), "lacks an input or output"),
     "a tensor that is not there": (lambda g: with_op(g, "ADD", inputs=(0, 1000)), "has index 1000"),
     "a tensor read before it is written": (
         lambda g: with_op(g, "ADD", inputs=g.outputs * 2),

@@ -1,0 +1,116 @@
+"""What LiteRT's own kernels take for granted of a model, and end the process upon where it does not hold.
+
+Found by damaging model files and loading them; to be called after :mod:`edgebnn.graph.consistency`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ai_edge_litert import schema_py_generated as schema
+
+from ..errors import ModelFormatError
+from ..graph.consistency import Bytes, integers, layer_name, text
+from ..graph.types import ABSENT
+
+_OPS = schema.BuiltinOperator
+_TYPES = schema.TensorType
+
+_REQUIRED_INPUTS = {
+    _OPS.CONV_2D: 2,
+    _OPS.CONV_3D: 2,
+    _OPS.DEPTHWISE_CONV_2D: 2,
+    _OPS.FULLY_CONNECTED: 2,
+    _OPS.TRANSPOSE_CONV: 3,
+    _OPS.CONV_3D_TRANSPOSE: 3,
+    _OPS.SVDF: 4,
+    _OPS.LSTM: 1,
+    _OPS.UNIDIRECTIONAL_SEQUENCE_LSTM: 1,
+    _OPS.BIDIRECTIONAL_SEQUENCE_LSTM: 1,
+    _OPS.BIDIRECTIONAL_SEQUENCE_RNN: 1,
+    _OPS.IF: 1,
+    _OPS.WHILE: 0,
+    _OPS.CALL: 0,
+    _OPS.CUSTOM: 0,
+}
+"""How many inputs come before the first that may be absent, of the ops that can do without some."""
+
+_ADDITIONS = frozenset((_OPS.ADD, _OPS.SUB, _OPS.SQUARED_DIFFERENCE))
+_MAX_RATIO = {_TYPES.INT8: 2.0**19, _TYPES.UINT8: 2.0**19, _TYPES.INT16: 2.0**14}
+"""Of an addition's input scale to its output scale: fixed-point multipliers are below 1 after shifts of 20 and 15."""
+
+_SCALED = _ADDITIONS | {
+    _OPS.AVERAGE_POOL_2D,
+    _OPS.BATCH_MATMUL,
+    _OPS.CONCATENATION,
+    _OPS.CONV_2D,
+    _OPS.DEPTHWISE_CONV_2D,
+    _OPS.DEQUANTIZE,
+    _OPS.DIV,
+    _OPS.ELU,
+    _OPS.FULLY_CONNECTED,
+    _OPS.HARD_SWISH,
+    _OPS.L2_NORMALIZATION,
+    _OPS.LEAKY_RELU,
+    _OPS.LOGISTIC,
+    _OPS.LOG_SOFTMAX,
+    _OPS.MAX_POOL_2D,
+    _OPS.MAXIMUM,
+    _OPS.MEAN,
+    _OPS.MINIMUM,
+    _OPS.MUL,
+    _OPS.PRELU,
+    _OPS.QUANTIZE,
+    _OPS.REDUCE_PROD,
+    _OPS.RELU,
+    _OPS.RELU6,
+    _OPS.RELU_N1_TO_1,
+    _OPS.RESIZE_BILINEAR,
+    _OPS.RESIZE_NEAREST_NEIGHBOR,
+    _OPS.RSQRT,
+    _OPS.SOFTMAX,
+    _OPS.SUM,
+    _OPS.TANH,
+    _OPS.TRANSPOSE_CONV,
+}
+"""Ops that divide by the scales of 8 and 16 bit tensors."""
+
+
+def check(data: Bytes, source: str) -> None:
+    """Raises ModelFormatError, naming file and layer, for a model that LiteRT cannot be trusted with."""
+    model = schema.Model.GetRootAs(data)
+    for index in range(model.SubgraphsLength()):
+        graph = model.Subgraphs(index)
+        for number in range(graph.OperatorsLength()):
+            op = graph.Operators(number)
+            code = model.OperatorCodes(op.OpcodeIndex())
+            # Codes above 127 do not fit the schema's older field.
+            why = _refusal(graph, op, max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
+            if why:
+                raise ModelFormatError(f"{source}: not a valid model: layer '{layer_name(graph, op, number)}' {why}")
+
+
+def _refusal(graph: Any, op: Any, kind: int) -> str:
+    inputs, outputs = integers(op.InputsAsNumpy()), integers(op.OutputsAsNumpy())
+    required = _REQUIRED_INPUTS.get(kind, len(inputs))
+    if ABSENT in inputs[:required] or (ABSENT in outputs and kind != _OPS.CUSTOM):
+        return f"lacks an input or output (inputs {inputs}, outputs {outputs})"
+    if kind not in _SCALED:
+        return ""
+    for tensor in (graph.Tensors(index) for index in (*inputs, *outputs) if index != ABSENT):
+        scales = _scales(tensor)
+        if tensor.Type() in _MAX_RATIO and not (scales.size and (scales > 0).all()):
+            return f"computes with tensor '{text(tensor.Name())}', which has no scale"
+    if kind in _ADDITIONS and outputs and graph.Tensors(outputs[0]).Type() in _MAX_RATIO:
+        output = graph.Tensors(outputs[0])
+        scale = _scales(output).min() * _MAX_RATIO[output.Type()]
+        if any((_scales(graph.Tensors(index)) >= scale).any() for index in inputs):
+            return f"has the scale {_scales(output).min():.3g} in its output, too far from its inputs'"
+    return ""
+
+
+def _scales(tensor: Any) -> np.ndarray[Any, np.dtype[np.float32]]:
+    quantization = tensor.Quantization()
+    scales = 0 if quantization is None else quantization.ScaleAsNumpy()
+    return scales if isinstance(scales, np.ndarray) else np.zeros(0, np.float32)
