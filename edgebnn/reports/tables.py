@@ -158,6 +158,9 @@ def validation(result: Validation) -> Table:
         )
     else:
         outcome = f"{result.mismatches} outputs beyond the tolerance, largest difference {result.max_abs_diff:.2e}"
+        if result.first_departure is not None:
+            first = result.first_departure
+            outcome += f"; first at fault: layer {first.index}, {first.op} '{first.name}'"
     table.caption = _plain(f"{'passed' if result.passed else 'FAILED'} on {result.target}, {samples}: {outcome}")
     return table
 

@@ -44,6 +44,8 @@ def _validation(**changes: object) -> Validation:
         "max_abs_diff": 0.0,
         "mismatches": 0,
         "explained_by_rounding": False,
+        "first_departure": None,
+        "layers": None,
     }
     return Validation(**{**values, **changes})  # type: ignore[arg-type]
 
@@ -77,6 +79,10 @@ def test_a_profile_shows_shares_of_the_whole_and_where_it_was_taken() -> None:
             "2 outputs differ by up to 5.00e-01, though every op agrees",
         ),
         ({"bit_exact": False, "passed": False, "mismatches": 2, "max_abs_diff": 0.5}, "FAILED on host"),
+        (
+            {"bit_exact": False, "passed": False, "first_departure": LayerCheck(7, "ADD", "sum", False, 0.5, True)},
+            "first at fault: layer 7, ADD 'sum'",
+        ),
         ({"bit_exact": False, "max_abs_diff": 1e-6}, "0 outputs beyond the tolerance"),
     ],
 )
