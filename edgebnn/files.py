@@ -11,20 +11,12 @@ from pathlib import Path
 from .errors import InputError
 
 
-def cache_folder(part: str = "") -> Path:
-    """Where what can be made again is kept: EDGEBNN_CACHE, else edgebnn in XDG_CACHE_HOME, else in ~/.cache.
-
-    The folder, or the folder ``part`` in it, is made if it is missing. Raises InputError where it cannot be.
-    """
+def cache_folder() -> Path:
+    """Where what can be made again is kept: EDGEBNN_CACHE, else edgebnn in XDG_CACHE_HOME, else in ~/.cache."""
     named = os.environ.get("EDGEBNN_CACHE")
-    home = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebnn"
-    try:
-        (home / part).mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(
-            f"{home / part}: cannot be made ({error.strerror}); set EDGEBNN_CACHE to a folder that can be written"
-        ) from None
-    return home / part
+    if named:
+        return Path(named)
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebnn"
 
 
 def check_writable(path: Path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
-from edgebnn.models.blocks import Tensor, batch_norm, precision_named, relu
+from edgebnn.models.blocks import RELU_INITIALIZER, Tensor, batch_norm, precision_named, relu
 
 WIDTHS = (64, 192, 384, 256, 256, 4096, 4096)
 SMALLEST_INPUT = 63  # the three 3/2 poolings leave nothing of a smaller image
@@ -57,7 +57,9 @@ def alexnet(
 
     images = keras.Input(input_shape, name="image")
     x = keras.layers.ZeroPadding2D(2, name="conv1_pad")(images)
-    x = keras.layers.Conv2D(widths[0], 11, strides=4, use_bias=bias, name="conv1")(x)
+    x = keras.layers.Conv2D(widths[0], 11, strides=4, use_bias=bias, kernel_initializer=RELU_INITIALIZER, name="conv1")(
+        x
+    )
     x = finish(x, "conv1", pool=True)
     for index, kernel in ((2, 5), (3, 3), (4, 3), (5, 3)):
         conv = chosen.conv(widths[index - 1], kernel, strides=1, padding="same", use_bias=bias, name=f"conv{index}")

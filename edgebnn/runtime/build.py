@@ -25,6 +25,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ..errors import BuildError
+from ..files import cache_folder
 
 HERE = Path(__file__).parent
 KERNELS = HERE / "kernels"
@@ -117,14 +118,6 @@ def kernel_flags(table: str, machine: str) -> dict[str, tuple[str, ...]]:
         for name, needed, flags in _TABLE_LINE.findall(table)
         if needed in ("ANY", architecture)
     }
-
-
-def cache_folder() -> Path:
-    """EDGEBNN_CACHE, else edgebnn in XDG_CACHE_HOME, else in ~/.cache."""
-    named = os.environ.get("EDGEBNN_CACHE")
-    if named:
-        return Path(named)
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebnn"
 
 
 def library() -> Path:

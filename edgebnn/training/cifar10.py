@@ -16,8 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebnn.errors import InputError
-from edgebnn.files import cache_folder
-from edgebnn.training.image_folder import load_folder
+from edgebnn.training.image_folder import image_cache, load_folder
 from edgebnn.training.splits import Dataset
 
 ARCHIVE = "cifar10-jpeg.tar.xz"
@@ -43,7 +42,7 @@ def _unpacked(archive: Path) -> Path:
             f"{ARCHIVE}, or give the path of an image folder"
         )
     state = archive.stat()
-    target = cache_folder("images") / f"cifar10-{state.st_size}-{state.st_mtime_ns}"
+    target = image_cache() / f"cifar10-{state.st_size}-{state.st_mtime_ns}"
     if target.is_dir():
         return target
     with tempfile.TemporaryDirectory(prefix=".cifar10-", dir=target.parent) as temporary:

@@ -62,6 +62,18 @@ def load_folder(folder: Path, size: tuple[int, int] | None = None) -> Dataset:
     )
 
 
+def image_cache() -> Path:
+    """The folder for unpacked and decoded images, made if missing. Raises :class:`InputError` where it cannot be."""
+    folder = cache_folder() / "images"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be made ({error.strerror}); set EDGEBNN_CACHE to a folder that can be written"
+        ) from None
+    return folder
+
+
 def _list_splits(folder: Path) -> tuple[tuple[str, ...], _Listing, _Listing]:
     if {"train", "test"} <= {path.name for path in _subfolders(folder)}:
         classes = _class_names(folder / "train")
@@ -152,7 +164,7 @@ def _decode_one(path: Path, size: tuple[int, int] | None) -> NDArray[np.uint8]:
 def _decoded(folder: Path, files: Sequence[Path], size: tuple[int, int] | None) -> NDArray[np.uint8]:
     """``_decode``, or what it gave last time if no file's name, length or time of change is another."""
     home = hashlib.sha256(f"{folder.resolve()} {size}".encode()).hexdigest()[:16]
-    stored = cache_folder("images") / f"{folder.resolve().name}-{home}.npz"
+    stored = image_cache() / f"{folder.resolve().name}-{home}.npz"
     state = [(str(path), info.st_size, info.st_mtime_ns) for path in files for info in [path.stat()]]
     fingerprint = hashlib.sha256(json.dumps(state).encode()).hexdigest()
     try:

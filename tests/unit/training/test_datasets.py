@@ -107,6 +107,14 @@ def test_a_bad_or_missing_archive_is_refused_by_name(
     assert not list(tmp_path.rglob("*.jpg"))
 
 
+def test_an_unusable_cache_folder_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBNN_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("EDGEBNN_CACHE", str(tmp_path / "data" / cifar10.ARCHIVE))
+    small_archive(tmp_path / "data")
+    with pytest.raises(InputError, match="set EDGEBNN_CACHE to a folder that can be written"):
+        load("cifar10")
+
+
 def test_cifar10_has_its_60000_images() -> None:
     if not (cifar10.data_folder() / cifar10.ARCHIVE).is_file():
         pytest.skip("CIFAR-10 is optional data: set EDGEBNN_DATA to the folder of its archive")
