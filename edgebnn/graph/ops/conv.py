@@ -90,8 +90,10 @@ def correlate(
     unfolded_bytes = int(np.prod(win.output)) * matrices.shape[2] * x.itemsize
     for part in chunks(n, unfolded_bytes):
         for group in range(groups):
-            rows = unfold(x[part, :, :, group * depth : (group + 1) * depth], win)
-            result[part, :, :, group * per_group : (group + 1) * per_group] = rows @ matrices[group].T
+            products = unfold(x[part, :, :, group * depth : (group + 1) * depth], win) @ matrices[group].T
+            result[part, :, :, group * per_group : (group + 1) * per_group] = products.reshape(
+                -1, *win.output, per_group
+            )
     return result
 
 

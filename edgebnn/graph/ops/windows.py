@@ -72,12 +72,12 @@ def taps(x: Array, win: Window) -> Iterator[tuple[int, int, Array]]:
 
 
 def unfold(x: Array, win: Window) -> Array:
-    """Padded ``x`` [N, H, W, C] -> [N, OH, OW, KH * KW * C], the windows laid out as rows of a matrix."""
+    """Padded ``x`` [N, H, W, C] -> [N * OH * OW, KH * KW * C], each window a row."""
     n, _, _, channels = x.shape
     out = np.empty((n, *win.output, win.filter[0] * win.filter[1], channels), x.dtype)
     for row, column, tap in taps(x, win):
         out[:, :, :, row * win.filter[1] + column] = tap
-    return out.reshape(n, *win.output, -1)
+    return out.reshape(n * win.output[0] * win.output[1], -1)
 
 
 def chunks(samples: int, bytes_per_sample: int) -> Iterator[slice]:
