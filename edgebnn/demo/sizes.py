@@ -5,6 +5,7 @@ from __future__ import annotations
 from edgebnn.graph import counts
 from edgebnn.graph.liveness import peak_arena_bytes
 from edgebnn.graph.types import Graph, Shape
+from edgebnn.reports import format
 from edgebnn.reports.data import Size, Sizes
 
 
@@ -38,6 +39,7 @@ def _multiplying(graph: Graph) -> list[tuple[int, tuple[int, Shape]]]:
 
 
 def _label(graph: Graph, index: int) -> str:
-    """The Keras layer that an op came from; converters put it last in what they join with semicolons."""
-    parts = graph.op_name(index).split(";")[-1].split("/")
-    return parts[1] if len(parts) > 1 else graph.ops[index].kind
+    """The Keras layer that an op came from, or the op's kind where its name does not tell."""
+    name = graph.op_name(index)
+    layer = format.layer(name)
+    return layer if layer != name else graph.ops[index].kind

@@ -71,14 +71,15 @@ def shape(dimensions: tuple[int, ...]) -> str:
     return " \u00d7 ".join(map(str, dimensions)) or "scalar"
 
 
-def short_name(name: str) -> str:
-    """A layer's name without the model's in front and without what a converter joined to it with semicolons.
+def layer(name: str) -> str:
+    """A layer as its author knows it: the Keras layer in a converter's name such as ``"net/conv1/Conv2D;net/bn1/..."``.
 
-    ``"resnet/block1_conv1/Conv2D;resnet/block1_bn1/mul"`` is ``"block1_conv1/Conv2D"``.
+    Converters join what they fuse with semicolons, the op itself last, and LCE cuts names at 50 characters: so the last
+    part that still names a layer counts.
     """
-    first = name.split(";")[0]
-    _, slash, rest = first.partition("/")
-    return rest if slash and rest else first
+    parts = [part.split("/") for part in name.split(";")]
+    named = [part[1] for part in parts if len(part) > 2]
+    return named[-1] if named else name
 
 
 def macs(value: Macs) -> tuple[tuple[str, str], ...]:
@@ -120,7 +121,7 @@ FORMATS = (
     significant,
     percent,
     shape,
-    short_name,
+    layer,
     macs,
     cost,
     aligned,

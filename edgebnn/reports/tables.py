@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.box import SIMPLE_HEAD
+from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
@@ -39,7 +40,7 @@ def analysis(result: Analysis) -> Table:
         table.add_row(
             str(op.index),
             _plain(op.op),
-            _plain(op.name),
+            _plain(format.layer(op.name)),
             *_macs(op.macs, used),
             format.size(op.weight_bytes) if op.weight_bytes else "",
             format.size(op.output_bytes),
@@ -64,7 +65,7 @@ def profile(result: Profile, target: str, device: str) -> Table:
         table.add_row(
             str(op.index) if op.index >= 0 else "",
             _plain(op.op),
-            _plain(op.name),
+            _plain(format.layer(op.name)),
             format.aligned(op.value, result.total, result.unit),
             format.percent(op.share, 1),
             Text(_bar(op.share), style="cyan"),
@@ -129,40 +130,46 @@ def findings(found: Sequence[Finding]) -> Table:
         table.add_row(
             Text(finding.level, style=_LEVEL_STYLES.get(finding.level, "")),
             _plain(finding.rule),
-            _plain(finding.layer),
-            Text.assemble(_plain(finding.message), " ", _plain(finding.remedy, "dim")),
+            _plain(format.layer(finding.layer)),
+            Text.assemble(_plain(finding.message), "\n", _plain(finding.remedy, "dim")),
         )
     return table
 
 
-def validation(result: Validation) -> Table:
-    """The outcome and, where they were compared, the layers."""
+def validation(result: Validation) -> RenderableType:
+    """The outcome, below the table of layers where they were compared."""
+    outcome = _plain(f"{'passed' if result.passed else 'FAILED'} on {result.target}: {_outcome(result)}")
+    if result.layers is None:
+        return outcome
     table = _table("#", "op", "layer")
     table.add_column("largest difference", justify="right", no_wrap=True)
     table.add_column("agrees", no_wrap=True)
-    for layer in result.layers or ():
+    for layer in result.layers:
         table.add_row(
             str(layer.index),
             _plain(layer.op),
-            _plain(layer.name),
+            _plain(format.layer(layer.name)),
             format.small(layer.max_abs_diff),
             _verdict(layer),
         )
+    return Group(table, outcome)
+
+
+def _outcome(result: Validation) -> str:
     samples = f"{result.samples} sample{'' if result.samples == 1 else 's'}"
     if result.bit_exact:
-        outcome = "every output bit equals the reference's"
-    elif result.explained_by_rounding:
-        outcome = (
-            f"{result.mismatches} outputs differ by up to {result.max_abs_diff:.2e}, though every op agrees on its own "
-            "inputs: float rounding that a sign amplified"
+        return f"{samples}, every output bit equals the reference's"
+    largest = f"largest difference {result.max_abs_diff:.2e}"
+    if result.passed and not result.mismatches:
+        return f"{samples}, all outputs within the tolerance, {largest}"
+    if result.explained_by_rounding:
+        return (
+            f"{samples}, {result.mismatches} outputs beyond the tolerance, {largest}, though every op agrees on its "
+            "own inputs: float rounding that a sign amplified"
         )
-    else:
-        outcome = f"{result.mismatches} outputs beyond the tolerance, largest difference {result.max_abs_diff:.2e}"
-        if result.first_departure is not None:
-            first = result.first_departure
-            outcome += f"; first at fault: layer {first.index}, {first.op} '{first.name}'"
-    table.caption = _plain(f"{'passed' if result.passed else 'FAILED'} on {result.target}, {samples}: {outcome}")
-    return table
+    at = result.first_departure
+    fault = "" if at is None else f"; first at fault: layer {at.index}, {at.op} '{at.name}'"
+    return f"{samples}, {result.mismatches} outputs beyond the tolerance, {largest}{fault}"
 
 
 def _verdict(layer: LayerCheck) -> Text:

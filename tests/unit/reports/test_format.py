@@ -63,3 +63,16 @@ def test_only_precisions_that_occur_are_named() -> None:
 
 def test_dates_are_spelled_out() -> None:
     assert format.when("2026-11-04T08:05:00+00:00") == "4 November 2026, 08:05 UTC"
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("net/stem_bn/FusedBatchNormV3;net/stem_conv/Conv2D1", "stem_conv"),
+        ("net/block1_bn2/FusedBatchNormV3;ne", "block1_bn2"),  # cut at 50 characters by LCE
+        ("StatefulPartitionedCall:0", "StatefulPartitionedCall:0"),
+        ("", ""),
+    ],
+)
+def test_layers_are_called_as_their_author_called_them(name: str, shown: str) -> None:
+    assert format.layer(name) == shown

@@ -16,7 +16,7 @@ from edgebnn.runtime.profile import OpProfile, Profile
 from edgebnn.targets.validate import LayerCheck, Validation
 from tests.support.reports import report
 
-HOSTILE = "[bold]a[/] [link=file:///x]b[/link] \x1b[2J\r\x07"
+HOSTILE = "[bold]a[/bold] [link=file:x]b \x1b[2J\r\x07"
 
 
 def shown(table: RenderableType, width: int = 160) -> str:
@@ -72,18 +72,18 @@ def test_a_profile_shows_shares_of_the_whole_and_where_it_was_taken() -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({}, "passed on host, 3 samples: every output bit equals the reference's"),
-        ({"samples": 1}, "1 sample:"),
+        ({}, "passed on host: 3 samples, every output bit equals the reference's"),
+        ({"samples": 1}, "1 sample,"),
         (
             {"bit_exact": False, "mismatches": 2, "max_abs_diff": 0.5, "explained_by_rounding": True},
-            "2 outputs differ by up to 5.00e-01, though every op agrees",
+            "2 outputs beyond the tolerance, largest difference 5.00e-01, though every op agrees",
         ),
         ({"bit_exact": False, "passed": False, "mismatches": 2, "max_abs_diff": 0.5}, "FAILED on host"),
         (
             {"bit_exact": False, "passed": False, "first_departure": LayerCheck(7, "ADD", "sum", False, 0.5, True)},
             "first at fault: layer 7, ADD 'sum'",
         ),
-        ({"bit_exact": False, "max_abs_diff": 1e-6}, "0 outputs beyond the tolerance"),
+        ({"bit_exact": False, "max_abs_diff": 1e-6}, "all outputs within the tolerance, largest difference 1.00e-06"),
     ],
 )
 def test_a_validation_says_how_it_ended(changes: dict[str, object], words: str) -> None:
@@ -147,7 +147,7 @@ def test_hostile_names_are_shown_and_not_obeyed() -> None:
         tables.validation(_validation(target=HOSTILE, layers=(LayerCheck(0, "x", HOSTILE, True, 0.0, False),))),
     ):
         text = shown(table)
-        assert "[bold]a[/]" in text
+        assert "[bold]a[/bold]" in text
         assert "\x1b[2J" not in text
         assert "\r" not in text
         assert "\x07" not in text
