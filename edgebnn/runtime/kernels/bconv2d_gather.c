@@ -15,14 +15,23 @@ int eb_bconv2d_reads_in_place(const eb_bconv2d_plan *plan) {
          w->stride_width == 1 && plan->window_words == plan->words;
 }
 
-/* Four words at a time, the last four overlapping. */
+/* From both ends, overlapping in the middle: no loop, and no call where there are few. */
 EB_INLINE void copy_words(uint32_t *restrict to, const uint32_t *restrict from, size_t words) {
-  if (words < 4) {
-    for (size_t i = 0; i < words; i++) to[i] = from[i];
-    return;
+  if (words > 16) {
+    memcpy(to, from, words * sizeof(uint32_t));
+  } else if (words > 8) {
+    memcpy(to, from, 32);
+    memcpy(to + words - 8, from + words - 8, 32);
+  } else if (words > 4) {
+    memcpy(to, from, 16);
+    memcpy(to + words - 4, from + words - 4, 16);
+  } else if (words > 2) {
+    memcpy(to, from, 8);
+    memcpy(to + words - 2, from + words - 2, 8);
+  } else {
+    to[0] = from[0];
+    to[words - 1] = from[words - 1];
   }
-  for (size_t i = 0; i + 4 < words; i += 4) memcpy(to + i, from + i, 16);
-  memcpy(to + words - 4, from + words - 4, 16);
 }
 
 /* The taps of one row of the filter at one pixel, some of which may lie outside. */

@@ -26,17 +26,18 @@ EB_INLINE void eb_output_float(const eb_bconv2d_block *b, const int32_t *restric
   }
 }
 
-/* The same y, rounded to nearest with halves away from zero, saturated. */
+/* To nearest, halves away from zero: what is added is the greatest number below one half, so that only what lies at a
+ * half or beyond reaches the next integer (0.5f itself would carry 0.49999997f there). */
+EB_INLINE int32_t eb_round(float y) { return (int32_t)(y + __builtin_copysignf(0x1.fffffep-2f, y)); }
+
+/* The same y, rounded and saturated. */
 EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
                               int8_t *restrict output) {
   const float *restrict multiplier = b->multiplier, *restrict bias = b->bias;
   const float low = b->clamp_min, high = b->clamp_max;
   for (int32_t c = 0; c < channels; c++) {
-    float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
-    y = eb_clamp(y, -128.0f, 127.0f);
-    const int32_t toward_zero = (int32_t)y;
-    const float rest = y - (float)toward_zero; /* exact, where y + 0.5f is not */
-    output[c] = (int8_t)(toward_zero + (rest >= 0.5f) - (rest <= -0.5f));
+    const float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
+    output[c] = (int8_t)eb_round(eb_clamp(y, -128.0f, 127.0f));
   }
 }
 
