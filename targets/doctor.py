@@ -12,7 +12,7 @@ from pathlib import Path
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError
 from edgebnn.runtime import build
-from edgebnn.runtime.plugin import load_plugin
+from edgebnn.runtime.plugin import load_plugin, which_kernel
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ def examine() -> tuple[Check, ...]:
         _package("ai-edge-litert", required=True, remedy="pip install edgebnn"),
         _try("compiler", _compiler, "install gcc, or pip install 'edgebnn[mcu]' (a C compiler from PyPI)"),
         _try("delegate", _delegate, "see the compiler above; EDGEBNN_CACHE names another folder for the library"),
+        _try("kernels", which_kernel, "unset EDGEBNN_KERNELS"),
         *(_package(name, False, "pip install 'edgebnn[train]'") for name in _TRAINING),
         _package("ziglang", False, "pip install 'edgebnn[mcu]'"),
     )

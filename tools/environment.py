@@ -38,8 +38,10 @@ def ensure_debian_packages(programs: dict[str, str]) -> None:
     if not missing:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:
-        say(f"not installed: {', '.join(missing)}; tests that need them are skipped. Install them with: "
-            f"apt-get install {' '.join(missing)}")
+        say(
+            f"not installed: {', '.join(missing)}; tests that need them are skipped. Install them with: "
+            f"apt-get install {' '.join(missing)}"
+        )
         return
     say(f"installing Debian packages: {', '.join(missing)}")
     quiet = {"DEBIAN_FRONTEND": "noninteractive"}

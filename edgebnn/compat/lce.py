@@ -14,8 +14,8 @@ import numpy as np
 from ai_edge_litert.interpreter import OpResolverType
 from numpy.typing import NDArray
 
-from ..errors import InputError
-from ..runtime.interpreter import Interpreter as _Interpreter
+from edgebnn.errors import InputError
+from edgebnn.runtime.interpreter import Interpreter as _Interpreter
 
 Data = NDArray[Any] | list[NDArray[Any]]
 

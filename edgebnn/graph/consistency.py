@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ..errors import ModelFormatError
+from edgebnn.errors import ModelFormatError
+
 from .types import ABSENT
 
 Bytes = bytes | mmap.mmap

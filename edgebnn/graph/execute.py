@@ -10,7 +10,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import InputError, UnsupportedOpError
+from edgebnn.errors import InputError, UnsupportedOpError
+
 from .opdef import OpDef, OpView, op_view
 from .ops import OPS
 from .types import ABSENT, Array, DType, Graph

@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from ..errors import ModelFormatError
+from edgebnn.errors import ModelFormatError
 
 Bytes = bytes | mmap.mmap
 

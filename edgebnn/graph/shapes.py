@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..errors import InputError, ModelFormatError
+from edgebnn.errors import InputError, ModelFormatError
+
 from .opdef import OpView, op_view
 from .ops import OPS
 from .types import Array, DType, Graph, Shape, Tensor

@@ -24,8 +24,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ..errors import BuildError
-from ..files import cache_folder
+from edgebnn.errors import BuildError
+from edgebnn.files import cache_folder
 
 HERE = Path(__file__).parent
 KERNELS = HERE / "kernels"

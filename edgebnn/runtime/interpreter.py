@@ -10,7 +10,8 @@ from typing import Any
 from ai_edge_litert.interpreter import Interpreter as LiteRTInterpreter
 from ai_edge_litert.interpreter import OpResolverType
 
-from ..errors import EdgebnnError, ModelFormatError, RuntimeMismatchError, UnsupportedOpError
+from edgebnn.errors import EdgebnnError, ModelFormatError, RuntimeMismatchError, UnsupportedOpError
+
 from .model import Model
 from .plugin import Plugin, load_plugin
 from .profile import NodeInfo, Profile, measure
@@ -26,7 +27,8 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
 
     It takes every argument of the installed LiteRT's interpreter (``model_path``, ``model_content``,
     ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and one of its own:
-    ``kernels``, the name of one convolution kernel to use for all. Delegates given are applied after ours.
+    ``kernels``, the name of one convolution kernel to use for all (default: what EDGEBNN_KERNELS names, else the best
+    for this processor). Delegates given are applied after ours.
 
     Raises, where LiteRT would raise or crash on a bad model:
         ModelFormatError: the file is truncated, corrupt or inconsistent.

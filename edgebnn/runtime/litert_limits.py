@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
-from ..errors import ModelFormatError
-from ..graph.consistency import Bytes, integers, layer_name, text
-from ..graph.types import ABSENT
+from edgebnn.errors import ModelFormatError
+from edgebnn.graph.consistency import Bytes, integers, layer_name, text
+from edgebnn.graph.types import ABSENT
 
 _OPS = schema.BuiltinOperator
 _TYPES = schema.TensorType

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import EdgebnnError, InputError, ModelFormatError
-from ..graph.types import Array
+from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
+from edgebnn.graph.types import Array
+
 from .port import Port, ports
 from .profile import Profile
 

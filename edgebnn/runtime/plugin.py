@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ..errors import BuildError, InputError
+from edgebnn.errors import BuildError, InputError
 
 LITERT_DELEGATE = Any
 """``ai_edge_litert.interpreter.Delegate``: LiteRT ships no types."""
@@ -115,7 +115,7 @@ class Plugin:
 
 
 def load_plugin(kernels: str | None = None) -> Plugin:
-    """Loads the delegate into LiteRT. ``kernels`` forces one convolution kernel by name.
+    """Loads the delegate into LiteRT. ``kernels`` forces one convolution kernel by name, as does EDGEBNN_KERNELS.
 
     Raises:
         BuildError: the library cannot be compiled or loaded.
@@ -124,12 +124,22 @@ def load_plugin(kernels: str | None = None) -> Plugin:
     from ai_edge_litert.interpreter import load_delegate
 
     path = library_path()
-    options = {"log": 0, **({"kernels": kernels} if kernels else {})}
+    choice = choose(kernels)
     try:
-        functions = _functions(path)
+        if choice.name is not None:
+            check(choice, read_table(path))
+        litert = load_delegate(str(path), {"log": 0, **({"kernels": choice.name} if choice.name else {})})
+    except ValueError as error:
+        raise InputError(str(error).splitlines()[-1]) from None
     except (OSError, AttributeError) as error:
         raise BuildError(f"{path}: not a loadable edgebnn delegate ({error})") from None
+    return Plugin(litert, _functions(path))
+
+
+def which_kernel() -> str:
+    """One line: the kernel that runs binary convolutions where none is passed, and why. Raises as load_plugin does."""
+    path = library_path()
     try:
-        return Plugin(load_delegate(str(path), options), functions)
-    except ValueError as error:
-        raise InputError(f"kernels={kernels!r}: {str(error).splitlines()[-1]}") from None
+        return explain(choose(None), read_table(path))
+    except (OSError, AttributeError) as error:
+        raise BuildError(f"{path}: not a loadable edgebnn delegate ({error})") from None

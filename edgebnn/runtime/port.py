@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..arithmetic.quantization import dequantize, quantize
-from ..errors import InputError
-from ..graph.types import Array, Graph, Shape
+from edgebnn.arithmetic.quantization import dequantize, quantize
+from edgebnn.errors import InputError
+from edgebnn.graph.types import Array, Graph, Shape
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ import mmap
 import os
 from dataclasses import dataclass
 
-from ..errors import InputError
-from ..graph import consistency, flatbuffer
+from edgebnn.errors import InputError
+from edgebnn.graph import consistency, flatbuffer
+
 from . import litert_limits
 
 LCE_OPS = ("LceBconv2d", "LceBMaxPool2d", "LceDequantize", "LceQuantize")

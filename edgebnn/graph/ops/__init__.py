@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from ..opdef import OpDef
+from edgebnn.graph.opdef import OpDef
+
 from . import (
     activation,
     binary,

@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic.fixed_functions import DIFFERENCE_BITS, hard_swish_int8, softmax_int8
-from ...arithmetic.fixed_point import INT32_MAX, multiply_by_quantized_multiplier, quantize_multiplier
-from ...arithmetic.quantization import quantized_bounds
-from ..opdef import OpDef, OpView
-from ..types import Array, Options, Shape, Tensor
+from edgebnn.arithmetic.fixed_functions import DIFFERENCE_BITS, hard_swish_int8, softmax_int8
+from edgebnn.arithmetic.fixed_point import INT32_MAX, multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.arithmetic.quantization import quantized_bounds
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, Options, Shape, Tensor
+
 from .fused import Bounds
 from .types import FLOAT, FLOAT_OR_INT8
 from .unary import Run, rounded, runner

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic.binary import float_output, int8_output, output_transform, packed_output, signs
-from ...arithmetic.exact import exact_dtype
-from ...arithmetic.packing import WORD_BITS, pack, packed_channels, unpack
-from ...arithmetic.rounding import round_half_away
-from ..opdef import Macs, OpDef, OpView
-from ..types import Array, DType, Options, Shape
+from edgebnn.arithmetic.binary import float_output, int8_output, output_transform, packed_output, signs
+from edgebnn.arithmetic.exact import exact_dtype
+from edgebnn.arithmetic.packing import WORD_BITS, pack, packed_channels, unpack
+from edgebnn.arithmetic.rounding import round_half_away
+from edgebnn.graph.opdef import Macs, OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape
+
 from .conv import correlate
 from .enums import Activation, Padding
 from .fused import real_bounds

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from ..opdef import OpDef, OpView
-from ..types import Array, DType, Shape
+from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, DType, Shape
+
 from .shape_ops import moved
 from .types import EVERY_TYPE, NUMBERS, unchanged
 from .view import (

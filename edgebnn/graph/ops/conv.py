@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic.exact import exact_dtype, sum_bound
-from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
-from ..opdef import Macs, OpDef, OpView
-from ..types import Array, DType, Options, Shape, Tensor
+from edgebnn.arithmetic.exact import exact_dtype, sum_bound
+from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
+from edgebnn.graph.opdef import Macs, OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
+
 from .enums import Activation, Padding, TensorType
 from .fused import activate, integer_bounds
 from .view import (

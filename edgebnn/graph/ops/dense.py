@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic.exact import exact_dtype, sum_bound
-from ...arithmetic.rounding import round_half_away
-from ..opdef import Macs, OpDef, OpView
-from ..types import Array, DType, Options, Shape
+from edgebnn.arithmetic.exact import exact_dtype, sum_bound
+from edgebnn.arithmetic.rounding import round_half_away
+from edgebnn.graph.opdef import Macs, OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape
+
 from .conv import (
     INT8_SPAN,
     activated_int8,

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from ..opdef import OpDef, OpView
-from ..types import Array, DType, Options, Shape
+from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape
+
 from .enums import Activation
 from .fused import activate, integer_bounds
 from .types import FLOAT_OR_INT8, NUMBERS, unchanged

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from ...arithmetic.quantization import quantized_bounds
-from ..opdef import OpView
-from ..types import Array
+from edgebnn.arithmetic.quantization import quantized_bounds
+from edgebnn.graph.opdef import OpView
+from edgebnn.graph.types import Array
+
 from .enums import Activation
 from .view import scale_and_zero_point, unsupported
 

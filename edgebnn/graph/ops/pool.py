@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..opdef import OpDef, OpView
-from ..types import Array, DType, Options, Shape
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape
+
 from .enums import Activation, Padding
 from .fused import activate, integer_bounds
 from .view import input_tensor, options, require_rank, same_quantization, value

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...arithmetic import quantization
-from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from ..opdef import OpDef, OpView
-from ..types import Array, DType, Options, Tensor
+from edgebnn.arithmetic import quantization
+from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Tensor
+
 from .enums import TensorType
 from .view import NoOptions, bad_input, input_tensor, same_shape, scale_and_zero_point, value
 

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...arithmetic.fixed_point import Multiplier, multiply_by_quantized_multiplier, quantize_multiplier
-from ..opdef import OpDef, OpView
-from ..types import Array, DType, Options, Shape
+from edgebnn.arithmetic.fixed_point import Multiplier, multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape
+
 from .enums import TensorType
 from .shape_ops import moved
 from .types import FLOAT_OR_INT8, NUMBERS, unchanged

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic.rounding import round_half_away
-from ..opdef import OpDef, OpView
-from ..types import Array, Options, Shape
+from edgebnn.arithmetic.rounding import round_half_away
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, Options, Shape
+
 from .shape_ops import moved
 from .types import FLOAT_OR_INT8
 from .view import bad_input, constant, input_tensor, options, require_rank, same_quantization, unsupported, value

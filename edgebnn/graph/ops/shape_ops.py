@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..opdef import OpDef, OpView
-from ..types import Array, DType, Options, Shape, Tensor
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
+
 from .enums import Activation, TensorType
 from .types import ANY, EVERY_TYPE
 from .view import (

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..opdef import OpDef, OpView
-from ..types import Array, DType, Options, Shape
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape
+
 from .enums import MirrorPadMode
 from .shape_ops import moved
 from .types import ANY

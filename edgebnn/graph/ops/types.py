@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..types import DType
+from edgebnn.graph.types import DType
 
 TypePairs = tuple[tuple[DType, DType], ...]
 

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...arithmetic.fixed_functions import inverse_square_root
-from ...arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from ...arithmetic.rounding import round_half_away
-from ..opdef import OpDef, OpView
-from ..types import Array
+from edgebnn.arithmetic.fixed_functions import inverse_square_root
+from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.arithmetic.rounding import round_half_away
+from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.types import Array
+
 from .types import FLOAT, FLOAT_OR_INT8
 from .view import NoOptions, bad_input, input_tensor, same_shape, scale_and_zero_point, value
 

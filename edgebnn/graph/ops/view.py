@@ -12,9 +12,9 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError, UnsupportedOpError
-from ..opdef import OpView
-from ..types import Array, DType, Options, Shape, Tensor
+from edgebnn.errors import InputError, UnsupportedOpError
+from edgebnn.graph.opdef import OpView
+from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 

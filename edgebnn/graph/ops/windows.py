@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..opdef import OpView
-from ..types import Array, Shape
+from edgebnn.graph.opdef import OpView
+from edgebnn.graph.types import Array, Shape
+
 from .enums import Padding
 from .view import bad_input
 

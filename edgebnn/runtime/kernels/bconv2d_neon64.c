@@ -6,7 +6,11 @@
  * latency is covered by counting, no address written back), which compilers do not keep. Out-of-order processors do not
  * mind. tools/bench/arm_mca.py tells its cycles.
  */
+#include "output_transform.h"
+
 #if defined(__aarch64__)
+#pragma GCC diagnostic ignored "-Woverlength-strings" /* C99 compilers need not take so long an assembly text */
+
 #include "bconv2d_neon.h"
 
 enum { VECTORS = 4 };
@@ -44,6 +48,14 @@ enum { VECTORS = 4 };
   load_pixels                                           \
   ADD(2, 24, 25, 26, 27) ADD(3, 28, 29, 30, 31)
 
+/* Two words lie between one step's word and that of the next step but one; each of the two has its own address. */
+#define ADVANCE(bytes)                                      \
+  "add %[weights], %[weights], #" #bytes "\n\t"             \
+  "add %[pixels], %[pixels], #" #bytes "\n\t"               \
+  "add %[next_weights], %[next_weights], #" #bytes "\n\t"   \
+  "add %[next_pixels], %[next_pixels], #" #bytes "\n\t"     \
+  "cmp %[weights], %[end]\n\t"
+
 #define CLEAR(pixel)                                                             \
   "movi %[s" #pixel "0].2d, #0\n\tmovi %[s" #pixel "1].2d, #0\n\t"               \
   "movi %[s" #pixel "2].2d, #0\n\tmovi %[s" #pixel "3].2d, #0\n\t"
@@ -58,13 +70,15 @@ EB_INLINE void count(const uint32_t *weights, const uint32_t *pixels, size_t wor
   __asm__(CLEAR(0) CLEAR(1) CLEAR(2) CLEAR(3)
           LOAD_WEIGHTS(weights)
           LOAD_PIXELS(pixels)
+          "sub %[next_weights], %[weights], #64\n\t"
+          "sub %[next_pixels], %[pixels], #64\n\t"
           "tbz %[words], #0, 2f\n\t" /* an even number of them: start with the second half of the loop */
-          ADVANCE(64, 0)
+          ADVANCE(64)
           "b.eq 3f\n\t"
           "1:\n\t"
           STEP(LOAD_WEIGHTS(weights), LOAD_PIXELS(pixels))
           "2:\n\t"
-          ADVANCE(128, 64)
+          ADVANCE(128)
           STEP(LOAD_WEIGHTS(next_weights), LOAD_PIXELS(next_pixels))
           "b.ne 1b\n\t"
           "3:\n\t"

@@ -1,6 +1,9 @@
 /* What the running processor can do. */
 #if defined(__linux__)
 #include <unistd.h>
+#if defined(__arm__)
+#include <sys/auxv.h>
+#endif
 #endif
 
 #include "kernels.h"
@@ -13,8 +16,11 @@ uint32_t eb_cpu_features(void) {
   if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512f") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     features |= EB_CPU_AVX512_VPOPCNTDQ;
-#elif defined(__ARM_NEON)
-  features |= EB_CPU_NEON; /* the whole library is compiled for it */
+#elif defined(__aarch64__)
+  features |= EB_CPU_NEON; /* every AArch64 processor that runs an operating system has it */
+#elif defined(__arm__) && defined(__linux__)
+  const unsigned long neon = 1ul << 12; /* HWCAP_NEON, in the kernel's asm/hwcap.h */
+  if (getauxval(AT_HWCAP) & neon) features |= EB_CPU_NEON;
 #endif
   return features;
 }
