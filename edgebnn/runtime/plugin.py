@@ -11,6 +11,8 @@ from typing import Any
 
 from edgebnn.errors import BuildError, InputError
 
+from .kernel_choice import check, choose, explain, read_table
+
 LITERT_DELEGATE = Any
 """``ai_edge_litert.interpreter.Delegate``: LiteRT ships no types."""
 
