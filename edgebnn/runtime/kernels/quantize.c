@@ -10,17 +10,42 @@
 
 #define INLINE static inline __attribute__((always_inline))
 
+#if defined(__SSE2__)
+#include <emmintrin.h>
+
+INLINE __m128i load(const unsigned char *from) { return _mm_loadu_si128((const __m128i *)(const void *)from); }
+
+/* Bit i of 16: whether float i is below 0. */
+INLINE uint32_t negative_floats(const unsigned char *from) {
+  __m128i below[4];
+  for (int i = 0; i < 4; i++) {
+    below[i] = _mm_castps_si128(_mm_cmplt_ps(_mm_castsi128_ps(load(from + 16 * i)), _mm_setzero_ps()));
+  }
+  const __m128i first = _mm_packs_epi32(below[0], below[1]), second = _mm_packs_epi32(below[2], below[3]);
+  return (uint32_t)_mm_movemask_epi8(_mm_packs_epi16(first, second));
+}
+
+INLINE uint32_t pack_floats(const unsigned char *from) {
+  return negative_floats(from) | negative_floats(from + 64) << 16;
+}
+
+INLINE uint32_t pack_int8s(const unsigned char *from, int8_t zero_point) {
+  const __m128i zero = _mm_set1_epi8(zero_point);
+  const __m128i first = _mm_cmplt_epi8(load(from), zero), second = _mm_cmplt_epi8(load(from + 16), zero);
+  return (uint32_t)_mm_movemask_epi8(first) | (uint32_t)_mm_movemask_epi8(second) << 16;
+}
+
+INLINE uint32_t pack_bools(const unsigned char *from) {
+  const __m128i zero = _mm_setzero_si128();
+  const __m128i first = _mm_cmpeq_epi8(load(from), zero), second = _mm_cmpeq_epi8(load(from + 16), zero);
+  return (uint32_t)_mm_movemask_epi8(first) | (uint32_t)_mm_movemask_epi8(second) << 16;
+}
+
+#else
+
 typedef float float4 __attribute__((vector_size(16)));
 typedef int32_t int4 __attribute__((vector_size(16)));
 typedef int8_t byte16 __attribute__((vector_size(16)));
-
-eb_status eb_quantize_check(const eb_rows *op) {
-  if (op->rows < 1 || op->channels < 1) return EB_BAD_SIZE;
-  if (op->type != EB_FLOAT32 && op->type != EB_INT8 && op->type != EB_BOOL) return EB_BAD_OPTION;
-  if (op->rows > INT32_MAX / op->channels) return EB_TOO_LARGE;
-  if (op->type == EB_INT8 && !eb_is_zero_point(op->zero_point)) return EB_BAD_QUANTIZATION;
-  return EB_OK;
-}
 
 INLINE uint32_t pack_floats(const unsigned char *from) {
   const int4 lane_bit = {1, 2, 4, 8};
@@ -55,30 +80,54 @@ INLINE uint32_t pack_bools(const unsigned char *from) {
   return gather_bits(q[0] == 0) | gather_bits(q[1] == 0) << 16;
 }
 
-INLINE uint32_t pack_word(const eb_rows *op, const unsigned char *from) {
-  switch (op->type) {
+#endif
+
+INLINE uint32_t pack_word(int32_t type, int8_t zero_point, const unsigned char *from) {
+  switch (type) {
     case EB_FLOAT32: return pack_floats(from);
-    case EB_INT8: return pack_int8s(from, (int8_t)op->zero_point);
+    case EB_INT8: return pack_int8s(from, zero_point);
     default: return pack_bools(from);
   }
 }
 
-void eb_quantize_run(const eb_rows *op, const void *input, int32_t *output, int64_t row_begin, int64_t row_end) {
-  const size_t element = op->type == EB_FLOAT32 ? sizeof(float) : 1;
+/* `type` is a constant, so that each type has its own loop. */
+INLINE void pack_rows(const eb_rows *op, int32_t type, const unsigned char *restrict from, int32_t *restrict to,
+                      int64_t rows) {
+  const size_t element = type == EB_FLOAT32 ? sizeof(float) : 1;
   const size_t whole = (size_t)op->channels / 32;
   const size_t rest = (size_t)op->channels % 32 * element;
+  const int8_t zero_point = (int8_t)op->zero_point;
   /* What stands behind the last channel: an element whose bit is 0, so 0.0f, the greatest int8, or true. */
   unsigned char last[32 * sizeof(float)];
-  memset(last, op->type == EB_FLOAT32 ? 0 : op->type == EB_INT8 ? 127 : 1, sizeof(last));
-
-  const unsigned char *from = (const unsigned char *)input + (size_t)row_begin * (size_t)op->channels * element;
-  int32_t *to = output + (size_t)row_begin * (size_t)eb_packed_words(op->channels);
-  for (int64_t row = row_begin; row < row_end; row++) {
-    for (size_t word = 0; word < whole; word++, from += 32 * element) *to++ = (int32_t)pack_word(op, from);
+  memset(last, type == EB_FLOAT32 ? 0 : type == EB_INT8 ? 127 : 1, sizeof(last));
+  for (int64_t row = 0; row < rows; row++) {
+    for (size_t word = 0; word < whole; word++, from += 32 * element) {
+      *to++ = (int32_t)pack_word(type, zero_point, from);
+    }
     if (rest > 0) {
       memcpy(last, from, rest);
-      *to++ = (int32_t)pack_word(op, last);
+      *to++ = (int32_t)pack_word(type, zero_point, last);
       from += rest;
     }
+  }
+}
+
+eb_status eb_quantize_check(const eb_rows *op) {
+  if (op->rows < 1 || op->channels < 1) return EB_BAD_SIZE;
+  if (op->type != EB_FLOAT32 && op->type != EB_INT8 && op->type != EB_BOOL) return EB_BAD_OPTION;
+  if (op->rows > INT32_MAX / op->channels) return EB_TOO_LARGE;
+  if (op->type == EB_INT8 && !eb_is_zero_point(op->zero_point)) return EB_BAD_QUANTIZATION;
+  return EB_OK;
+}
+
+void eb_quantize_run(const eb_rows *op, const void *input, int32_t *output, int64_t row_begin, int64_t row_end) {
+  const size_t element = op->type == EB_FLOAT32 ? sizeof(float) : 1;
+  const unsigned char *from = (const unsigned char *)input + (size_t)row_begin * (size_t)op->channels * element;
+  int32_t *to = output + (size_t)row_begin * (size_t)eb_packed_words(op->channels);
+  const int64_t rows = row_end - row_begin;
+  switch (op->type) {
+    case EB_FLOAT32: pack_rows(op, EB_FLOAT32, from, to, rows); break;
+    case EB_INT8: pack_rows(op, EB_INT8, from, to, rows); break;
+    default: pack_rows(op, EB_BOOL, from, to, rows); break;
   }
 }
