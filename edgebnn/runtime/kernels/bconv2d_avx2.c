@@ -59,10 +59,14 @@ typedef struct offsets {
 
 EB_INLINE void look_where(const uint32_t *pixels, size_t stride, int count, size_t words, offsets *at) {
   for (int p = 0; p < count; p++) {
-    const uint8_t *bytes = (const uint8_t *)(pixels + (size_t)p * stride);
-    for (size_t i = 0; i < 4 * words; i++) at->of[p][i] = (uint16_t)(bytes[i] * sizeof(table[0]));
+    const uint8_t *restrict bytes = (const uint8_t *)(pixels + (size_t)p * stride);
+    uint16_t *restrict of = at->of[p];
+    for (size_t i = 0; i < 4 * words; i++) of[i] = (uint16_t)(bytes[i] * sizeof(table[0]));
   }
 }
+
+/* Without this, gcc turns the additions of one sum round, to do them last, and runs out of registers. */
+#define KEEP_ORDER(sum) __asm__("" : "+x"(sum))
 
 EB_INLINE __m256i load(const void *from) { return _mm256_load_si256(from); }
 
@@ -71,12 +75,17 @@ EB_INLINE void add_chunk(const uint8_t *weights, const offsets *at, size_t words
                          __m256i totals[PIXEL_TILE][2]) {
   __m256i sums[PIXEL_TILE][2];
   for (int p = 0; p < pixels; p++) sums[p][0] = sums[p][1] = _mm256_setzero_si256();
-  for (size_t i = 0; i < 4 * words; i++, weights += 2 * CHANNEL_TILE) {
-    const __m256i w0 = load(weights), w1 = load(weights + 32);
-    for (int p = 0; p < pixels; p++) {
-      const __m256i counts = load((const uint8_t *)table + at->of[p][i]);
-      sums[p][0] = _mm256_add_epi8(sums[p][0], _mm256_shuffle_epi8(counts, w0));
-      sums[p][1] = _mm256_add_epi8(sums[p][1], _mm256_shuffle_epi8(counts, w1));
+  for (size_t i = 0; i < 4 * words; i += 4, weights += 8 * CHANNEL_TILE) {
+    for (int byte = 0; byte < 4; byte++) {
+      const __m256i w0 = load(weights + 2 * byte * CHANNEL_TILE);
+      const __m256i w1 = load(weights + 2 * byte * CHANNEL_TILE + 32);
+      for (int p = 0; p < pixels; p++) {
+        const __m256i counts = load((const uint8_t *)table + at->of[p][i + byte]);
+        sums[p][0] = _mm256_add_epi8(sums[p][0], _mm256_shuffle_epi8(counts, w0));
+        sums[p][1] = _mm256_add_epi8(sums[p][1], _mm256_shuffle_epi8(counts, w1));
+        KEEP_ORDER(sums[p][0]);
+        KEEP_ORDER(sums[p][1]);
+      }
     }
   }
   for (int p = 0; p < pixels; p++) {
