@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,19 +62,24 @@ def measure(call: Callable[[], object], repeats: int = 30, clock: Clock = time.p
     return Times(tuple(_sample_ms(call, calls, clock) for _ in range(repeats)))
 
 
+def in_turn(
+    calls: Sequence[Callable[[], object]], repeats: int = 30, clock: Clock = time.perf_counter
+) -> tuple[Times, ...]:
+    """Times several things in turn, each round beginning with another, so that drift touches all alike."""
+    counts = [_calls_of_a_sample(call, clock) for call in calls]
+    samples: list[list[float]] = [[] for _ in calls]
+    for repeat in range(repeats):
+        for turn in range(len(calls)):
+            index = (repeat + turn) % len(calls)
+            samples[index].append(_sample_ms(calls[index], counts[index], clock))
+    return tuple(Times(tuple(of_call)) for of_call in samples)
+
+
 def paired(
     ours: Callable[[], object], theirs: Callable[[], object], repeats: int = 30, clock: Clock = time.perf_counter
 ) -> PairedTimes:
-    """Times both in turn, the order alternating (ours theirs, theirs ours, ...), so that drift touches both alike."""
-    calls = (_calls_of_a_sample(ours, clock), _calls_of_a_sample(theirs, clock))
-    pairs = []
-    for repeat in range(repeats):
-        if repeat % 2:
-            second = _sample_ms(theirs, calls[1], clock)
-            pairs.append((_sample_ms(ours, calls[0], clock), second))
-        else:
-            pairs.append((_sample_ms(ours, calls[0], clock), _sample_ms(theirs, calls[1], clock)))
-    return PairedTimes(Times(tuple(a for a, _ in pairs)), Times(tuple(b for _, b in pairs)))
+    """Times both in turn, the order alternating (ours theirs, theirs ours, ...)."""
+    return PairedTimes(*in_turn((ours, theirs), repeats, clock))
 
 
 def _sample_ms(call: Callable[[], object], calls: int, clock: Clock) -> float:
