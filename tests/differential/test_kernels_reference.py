@@ -39,7 +39,27 @@ def test_convolution_equals_reference(line: str, case: ConvCase, points: list[fl
     assert bit_equal(y, reference(case, operands))
 
 
-@pytest.mark.parametrize("words", [1, 7, 8, 31 * 8, 31 * 8 + 7, 2000])
+@given(case=conv_cases(), pixels=st.integers(1, 40), blocks=st.integers(1, 9), cut=st.floats(0, 1))
+@example(replace(PLAIN, groups=3, channels_in=32, channels_out=20, output="int32"), 1, 1, 0.5)
+def test_the_cut_does_not_change_the_result(line: str, case: ConvCase, pixels: int, blocks: int, cut: float) -> None:
+    operands = case.operands()
+    blocked = c_convolution(case, operands, line).blocked(pixels, blocks)
+    y = blocked.run(operands.x, splits(blocked.plan.tiles, [cut]))
+    assert bit_equal(y, reference(case, operands))
+
+
+@pytest.mark.parametrize("channels", [1, 8, 16, 17, 24, 32, 70])
+@pytest.mark.parametrize("magnitude", [1e3, 1e12, 1e34])
+def test_int8_saturates_at_any_magnitude(line: str, channels: int, magnitude: float) -> None:
+    case = replace(PLAIN, channels_out=channels, output="int8", activation=Activation.RELU6)
+    operands = case.operands()
+    signs = np.where(np.arange(channels) % 2, 1, -1)
+    large = replace(operands, multiplier=(signs * magnitude / 1e3).astype(np.float32))
+    for scenario in (large, replace(large, bias=(signs * magnitude).astype(np.float32))):
+        assert bit_equal(c_convolution(case, scenario, line).run(scenario.x), reference(case, scenario))
+
+
+@pytest.mark.parametrize("words", [1, 7, 8, 31 * 8, 31 * 8 + 7, 2000, 2041, 4500])
 def test_counters_do_not_overflow(line: str, words: int) -> None:
     case = replace(PLAIN, size=(1, 3), filter=(1, 1), channels_in=32 * words, channels_out=9)
     operands = case.operands()

@@ -64,6 +64,18 @@ class Plan(ctypes.Structure):
     )
 
 
+class Blocking(ctypes.Structure):
+    """eb_bconv2d_blocking."""
+
+    _fields_ = (("tile_pixels", ctypes.c_int32), ("tile_blocks", ctypes.c_int32))
+
+
+class Caches(ctypes.Structure):
+    """eb_cpu_caches."""
+
+    _fields_ = (("level1", ctypes.c_size_t), ("level2", ctypes.c_size_t))
+
+
 class Kernel(ctypes.Structure):
     """eb_bconv2d_kernel."""
 
@@ -110,6 +122,10 @@ def library() -> ctypes.CDLL:
         ctypes.c_uint32,
         ctypes.POINTER(Plan),
     ]
+    lib.eb_bconv2d_plan_block.argtypes = [ctypes.POINTER(Plan), Blocking]
+    lib.eb_bconv2d_choose_blocking.argtypes = [ctypes.POINTER(Plan), Caches]
+    lib.eb_bconv2d_choose_blocking.restype = Blocking
+    lib.eb_cpu_caches_read.restype = Caches
     for name in ("eb_quantize_run", "eb_dequantize_run"):
         run = getattr(lib, name)
         run.argtypes = [ctypes.POINTER(Rows), ctypes.c_void_p, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64]
@@ -159,6 +175,12 @@ class Convolution:
         packed = op.output_type == TYPES["int32"]
         channels = packed_channels(op.channels_out) if packed else op.channels_out
         return (op.window.batches, op.window.output_height, op.window.output_width, channels)
+
+    def blocked(self, tile_pixels: int, tile_blocks: int) -> Convolution:
+        """The same, cut in another way. Raises KernelRefused."""
+        plan = Plan.from_buffer_copy(self.plan)
+        accept(library().eb_bconv2d_plan_block(ctypes.byref(plan), Blocking(tile_pixels, tile_blocks)))
+        return Convolution(plan, self.persistent)
 
     def run(self, x: NDArray[np.int32], tile_bounds: Sequence[int] | None = None) -> NDArray[np.generic]:
         """``tile_bounds``: where the ranges of tiles begin and end; they are run from the last to the first.

@@ -71,7 +71,7 @@ EB_INLINE void look_where(const uint32_t *pixels, size_t stride, int count, size
 EB_INLINE __m256i load(const void *from) { return _mm256_load_si256(from); }
 
 /* Byte sums of at most CHUNK_WORDS words, added to 16-bit sums of 16 channels each. */
-EB_INLINE void add_chunk(const uint8_t *weights, const offsets *at, size_t words, int pixels,
+EB_INLINE void add_chunk(const uint8_t *weights, const offsets *at, size_t words, int pixels, int vectors,
                          __m256i totals[PIXEL_TILE][2]) {
   __m256i sums[PIXEL_TILE][2];
   for (int p = 0; p < pixels; p++) sums[p][0] = sums[p][1] = _mm256_setzero_si256();
@@ -82,14 +82,15 @@ EB_INLINE void add_chunk(const uint8_t *weights, const offsets *at, size_t words
       for (int p = 0; p < pixels; p++) {
         const __m256i counts = load((const uint8_t *)table + at->of[p][i + byte]);
         sums[p][0] = _mm256_add_epi8(sums[p][0], _mm256_shuffle_epi8(counts, w0));
-        sums[p][1] = _mm256_add_epi8(sums[p][1], _mm256_shuffle_epi8(counts, w1));
         KEEP_ORDER(sums[p][0]);
+        if (vectors < 2) continue;
+        sums[p][1] = _mm256_add_epi8(sums[p][1], _mm256_shuffle_epi8(counts, w1));
         KEEP_ORDER(sums[p][1]);
       }
     }
   }
   for (int p = 0; p < pixels; p++) {
-    for (int v = 0; v < 2; v++) {
+    for (int v = 0; v < vectors; v++) {
       const __m256i low = _mm256_cvtepu8_epi16(_mm256_castsi256_si128(sums[p][v]));
       const __m256i high = _mm256_cvtepu8_epi16(_mm256_extracti128_si256(sums[p][v], 1));
       totals[p][v] = _mm256_add_epi16(totals[p][v], _mm256_add_epi16(low, high));
@@ -97,19 +98,16 @@ EB_INLINE void add_chunk(const uint8_t *weights, const offsets *at, size_t words
   }
 }
 
-/* x += 2 * totals */
-EB_INLINE void add_doubled(const __m256i totals[PIXEL_TILE][2], int pixels, int32_t *x) {
-  for (int i = 0; i < 2 * pixels; i++, x += LANES) {
-    const __m256i t = totals[i / 2][i % 2];
-    const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(t));
-    const __m256i high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(t, 1));
-    _mm256_store_si256((__m256i *)x, _mm256_add_epi32(load(x), _mm256_slli_epi32(low, 1)));
-    _mm256_store_si256((__m256i *)(x + 8), _mm256_add_epi32(load(x + 8), _mm256_slli_epi32(high, 1)));
-  }
+/* x += 2 * totals, of 16 channels */
+EB_INLINE void add_doubled(__m256i totals, int32_t *x) {
+  const __m256i low = _mm256_cvtepu16_epi32(_mm256_castsi256_si128(totals));
+  const __m256i high = _mm256_cvtepu16_epi32(_mm256_extracti128_si256(totals, 1));
+  _mm256_store_si256((__m256i *)x, _mm256_add_epi32(load(x), _mm256_slli_epi32(low, 1)));
+  _mm256_store_si256((__m256i *)(x + 8), _mm256_add_epi32(load(x + 8), _mm256_slli_epi32(high, 1)));
 }
 
-/* x: [pixels][CHANNEL_TILE]; pixels is a constant. */
-EB_INLINE void count(const eb_bconv2d_block *b, int32_t first, int pixels, int32_t *x) {
+/* x: [pixels][CHANNEL_TILE], of which the first `vectors` * LANES lanes count. Both are constants. */
+EB_INLINE void count(const eb_bconv2d_block *b, int32_t first, int pixels, int vectors, int32_t *x) {
   const uint8_t *weights = b->weights;
   const uint32_t *pixel = b->pixels + (size_t)first * b->pixel_stride;
   memset(x, 0, (size_t)pixels * CHANNEL_TILE * sizeof(int32_t));
@@ -123,20 +121,23 @@ EB_INLINE void count(const eb_bconv2d_block *b, int32_t first, int pixels, int32
       const size_t words = (some + chunks - 1) / chunks;
       offsets at;
       look_where(pixel, b->pixel_stride, pixels, words, &at);
-      add_chunk(weights, &at, words, pixels, totals);
+      add_chunk(weights, &at, words, pixels, vectors, totals);
       weights += words * 8 * CHANNEL_TILE;
       pixel += words;
       some -= words;
     }
-    add_doubled((const __m256i(*)[2])totals, pixels, x);
+    for (int i = 0; i < vectors * pixels; i++) {
+      const int p = i / vectors, v = i % vectors;
+      add_doubled(totals[p][v], x + p * CHANNEL_TILE + v * LANES);
+    }
   }
 }
 
 static void count_rest(const eb_bconv2d_block *b, int32_t first, int32_t pixels, int32_t *x) {
   switch (pixels) {
-    case 1: count(b, first, 1, x); break;
-    case 2: count(b, first, 2, x); break;
-    default: count(b, first, 3, x); break;
+    case 1: count(b, first, 1, 2, x); break;
+    case 2: count(b, first, 2, 2, x); break;
+    default: count(b, first, 3, 2, x); break;
   }
 }
 
@@ -148,7 +149,11 @@ void eb_bconv2d_avx2(const eb_bconv2d_block *b) {
   _Alignas(EB_ALIGNMENT) int32_t x[PIXEL_TILE * CHANNEL_TILE];
   const int32_t whole = b->pixel_count / PIXEL_TILE * PIXEL_TILE;
   for (int32_t p = 0; p < whole; p += PIXEL_TILE) {
-    count(b, p, PIXEL_TILE, x);
+    if (b->channels <= LANES) {
+      count(b, p, PIXEL_TILE, 1, x);
+    } else {
+      count(b, p, PIXEL_TILE, 2, x);
+    }
     write_output(b, p, PIXEL_TILE, x);
   }
   if (whole == b->pixel_count) return;

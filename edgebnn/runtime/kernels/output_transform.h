@@ -6,10 +6,18 @@
 
 #include "bconv2d_block.h"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
 /* The activation. LCE clamps the integer before it becomes a float; as rounding keeps the order, this is the same. */
 EB_INLINE float eb_clamp(float y, float low, float high) {
+#if defined(__aarch64__)
+  return __builtin_fmaxf(__builtin_fminf(y, high), low); /* two instructions; NaN becomes `high` here too */
+#else
   y = y < high ? y : high;
   return y > low ? y : low;
+#endif
 }
 
 /* y = float(clamp(x)) * multiplier + bias. */
@@ -26,18 +34,83 @@ EB_INLINE void eb_output_float(const eb_bconv2d_block *b, const int32_t *restric
   }
 }
 
-/* To nearest, halves away from zero: what is added is the greatest number below one half, so that only what lies at a
- * half or beyond reaches the next integer (0.5f itself would carry 0.49999997f there). */
-EB_INLINE int32_t eb_round(float y) { return (int32_t)(y + __builtin_copysignf(0x1.fffffep-2f, y)); }
+/* Rounding is to nearest, halves away from zero: what is added is the greatest number below one half, so that only what
+ * lies at a half or beyond reaches the next integer (0.5f itself would carry 0.49999997f there). */
+EB_INLINE int8_t eb_round(float y) { return (int8_t)(int32_t)(y + __builtin_copysignf(0x1.fffffep-2f, y)); }
+
+/* With vectors: as many channels as there are whole vectors; returns their number. What is too small for an int32
+ * becomes the least one, which saturates as well. */
+#if defined(__AVX512F__)
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
+                                         int8_t *restrict output) {
+  const __m512 low = _mm512_set1_ps(b->clamp_min), high = _mm512_set1_ps(b->clamp_max);
+  const __m512 half = _mm512_set1_ps(0x1.fffffep-2f), most = _mm512_set1_ps(127.0f);
+  const __m512i sign = _mm512_set1_epi32(INT32_MIN);
+  int32_t c = 0;
+  for (; c + 16 <= channels; c += 16) {
+    __m512 y = _mm512_cvtepi32_ps(_mm512_loadu_si512(x + c));
+    if (b->clamps) y = _mm512_max_ps(_mm512_min_ps(y, high), low);
+    y = _mm512_add_ps(_mm512_mul_ps(y, _mm512_loadu_ps(b->multiplier + c)), _mm512_loadu_ps(b->bias + c));
+    y = _mm512_min_ps(y, most);
+    /* y's bit where `sign` has one, else half's */
+    const __m512i away = _mm512_ternarylogic_epi32(sign, _mm512_castps_si512(y), _mm512_castps_si512(half), 0xca);
+    const __m512i rounded = _mm512_cvttps_epi32(_mm512_add_ps(y, _mm512_castsi512_ps(away)));
+    _mm_storeu_si128((__m128i *)(void *)(output + c), _mm512_cvtsepi32_epi8(rounded));
+  }
+  return c;
+}
+#elif defined(__AVX2__)
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
+                                         int8_t *restrict output) {
+  const __m256 low = _mm256_set1_ps(b->clamp_min), high = _mm256_set1_ps(b->clamp_max);
+  const __m256 half = _mm256_set1_ps(0x1.fffffep-2f), most = _mm256_set1_ps(127.0f);
+  const __m256 sign = _mm256_set1_ps(-0.0f);
+  int32_t c = 0;
+  for (; c + 8 <= channels; c += 8) {
+    __m256 y = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)(x + c)));
+    if (b->clamps) y = _mm256_max_ps(_mm256_min_ps(y, high), low);
+    y = _mm256_add_ps(_mm256_mul_ps(y, _mm256_loadu_ps(b->multiplier + c)), _mm256_loadu_ps(b->bias + c));
+    y = _mm256_min_ps(y, most);
+    const __m256 away = _mm256_or_ps(_mm256_and_ps(y, sign), half);
+    const __m256i rounded = _mm256_cvttps_epi32(_mm256_add_ps(y, away));
+    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
+    _mm_storel_epi64((__m128i *)(void *)(output + c), _mm_packs_epi16(words, words));
+  }
+  return c;
+}
+#elif defined(__aarch64__)
+EB_INLINE int32x4_t eb_round_four(const eb_bconv2d_block *b, const int32_t *x, int32_t c) {
+  float32x4_t y = vcvtq_f32_s32(vld1q_s32(x + c));
+  if (b->clamps) y = vmaxnmq_f32(vminnmq_f32(y, vdupq_n_f32(b->clamp_max)), vdupq_n_f32(b->clamp_min));
+  y = vaddq_f32(vmulq_f32(y, vld1q_f32(b->multiplier + c)), vld1q_f32(b->bias + c));
+  return vcvtaq_s32_f32(vminnmq_f32(y, vdupq_n_f32(127.0f)));
+}
+
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
+                                         int8_t *restrict output) {
+  int32_t c = 0;
+  for (; c + 8 <= channels; c += 8) {
+    const int16x4_t low = vqmovn_s32(eb_round_four(b, x, c));
+    vst1_s8(output + c, vqmovn_s16(vqmovn_high_s32(low, eb_round_four(b, x, c + 4))));
+  }
+  return c;
+}
+#else
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
+                                         int8_t *restrict output) {
+  (void)b, (void)x, (void)channels, (void)output;
+  return 0; /* the compiler does as well */
+}
+#endif
 
 /* The same y, rounded and saturated. */
 EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
                               int8_t *restrict output) {
   const float *restrict multiplier = b->multiplier, *restrict bias = b->bias;
   const float low = b->clamp_min, high = b->clamp_max;
-  for (int32_t c = 0; c < channels; c++) {
+  for (int32_t c = eb_output_int8_vectors(b, x, channels, output); c < channels; c++) {
     const float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
-    output[c] = (int8_t)eb_round(eb_clamp(y, -128.0f, 127.0f));
+    output[c] = eb_round(eb_clamp(y, -128.0f, 127.0f));
   }
 }
 

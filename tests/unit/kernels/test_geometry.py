@@ -184,6 +184,41 @@ def test_first_runnable_line_is_chosen_and_each_can_be_forced() -> None:
             ckernels.plan_convolution(operation(), name, cpu_features=0)
 
 
+SMALL, LARGE = ckernels.Caches(16 * 1024, 128 * 1024), ckernels.Caches(48 * 1024, 2048 * 1024)
+
+
+@pytest.mark.parametrize("line", [kernel.name.decode() for kernel in ckernels.kernel_lines()])
+@pytest.mark.parametrize(("size", "channels"), [(56, 64), (28, 128), (14, 256), (7, 512), (3, 2048)])
+def test_windows_of_a_tile_fit_the_caches(line: str, size: int, channels: int) -> None:
+    op = operation(input_height=size, input_width=size, channels_in=channels, channels_out=channels)
+    features = sum({kernel.cpu_features for kernel in ckernels.kernel_lines()})
+    plan = ckernels.plan_convolution(op, line, cpu_features=features)
+    choose = ckernels.library().eb_bconv2d_choose_blocking
+    small, large = choose(ctypes.byref(plan), SMALL), choose(ctypes.byref(plan), LARGE)
+    window_bytes = 9 * channels // 8
+    pixel_tile = next(k.pixel_tile for k in ckernels.kernel_lines() if k.name.decode() == line)
+    assert 1 <= small.tile_pixels <= large.tile_pixels <= size * size
+    assert small.tile_pixels <= max(SMALL.level2 // 4 // window_bytes, pixel_tile)
+    assert small.tile_blocks >= large.tile_blocks >= 1
+
+
+def test_a_plan_can_be_cut_in_another_way() -> None:
+    plan = ckernels.plan_convolution(operation(), "portable")
+    block = ckernels.library().eb_bconv2d_plan_block
+    for pixels, blocks, tiles in ((8, 4, 8), (1, 1, 8), (INT_MAX, INT_MAX, 1), (33, 3, 2)):
+        ckernels.accept(block(ctypes.byref(plan), ckernels.Blocking(pixels, blocks)))
+        assert plan.tiles == tiles
+    for pixels, blocks in ((0, 1), (1, 0), (-5, 1)):
+        with pytest.raises(ckernels.KernelRefused, match="EB_BAD_SIZE"):
+            ckernels.accept(block(ctypes.byref(plan), ckernels.Blocking(pixels, blocks)))
+
+
+def test_caches_are_known_or_guessed() -> None:
+    caches = ckernels.library().eb_cpu_caches_read()
+    assert 4 * 1024 <= caches.level1 <= 1024 * 1024
+    assert caches.level1 < caches.level2
+
+
 def test_cpu_features_agree_with_the_system() -> None:
     try:
         with open("/proc/cpuinfo", encoding="ascii") as file:
