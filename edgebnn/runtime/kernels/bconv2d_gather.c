@@ -2,6 +2,8 @@
  * above and below, and only for the pixels at its ends left and right. */
 #include "bconv2d_gather.h"
 
+#include "window.h"
+
 /* Part of a row of output pixels. */
 typedef struct span {
   int32_t batch, y;
@@ -96,15 +98,12 @@ static void gather_span(const eb_bconv2d_plan *plan, const span *s, const uint32
   for (size_t p = 0; p < pixels; p++) memset(windows + p * stride + words, 0, (stride - words) * sizeof(uint32_t));
 }
 
-static int32_t clip(int64_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : (int32_t)x; }
+static int32_t clip(int32_t x, int32_t low, int32_t high) { return x < low ? low : x > high ? high : x; }
 
 void eb_bconv2d_gather(const eb_bconv2d_plan *plan, const uint32_t *input, int32_t group, int32_t pixel_begin,
                        int32_t pixel_end, uint32_t *windows) {
   const eb_window *w = &plan->op.window;
-  const int64_t reach = (int64_t)(w->filter_width - 1) * w->dilation_width; /* from the first tap to the last */
-  const int64_t inner_begin = ((int64_t)w->pad_left + w->stride_width - 1) / w->stride_width;
-  const int64_t room = w->input_width - 1 - reach + w->pad_left;
-  const int64_t inner_end = room < 0 ? 0 : room / w->stride_width + 1;
+  const eb_columns inner = eb_inner_columns(w);
   input += (size_t)group * (size_t)plan->group_words;
   for (int32_t pixel = pixel_begin; pixel < pixel_end;) {
     const int32_t row = pixel / w->output_width;
@@ -113,8 +112,8 @@ void eb_bconv2d_gather(const eb_bconv2d_plan *plan, const uint32_t *input, int32
     s.y = row % w->output_height;
     s.x_begin = pixel % w->output_width;
     s.x_end = eb_at_most(w->output_width - s.x_begin, pixel_end - pixel) + s.x_begin;
-    s.inner_begin = clip(inner_begin, s.x_begin, s.x_end);
-    s.inner_end = clip(inner_end, s.inner_begin, s.x_end);
+    s.inner_begin = clip(inner.begin, s.x_begin, s.x_end);
+    s.inner_end = clip(inner.end, s.inner_begin, s.x_end);
     gather_span(plan, &s, input, windows);
     windows += (size_t)(s.x_end - s.x_begin) * (size_t)plan->window_words;
     pixel += s.x_end - s.x_begin;

@@ -52,13 +52,24 @@ static void sum_padding(const eb_bconv2d_plan *plan, const eb_patch *patch, cons
 /* For each pixel of the region, what zero padding takes back of the channels from `first` on, or NULL. */
 static void find_padding(const eb_bconv2d_plan *plan, const region *r, const memory *m, int32_t first,
                          int32_t channels) {
+  const eb_window *w = &plan->op.window;
+  const eb_columns inner = eb_inner_columns(w);
   int32_t *row = m->padding;
-  for (int32_t pixel = r->pixel_begin; pixel < r->pixel_end; pixel++) {
-    const eb_patch patch = eb_patch_at(&plan->op.window, pixel);
-    const int padded = eb_patch_is_padded(&patch, &plan->op.window);
-    m->pointers[pixel - r->pixel_begin] = padded ? row : NULL;
-    if (!padded) continue;
+  int32_t column = r->pixel_begin % w->output_width;
+  int row_is_padded = -1; /* of the image; not known yet */
+  for (int32_t pixel = r->pixel_begin; pixel < r->pixel_end; pixel++, column++) {
+    if (column == w->output_width) {
+      column = 0;
+      row_is_padded = -1;
+    }
+    const int is_inner = column >= inner.begin && column < inner.end;
+    m->pointers[pixel - r->pixel_begin] = NULL;
+    if (is_inner && row_is_padded == 0) continue;
+    const eb_patch patch = eb_patch_at(w, pixel);
+    row_is_padded = patch.y_begin > 0 || patch.y_end < w->filter_height;
+    if (!eb_patch_is_padded(&patch, w)) continue;
     sum_padding(plan, &patch, m->tap_sums + first, channels, row);
+    m->pointers[pixel - r->pixel_begin] = row;
     row += plan->kernel->channel_tile;
   }
 }

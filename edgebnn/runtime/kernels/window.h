@@ -33,6 +33,21 @@ static inline eb_patch eb_patch_at(const eb_window *w, int32_t pixel) {
   return patch;
 }
 
+/* The output columns [begin, end) whose windows lie within the image's width; begin may be greater than end. */
+typedef struct eb_columns {
+  int32_t begin, end;
+} eb_columns;
+
+static inline eb_columns eb_inner_columns(const eb_window *w) {
+  const int64_t reach = (int64_t)(w->filter_width - 1) * w->dilation_width; /* from the first tap to the last */
+  const int64_t room = w->input_width - 1 - reach + w->pad_left;
+  const int64_t begin = ((int64_t)w->pad_left + w->stride_width - 1) / w->stride_width;
+  const int64_t end = room < 0 ? 0 : room / w->stride_width + 1;
+  const eb_columns columns = {begin < w->output_width ? (int32_t)begin : w->output_width,
+                              end < w->output_width ? (int32_t)end : w->output_width};
+  return columns;
+}
+
 static inline int eb_patch_is_padded(const eb_patch *patch, const eb_window *w) {
   return patch->y_begin > 0 || patch->x_begin > 0 || patch->y_end < w->filter_height || patch->x_end < w->filter_width;
 }
