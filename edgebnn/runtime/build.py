@@ -85,14 +85,18 @@ def find_compiler() -> Compiler:
     return zig_compiler()
 
 
-def zig_compiler() -> Compiler:
-    """The compiler in the ``ziglang`` wheel. Raises BuildError where it is not installed."""
+def zig_compiler(target: str = "") -> Compiler:
+    """The compiler in the ``ziglang`` wheel, for this machine or a zig target such as aarch64-linux-gnu.2.17.
+
+    Raises BuildError where it is not installed.
+    """
     try:
         version = importlib.metadata.version("ziglang")
     except importlib.metadata.PackageNotFoundError:
         raise BuildError(f"no C compiler: neither CC, cc, gcc, clang nor ziglang was found; {_REMEDY}") from None
     # zig compiles for the very processor it runs on unless told otherwise.
-    return Compiler((sys.executable, "-m", "ziglang", "cc", "-mcpu=baseline"), f"zig {version}")
+    machine = ("-target", target) if target else ("-mcpu=baseline",)
+    return Compiler((sys.executable, "-m", "ziglang", "cc", *machine), f"zig {version}")
 
 
 @lru_cache

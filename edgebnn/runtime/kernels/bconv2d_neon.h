@@ -22,7 +22,7 @@ enum {
 };
 
 /* Counts differing bits of four pixels and vectors * EB_NEON_LANES channels: weights is [words][vectors][lanes], pixels
- * [words][EB_NEON_PIXELS][lanes], and words at least 1. sums: [EB_NEON_PIXELS][vectors], two 16-bit sums a channel. */
+ * [words][EB_NEON_PIXELS][lanes], and words at least 2. sums: [EB_NEON_PIXELS][vectors], two 16-bit sums a channel. */
 typedef void (*eb_neon_count_fn)(const uint32_t *weights, const uint32_t *pixels, size_t words, uint16x8_t *sums);
 
 /* [vectors of a step][words][vectors][lanes]; what the channels do not fill is 0. */
@@ -48,53 +48,102 @@ EB_INLINE uint32x4x4_t eb_neon_spread(const uint32_t *from) {
 #endif
 }
 
-/* Words [begin, begin + words) of the pixels from `first` on; past the last pixel that one again. */
-EB_INLINE void eb_neon_spread_pixels(const eb_bconv2d_block *b, int32_t first, size_t begin, size_t words,
-                                     uint32_t *spread) {
-  enum { STEP = EB_NEON_PIXELS * EB_NEON_LANES };
-  for (int32_t p = 0; p < EB_NEON_PIXELS; p++) {
-    const int32_t pixel = first + p < b->pixel_count ? first + p : b->pixel_count - 1;
-    const uint32_t *from = b->pixels + (size_t)pixel * b->pixel_stride + begin;
-    uint32_t *to = spread + p * EB_NEON_LANES;
-    size_t left = words;
-    for (; left >= 4; left -= 4, from += 4, to += 4 * STEP) {
-      const uint32x4x4_t x = eb_neon_spread(from);
-      for (int i = 0; i < 4; i++) vst1q_u32(to + i * STEP, x.val[i]);
+/* `words` words of four pixels, in the order of the inner loop. */
+EB_INLINE void eb_neon_spread_pixels(const uint32_t *pixels, size_t stride, size_t words, uint32_t *to) {
+  const uint32_t *a = pixels, *b = a + stride, *c = b + stride, *d = c + stride;
+  for (; words >= 4; words -= 4, to += 4 * EB_NEON_PIXELS * EB_NEON_LANES) {
+    const uint32x4x4_t x[EB_NEON_PIXELS] = {eb_neon_spread(a), eb_neon_spread(b), eb_neon_spread(c), eb_neon_spread(d)};
+    a += 4, b += 4, c += 4, d += 4;
+    /* Else compilers add an index to each of the four again and again. */
+    __asm__("" : "+r"(a), "+r"(b), "+r"(c), "+r"(d));
+    for (int i = 0; i < 4; i++) {
+      for (int p = 0; p < EB_NEON_PIXELS; p++) vst1q_u32(to + (i * EB_NEON_PIXELS + p) * EB_NEON_LANES, x[p].val[i]);
     }
-    for (; left > 0; left--, from++, to += STEP) vst1q_u32(to, vdupq_n_u32(*from));
   }
+  for (; words > 0; words--, to += EB_NEON_PIXELS * EB_NEON_LANES) {
+    vst1q_u32(to, vdupq_n_u32(*a++));
+    vst1q_u32(to + EB_NEON_LANES, vdupq_n_u32(*b++));
+    vst1q_u32(to + 2 * EB_NEON_LANES, vdupq_n_u32(*c++));
+    vst1q_u32(to + 3 * EB_NEON_LANES, vdupq_n_u32(*d++));
+  }
+}
+
+/* The inner loop for what remains: one pixel, as it stands. */
+EB_INLINE void eb_neon_count_one(const uint32_t *weights, const uint32_t *pixel, size_t words, int32_t vectors,
+                                 uint16x8_t *sums) {
+  uint16x8_t sum[EB_NEON_CHANNELS / EB_NEON_LANES];
+  for (int v = 0; v < vectors; v++) sum[v] = vdupq_n_u16(0);
+  for (; words > 0; words--, weights += vectors * EB_NEON_LANES) {
+    const uint32x4_t x = vdupq_n_u32(*pixel++);
+    for (int v = 0; v < vectors; v++) {
+      const uint32x4_t differing = veorq_u32(vld1q_u32(weights + v * EB_NEON_LANES), x);
+      sum[v] = vpadalq_u8(sum[v], vcntq_u8(vreinterpretq_u8_u32(differing)));
+    }
+  }
+  for (int v = 0; v < vectors; v++) sums[v] = sum[v];
+}
+
+/* The sums of 8 channels: at most 32 * EB_NEON_WORDS, which 16 bits hold. */
+EB_INLINE uint16x8_t eb_neon_add_pairs(uint16x8_t low, uint16x8_t high) {
+#if defined(__aarch64__)
+  return vpaddq_u16(low, high);
+#else
+  return vcombine_u16(vpadd_u16(vget_low_u16(low), vget_high_u16(low)),
+                      vpadd_u16(vget_low_u16(high), vget_high_u16(high)));
+#endif
 }
 
 /* x = 2 * sum, or adds it to x, of one pixel's channels. */
 EB_INLINE void eb_neon_add_sums(const uint16x8_t *sums, int32_t vectors, int adds, int32_t *x) {
-  for (int32_t v = 0; v < vectors; v++, x += EB_NEON_LANES) {
-    int32x4_t twice = vreinterpretq_s32_u32(vshlq_n_u32(vpaddlq_u16(sums[v]), 1));
-    if (adds) twice = vaddq_s32(twice, vld1q_s32(x));
-    vst1q_s32(x, twice);
+  for (int32_t v = 0; v < vectors; v += 2, x += 2 * EB_NEON_LANES) {
+    const uint16x8_t sum = eb_neon_add_pairs(sums[v], sums[v + 1]);
+    int32x4_t low = vreinterpretq_s32_u32(vshll_n_u16(vget_low_u16(sum), 1));
+    int32x4_t high = vreinterpretq_s32_u32(vshll_n_u16(vget_high_u16(sum), 1));
+    if (adds) {
+      low = vaddq_s32(low, vld1q_s32(x));
+      high = vaddq_s32(high, vld1q_s32(x + EB_NEON_LANES));
+    }
+    vst1q_s32(x, low);
+    vst1q_s32(x + EB_NEON_LANES, high);
   }
+}
+
+/* One or four pixels from `first` on, and all channels of the block. */
+EB_INLINE void eb_neon_run_pixels(const eb_bconv2d_block *b, int32_t first, int32_t pixels, int32_t vectors,
+                                  eb_neon_count_fn count) {
+  uint32_t spread[EB_NEON_WORDS * EB_NEON_PIXELS * EB_NEON_LANES] __attribute__((aligned(EB_ALIGNMENT)));
+  int32_t x[EB_NEON_PIXELS * EB_NEON_CHANNELS] __attribute__((aligned(EB_ALIGNMENT)));
+  const int32_t step = vectors * EB_NEON_LANES;
+  const uint32_t *words = b->pixels + (size_t)first * b->pixel_stride;
+  for (size_t begin = 0; begin < b->words; begin += EB_NEON_WORDS) {
+    const size_t length = b->words - begin < EB_NEON_WORDS ? b->words - begin : EB_NEON_WORDS;
+    const int together = pixels > 1 && length > 1;
+    if (together) eb_neon_spread_pixels(words + begin, b->pixel_stride, length, spread);
+    for (int32_t channel = 0; channel < b->channels; channel += step) {
+      const uint32_t *weights = (const uint32_t *)b->weights + (size_t)channel * b->words + begin * (size_t)step;
+      uint16x8_t sums[EB_NEON_PIXELS * EB_NEON_CHANNELS / EB_NEON_LANES];
+      if (together) {
+        count(weights, spread, length, sums);
+      } else {
+        for (int32_t p = 0; p < pixels; p++) {
+          eb_neon_count_one(weights, words + (size_t)p * b->pixel_stride + begin, length, vectors, sums + p * vectors);
+        }
+      }
+      for (int32_t p = 0; p < pixels; p++) {
+        eb_neon_add_sums(sums + p * vectors, vectors, begin > 0, x + p * EB_NEON_CHANNELS + channel);
+      }
+    }
+  }
+  eb_write_output(b, first, pixels, x, EB_NEON_CHANNELS);
 }
 
 /* The kernel, with an inner loop over `vectors`, a constant that divides EB_NEON_CHANNELS / EB_NEON_LANES. */
 EB_INLINE void eb_neon_run(const eb_bconv2d_block *b, int32_t vectors, eb_neon_count_fn count) {
-  uint32_t spread[EB_NEON_WORDS * EB_NEON_PIXELS * EB_NEON_LANES] __attribute__((aligned(EB_ALIGNMENT)));
-  int32_t x[EB_NEON_PIXELS * EB_NEON_CHANNELS] __attribute__((aligned(EB_ALIGNMENT)));
-  const int32_t step = vectors * EB_NEON_LANES;
-  for (int32_t pixel = 0; pixel < b->pixel_count; pixel += EB_NEON_PIXELS) {
-    for (size_t begin = 0; begin < b->words; begin += EB_NEON_WORDS) {
-      const size_t words = b->words - begin < EB_NEON_WORDS ? b->words - begin : EB_NEON_WORDS;
-      eb_neon_spread_pixels(b, pixel, begin, words, spread);
-      for (int32_t channel = 0; channel < b->channels; channel += step) {
-        const uint32_t *weights = (const uint32_t *)b->weights + (size_t)channel * b->words + begin * (size_t)step;
-        uint16x8_t sums[EB_NEON_PIXELS * EB_NEON_CHANNELS / EB_NEON_LANES];
-        count(weights, spread, words, sums);
-        for (int32_t p = 0; p < EB_NEON_PIXELS; p++) {
-          eb_neon_add_sums(sums + p * vectors, vectors, begin > 0, x + p * EB_NEON_CHANNELS + channel);
-        }
-      }
-    }
-    const int32_t left = b->pixel_count - pixel;
-    eb_write_output(b, pixel, left < EB_NEON_PIXELS ? left : EB_NEON_PIXELS, x, EB_NEON_CHANNELS);
+  int32_t pixel = 0;
+  for (; pixel + EB_NEON_PIXELS <= b->pixel_count; pixel += EB_NEON_PIXELS) {
+    eb_neon_run_pixels(b, pixel, EB_NEON_PIXELS, vectors, count);
   }
+  for (; pixel < b->pixel_count; pixel++) eb_neon_run_pixels(b, pixel, 1, vectors, count);
 }
 
 #endif

@@ -31,22 +31,22 @@ enum { VECTORS = 4 };
   "cnt v" #c ".16b, v" #c ".16b\n\t"     \
   "cnt v" #d ".16b, v" #d ".16b\n\t"
 
-#define ADD(pixel, a, b, c, d)                          \
-  "uadalp %[s" #pixel "0].8h, v" #a ".16b\n\t"          \
-  "uadalp %[s" #pixel "1].8h, v" #b ".16b\n\t"          \
-  "uadalp %[s" #pixel "2].8h, v" #c ".16b\n\t"          \
-  "uadalp %[s" #pixel "3].8h, v" #d ".16b\n\t"
+#define ADD(add, pixel, a, b, c, d)                     \
+  add " %[s" #pixel "0].8h, v" #a ".16b\n\t"            \
+  add " %[s" #pixel "1].8h, v" #b ".16b\n\t"            \
+  add " %[s" #pixel "2].8h, v" #c ".16b\n\t"            \
+  add " %[s" #pixel "3].8h, v" #d ".16b\n\t"
 
 /* Counts the loaded word and loads the next. */
-#define STEP(load_weights, load_pixels)                 \
+#define STEP(add, load_weights, load_pixels)            \
   DIFFER(20, 24, 25, 26, 27) DIFFER(21, 28, 29, 30, 31) \
   COUNT(24, 25, 26, 27) COUNT(28, 29, 30, 31)           \
-  ADD(0, 24, 25, 26, 27) ADD(1, 28, 29, 30, 31)         \
+  ADD(add, 0, 24, 25, 26, 27) ADD(add, 1, 28, 29, 30, 31) \
   DIFFER(22, 24, 25, 26, 27) DIFFER(23, 28, 29, 30, 31) \
   load_weights                                          \
   COUNT(24, 25, 26, 27) COUNT(28, 29, 30, 31)           \
   load_pixels                                           \
-  ADD(2, 24, 25, 26, 27) ADD(3, 28, 29, 30, 31)
+  ADD(add, 2, 24, 25, 26, 27) ADD(add, 3, 28, 29, 30, 31)
 
 /* Two words lie between one step's word and that of the next step but one; each of the two has its own address. */
 #define ADVANCE(bytes)                                      \
@@ -56,10 +56,6 @@ enum { VECTORS = 4 };
   "add %[next_pixels], %[next_pixels], #" #bytes "\n\t"     \
   "cmp %[weights], %[end]\n\t"
 
-#define CLEAR(pixel)                                                             \
-  "movi %[s" #pixel "0].2d, #0\n\tmovi %[s" #pixel "1].2d, #0\n\t"               \
-  "movi %[s" #pixel "2].2d, #0\n\tmovi %[s" #pixel "3].2d, #0\n\t"
-
 #define SUMS(pixel)                                                                                \
   [s##pixel##0] "=&w"(sums[4 * pixel]), [s##pixel##1] "=&w"(sums[4 * pixel + 1]),                  \
       [s##pixel##2] "=&w"(sums[4 * pixel + 2]), [s##pixel##3] "=&w"(sums[4 * pixel + 3])
@@ -67,22 +63,23 @@ enum { VECTORS = 4 };
 EB_INLINE void count(const uint32_t *weights, const uint32_t *pixels, size_t words, uint16x8_t *sums) {
   const uint32_t *end = weights + words * VECTORS * EB_NEON_LANES;
   const uint32_t *next_weights, *next_pixels; /* of every other word */
-  __asm__(CLEAR(0) CLEAR(1) CLEAR(2) CLEAR(3)
-          LOAD_WEIGHTS(weights)
+  __asm__(LOAD_WEIGHTS(weights)
           LOAD_PIXELS(pixels)
           "sub %[next_weights], %[weights], #64\n\t"
           "sub %[next_pixels], %[pixels], #64\n\t"
-          "tbz %[words], #0, 2f\n\t" /* an even number of them: start with the second half of the loop */
+          ADVANCE(64)
+          STEP("uaddlp", LOAD_WEIGHTS(weights), LOAD_PIXELS(pixels))
+          "tbnz %[words], #0, 2f\n\t" /* an odd number of them: start with the second half of the loop */
           ADVANCE(64)
           "b.eq 3f\n\t"
           "1:\n\t"
-          STEP(LOAD_WEIGHTS(weights), LOAD_PIXELS(pixels))
+          STEP("uadalp", LOAD_WEIGHTS(weights), LOAD_PIXELS(pixels))
           "2:\n\t"
           ADVANCE(128)
-          STEP(LOAD_WEIGHTS(next_weights), LOAD_PIXELS(next_pixels))
+          STEP("uadalp", LOAD_WEIGHTS(next_weights), LOAD_PIXELS(next_pixels))
           "b.ne 1b\n\t"
           "3:\n\t"
-          STEP("", "")
+          STEP("uadalp", "", "")
           : SUMS(0), SUMS(1), SUMS(2), SUMS(3), [weights] "+r"(weights), [pixels] "+r"(pixels),
             [next_weights] "=&r"(next_weights), [next_pixels] "=&r"(next_pixels)
           : [end] "r"(end), [words] "r"(words)

@@ -8,6 +8,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__aarch64__)
+#include <arm_neon.h>
 #endif
 
 /* The activation. LCE clamps the integer before it becomes a float; as rounding keeps the order, this is the same. */
@@ -114,6 +116,29 @@ EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, const int32_t *restrict
   }
 }
 
+#if defined(__aarch64__)
+/* Bits of 8 channels as 0 or -1. */
+EB_INLINE uint16x8_t eb_exceeds_eight(const int32_t *x, const int32_t *threshold) {
+  const uint32x4_t low = vcgtq_s32(vld1q_s32(x), vld1q_s32(threshold));
+  const uint32x4_t high = vcgtq_s32(vld1q_s32(x + 4), vld1q_s32(threshold + 4));
+  return vuzp1q_u16(vreinterpretq_u16_u32(low), vreinterpretq_u16_u32(high));
+}
+
+/* Of 32 channels: bytes of 0 or -1 become their bits, and those of 8 bytes are summed. */
+EB_INLINE uint32_t eb_output_word(const int32_t *x, const int32_t *threshold) {
+  const uint8x16_t bit = vreinterpretq_u8_u64(vdupq_n_u64(0x8040201008040201u));
+  uint8x16_t half[2];
+  for (int32_t i = 0; i < 2; i++, x += 16, threshold += 16) {
+    const uint16x8_t low = eb_exceeds_eight(x, threshold), high = eb_exceeds_eight(x + 8, threshold + 8);
+    half[i] = vandq_u8(vuzp1q_u8(vreinterpretq_u8_u16(low), vreinterpretq_u8_u16(high)), bit);
+  }
+  uint8x16_t sums = vpaddq_u8(half[0], half[1]);
+  sums = vpaddq_u8(sums, sums);
+  sums = vpaddq_u8(sums, sums);
+  return vgetq_lane_u32(vreinterpretq_u32_u8(sums), 0);
+}
+#endif
+
 /* Bit c of the result: x[c] > 2 * threshold[c], for at most 32 channels. The thresholds come doubled. */
 EB_INLINE uint32_t eb_output_bits(const int32_t *restrict x, int32_t channels, const int32_t *restrict threshold) {
   static const uint32_t bit[32] = {
@@ -121,6 +146,9 @@ EB_INLINE uint32_t eb_output_bits(const int32_t *restrict x, int32_t channels, c
       1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15, 1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21,
       1u << 22, 1u << 23, 1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31};
   uint32_t bits = 0;
+#if defined(__aarch64__)
+  if (channels == 32) return eb_output_word(x, threshold);
+#endif
   for (int32_t c = 0; c < channels; c++) bits |= -(uint32_t)(x[c] > threshold[c]) & bit[c];
   return bits;
 }

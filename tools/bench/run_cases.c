@@ -1,0 +1,152 @@
+/* Runs binary operations that are written in a file: for tests and counts under emulation.
+ *
+ * run_cases KERNEL CASES RESULTS REPEATS     (KERNEL: a line of bconv2d.kernels, or "best")
+ *
+ * CASES is a row of cases: an int32 kind, the operation's struct of kernels.h, an int32 number of parts, and arrays,
+ * each after its int64 number of bytes. Tiles are run in that many parts, the last first. RESULTS has for each case an
+ * int32 eb_status, the int64 number of bytes of the output, and the output.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "kernels.h"
+
+enum { BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D };
+
+typedef struct output {
+  eb_status status;
+  void *data;
+  size_t bytes;
+} output;
+
+static FILE *cases, *results;
+static int repeats;
+
+static void read_bytes(void *to, size_t bytes) {
+  if (bytes > 0 && fread(to, bytes, 1, cases) != 1) exit(3);
+}
+
+static void *allocate(size_t bytes) {
+  void *memory = aligned_alloc(EB_ALIGNMENT, (bytes / EB_ALIGNMENT + 1) * EB_ALIGNMENT);
+  if (memory == NULL) exit(4);
+  memset(memory, 0xA5, bytes);
+  return memory;
+}
+
+static void *read_array(void) {
+  int64_t bytes;
+  read_bytes(&bytes, sizeof(bytes));
+  void *array = allocate((size_t)bytes);
+  read_bytes(array, (size_t)bytes);
+  return array;
+}
+
+static int32_t read_parts(void) {
+  int32_t parts;
+  read_bytes(&parts, sizeof(parts));
+  return parts;
+}
+
+static output run_bconv2d(const char *kernel) {
+  eb_bconv2d op;
+  read_bytes(&op, sizeof(op));
+  const int32_t parts = read_parts();
+  void *input = read_array(), *filter = read_array(), *multiplier = read_array(), *bias = read_array();
+  void *threshold = read_array();
+  eb_bconv2d_plan plan;
+  output y = {eb_bconv2d_plan_make(&op, kernel, eb_cpu_features(), &plan), NULL, 0};
+  if (y.status == EB_OK) {
+    const eb_window *w = &plan.op.window;
+    const size_t row = op.output_type == EB_FLOAT32 ? (size_t)op.channels_out * sizeof(float)
+                       : op.output_type == EB_INT8  ? (size_t)op.channels_out
+                                                    : (size_t)eb_packed_words(op.channels_out) * sizeof(int32_t);
+    y.bytes = (size_t)w->batches * (size_t)w->output_height * (size_t)w->output_width * row;
+    y.data = allocate(y.bytes);
+    void *persistent = allocate(plan.persistent_bytes), *scratch = allocate(plan.scratch_bytes);
+    eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
+    for (int i = 0; i < repeats; i++) {
+      for (int32_t part = parts; part > 0; part--) {
+        const int32_t begin = (int32_t)((int64_t)plan.tiles * (part - 1) / parts);
+        const int32_t end = (int32_t)((int64_t)plan.tiles * part / parts);
+        eb_bconv2d_run(&plan, persistent, input, y.data, begin, end, scratch);
+      }
+    }
+    free(persistent);
+    free(scratch);
+  }
+  free(input);
+  free(filter);
+  free(multiplier);
+  free(bias);
+  free(threshold);
+  return y;
+}
+
+static output run_rows(int32_t kind) {
+  eb_rows op;
+  read_bytes(&op, sizeof(op));
+  const int32_t parts = read_parts();
+  void *input = read_array();
+  output y = {kind == QUANTIZE ? eb_quantize_check(&op) : eb_dequantize_check(&op), NULL, 0};
+  if (y.status == EB_OK) {
+    const size_t element = op.type == EB_FLOAT32 ? sizeof(float) : 1;
+    const size_t row = kind == QUANTIZE ? (size_t)eb_packed_words(op.channels) * sizeof(int32_t)
+                                        : (size_t)op.channels * element;
+    y.bytes = (size_t)op.rows * row;
+    y.data = allocate(y.bytes);
+    for (int i = 0; i < repeats; i++) {
+      for (int32_t part = parts; part > 0; part--) {
+        const int64_t begin = op.rows * (part - 1) / parts, end = op.rows * part / parts;
+        if (kind == QUANTIZE) {
+          eb_quantize_run(&op, input, y.data, begin, end);
+        } else {
+          eb_dequantize_run(&op, input, y.data, begin, end);
+        }
+      }
+    }
+  }
+  free(input);
+  return y;
+}
+
+static output run_bmaxpool2d(void) {
+  eb_bmaxpool2d op;
+  read_bytes(&op, sizeof(op));
+  const int32_t parts = read_parts();
+  void *input = read_array();
+  int32_t tiles;
+  output y = {eb_bmaxpool2d_check(&op, &tiles), NULL, 0};
+  if (y.status == EB_OK) {
+    y.bytes = (size_t)tiles * (size_t)op.window.output_width * (size_t)eb_packed_words(op.channels) * sizeof(int32_t);
+    y.data = allocate(y.bytes);
+    for (int i = 0; i < repeats; i++) {
+      for (int32_t part = parts; part > 0; part--) {
+        const int32_t begin = (int32_t)((int64_t)tiles * (part - 1) / parts);
+        eb_bmaxpool2d_run(&op, input, y.data, begin, (int32_t)((int64_t)tiles * part / parts));
+      }
+    }
+  }
+  free(input);
+  return y;
+}
+
+int main(int count, char **arguments) {
+  if (count != 5) return 2;
+  const char *kernel = strcmp(arguments[1], "best") == 0 ? NULL : arguments[1];
+  cases = fopen(arguments[2], "rb");
+  results = fopen(arguments[3], "wb");
+  repeats = atoi(arguments[4]);
+  if (cases == NULL || results == NULL) return 2;
+  int32_t kind;
+  while (fread(&kind, sizeof(kind), 1, cases) == 1) {
+    const output y = kind == BCONV2D ? run_bconv2d(kernel) : kind == BMAXPOOL2D ? run_bmaxpool2d() : run_rows(kind);
+    const int32_t status = (int32_t)y.status;
+    const int64_t bytes = (int64_t)y.bytes;
+    fwrite(&status, sizeof(status), 1, results);
+    fwrite(&bytes, sizeof(bytes), 1, results);
+    if (y.bytes > 0) fwrite(y.data, y.bytes, 1, results);
+    free(y.data);
+  }
+  return fclose(results) == 0 ? 0 : 3;
+}
