@@ -1,0 +1,147 @@
+#!/usr/bin/env python3
+"""Whole binary networks at 224x224 in LiteRT with our delegate, against the LCE wheel: one thread.
+
+Usage: .venv/bin/python -m tools.bench.models [--repeats N] [--kernels NAME] [--cache DIR] [--json FILE]
+       [--markdown FILE]
+
+Weights are random: time does not depend on them. Both run the same file in the same process, in turn; a ratio is the
+median over rounds of theirs / ours, in thread time. Shares of our time are from one profile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from edgebnn import machine
+from edgebnn.files import write_bytes
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.timing import in_turn
+
+
+def _bireal18() -> Any:
+    from edgebnn.models import build
+
+    return build("resnet18", widths=(64, 128, 256, 512), classes=1000, precision="w1a1")
+
+
+def _alexnet() -> Any:
+    from edgebnn.models import build
+
+    return build("alexnet", widths=(64, 192, 384, 256, 256, 4096, 4096), classes=1000, precision="w1a1")
+
+
+def _quicknet() -> Any:
+    from tools.bench.quicknet import quicknet
+
+    return quicknet()
+
+
+NETWORKS: Mapping[str, Callable[[], Any]] = {
+    "Bi-Real-18": _bireal18,
+    "binary AlexNet": _alexnet,
+    "QuickNet-like": _quicknet,
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """Shares are fractions of our time: of quantizing and pooling packed signs, and of binary convolutions."""
+
+    network: str
+    kernel: str
+    ours_ms: float
+    lce_ms: float
+    ratio: float
+    quantize_and_pool_share: float
+    convolution_share: float
+
+
+def content(name: str, cache: Path) -> bytes:
+    """The network as an LCE file, converted once."""
+    path = cache / f"{name.lower().replace(' ', '_')}.tflite"
+    if not path.is_file():
+        from edgebnn.converters.from_keras import convert
+
+        cache.mkdir(parents=True, exist_ok=True)
+        write_bytes(path, convert(NETWORKS[name](), "lce"))
+    return path.read_bytes()
+
+
+def compare(name: str, model: bytes, repeats: int, kernels: str | None = None) -> Result:
+    """One network that takes a float image."""
+    from larq_compute_engine.tflite.python.interpreter import Interpreter as LceInterpreter
+
+    ours = Interpreter(model_content=model, num_threads=1, kernels=kernels)
+    ours.allocate_tensors()
+    image, output_index = ours.get_input_details()[0], ours.get_output_details()[0]["index"]
+    x = np.random.default_rng(0).normal(size=image["shape"]).astype(np.float32)
+    lce = LceInterpreter(model, num_threads=1, use_xnnpack=True)
+
+    def call() -> Any:
+        ours.set_tensor(image["index"], x)
+        ours.invoke()
+        return ours.get_tensor(output_index)
+
+    own, theirs = in_turn((call, lambda: lce.predict(x)), repeats, clock=time.thread_time)
+    profile = ours.profile(repeats=max(repeats, 5))
+    share = {op: sum(part.share for part in profile.ops if part.op == op) for op in {part.op for part in profile.ops}}
+    return Result(
+        network=name,
+        kernel=next(part.kernel for part in profile.ops if part.op == "LceBconv2d"),
+        ours_ms=own.median_ms,
+        lce_ms=theirs.median_ms,
+        ratio=float(np.median(np.divide(theirs.samples_ms, own.samples_ms))),
+        quantize_and_pool_share=share.get("LceQuantize", 0.0) + share.get("LceBMaxPool2d", 0.0),
+        convolution_share=share.get("LceBconv2d", 0.0),
+    )
+
+
+def markdown(results: list[Result], repeats: int) -> str:
+    lines = [
+        f"Whole networks at 224x224, batch 1, one thread, on {machine.describe()}.",
+        f"Measured, thread time, {repeats} rounds, interleaved; the ratio is the median of theirs / ours.",
+        "",
+        "| network | kernel | edgebnn ms | LCE 0.16 ms | ratio | quantize and pool | binary convolutions |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {r.network} | {r.kernel} | {r.ours_ms:.2f} | {r.lce_ms:.1f} | {r.ratio:.1f} "
+        f"| {r.quantize_and_pool_share:.1%} | {r.convolution_share:.0%} |"
+        for r in results
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
+    parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where converted networks are kept")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    options = parser.parse_args()
+    results = []
+    for name in NETWORKS:
+        print(f"timing {name}", file=sys.stderr, flush=True)
+        results.append(compare(name, content(name, options.cache), options.repeats, options.kernels))
+    table = markdown(results, options.repeats)
+    print(table, end="")
+    if options.markdown:
+        options.markdown.write_text(table, encoding="utf-8")
+    if options.json:
+        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 1}
+        document = {**fields, "repeats": options.repeats, "networks": [asdict(result) for result in results]}
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
