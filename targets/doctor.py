@@ -7,11 +7,10 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError
-from edgebnn.runtime import build
+from edgebnn.runtime import build, library, litert
 from edgebnn.runtime.plugin import load_plugin, which_kernel
 
 
@@ -32,7 +31,7 @@ def examine() -> tuple[Check, ...]:
         Check("system", sys.platform == "linux", True, f"{platform.platform()}, Python {platform.python_version()}"),
         Check("processor", True, True, machine.describe()),
         _package("numpy", required=True, remedy="pip install edgebnn"),
-        _package("ai-edge-litert", required=True, remedy="pip install edgebnn"),
+        _package(litert.PACKAGE, required=True, remedy="pip install edgebnn"),
         _try("compiler", _compiler, "install gcc, or pip install 'edgebnn[mcu]' (a C compiler from PyPI)"),
         _try("delegate", _delegate, "see the compiler above; EDGEBNN_CACHE names another folder for the library"),
         _try("kernels", which_kernel, "unset EDGEBNN_KERNELS"),
@@ -59,11 +58,14 @@ def _try(name: str, find: Callable[[], str], remedy: str) -> Check:
 
 
 def _compiler() -> str:
+    prebuilt = library.find_prebuilt()
+    if prebuilt is not None:
+        return f"not needed: the library {prebuilt.origin}"
     return build.describe().compiler
 
 
 def _delegate() -> str:
-    """Loads the library, which compiles it where it is not there yet."""
+    """Loads the library, which compiles it where it has to be and is not there yet."""
     load_plugin()
-    path: Path = build.describe().library
-    return str(path)
+    found = library.find()
+    return f"{found.path} ({found.origin})"

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ai_edge_litert.interpreter import OpResolverType
-
 from edgebnn import machine
 from edgebnn.graph.types import Array
 from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.litert import OpResolverType
 from edgebnn.runtime.profile import Profile
 
 from .interface import Target

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import OpResolverType
 from numpy.typing import NDArray
 
 from edgebnn.errors import InputError
 from edgebnn.runtime.interpreter import Interpreter as _Interpreter
+from edgebnn.runtime.litert import OpResolverType
 
 Data = NDArray[Any] | list[NDArray[Any]]
 

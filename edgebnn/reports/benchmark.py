@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ai_edge_litert.interpreter import Interpreter as StockInterpreter
-
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.ops import OPS
 from edgebnn.runtime import timing
+from edgebnn.runtime.litert import Interpreter as StockInterpreter
 from edgebnn.targets.inputs import Sample, noise
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, open_model

@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def delegate_path() -> Path:
-    """The delegate as a shared library, compiled at first use, for a TFLite interpreter of your own.
+    """The delegate as a shared library, from the wheel or compiled at first use, for a TFLite interpreter of your own.
 
     It speaks TFLite's external delegate interface, so TensorFlow's interpreter takes it as well as LiteRT's::
 
@@ -16,11 +16,12 @@ def delegate_path() -> Path:
     Options of ``load_delegate``: ``num_threads`` (default: the interpreter's), ``kernels`` (the name of one kernel to
     use for every convolution), ``profile`` and ``log`` (0 or 1; log, on by default, prints refusals).
 
-    The environment variable ``EDGEBNN_DELEGATE`` names a library that was compiled elsewhere.
+    The environment variable ``EDGEBNN_DELEGATE`` names a library that was compiled elsewhere; :mod:`.library` has the
+    whole rule.
 
     Raises:
         BuildError: there is no C compiler, or it fails.
     """
-    from .plugin import library_path
+    from .library import find
 
-    return library_path()
+    return find().path

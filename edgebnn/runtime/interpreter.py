@@ -7,11 +7,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ai_edge_litert.interpreter import Interpreter as LiteRTInterpreter
-from ai_edge_litert.interpreter import OpResolverType
-
 from edgebnn.errors import EdgebnnError, ModelFormatError, RuntimeMismatchError, UnsupportedOpError
 
+from .litert import Interpreter as LiteRTInterpreter
+from .litert import OpResolverType
 from .model import Model
 from .plugin import Plugin, load_plugin
 from .profile import NodeInfo, Profile, measure

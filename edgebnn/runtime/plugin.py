@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from edgebnn.errors import BuildError, InputError
 
 from .kernel_choice import check, choose, explain, read_table
+from .library import find
 
 LITERT_DELEGATE = Any
 """``ai_edge_litert.interpreter.Delegate``: LiteRT ships no types."""
@@ -42,19 +42,6 @@ class _OpTime(ctypes.Structure):
         ("begin_ns", ctypes.c_int64),
         ("end_ns", ctypes.c_int64),
     )
-
-
-def library_path() -> Path:
-    """The library named by EDGEBNN_DELEGATE, else the one compiled here. Raises BuildError."""
-    named = os.environ.get("EDGEBNN_DELEGATE")
-    if not named:
-        from .build import library
-
-        return library()
-    path = Path(named)
-    if not path.is_file():
-        raise BuildError(f"{named}: EDGEBNN_DELEGATE names no file; unset it to have the delegate compiled here")
-    return path
 
 
 @lru_cache
@@ -123,9 +110,9 @@ def load_plugin(kernels: str | None = None) -> Plugin:
         BuildError: the library cannot be compiled or loaded.
         InputError: there is no such kernel, or this processor lacks its instructions.
     """
-    from ai_edge_litert.interpreter import load_delegate
+    from .litert import load_delegate
 
-    path = library_path()
+    path = find().path
     choice = choose(kernels)
     try:
         if choice.name is not None:
@@ -140,7 +127,7 @@ def load_plugin(kernels: str | None = None) -> Plugin:
 
 def which_kernel() -> str:
     """One line: the kernel that runs binary convolutions where none is passed, and why. Raises as load_plugin does."""
-    path = library_path()
+    path = find().path
     try:
         return explain(choose(None), read_table(path))
     except (OSError, AttributeError) as error:
