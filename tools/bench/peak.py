@@ -8,11 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from edgebnn.runtime import build
+from edgebnn.runtime.kernel_choice import read_table
 
 _SOURCE = Path(__file__).with_name("bconv2d_peak.c")
 
 LOOPS = {"avx512": "vpopcntd", "avx2": "nibbles", "neon64": "uadalp"}
-"""The loop with the instructions that a kernel may use, by the kernel's name; "words" for others."""
+"""The loop with the instructions that a kernel may use, by the kernel's name. Other kernels are compared with the best
+loop that the processor runs, "words" if it has none of these."""
 
 
 def peak_call(kernel: str) -> tuple[Callable[[], float], float]:
@@ -24,7 +26,8 @@ def peak_call(kernel: str) -> tuple[Callable[[], float], float]:
         run = ctypes.CDLL(str(path)).edgebnn_peak
     run.argtypes = [ctypes.c_char_p]
     run.restype = ctypes.c_double
-    name = LOOPS.get(kernel, "words").encode()
+    best = read_table(build.library()).runnable[0]
+    name = LOOPS.get(kernel, LOOPS.get(best, "words")).encode()
 
     def call() -> float:
         return float(run(name))
