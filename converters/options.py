@@ -7,21 +7,39 @@ fields of the options dataclass in the op's :class:`OpDef`, so that a new op nee
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+import re
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import fields
 from typing import Any, get_origin, get_type_hints
 
 import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 from flatbuffers import flexbuffers
 
+from edgebnn.errors import ModelFormatError, UnsupportedOpError
+from edgebnn.graph.consistency import integers
 from edgebnn.graph.opdef import OpDef
+from edgebnn.graph.schema import schema
 from edgebnn.graph.types import Options
 
-from .flat import FlatFile
-
+# What else the generated class of a table has: constructors, and more than one way to read a vector.
+_NOT_A_FIELD = re.compile(r"^(_|Init$|GetRootAs)|(BufferHasIdentifier|AsNumpy|Length|IsNone)$")
 _MAX_FLEXBUFFER = 4096  # bytes; LCE's longest are 171, and reading takes time quadratic in the length
+
+
+# What the flexbuffers package raises on offsets, lengths, types and text that make no sense, and enumerations on values
+# that they do not have. Nobody checks flexbuffers before; of tables of scalars, not the last one's size either.
+_CORRUPT = (struct.error, TypeError, ValueError, IndexError, KeyError, OverflowError, AssertionError)
+
+
+@contextmanager
+def _reading(where: str) -> Iterator[None]:
+    try:
+        yield
+    except _CORRUPT as error:
+        raise ModelFormatError(f"the options of {where} are corrupt") from error
 
 
 def camel(name: str) -> str:
@@ -38,8 +56,7 @@ def field_types(options: type[Options]) -> Mapping[str, Any]:
 @functools.cache
 def _accessors(table: str) -> tuple[str, ...]:
     """Names of the fields that the schema gives ``table``."""
-    object_api = getattr(schema, f"{table}T")()
-    return tuple(name[:1].upper() + name[1:] for name in vars(object_api))
+    return tuple(name for name in vars(getattr(schema, table)) if not _NOT_A_FIELD.search(name))
 
 
 @functools.cache
@@ -51,24 +68,29 @@ def _defaults(table: str) -> Any:
     return getattr(schema, table).GetRootAs(bytes(builder.Output()), 0)
 
 
-def from_table(file: FlatFile, where: str, definition: OpDef, operator: Any) -> Options:
-    """The options of a builtin op. Raises UnsupportedOpError for an option that the IR does not know."""
+def from_table(where: str, definition: OpDef, operator: Any) -> Options:
+    """The options of a builtin op, ``where`` it is.
+
+    Raises ModelFormatError for options of another op or impossible values, UnsupportedOpError for an option that the
+    IR does not know.
+    """
     if definition.schema is None:
         return definition.options()
     wanted = getattr(schema.BuiltinOptions, definition.schema)
     found = operator.BuiltinOptionsType()
     if found not in (schema.BuiltinOptions.NONE, wanted):
-        raise file.error(f"{where} has options of another op; the file is corrupt")
+        raise ModelFormatError(f"{where} has options of another op; the file is corrupt")
     table = _defaults(definition.schema)
     if found == wanted and (union := operator.BuiltinOptions()) is not None:
         table = getattr(schema, definition.schema)()
         table.Init(union.Bytes, union.Pos)
     types = field_types(definition.options)
     known = {camel(name) for name in types}
-    unknown = [name for name in _accessors(definition.schema) if name not in known and _is_set(table, name)]
-    if unknown:
-        raise file.unsupported(f"{where}: option {unknown[0]} of {definition.kind} is not supported")
-    return definition.options(**{name: _field(file, table, camel(name), hint) for name, hint in types.items()})
+    with _reading(where):
+        unknown = [name for name in _accessors(definition.schema) if name not in known and _is_set(table, name)]
+        if unknown:
+            raise UnsupportedOpError(f"{where}: option {unknown[0]} of {definition.kind} is not supported")
+        return definition.options(**{name: _field(table, camel(name), hint) for name, hint in types.items()})
 
 
 def _is_set(table: Any, accessor: str) -> bool:
@@ -78,10 +100,10 @@ def _is_set(table: Any, accessor: str) -> bool:
     return bool(getattr(table, accessor)() != getattr(_defaults(type(table).__name__), accessor)())
 
 
-def _field(file: FlatFile, table: Any, accessor: str, hint: Any) -> Any:
+def _field(table: Any, accessor: str, hint: Any) -> Any:
     """One option as its dataclass wants it: a tuple of integers, or a scalar converted to the field's type."""
     if get_origin(hint) is tuple:
-        return file.integers(table, accessor)
+        return tuple(integers(getattr(table, f"{accessor}AsNumpy")()))
     return hint(getattr(table, accessor)())
 
 
@@ -101,20 +123,24 @@ def to_table(definition: OpDef, options: Options) -> tuple[int, Any]:
     return getattr(schema.BuiltinOptions, definition.schema), table
 
 
-def from_flexbuffer(file: FlatFile, where: str, definition: OpDef, data: bytes) -> Options:
-    """The options of a custom op. Raises UnsupportedOpError for a key that the IR does not know."""
+def from_flexbuffer(where: str, definition: OpDef, data: bytes) -> Options:
+    """The options of a custom op, ``where`` it is.
+
+    Raises ModelFormatError if they are corrupt or lack one, UnsupportedOpError for a key that the IR does not know.
+    """
     types = field_types(definition.options)
     if not types:
         return definition.options()
     if len(data) > _MAX_FLEXBUFFER:
-        raise file.error(f"{where} has {len(data)} bytes of options; the file is corrupt")
-    found = flexbuffers.GetRoot(data).AsMap
-    keys = [key.AsKey for key in found.Keys]
-    if missing := sorted(set(types) - set(keys)):
-        raise file.error(f"{where} lacks the option {missing[0]}")
-    if unknown := sorted(set(keys) - set(types)):
-        raise file.unsupported(f"{where}: option {unknown[0]} of {definition.kind} is not supported")
-    return definition.options(**{name: hint(found[name].AsInt) for name, hint in types.items()})
+        raise ModelFormatError(f"{where} has {len(data)} bytes of options; the file is corrupt")
+    with _reading(where):
+        found = flexbuffers.GetRoot(data).AsMap
+        keys = [key.AsKey for key in found.Keys]
+        if missing := sorted(set(types) - set(keys)):
+            raise ModelFormatError(f"{where} lacks the option {missing[0]}")
+        if unknown := sorted(set(keys) - set(types)):
+            raise UnsupportedOpError(f"{where}: option {unknown[0]} of {definition.kind} is not supported")
+        return definition.options(**{name: hint(found[name].AsInt) for name, hint in types.items()})
 
 
 def to_flexbuffer(definition: OpDef, options: Options) -> bytes:

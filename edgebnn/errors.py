@@ -6,6 +6,8 @@ escapes is a defect of edgebnn.
 
 from __future__ import annotations
 
+_LONGEST = 2000  # characters; names in a file may be longer than anyone wants to read
+
 
 class EdgebnnError(Exception):
     """Base of every error that is the input's or the environment's, not edgebnn's."""
@@ -29,3 +31,8 @@ class BuildError(EdgebnnError):
 
 class RuntimeMismatchError(EdgebnnError):
     """The TFLite interpreter's memory layout is not the one the delegate was built for."""
+
+
+def one_line(message: str) -> str:
+    """``message`` as a printable line of bounded length, whatever names a file or an exception put into it."""
+    return "".join(c if c.isprintable() else "?" for c in message[:_LONGEST])

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
-from edgebnn.errors import ModelFormatError
+from edgebnn.errors import ModelFormatError, one_line
 
+from .schema import schema
 from .types import ABSENT
 
 Bytes = bytes | mmap.mmap
@@ -78,7 +78,7 @@ class _Checker:
     source: str
 
     def error(self, why: str) -> ModelFormatError:
-        return ModelFormatError(f"{self.source}: not a valid model: {why}")
+        return ModelFormatError(one_line(f"{self.source}: not a valid model: {why}"))
 
     def index(self, value: int, count: int, what: str) -> None:
         if not 0 <= value < count:
@@ -106,12 +106,16 @@ class _Checker:
         self.index(tensor.Buffer(), self.model.BuffersLength(), f"the buffer of tensor '{name}'")
         bits = _BITS.get(tensor.Type())
         elements = 1
-        for dimension in integers(tensor.ShapeAsNumpy()):
+        shape = integers(tensor.ShapeAsNumpy())
+        for dimension in shape:
             if dimension < 0:
                 raise self.error(f"tensor '{name}' has a negative dimension")
             elements *= dimension
-        if elements * (bits or 1) > 8 * MAX_TENSOR_BYTES:
-            raise self.error(f"tensor '{name}' has an impossible shape")
+            if elements * (bits or 1) > 8 * MAX_TENSOR_BYTES:
+                raise self.error(f"tensor '{name}' has an impossible shape")
+        signature = integers(tensor.ShapeSignatureAsNumpy())
+        if signature and (len(signature) != len(shape) or min(signature) < -1):
+            raise self.error(f"tensor '{name}' has a shape signature that does not fit its shape")
         length = self.buffer_length(tensor.Buffer(), name)
         if length and bits and tensor.Sparsity() is None and length != (elements * bits + 7) // 8:
             raise self.error(
@@ -127,7 +131,7 @@ class _Checker:
         zero_points = quantization.ZeroPointLength()
         if zero_points not in (0, 1, scales):
             raise self.error(f"tensor '{name}' has {scales} scales and {zero_points} zero points")
-        if not all(0 <= scale < np.inf for scale in quantization.ScaleAsNumpy()):
+        if not all(0 <= scale < np.inf for scale in quantization.ScaleAsNumpy().tolist()):
             raise self.error(f"tensor '{name}' has a scale that is negative or not finite")
         low, high = _RANGES.get(tensor.Type(), _INT32)
         if not all(low <= zero_point <= high for zero_point in integers(quantization.ZeroPointAsNumpy())):
@@ -139,7 +143,9 @@ class _Checker:
                 raise self.error(f"tensor '{name}' has {scales} scales along a dimension of {tensor.Shape(axis)}")
 
     def buffer_length(self, index: int, name: str) -> int:
-        """Bytes of the buffer, which lies inside the flatbuffer or, in large files, behind it."""
+        """Bytes of the buffer, which lies inside the flatbuffer or, in large files, behind it. Buffer 0 is none."""
+        if index == 0:
+            return 0
         buffer = self.model.Buffers(index)
         if buffer.Offset() > 1:
             if buffer.Offset() + buffer.Size() > self.size:
@@ -149,14 +155,16 @@ class _Checker:
 
     def order(self, graph: Any) -> None:
         """Every tensor is written once, and before it is read: LiteRT gives no memory to one that is never written."""
+        ops = [graph.Operators(number) for number in range(graph.OperatorsLength())]
+        computed = {value for op in ops for value in _written(op)}
         known = set(integers(graph.InputsAsNumpy()))
         for index in range(graph.TensorsLength()):
             tensor = graph.Tensors(index)
-            if tensor.IsVariable() or self.buffer_length(tensor.Buffer(), "") or 0 in integers(tensor.ShapeAsNumpy()):
+            empty = 0 in integers(tensor.ShapeAsNumpy()) and index not in computed
+            if empty or tensor.IsVariable() or self.buffer_length(tensor.Buffer(), ""):
                 known.add(index)
         constants = frozenset(known)
-        for number in range(graph.OperatorsLength()):
-            op = graph.Operators(number)
+        for number, op in enumerate(ops):
             layer = layer_name(graph, op, number)
             self.index(op.OpcodeIndex(), self.model.OperatorCodesLength(), f"the op code of layer '{layer}'")
             self.large_options(op, layer)
@@ -165,17 +173,17 @@ class _Checker:
                     continue
                 self.index(value, graph.TensorsLength(), f"an input of layer '{layer}'")
                 if value not in known:
-                    raise self.error(f"layer '{layer}' reads tensor {value} before it is written")
-            for value in (*integers(op.OutputsAsNumpy()), *integers(op.IntermediatesAsNumpy())):
-                if value == ABSENT:
-                    continue
+                    name = text(graph.Tensors(value).Name())
+                    raise self.error(f"layer '{layer}' reads tensor {value} ('{name}') before it is written")
+            for value in _written(op):
                 self.index(value, graph.TensorsLength(), f"an output of layer '{layer}'")
-                if value in constants and not graph.Tensors(value).IsVariable():
-                    raise self.error(f"layer '{layer}' writes to an input or a constant of the graph")
+                if value in known and not graph.Tensors(value).IsVariable():
+                    what = "an input or a constant of the graph" if value in constants else "a tensor that has a value"
+                    raise self.error(f"layer '{layer}' writes to {what}")
                 known.add(value)
         for value in integers(graph.OutputsAsNumpy()):
             if value not in known:
-                raise self.error(f"graph output {value} is never written")
+                raise self.error(f"graph output {value} ('{text(graph.Tensors(value).Name())}') is never written")
 
     def large_options(self, op: Any, layer: str) -> None:
         offset, size = op.LargeCustomOptionsOffset(), op.LargeCustomOptionsSize()
@@ -190,7 +198,14 @@ class _Checker:
             (signature.OutputsLength(), signature.Outputs),
         ):
             for index in range(count):
-                self.index(at(index).TensorIndex(), tensors, "a tensor of a signature")
+                what = f"a tensor of signature '{text(signature.SignatureKey())}'"
+                self.index(at(index).TensorIndex(), tensors, what)
+
+
+def _written(op: Any) -> list[int]:
+    """The tensors that the op writes, as far as they are given."""
+    values = (*integers(op.OutputsAsNumpy()), *integers(op.IntermediatesAsNumpy()))
+    return [value for value in values if value != ABSENT]
 
 
 def integers(vector: Any) -> list[int]:

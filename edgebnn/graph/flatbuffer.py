@@ -15,7 +15,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edgebnn.errors import ModelFormatError
+from edgebnn.errors import ModelFormatError, one_line
 
 Bytes = bytes | mmap.mmap
 
@@ -98,12 +98,13 @@ _TABLES: dict[str, tuple[_Field, ...]] = {
 
 @dataclass(frozen=True)
 class _Walk:
-    """The bytes, the tables already seen, and the bytes of vectors: files share both, hostile ones without end."""
+    """The bytes, what each table already seen reads, and the bytes read: files share tables and vectors, hostile ones
+    without end, and whoever reads the file reads them as often as they are named."""
 
     data: Bytes
     fail: Callable[[str], ModelFormatError]
-    seen: set[tuple[str, int]] = field(default_factory=set)
-    vectors: list[int] = field(default_factory=lambda: [0])
+    seen: dict[tuple[str, int], int] = field(default_factory=dict)
+    read: list[int] = field(default_factory=lambda: [0])
 
     def unsigned(self, at: int, size: int) -> int:
         if at < 0 or at + size > len(self.data):
@@ -118,10 +119,13 @@ class _Walk:
         length = self.unsigned(at, 4)
         if at + 4 + length * element_size > len(self.data):
             raise self.fail("a vector reaches outside of the file")
-        self.vectors[0] += length * element_size
-        if self.vectors[0] > _READS_PER_BYTE * len(self.data):
-            raise self.fail("its tables name more data than the file holds")
+        self.spend(length * element_size)
         return at + 4, length
+
+    def spend(self, size: int) -> None:
+        self.read[0] += size
+        if self.read[0] > _READS_PER_BYTE * len(self.data):
+            raise self.fail("its tables name more data than the file holds")
 
     def string(self, at: int) -> None:
         start, length = self.vector(at, 1)
@@ -150,18 +154,18 @@ class _Walk:
 
     def table(self, name: str, at: int, depth: int = 0) -> None:
         if (name, at) in self.seen:
+            self.spend(self.seen[name, at])
             return
         if depth > _MAX_DEPTH:
             raise self.fail("tables are nested too deeply")
-        self.seen.add((name, at))
+        before = self.read[0]
         slots = self.slots(at)
-        spec = _TABLES.get(name)
-        if spec is None:  # an options table of scalars only, known to lie inside
-            return
-        for index, (slot, kind) in enumerate(zip(slots, spec, strict=False)):
+        # Options tables that are not listed have scalars only, and lie inside.
+        for index, (slot, kind) in enumerate(zip(slots, _TABLES.get(name, ()), strict=False)):
             if slot:
                 tag = slots[index - 1] if index else 0
                 self.field(kind, slot, self.unsigned(tag, 1) if tag else 0, depth)
+        self.seen[name, at] = self.read[0] - before
 
     def field(self, kind: _Field, slot: int, tag: int, depth: int) -> None:
         if isinstance(kind, int):
@@ -198,10 +202,10 @@ def check(data: Bytes, source: str) -> None:
     """
 
     def fail(why: str) -> ModelFormatError:
-        return ModelFormatError(f"{source}: not a valid .tflite file, truncated or corrupt ({why})")
+        return ModelFormatError(one_line(f"{source}: not a valid .tflite file, truncated or corrupt ({why})"))
 
     if len(data) < 8 or bytes(data[4:8]) != IDENTIFIER:
         why = "it is empty" if len(data) == 0 else "its identifier is not TFL3"
-        raise ModelFormatError(f"{source}: not a .tflite file ({why})")
+        raise ModelFormatError(one_line(f"{source}: not a .tflite file ({why})"))
     walk = _Walk(data, fail)
     walk.table("Model", walk.target(0))

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
-from edgebnn.errors import ModelFormatError
+from edgebnn.errors import ModelFormatError, one_line
 from edgebnn.graph.consistency import Bytes, integers, layer_name, text
+from edgebnn.graph.schema import schema
 from edgebnn.graph.types import ABSENT
 
 _OPS = schema.BuiltinOperator
@@ -88,7 +88,8 @@ def check(data: Bytes, source: str) -> None:
             # Codes above 127 do not fit the schema's older field.
             why = _refusal(graph, op, max(code.BuiltinCode(), code.DeprecatedBuiltinCode()))
             if why:
-                raise ModelFormatError(f"{source}: not a valid model: layer '{layer_name(graph, op, number)}' {why}")
+                layer = layer_name(graph, op, number)
+                raise ModelFormatError(one_line(f"{source}: not a valid model: layer '{layer}' {why}"))
 
 
 def _refusal(graph: Any, op: Any, kind: int) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -10,12 +11,16 @@ import pytest
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError
+from edgebnn.graph import consistency, flatbuffer
 from edgebnn.graph.types import Array, Graph
+from edgebnn.runtime.source import open_model
 from tests.support.data import data_file
 from tests.support.graphs import differences
 from tests.support.hostile import mutations
 from tests.support.oracles import litert
 from tests.support.topologies import TOPOLOGIES, images, lce_bytes, tflite_bytes
+
+Result = TypeVar("Result")
 
 
 def _random_inputs(graph: Graph) -> list[Array]:
@@ -78,11 +83,26 @@ def test_random_damage_ends_in_a_model_or_in_one_clear_line(
     content = convert(name, int8)
     messages = []
     for broken in mutations(content, count=250, seed=len(content)):
-        try:
-            graph = read(broken)
-        except EdgebnnError as error:
-            messages.append(str(error))
-        else:
+        graph, in_ir = _outcome(read, broken)
+        _, in_runtime = _outcome(open_model, broken)
+        _, unsound = _outcome(_sound, broken)
+        if unsound:
+            assert in_ir.removeprefix("<bytes>") == in_runtime.removeprefix("model_content") == unsound
+        if graph is not None:
             assert differences(graph, read(to_bytes(graph))) == []
-    assert len(messages) > 100
+        messages += [message for message in (in_ir, in_runtime) if message]
+    assert len(messages) > 200
     assert all(message.isprintable() and len(message) < 3000 for message in messages)
+
+
+def _sound(content: bytes) -> None:
+    flatbuffer.check(content, "")
+    consistency.check(content, "")
+
+
+def _outcome(run: Callable[[bytes], Result], content: bytes) -> tuple[Result | None, str]:
+    """What ``run`` gives, or what it says."""
+    try:
+        return run(content), ""
+    except EdgebnnError as error:
+        return None, str(error)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -34,6 +35,14 @@ def _huge_shape(model: Any) -> None:
     _tensor(model, 0).shape = np.array([2**31 - 1] * 4, np.int32)
 
 
+def _large_shape(model: Any) -> None:
+    _tensor(model, 0).shape = np.array([1, 2**15, 2**15, 3], np.int32)
+
+
+def _other_signature(model: Any) -> None:
+    _tensor(model, 0).shapeSignature = np.array([-1, 13], np.int32)
+
+
 def _many_dimensions(model: Any) -> None:
     _tensor(model, 0).shape = np.ones(2000, np.int32)
 
@@ -47,13 +56,27 @@ def _missing_buffer(model: Any) -> None:
     _tensor(model, 1).buffer = 10_000
 
 
+def _data_in_buffer_0(model: Any) -> None:
+    weights = _tensor(model, _conv(model).inputs[1])
+    model.buffers[0].data, weights.buffer = model.buffers[weights.buffer].data, 0
+
+
 def _external_buffer(model: Any) -> None:
     _tensor(model, 1).externalBuffer = 1
 
 
 def _data_outside(model: Any) -> None:
-    model.buffers[2].offset = 4096
-    model.buffers[2].size = 64
+    buffer = model.buffers[_tensor(model, _conv(model).inputs[1]).buffer]
+    buffer.offset, buffer.size = 4096, len(buffer.data)
+
+
+def _data_beyond_the_end(model: Any) -> None:
+    _data_outside(model)
+    model.buffers[_tensor(model, _conv(model).inputs[1]).buffer].offset = 1 << 40
+
+
+def _options_outside(model: Any) -> None:
+    _conv(model).largeCustomOptionsOffset = 4096
 
 
 def _sparse(model: Any) -> None:
@@ -77,7 +100,9 @@ def _output_out_of_range(model: Any) -> None:
 
 
 def _no_output(model: Any) -> None:
-    _conv(model).outputs = np.array([], np.int32)
+    idle = copy.copy(_conv(model))
+    idle.outputs = np.array([], np.int32)
+    model.subgraphs[0].operators.append(idle)
 
 
 def _op_code_out_of_range(model: Any) -> None:
@@ -104,6 +129,7 @@ def _output_never_computed(model: Any) -> None:
 
 def _no_ops(model: Any) -> None:
     model.subgraphs[0].operators = []
+    model.subgraphs[0].outputs = model.subgraphs[0].inputs
 
 
 def _two_subgraphs(model: Any) -> None:
@@ -148,31 +174,36 @@ def _endless_flexbuffer(model: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_negative_shape, "impossible shape"),
-        (_huge_shape, "larger than 2 GB"),
+        (_negative_shape, "tensor '.*a negative dimension"),
+        (_huge_shape, "tensor '.*impossible shape"),
+        (_large_shape, "larger than 2 GB"),
+        (_other_signature, "tensor '.*signature that does not fit"),
         (_many_dimensions, "2000 dimensions"),
-        (_short_buffer, "its buffer has 3452"),
-        (_missing_buffer, "buffer 10000"),
+        (_short_buffer, "tensor '.*has 3452 bytes of data, its shape and type need 3456"),
+        (_missing_buffer, "the buffer of tensor '.*index 10000"),
+        (_data_in_buffer_0, "layer 'plain/.*before it is written"),
         (_external_buffer, "is external"),
         (_data_outside, "outside the flatbuffer"),
+        (_data_beyond_the_end, "data of tensor '.*outside of the file"),
+        (_options_outside, "layer 'plain/.*options outside the flatbuffer"),
         (_sparse, "is sparse"),
         (_variable, "is variable"),
         (_string_tensor, "type STRING"),
-        (_input_out_of_range, "layer 'plain/.*an input that does not exist"),
-        (_output_out_of_range, r"op 0 \(CONV_2D\)"),
-        (_no_output, r"op 0 \(CONV_2D\)"),
-        (_op_code_out_of_range, "op code 99"),
-        (_use_before_definition, "layer '.*FULLY_CONNECTED.* before it is computed"),
-        (_cycle, "layer '.*before it is computed"),
-        (_computed_twice, "layer '.*already has a value"),
-        (_output_never_computed, "never computed"),
+        (_input_out_of_range, "an input of layer 'plain/.*index 999"),
+        (_output_out_of_range, "an output of layer 'op 0' has index -7"),
+        (_no_output, r"op \d+ \(CONV_2D\) lacks an output"),
+        (_op_code_out_of_range, "op code of layer 'plain/.*index 99"),
+        (_use_before_definition, "layer 'StatefulPartitionedCall.* before it is written"),
+        (_cycle, "layer 'plain/.*before it is written"),
+        (_computed_twice, "layer 'plain/.*writes to a tensor that has a value"),
+        (_output_never_computed, "graph output .* is never written"),
         (_no_ops, "has no ops"),
         (_two_subgraphs, "2 subgraphs"),
         (_other_version, "schema version 4"),
         (_options_of_another_op, "layer '.*options of another op"),
         (_impossible_padding, "options of layer 'plain/"),
         (_wrong_output_shape, r"layer 'plain/.*\[1, 12, 13, 32\].*\[1, 13, 13, 32\]"),
-        (_signature_tensor, "signature 'serving_default'"),
+        (_signature_tensor, "signature 'serving_default' has index 500"),
         (_metadata_buffer, "metadata"),
         (_broken_flexbuffer, "options of layer '.*LceBconv2d"),
         (_endless_flexbuffer, "10000 bytes of options"),
@@ -195,6 +226,10 @@ def _nan_scale(model: Any) -> None:
     _quantization(model, per_tensor=True).scale = np.array([np.nan], np.float32)
 
 
+def _zero_scale(model: Any) -> None:
+    _quantization(model, per_tensor=True).scale = np.array([0], np.float32)
+
+
 def _missing_zero_points(model: Any) -> None:
     _quantization(model, per_tensor=True).zeroPoint = np.array([], np.int64)
 
@@ -206,13 +241,14 @@ def _wrong_axis(model: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (_nan_scale, "not a positive number"),
+        (_nan_scale, "negative or not finite"),
+        (_zero_scale, "not a positive number"),
         (_missing_zero_points, "1 scales but 0 zero points"),
-        (_wrong_axis, "along"),
+        (_wrong_axis, "index 3 of 1"),
     ],
 )
 def test_impossible_quantization_is_refused_naming_the_tensor(change: Change, message: str) -> None:
-    with pytest.raises(ModelFormatError, match=rf"tensor \d+ \('.*{message}"):
+    with pytest.raises(ModelFormatError, match=rf"tensor .*'.+'\)? has .*{message}"):
         read(changed(lce_bytes("plain", int8=True), change))
 
 
