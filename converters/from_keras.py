@@ -10,6 +10,8 @@ import importlib
 import os
 import re
 import sys
+import sysconfig
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +20,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from edgebnn._tensorflow import keras, tf
-from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.graph.types import Array, Shape
 
 from .int8_points import int8_points
@@ -75,16 +77,17 @@ def _saved(path: Path) -> Any:
 
 
 def _built(spec: str, module: str, function: str) -> Any:
-    sys.path.insert(0, os.getcwd())
+    folder = os.getcwd()
+    sys.path.insert(0, folder)
     try:
-        with _failing_as(f"{spec}: the module {module} cannot be imported"):
+        with _running_others(f"{spec}: the module {module} cannot be imported"):
             builder = getattr(importlib.import_module(module), function, None)
         if not callable(builder):
             raise InputError(f"{spec}: {module} has no function {function}")
-        with _failing_as(f"{spec}: the function failed"):
+        with _running_others(f"{spec}: the function failed"):
             model = builder()
     finally:
-        sys.path.remove(os.getcwd())
+        sys.path.remove(folder)
     return _checked(spec, model)
 
 
@@ -96,13 +99,38 @@ def _checked(spec: str, model: Any) -> Any:
 
 @contextmanager
 def _failing_as(message: str) -> Iterator[None]:
-    """What a library or a user's module raises inside the block becomes one InputError."""
+    """What a library raises inside the block becomes one InputError."""
+    try:
+        yield
+    except _LIBRARY_ERRORS as error:
+        raise InputError(one_line(f"{message} ({_first_line(error)})")) from error
+
+
+@contextmanager
+def _running_others(message: str) -> Iterator[None]:
+    """What a user's module raises inside the block becomes one InputError that says where it was raised."""
     try:
         yield
     except EdgebnnError:
         raise
-    except _LIBRARY_ERRORS as error:
-        raise InputError(f"{message} ({_first_line(error)})") from error
+    # The code is the user's, and so may be the class: only the bases of all exceptions cover what it can raise.
+    except (Exception, SystemExit) as error:
+        raise InputError(one_line(f"{message} ({_first_line(error)}{_place(error)})")) from error
+
+
+def _place(error: BaseException) -> str:
+    """File and line of the user's that raised: the innermost that is no installed library, as far as there is one."""
+    if isinstance(error, SyntaxError):
+        return f"; {error.filename}, line {error.lineno}"
+    paths = sysconfig.get_paths()
+    installed = tuple({os.path.join(paths[key], "") for key in ("stdlib", "platstdlib", "purelib", "platlib")})
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if os.path.isfile(frame.filename) and frame.filename != __file__
+    ]
+    own = [frame for frame in frames if not frame.filename.startswith(installed)]
+    return "".join(f"; {place.filename}, line {place.lineno}, in {place.name}" for place in (own or frames)[-1:])
 
 
 def _first_line(error: BaseException) -> str:

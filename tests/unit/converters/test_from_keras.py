@@ -76,6 +76,76 @@ def test_what_gives_no_model_is_refused_in_one_line(spec: str, message: str) -> 
     assert "\n" not in str(caught.value)
 
 
+_BROKEN_BUILDERS = """
+class Own(Exception):
+    pass
+
+class Unprintable(Own):
+    def __str__(self):
+        return "first\\nsecond"
+
+def raises():
+    raise Own("no such width")
+
+def nests():
+    return raises()
+
+def misuses():
+    import json
+    return json.loads("{")
+
+def lines():
+    raise Unprintable
+
+def leaves():
+    raise SystemExit(0)
+"""
+
+
+@pytest.mark.parametrize(
+    ("function", "what", "line", "place"),
+    [
+        ("raises", "Own: no such width", 10, "raises"),
+        ("nests", "Own: no such width", 10, "raises"),
+        ("misuses", "JSONDecodeError: ", 17, "misuses"),
+        ("lines", "Unprintable: first", 20, "lines"),
+        ("leaves", "SystemExit: 0", 23, "leaves"),
+    ],
+)
+def test_whatever_a_users_function_raises_is_one_line_that_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, function: str, what: str, line: int, place: str
+) -> None:
+    monkeypatch.delitem(sys.modules, "broken_builders", raising=False)
+    module = tmp_path / "broken_builders.py"
+    module.write_text(_BROKEN_BUILDERS)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError) as caught:
+        from_keras.load_model(f"broken_builders:{function}")
+    message = str(caught.value)
+    assert message.startswith(f"broken_builders:{function}: the function failed ({what}")
+    assert message.endswith(f"; {module}, line {line}, in {place})")
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "line"),
+    [
+        ("raising_module", "class Own(Exception):\n    pass\n\nraise Own('later')", 4),
+        ("garbled_module", "\ndef (", 2),
+    ],
+)
+def test_a_users_module_that_cannot_be_imported_is_one_line_that_says_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, code: str, line: int
+) -> None:
+    (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(
+        InputError, match=rf"{name}:build: the module {name} cannot .*{name}\.py, line {line}"
+    ) as caught:
+        from_keras.load_model(f"{name}:build")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_is_no_model_and_a_folder_without_one_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_bytes(b"not a zip file")
     for path in (tmp_path / "broken.keras", tmp_path):
