@@ -19,7 +19,23 @@ TRAIN = [
     "jinja2>=3.1",
 ]
 MCU = ["ziglang>=0.13", "unicorn>=2.1"]
-DEV = ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "mypy>=1.10", "ruff>=0.6", "pre-commit>=3.7"]
+WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
+DEV = ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "mypy>=1.10", "ruff>=0.6", "pre-commit>=3.7", *WHEELS]
+
+# LiteRT and NumPy have no wheels for ARMv7: there, tflite-runtime runs models, ``tflite`` reads their files, and NumPy
+# is Debian's (python3-numpy 1.24 in Debian 12), which tflite-runtime's last release can use below 2.
+ARMV7 = "platform_machine == 'armv7l'"
+NOT_ARMV7 = "platform_machine != 'armv7l'"
+RUNTIME = [
+    f"numpy>=1.26; {NOT_ARMV7}",
+    f"numpy>=1.24,<2; {ARMV7}",
+    f"ai-edge-litert>=1.2; {NOT_ARMV7}",
+    f"tflite-runtime==2.14.0; {ARMV7}",
+    f"tflite>=2.18; {ARMV7}",
+    "flatbuffers>=24",
+    "click>=8.1",
+    "rich>=13",
+]
 
 
 def prefixed(root: str) -> list[str]:
@@ -47,7 +63,7 @@ setup(
         "edgebnn.runtime": ["kernels/*.c", "kernels/*.h", "kernels/*.kernels", "delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],
     },
-    install_requires=["numpy>=1.26", "ai-edge-litert>=1.2", "click>=8.1", "rich>=13"],
+    install_requires=RUNTIME,
     extras_require={"train": TRAIN, "mcu": MCU, "dev": DEV},
     entry_points={"console_scripts": ["edgebnn=edgebnn.cli:main"]},
 )

@@ -7,10 +7,11 @@ from typing import Any
 
 import flatbuffers
 import numpy as np
-from ai_edge_litert import schema_py_generated as schema
 
+from edgebnn.errors import InputError
 from edgebnn.files import write_bytes
 from edgebnn.graph.ops import OPS
+from edgebnn.graph.schema import CAN_WRITE, schema
 from edgebnn.graph.types import Array, Graph, Op, Quantization, Shape, Signature, Tensor
 
 from .options import to_flexbuffer, to_table
@@ -25,7 +26,9 @@ def write(graph: Graph, path: str | Path) -> None:
 
 
 def to_bytes(graph: Graph) -> bytes:
-    """The content of the .tflite file of ``graph``."""
+    """The content of the .tflite file of ``graph``. Raises InputError where the installed schema only reads."""
+    if not CAN_WRITE:
+        raise InputError("writing .tflite files needs ai-edge-litert, which has no wheel for ARMv7; do it on a PC")
     buffers = _Buffers()
     tensors = [_tensor(tensor, buffers) for tensor in graph.tensors]
     codes = sorted({(op.kind, op.version) for op in graph.ops})
