@@ -11,7 +11,7 @@ import sys
 from environment import PYTHON, ROOT, ensure_debian_packages, ensure_environment, run, say
 
 EXTRAS = ["train", "mcu", "dev"]
-DEBIAN = {"gcc": "gcc", "chromium": "chromium", "qemu-aarch64-static": "qemu-user-static"}
+DEBIAN = {"gcc": "gcc", "chromium": "chromium", "qemu-aarch64-static": "qemu-user-static", "llvm-mca": "llvm"}
 
 
 def check_style() -> None:

@@ -8,6 +8,12 @@
 
 enum { VECTORS = 2 };
 
+EB_INLINE void add(uint16x8_t *sum, const uint32x4_t *weight, uint32x4_t pixel) {
+  for (int v = 0; v < VECTORS; v++) {
+    sum[v] = vpadalq_u8(sum[v], vcntq_u8(vreinterpretq_u8_u32(veorq_u32(weight[v], pixel))));
+  }
+}
+
 EB_INLINE void count(const uint32_t *weights, const uint32_t *pixels, size_t words, uint16x8_t *sums) {
   uint16x8_t sum[EB_NEON_PIXELS][VECTORS];
   for (int p = 0; p < EB_NEON_PIXELS; p++) {
@@ -16,11 +22,12 @@ EB_INLINE void count(const uint32_t *weights, const uint32_t *pixels, size_t wor
   for (; words > 0; words--) {
     uint32x4_t weight[VECTORS];
     for (int v = 0; v < VECTORS; v++, weights += EB_NEON_LANES) weight[v] = vld1q_u32(weights);
-    for (int p = 0; p < EB_NEON_PIXELS; p++, pixels += EB_NEON_LANES) {
-      const uint32x4_t pixel = vld1q_u32(pixels);
-      for (int v = 0; v < VECTORS; v++) {
-        sum[p][v] = vpadalq_u8(sum[p][v], vcntq_u8(vreinterpretq_u8_u32(veorq_u32(weight[v], pixel))));
-      }
+    for (int p = 0; p < EB_NEON_PIXELS; p += 2, pixels += 2 * EB_NEON_LANES) {
+      const uint32x4_t one = vld1q_u32(pixels), other = vld1q_u32(pixels + EB_NEON_LANES);
+      add(sum[p], weight, one);
+      add(sum[p + 1], weight, other);
+      /* Two pixels are in flight, no more: else compilers spill a register in the loop. */
+      __asm__ volatile("" : "+w"(sum[p][0]), "+w"(sum[p][1]), "+w"(sum[p + 1][0]), "+w"(sum[p + 1][1]));
     }
   }
   for (int p = 0; p < EB_NEON_PIXELS; p++) {

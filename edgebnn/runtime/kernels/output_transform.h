@@ -147,7 +147,7 @@ EB_INLINE uint32_t eb_output_bits(const int32_t *restrict x, int32_t channels, c
       1u << 22, 1u << 23, 1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31};
   uint32_t bits = 0;
 #if defined(__aarch64__)
-  if (channels == 32) return eb_output_word(x, threshold);
+  if (__builtin_constant_p(channels) && channels == 32) return eb_output_word(x, threshold);
 #endif
   for (int32_t c = 0; c < channels; c++) bits |= -(uint32_t)(x[c] > threshold[c]) & bit[c];
   return bits;

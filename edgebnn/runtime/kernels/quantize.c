@@ -47,14 +47,25 @@ typedef float float4 __attribute__((vector_size(16)));
 typedef int32_t int4 __attribute__((vector_size(16)));
 typedef int8_t byte16 __attribute__((vector_size(16)));
 
+/* -1 for each float below 0. */
+INLINE int4 below_zero(const unsigned char *from) {
+#if defined(__arm__)
+  /* As integers, since ARMv7 takes the smallest floats of a vector for 0: past -0, and no further than minus infinity. */
+  const int32_t minus_infinity = -0x800000;
+  int4 x;
+  memcpy(&x, from, 16);
+  return (x > INT32_MIN) & (x <= minus_infinity);
+#else
+  float4 x;
+  memcpy(&x, from, 16);
+  return x < (float4){0};
+#endif
+}
+
 INLINE uint32_t pack_floats(const unsigned char *from) {
   const int4 lane_bit = {1, 2, 4, 8};
   int4 bits = {0};
-  for (int i = 0; i < 8; i++) {
-    float4 x;
-    memcpy(&x, from + 16 * i, 16);
-    bits |= ((x < (float4){0}) & lane_bit) << (4 * i);
-  }
+  for (int i = 0; i < 8; i++) bits |= (below_zero(from + 16 * i) & lane_bit) << (4 * i);
   return (uint32_t)(bits[0] | bits[1] | bits[2] | bits[3]);
 }
 
