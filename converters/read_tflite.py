@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from edgebnn.errors import InputError, ModelFormatError, UnsupportedOpError, one_line
+from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer, shapes
 from edgebnn.graph.consistency import integers, text
 from edgebnn.graph.opdef import OpDef
@@ -45,8 +46,7 @@ def read(source: str | Path | bytes, name: str = "<bytes>") -> Graph:
     try:
         data = Path(source).read_bytes()
     except (OSError, ValueError) as error:
-        why = (error.strerror if isinstance(error, OSError) else None) or error
-        raise InputError(one_line(f"{source}: cannot be read ({why})")) from None
+        raise unreadable(source, error) from None
     return _checked(data, str(source))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from .errors import InputError
+from .errors import InputError, one_line
 
 
 def cache_folder() -> Path:
@@ -17,6 +17,12 @@ def cache_folder() -> Path:
     if named:
         return Path(named)
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "edgebnn"
+
+
+def unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
+    """The error for a file that ``error`` keeps from being read: ValueError comes of impossible names."""
+    why = (error.strerror if isinstance(error, OSError) else None) or error
+    return InputError(one_line(f"{path}: cannot be read ({why})"))
 
 
 def check_writable(path: Path) -> None:

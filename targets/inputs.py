@@ -10,7 +10,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from edgebnn.errors import InputError
-from edgebnn.files import write_bytes
+from edgebnn.files import unreadable, write_bytes
 from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array, Graph, Tensor
 from edgebnn.runtime.port import graph_inputs, graph_outputs
@@ -44,7 +44,7 @@ def read_named_arrays(path: Path) -> dict[str, Array]:
         with loaded:
             return dict(loaded)
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
+        raise unreadable(path, error) from None
     except (ValueError, EOFError, BadZipFile):
         raise InputError(f"{path}: is not an .npy or .npz file of plain arrays; write one with numpy.save") from None
 

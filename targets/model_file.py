@@ -7,7 +7,7 @@ from pathlib import Path
 
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
-from edgebnn.errors import InputError
+from edgebnn.files import unreadable
 from edgebnn.graph.types import Graph
 
 
@@ -28,6 +28,6 @@ def open_model(source: str | Path | Graph | ModelFile) -> ModelFile:
         return ModelFile(source.name or "graph", to_bytes(source), source)
     try:
         content = Path(source).read_bytes()
-    except OSError as error:
-        raise InputError(f"{source}: cannot be read ({error.strerror or error})") from None
+    except (OSError, ValueError) as error:
+        raise unreadable(source, error) from None
     return ModelFile(str(source), content, read(content, name=str(source)))

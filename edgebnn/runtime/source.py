@@ -6,7 +6,7 @@ import mmap
 import os
 from dataclasses import dataclass
 
-from edgebnn.errors import InputError
+from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer
 
 from . import litert_limits
@@ -48,11 +48,7 @@ def open_model(source: str | os.PathLike[str] | bytes) -> ModelSource:
             with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
                 return _checked(mapped, name)
     except (OSError, ValueError) as error:
-        raise InputError(f"{name}: cannot be read ({_reason(error)})") from None
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise unreadable(name, error) from None
 
 
 def _checked(data: bytes | mmap.mmap, name: str) -> ModelSource:

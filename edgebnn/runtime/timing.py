@@ -24,8 +24,7 @@ class Times:
     @property
     def spread_ms(self) -> float:
         """The interquartile range."""
-        low, high = np.percentile(self.samples_ms, (25, 75))
-        return float(high - low)
+        return _interquartile_range(self.samples_ms)
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,12 @@ class PairedTimes:
     @property
     def ratio_spread(self) -> float:
         """The interquartile range of the ratios."""
-        low, high = np.percentile(self.ratios, (25, 75))
-        return float(high - low)
+        return _interquartile_range(self.ratios)
+
+
+def _interquartile_range(values: Sequence[float]) -> float:
+    low, high = np.percentile(values, (25, 75))
+    return float(high - low)
 
 
 Clock = Callable[[], float]

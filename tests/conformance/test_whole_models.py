@@ -17,6 +17,7 @@ from edgebnn.converters.read_tflite import read
 from edgebnn.graph.execute import run
 from edgebnn.graph.shapes import resize
 from edgebnn.runtime.interpreter import Interpreter, load
+from tests.support.invoke import invoke
 from tests.support.topologies import TOPOLOGIES, images, lce_bytes
 
 SAMPLES = 6
@@ -36,12 +37,7 @@ def delegate_predict(content: bytes, x: NDArray[Any]) -> NDArray[Any]:
         num_threads=2,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    interpreter.resize_tensor_input(source["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(source["index"], x)
-    interpreter.invoke()
-    return np.asarray(interpreter.get_tensor(target["index"]))
+    return invoke(interpreter, x)
 
 
 @pytest.mark.parametrize("name", sorted(TOPOLOGIES))
@@ -85,9 +81,4 @@ def test_images_of_another_size_give_what_the_reference_executor_gives(name: str
     for height, width in ((17, 11), (13, 13), (8, 20)):
         x = np.random.default_rng(height).uniform(-1, 1, (2, height, width, 3)).astype(np.float32)
         (expected,) = run(resize(graph, [x.shape]), [x])
-        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], x.shape)
-        interpreter.allocate_tensors()
-        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
-        interpreter.invoke()
-        result = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-        np.testing.assert_allclose(result, expected, rtol=0, atol=1e-4 * float(np.ptp(expected)))
+        np.testing.assert_allclose(invoke(interpreter, x), expected, rtol=0, atol=1e-4 * float(np.ptp(expected)))

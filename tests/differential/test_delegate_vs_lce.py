@@ -17,6 +17,7 @@ from edgebnn.graph.types import Array, DType, Graph, Quantization
 from edgebnn.runtime.interpreter import Interpreter
 from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, conv_graph, reference
 from tests.support.binary_graphs import dequantize_graph, pool_graph, quantize_graph
+from tests.support.invoke import invoke
 from tests.support.oracles import lce_run
 
 EXAMPLES = 150
@@ -25,13 +26,7 @@ DTYPES = st.sampled_from([DType.FLOAT32, DType.INT8, DType.BOOL])
 
 def delegate_run(graph: Graph, x: Array, threads: int = 1) -> Array:
     """The graph, whose batch size is 1, on all samples of ``x`` at once."""
-    interpreter = Interpreter(model_content=to_bytes(graph), num_threads=threads)
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    interpreter.resize_tensor_input(source["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(source["index"], x)
-    interpreter.invoke()
-    return np.asarray(interpreter.get_tensor(target["index"]))
+    return invoke(Interpreter(model_content=to_bytes(graph), num_threads=threads), x)
 
 
 def filter_fits(case: ConvCase) -> bool:

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from tests.support.invoke import invoke
 
 BATCHES = (1, 4, 2)
 """One after the other in the same interpreter: every change frees and prepares the delegate's partitions again."""
@@ -44,15 +45,6 @@ def make(kind: str, model: Path, resolver: str) -> Any:
     )
 
 
-def run(interpreter: Any, x: NDArray[Any]) -> NDArray[Any]:
-    (source,), (target,) = interpreter.get_input_details(), interpreter.get_output_details()
-    interpreter.resize_tensor_input(source["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(source["index"], x)
-    interpreter.invoke()
-    return np.asarray(interpreter.get_tensor(target["index"]))
-
-
 def main() -> None:
     kind, folder = sys.argv[1], Path(sys.argv[2])
     for model in sorted(folder.glob("*.tflite")):
@@ -60,7 +52,7 @@ def main() -> None:
         for resolver in RESOLVERS:
             interpreter = make(kind, model, resolver)
             for batch in BATCHES:
-                np.save(folder / f"{model.stem}.{batch}.{resolver}.npy", run(interpreter, x[:batch]))
+                np.save(folder / f"{model.stem}.{batch}.{resolver}.npy", invoke(interpreter, x[:batch]))
     print(inspect.getfile(type(interpreter).__mro__[-2]))
 
 

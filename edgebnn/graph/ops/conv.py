@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,19 +183,29 @@ def _conv_macs(view: OpView) -> Macs:
     return macs_of(weights, view.outputs[0].elements * weights.elements // max(1, weights.shape[0]))
 
 
-def _conv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    opts = options(view, Conv2DOptions)
+def _convolved(
+    view: OpView,
+    values: tuple[Array | None, ...],
+    win: Window,
+    activation: Activation,
+    real: Callable[[Array, Array, Window], Array],
+    integer: Callable[[Array, int, Array, Window], NDArray[np.int64]],
+) -> tuple[Array, ...]:
+    """The output from ``real`` (padded float input, weights) or ``integer`` (int8 input, its zero point, weights)."""
     x, weights, bias = input_tensor(view, 0), input_tensor(view, 1), optional_input(view, 2)
     check_operands(view, weights, bias)
-    win = _conv_window(view, depthwise=False)
     q, w, b = value(view, values, 0), value(view, values, 1), optional_value(values, 2)
     if x.dtype == DType.FLOAT32:
-        y = correlate(padded(q, win, 0.0), w, win)
-        return (activate(view, y if b is None else y + b, opts.fused_activation_function),)
+        y = real(padded(q, win, 0.0), w, win)
+        return (activate(view, y if b is None else y + b, activation),)
     _, zero_point = scale_and_zero_point(view, x)
     factors = _symmetric_factors(view, x, weights)
-    sums = accumulate(q, zero_point, w, win)
-    return (requantize_channels(view, sums, b, factors, opts.fused_activation_function),)
+    return (requantize_channels(view, integer(q, zero_point, w, win), b, factors, activation),)
+
+
+def _conv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    activation = options(view, Conv2DOptions).fused_activation_function
+    return _convolved(view, values, _conv_window(view, depthwise=False), activation, correlate, accumulate)
 
 
 def _depthwise_infer(view: OpView) -> tuple[Shape, ...]:
@@ -218,20 +229,15 @@ def _depthwise_sums(x: Array, weights: Array, win: Window) -> Array:
     return sums.reshape(*sums.shape[:3], -1)
 
 
-def _depthwise_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    opts = options(view, DepthwiseConv2DOptions)
-    x, weights, bias = input_tensor(view, 0), input_tensor(view, 1), optional_input(view, 2)
-    check_operands(view, weights, bias)
-    win = _conv_window(view, depthwise=True)
-    q, w, b = value(view, values, 0), value(view, values, 1), optional_value(values, 2)
-    if x.dtype == DType.FLOAT32:
-        y = _depthwise_sums(padded(q, win, 0.0), w, win)
-        return (activate(view, y if b is None else y + b, opts.fused_activation_function),)
-    _, zero_point = scale_and_zero_point(view, x)
-    factors = _symmetric_factors(view, x, weights)
+def _depthwise_accumulate(q: Array, zero_point: int, weights: Array, win: Window) -> NDArray[np.int64]:
     centred = q.astype(np.int32) - np.int32(zero_point)
-    sums = _depthwise_sums(padded(centred, win, 0), w.astype(np.int32), win).astype(np.int64)
-    return (requantize_channels(view, sums, b, factors, opts.fused_activation_function),)
+    return _depthwise_sums(padded(centred, win, 0), weights.astype(np.int32), win).astype(np.int64)
+
+
+def _depthwise_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    activation = options(view, DepthwiseConv2DOptions).fused_activation_function
+    win = _conv_window(view, depthwise=True)
+    return _convolved(view, values, win, activation, _depthwise_sums, _depthwise_accumulate)
 
 
 def _transpose_infer(view: OpView) -> tuple[Shape, ...]:

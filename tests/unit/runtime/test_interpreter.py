@@ -15,16 +15,8 @@ from ai_edge_litert.interpreter import OpResolverType, load_delegate
 
 import edgebnn
 from edgebnn.runtime import delegate_path
+from tests.support.invoke import invoke
 from tests.support.topologies import images, lce_bytes, tflite_bytes
-
-
-def run(interpreter: LiteRTInterpreter, x: np.ndarray) -> np.ndarray:
-    source, target = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
-    interpreter.resize_tensor_input(source["index"], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(source["index"], x)
-    interpreter.invoke()
-    return np.asarray(interpreter.get_tensor(target["index"]))
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +27,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_it_is_a_litert_interpreter_and_takes_all_its_arguments(path: Path) -> None:
-    expected = run(edgebnn.Interpreter(path), images(2))
+    expected = invoke(edgebnn.Interpreter(path), images(2))
     assert issubclass(edgebnn.Interpreter, LiteRTInterpreter)
     defaults = {
         name: parameter.default
@@ -43,9 +35,9 @@ def test_it_is_a_litert_interpreter_and_takes_all_its_arguments(path: Path) -> N
         if name not in ("self", "model_path", "model_content")
     }
     assert "experimental_op_resolver_type" in defaults
-    np.testing.assert_array_equal(run(edgebnn.Interpreter(model_path=str(path), **defaults), images(2)), expected)
-    np.testing.assert_array_equal(run(edgebnn.Interpreter(str(path), None, None, 2), images(2)), expected)
-    np.testing.assert_array_equal(run(edgebnn.Interpreter(model_content=path.read_bytes()), images(2)), expected)
+    np.testing.assert_array_equal(invoke(edgebnn.Interpreter(model_path=str(path), **defaults), images(2)), expected)
+    np.testing.assert_array_equal(invoke(edgebnn.Interpreter(str(path), None, None, 2), images(2)), expected)
+    np.testing.assert_array_equal(invoke(edgebnn.Interpreter(model_content=path.read_bytes()), images(2)), expected)
     with pytest.raises(TypeError):
         edgebnn.Interpreter(path, experimental_nonsense=True)
     with pytest.raises(ValueError, match="one of model_path and model_content"):
@@ -57,7 +49,7 @@ def test_it_is_a_litert_interpreter_and_takes_all_its_arguments(path: Path) -> N
 def test_stock_models_run_unchanged() -> None:
     content, x = tflite_bytes("plain", int8=True), images(3)
     np.testing.assert_array_equal(
-        run(edgebnn.Interpreter(model_content=content), x), run(LiteRTInterpreter(model_content=content), x)
+        invoke(edgebnn.Interpreter(model_content=content), x), invoke(LiteRTInterpreter(model_content=content), x)
     )
 
 
@@ -71,7 +63,7 @@ def test_signature_runners_work(path: Path) -> None:
 def test_the_library_serves_litert_without_edgebnns_interpreter(path: Path) -> None:
     delegate = load_delegate(str(delegate_path()), {"num_threads": 2, "profile": 1})
     interpreter = LiteRTInterpreter(str(path), experimental_delegates=[delegate])
-    np.testing.assert_array_equal(run(interpreter, images(2)), run(edgebnn.Interpreter(path), images(2)))
+    np.testing.assert_array_equal(invoke(interpreter, images(2)), invoke(edgebnn.Interpreter(path), images(2)))
 
 
 def test_wrong_options_of_the_library_are_refused_with_those_there_are() -> None:
@@ -82,10 +74,10 @@ def test_wrong_options_of_the_library_are_refused_with_those_there_are() -> None
 def test_two_interpreters_may_share_a_delegate(path: Path) -> None:
     delegate = load_delegate(str(delegate_path()))
     first, second = (LiteRTInterpreter(str(path), experimental_delegates=[delegate]) for _ in range(2))
-    expected = run(edgebnn.Interpreter(path), images(3))
+    expected = invoke(edgebnn.Interpreter(path), images(3))
     for _ in range(3):
-        np.testing.assert_array_equal(run(first, images(3)), expected)
-        np.testing.assert_array_equal(run(second, images(3)), expected)
+        np.testing.assert_array_equal(invoke(first, images(3)), expected)
+        np.testing.assert_array_equal(invoke(second, images(3)), expected)
 
 
 @pytest.mark.parametrize("resolver", [OpResolverType.AUTO, OpResolverType.BUILTIN_REF])
@@ -93,12 +85,12 @@ def test_preparing_again_and_again_leaks_nothing(path: Path, resolver: OpResolve
     interpreter = edgebnn.Interpreter(path, num_threads=2, experimental_op_resolver_type=resolver)
     x = images(4)
     for _ in range(20):
-        run(interpreter, x)
-        run(interpreter, x[:1])
+        invoke(interpreter, x)
+        invoke(interpreter, x[:1])
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for _ in range(150):
-        run(interpreter, x)
-        run(interpreter, x[:1])
+        invoke(interpreter, x)
+        invoke(interpreter, x[:1])
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 2048, f"{grown} KiB more after 300 preparations"
 
