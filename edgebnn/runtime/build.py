@@ -40,7 +40,7 @@ COMPILE_FLAGS = (
 LINK_FLAGS = ("-shared", "-pthread", "-s")
 
 _REMEDY = "install gcc or pip install 'edgebnn[mcu]'"
-_TABLE_LINE = re.compile(r'^EB_BCONV2D_KERNEL\(\s*(\w+)\s*,\s*(\w+)\s*,[^"]*"([^"]*)"\s*\)', re.MULTILINE)
+_TABLE_LINE = re.compile(r'^EB_(\w+)_KERNEL\(\s*(\w+)\s*,\s*(\w+)\s*,[^"]*"([^"]*)"\s*\)', re.MULTILINE)
 _ARCHITECTURES = {"x86_64": "X86_64", "amd64": "X86_64", "aarch64": "AARCH64", "arm64": "AARCH64"}
 
 
@@ -107,19 +107,20 @@ def _version(command: tuple[str, ...]) -> str:
 def sources(machine: str = "") -> tuple[Source, ...]:
     """The files of the library for a machine, as :func:`platform.machine` calls it (default: this one).
 
-    Flags of single files come from the table of kernels. The files of other architectures' kernels compile to nothing.
+    Flags of single files come from the tables of kernels. The files of other architectures' kernels compile to nothing.
     """
-    flags = kernel_flags((KERNELS / "bconv2d.kernels").read_text(encoding="utf-8"), machine or platform.machine())
+    tables = "".join(table.read_text(encoding="utf-8") for table in sorted(KERNELS.glob("*.kernels")))
+    flags = kernel_flags(tables, machine or platform.machine())
     files = sorted(KERNELS.glob("*.c")) + sorted(DELEGATE.glob("*.c"))
     return tuple(Source(path, flags.get(path.name, ())) for path in files)
 
 
 def kernel_flags(table: str, machine: str) -> dict[str, tuple[str, ...]]:
-    """File name -> compiler flags, of each line of a table of kernels that is for the machine."""
+    """File name -> compiler flags, of each line of tables of kernels that is for the machine."""
     architecture = _ARCHITECTURES.get(machine.lower(), "ARM" if machine.lower().startswith("arm") else "")
     return {
-        f"bconv2d_{name}.c": tuple(flags.split())
-        for name, needed, flags in _TABLE_LINE.findall(table)
+        f"{operation.lower()}_{name}.c": tuple(flags.split())
+        for operation, name, needed, flags in _TABLE_LINE.findall(table)
         if needed in ("ANY", architecture)
     }
 

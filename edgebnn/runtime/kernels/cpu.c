@@ -16,6 +16,9 @@ uint32_t eb_cpu_features(void) {
   if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512f") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     features |= EB_CPU_AVX512_VPOPCNTDQ;
+  if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
+      __builtin_cpu_supports("avx512vl"))
+    features |= EB_CPU_AVX512_BW;
 #elif defined(__aarch64__)
   features |= EB_CPU_NEON; /* every AArch64 processor that runs an operating system has it */
 #elif defined(__arm__) && defined(__linux__)

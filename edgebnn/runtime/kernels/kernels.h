@@ -87,7 +87,8 @@ enum eb_cpu_feature {
   EB_CPU_ANY = 0,
   EB_CPU_AVX2 = 1 << 0,
   EB_CPU_AVX512_VPOPCNTDQ = 1 << 1, /* with AVX512F, BW, DQ and VL */
-  EB_CPU_NEON = 1 << 2
+  EB_CPU_NEON = 1 << 2,
+  EB_CPU_AVX512_BW = 1 << 3 /* with AVX512F, DQ and VL */
 };
 
 /* Features of the running processor, as a sum of eb_cpu_feature. */

@@ -130,8 +130,9 @@ EB_BCONV2D_KERNEL(avx2, X86_64, EB_CPU_AVX2, 16, 4, 1, 4,
                   "-mavx2 -mpopcnt")
 EB_BCONV2D_KERNEL(neon, AARCH64, EB_CPU_NEON, 16, 4, 1, 4, "-mcpu=cortex-a72")
 EB_BCONV2D_KERNEL(portable, ANY, EB_CPU_ANY, 8, 8, 1, 4, "")
+EB_W1A8_KERNEL(avx2, X86_64, EB_CPU_AVX2, 32, "-mavx2")
 """
-    x86 = {"bconv2d_avx2.c": ("-mavx2", "-mpopcnt"), "bconv2d_portable.c": ()}
+    x86 = {"bconv2d_avx2.c": ("-mavx2", "-mpopcnt"), "bconv2d_portable.c": (), "w1a8_avx2.c": ("-mavx2",)}
     assert build.kernel_flags(table, "x86_64") == x86
     assert build.kernel_flags(table, "AMD64") == x86
     assert build.kernel_flags(table, "aarch64") == {
@@ -141,9 +142,10 @@ EB_BCONV2D_KERNEL(portable, ANY, EB_CPU_ANY, 8, 8, 1, 4, "")
     assert build.kernel_flags(table, "armv7l") == {"bconv2d_portable.c": ()}
 
 
-def test_every_line_of_the_table_has_its_file() -> None:
-    flags = build.kernel_flags((build.KERNELS / "bconv2d.kernels").read_text(encoding="utf-8"), "x86_64")
-    assert "bconv2d_portable.c" in flags
+@pytest.mark.parametrize("operation", ["bconv2d", "w1a8"])
+def test_every_line_of_the_table_has_its_file(operation: str) -> None:
+    flags = build.kernel_flags((build.KERNELS / f"{operation}.kernels").read_text(encoding="utf-8"), "x86_64")
+    assert f"{operation}_portable.c" in flags
     assert set(flags) <= {source.path.name for source in build.sources()}
 
 

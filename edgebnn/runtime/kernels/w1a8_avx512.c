@@ -1,0 +1,214 @@
+/* W1A8 convolution with AVX-512BW: `vpermw` as a table of 32 sums.
+ *
+ * A table holds, for five inputs x, the 32 sums of +x and -x as int16: bit i of the index takes x[i] with a minus. One
+ * register holds a table, another the indices of 32 channels: a look-up and an addition make 160 multiply-accumulates.
+ * Three indices fill 15 bits of a lane, and `vpermw` heeds only the lowest five. A sum of 51 tables fits in int16
+ * (51 * 5 * 128 = 32640); then it is widened, even and odd channels apart.
+ */
+#include "w1a8_block.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+enum {
+  LANES = 32,        /* channels of a register of indices */
+  CHANNEL_TILE = 64, /* two of them */
+  PIXEL_TILE = 7,
+  TABLE_INPUTS = 5,
+  LANE_TABLES = 3,
+  TABLE_BYTES = 64,
+  RUN = 17,   /* lanes from one widening to the next: 51 tables */
+  HALF = 16,  /* channels of a register of int32 sums */
+  INPUT_CHUNK = 320
+};
+
+/* For entry e of a table, a pair of signs for inputs 0 and 1, 2 and 3, and for input 4 alone. */
+typedef struct {
+  __m512i pairs[3];
+  __m512i unbias; /* inputs are staged as x + 128 */
+} signs;
+
+static signs make_signs(void) {
+  const __m512i plus = _mm512_set1_epi8(1), minus = _mm512_set1_epi8(-1);
+  const __m512i offset = _mm512_set1_epi8((char)0x80);
+  signs s;
+  s.pairs[0] = _mm512_mask_blend_epi8(0xE4E4E4E4E4E4E4E4ull, plus, minus);
+  s.pairs[1] = _mm512_mask_blend_epi8(0xFFAA5500FFAA5500ull, plus, minus);
+  s.pairs[2] = _mm512_mask_blend_epi16(0xFFFF0000u, _mm512_set1_epi16(0x0001), _mm512_set1_epi16(0x00FF));
+  s.unbias = _mm512_setzero_si512();
+  for (int i = 0; i < 3; i++) s.unbias = _mm512_sub_epi16(s.unbias, _mm512_maddubs_epi16(offset, s.pairs[i]));
+  return s;
+}
+
+EB_INLINE __m512i products(const uint8_t *pair, __m512i signs_of_pair) {
+  int16_t both;
+  memcpy(&both, pair, sizeof(both));
+  return _mm512_maddubs_epi16(_mm512_set1_epi16(both), signs_of_pair);
+}
+
+void eb_w1a8_avx512_stage(const int8_t *input, int32_t inputs, void *tables) {
+  const signs s = make_signs();
+  __m512i *table = tables;
+  _Alignas(EB_ALIGNMENT) uint8_t u[INPUT_CHUNK + 2 * TABLE_INPUTS];
+  for (int32_t first = 0; first < inputs; first += INPUT_CHUNK) {
+    const int32_t count = eb_at_most(inputs - first, INPUT_CHUNK);
+    for (int32_t i = 0; i < count; i++) u[i] = (uint8_t)((uint8_t)input[first + i] ^ 0x80u);
+    memset(u + count, 0x80, 2 * TABLE_INPUTS);
+    for (int32_t i = 0; i < count; i += TABLE_INPUTS, table++) {
+      const __m512i sum01 = _mm512_add_epi16(s.unbias, products(u + i, s.pairs[0]));
+      const __m512i sum24 = _mm512_add_epi16(products(u + i + 2, s.pairs[1]), products(u + i + 4, s.pairs[2]));
+      _mm512_store_si512(table, _mm512_add_epi16(sum01, sum24));
+    }
+  }
+}
+
+/* Adds what one lane after another finds in `tables` tables of each pixel (at most LANE_TABLES). */
+EB_INLINE void look_up(const __m512i *lanes, const char *table, size_t stride, const int pixels, const int vectors,
+                       const int tables, __m512i (*sums)[2]) {
+  __m512i index[2];
+#pragma GCC unroll 2
+  for (int v = 0; v < vectors; v++) index[v] = _mm512_load_si512(lanes + v);
+#pragma GCC unroll 3
+  for (int t = 0; t < tables; t++) {
+#pragma GCC unroll 7
+    for (int p = 0; p < pixels; p++) {
+      const __m512i entries = _mm512_load_si512(table + (size_t)p * stride + t * TABLE_BYTES);
+#pragma GCC unroll 2
+      for (int v = 0; v < vectors; v++) {
+        sums[p][v] = _mm512_add_epi16(sums[p][v], _mm512_permutexvar_epi16(index[v], entries));
+      }
+    }
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) index[v] = _mm512_srli_epi16(index[v], TABLE_INPUTS);
+  }
+}
+
+/* x: for each pixel and vector the int32 sums of even channels and those of odd ones. */
+EB_INLINE void sum_run(const __m512i *lanes, size_t count, size_t rest, const char *table, size_t stride,
+                       const int pixels, const int vectors, __m512i (*x)[2][2]) {
+  __m512i sums[PIXEL_TILE][2];
+#pragma GCC unroll 7
+  for (int p = 0; p < pixels; p++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) sums[p][v] = _mm512_setzero_si512();
+  }
+  for (size_t i = 0; i < count; i++, lanes += 2, table += LANE_TABLES * TABLE_BYTES) {
+    look_up(lanes, table, stride, pixels, vectors, LANE_TABLES, sums);
+  }
+  if (rest == 1) look_up(lanes, table, stride, pixels, vectors, 1, sums);
+  if (rest == 2) look_up(lanes, table, stride, pixels, vectors, 2, sums);
+  const __m512i even = _mm512_set1_epi32(0x00000001), odd = _mm512_set1_epi32(0x00010000);
+#pragma GCC unroll 7
+  for (int p = 0; p < pixels; p++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < vectors; v++) {
+      x[p][v][0] = _mm512_add_epi32(x[p][v][0], _mm512_madd_epi16(sums[p][v], even));
+      x[p][v][1] = _mm512_add_epi32(x[p][v][1], _mm512_madd_epi16(sums[p][v], odd));
+    }
+  }
+}
+
+EB_INLINE __m512i round_twice(__m512i sum, __m512i multiplier, __m512i left, __m512i right) {
+  const __m512i shifted = _mm512_sllv_epi32(sum, left), nudge = _mm512_set1_epi64(1 << 30);
+  const __m512i even = _mm512_mul_epi32(shifted, multiplier);
+  const __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(shifted, 32), _mm512_srli_epi64(multiplier, 32));
+  const __m512i low = _mm512_srli_epi64(_mm512_add_epi64(even, nudge), 31);
+  const __m512i high = _mm512_mask_blend_epi32(0xAAAA, low, _mm512_slli_epi64(_mm512_add_epi64(odd, nudge), 1));
+  const __m512i one = _mm512_set1_epi32(1);
+  const __m512i mask = _mm512_sub_epi32(_mm512_sllv_epi32(one, right), one);
+  const __m512i threshold = _mm512_add_epi32(_mm512_srli_epi32(mask, 1), _mm512_srli_epi32(high, 31));
+  const __mmask16 up = _mm512_cmpgt_epi32_mask(_mm512_and_si512(high, mask), threshold);
+  const __m512i down = _mm512_srav_epi32(high, right);
+  return _mm512_mask_add_epi32(down, up, down, one);
+}
+
+EB_INLINE __m256i round_once(__m256i sum, const double *factor) {
+  const __m512d limit = _mm512_set1_pd(2e9), half = _mm512_set1_pd(0.5), one = _mm512_set1_pd(1.0);
+  __m512d x = _mm512_mul_pd(_mm512_cvtepi32_pd(sum), _mm512_loadu_pd(factor));
+  x = _mm512_max_pd(_mm512_min_pd(x, limit), _mm512_sub_pd(_mm512_setzero_pd(), limit));
+  __m512d whole = _mm512_roundscale_pd(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
+  const __m512d rest = _mm512_sub_pd(x, whole);
+  whole = _mm512_mask_add_pd(whole, _mm512_cmp_pd_mask(rest, half, _CMP_GE_OQ), whole, one);
+  const __m512d minus_half = _mm512_sub_pd(_mm512_setzero_pd(), half);
+  whole = _mm512_mask_sub_pd(whole, _mm512_cmp_pd_mask(rest, minus_half, _CMP_LE_OQ), whole, one);
+  return _mm512_cvttpd_epi32(whole);
+}
+
+/* HALF channels from `first` on of one pixel. */
+EB_INLINE void write_half(const eb_w1a8_block *b, int32_t first, __m512i x, int8_t *output) {
+  const eb_w1a8_transform *t = &b->transform;
+  const int32_t left = b->channels - first;
+  if (left <= 0) return;
+  const __m512i scaled = _mm512_mullo_epi32(x, _mm512_loadu_si512(t->magnitude + first));
+  const __m512i sum = _mm512_add_epi32(scaled, _mm512_loadu_si512(t->bias + first));
+  __m512i y;
+  if (t->rounding == EB_ROUND_TWICE) {
+    y = round_twice(sum, _mm512_loadu_si512(t->multiplier + first), _mm512_loadu_si512(t->left + first),
+                    _mm512_loadu_si512(t->right + first));
+  } else {
+    const __m256i low = round_once(_mm512_castsi512_si256(sum), t->factor + first);
+    const __m256i high = round_once(_mm512_extracti64x4_epi64(sum, 1), t->factor + first + HALF / 2);
+    y = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
+  }
+  y = _mm512_max_epi32(y, _mm512_set1_epi32(t->min - t->zero_point));
+  y = _mm512_min_epi32(y, _mm512_set1_epi32(t->max - t->zero_point));
+  y = _mm512_add_epi32(y, _mm512_set1_epi32(t->zero_point));
+  const __mmask16 there = left >= HALF ? 0xFFFF : (__mmask16)((1u << left) - 1);
+  _mm512_mask_cvtepi32_storeu_epi8(output + first, there, y);
+}
+
+EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels, const int vectors) {
+  __m512i x[PIXEL_TILE][2][2];
+  for (int p = 0; p < pixels; p++) {
+    for (int v = 0; v < vectors; v++) x[p][v][0] = x[p][v][1] = _mm512_setzero_si512();
+  }
+  const __m512i *lanes = b->weights;
+  for (size_t s = 0; s < b->segment_count; s++) {
+    const char *table = b->segments[s] + (size_t)first * b->pixel_stride;
+    for (size_t tables = b->segment_tables; tables > 0;) {
+      const size_t most = tables < RUN * LANE_TABLES ? tables : RUN * LANE_TABLES;
+      sum_run(lanes, most / LANE_TABLES, most % LANE_TABLES, table, b->pixel_stride, pixels, vectors, x);
+      lanes += 2 * (most / LANE_TABLES + (most % LANE_TABLES != 0));
+      table += most * TABLE_BYTES;
+      tables -= most;
+    }
+  }
+  const __m512i front = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i back = _mm512_add_epi32(front, _mm512_set1_epi32(8));
+  for (int p = 0; p < pixels; p++) {
+    int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
+    for (int v = 0; v < vectors; v++) {
+      write_half(b, v * LANES, _mm512_permutex2var_epi32(x[p][v][0], front, x[p][v][1]), output);
+      write_half(b, v * LANES + HALF, _mm512_permutex2var_epi32(x[p][v][0], back, x[p][v][1]), output);
+    }
+  }
+}
+
+static void compute_whole_1(const eb_w1a8_block *b, int32_t first) { compute(b, first, PIXEL_TILE, 1); }
+static void compute_whole_2(const eb_w1a8_block *b, int32_t first) { compute(b, first, PIXEL_TILE, 2); }
+
+/* The last pixels of a row. */
+static void compute_rest(const eb_w1a8_block *b, int32_t first, int32_t pixels) {
+  switch (pixels) {
+    case 0: break;
+    case 1: compute(b, first, 1, 2); break;
+    case 2: compute(b, first, 2, 2); break;
+    case 3: compute(b, first, 3, 2); break;
+    case 4: compute(b, first, 4, 2); break;
+    case 5: compute(b, first, 5, 2); break;
+    default: compute(b, first, 6, 2); break;
+  }
+}
+
+void eb_w1a8_avx512(const eb_w1a8_block *b) {
+  const int32_t whole = b->pixel_count / PIXEL_TILE * PIXEL_TILE;
+  for (int32_t p = 0; p < whole; p += PIXEL_TILE) {
+    if (b->channels <= LANES) {
+      compute_whole_1(b, p);
+    } else {
+      compute_whole_2(b, p);
+    }
+  }
+  compute_rest(b, whole, b->pixel_count - whole);
+}
+#endif

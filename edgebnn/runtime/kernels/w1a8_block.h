@@ -1,0 +1,81 @@
+/* The contract between the driver of W1A8 convolution and its kernels; not for callers.
+ *
+ * All kernels look sums up. Of every `table_inputs` neighbouring inputs of a pixel there is a table of `table_bytes`
+ * bytes: their sum under each choice of signs. It is made once for a pixel (staged) and serves all output channels and
+ * all windows that the pixel lies in. The signs of a channel for those inputs are an index into the table, and weights
+ * stay packed as such indices: a lane of `lane_bytes` bytes holds the indices of `lane_tables` tables one after another,
+ * least significant first, and the lanes of `channel_tile` channels stand side by side.
+ *
+ * To add a kernel, write w1a8_<name>.c with two functions, and one line in w1a8.kernels:
+ *   eb_w1a8_<name>_stage   makes the tables of one pixel;
+ *   eb_w1a8_<name>         computes the output of one block of channels for some pixels, requantization included.
+ */
+#ifndef EDGEBNN_W1A8_BLOCK_H
+#define EDGEBNN_W1A8_BLOCK_H
+
+#include <string.h>
+
+#include "bconv2d.h"
+#include "w1a8.h"
+
+/* Two functions for each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1. */
+#define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
+                       complements, flags)                                                                             \
+  void eb_w1a8_##name##_stage(const int8_t *input, int32_t inputs, void *tables);                                      \
+  void eb_w1a8_##name(const eb_w1a8_block *block);
+#include "w1a8.kernels"
+#undef EB_W1A8_KERNEL
+
+/* How sums become outputs, of all channels; arrays are padded to whole blocks. */
+typedef struct eb_w1a8_transform {
+  const int32_t *magnitude, *bias; /* bias: with what the zero point and the kernel's tables add */
+  const int32_t *multiplier, *left, *right; /* EB_ROUND_TWICE: shifts before and after */
+  const double *factor;                     /* EB_ROUND_ONCE */
+  int32_t rounding;
+  int32_t zero_point, min, max;
+} eb_w1a8_transform;
+
+/* What a kernel computes in one call. For pixel p < pixel_count and channel c < channels, with s < segment_count, the
+ * sum over s and t < segment_tables of what the index of (s, t, c) finds in the table at
+ *   segments[s] + p * pixel_stride + t * table_bytes. */
+struct eb_w1a8_block {
+  const void *weights;          /* [segment_count][lanes of a segment][channel_tile]; aligned to EB_ALIGNMENT */
+  const char *const *segments;  /* aligned to EB_ALIGNMENT if table_bytes is a multiple of it */
+  size_t segment_count, segment_tables;
+  size_t pixel_stride;
+  int32_t pixel_count;
+  int32_t channels; /* 1 to channel_tile */
+
+  eb_w1a8_transform transform; /* its arrays begin at the block's first channel */
+  int8_t *output;              /* of the first pixel and channel */
+  size_t output_stride;        /* from pixel to pixel */
+};
+
+/* One output from one sum, exactly as TFLite's reference kernels round (double: gemmlowp's
+ * SaturatingRoundingDoublingHighMul, then RoundingDivideByPOT). */
+EB_INLINE int32_t eb_w1a8_round_twice(int32_t sum, int32_t multiplier, int32_t left, int32_t right) {
+  const int32_t shifted = (int32_t)((uint32_t)sum << left);
+  const int32_t high = (int32_t)(((int64_t)shifted * multiplier + (1 << 30)) >> 31);
+  const int32_t mask = (int32_t)((1u << right) - 1);
+  return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
+}
+
+/* Halves away from zero; beyond int32 it saturates, where int8 does in any case. */
+EB_INLINE int32_t eb_w1a8_round_once(int32_t sum, double factor) {
+  double x = (double)sum * factor;
+  x = x < -2e9 ? -2e9 : x > 2e9 ? 2e9 : x;
+  const int32_t whole = (int32_t)x;
+  const double rest = x - whole;
+  return whole + (rest >= 0.5) - (rest <= -0.5);
+}
+
+EB_INLINE int8_t eb_w1a8_output(const eb_w1a8_transform *t, int32_t c, int32_t sum) {
+  const int32_t biased = (int32_t)((uint32_t)t->magnitude[c] * (uint32_t)sum + (uint32_t)t->bias[c]);
+  const int32_t rounded = t->rounding == EB_ROUND_ONCE
+                              ? eb_w1a8_round_once(biased, t->factor[c])
+                              : eb_w1a8_round_twice(biased, t->multiplier[c], t->left[c], t->right[c]);
+  const int64_t y = (int64_t)rounded + t->zero_point;
+  return (int8_t)(y < t->min ? t->min : y > t->max ? t->max : y);
+}
+
+#endif

@@ -1,0 +1,125 @@
+/* W1A8 convolution, before anything runs: checks, choice of the kernel, tiling and memory. */
+#include "quantization.h"
+#include "w1a8_parts.h"
+
+enum { ENOUGH_TILES = 16 }; /* for any number of threads that a small layer is worth */
+
+static const eb_w1a8_kernel kernels[] = {
+#define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
+                       complements, flags)                                                                             \
+  EB_ON_##architecture({#name, features, eb_w1a8_##name##_stage, eb_w1a8_##name, channel_tile, table_inputs,           \
+                        table_bytes, lane_tables, lane_bytes, complements},)
+#include "w1a8.kernels"
+#undef EB_W1A8_KERNEL
+};
+
+const eb_w1a8_kernel *eb_w1a8_kernel_at(size_t index) {
+  return index < sizeof(kernels) / sizeof(kernels[0]) ? &kernels[index] : NULL;
+}
+
+static eb_status choose_kernel(const char *name, uint32_t cpu_features, const eb_w1a8_kernel **chosen) {
+  for (size_t i = 0; (*chosen = eb_w1a8_kernel_at(i)) != NULL; i++) {
+    const int runs = ((*chosen)->cpu_features & ~cpu_features) == 0;
+    if (name == NULL && runs) return EB_OK;
+    if (name != NULL && strcmp(name, (*chosen)->name) == 0) return runs ? EB_OK : EB_CPU_LACKS_KERNEL;
+  }
+  return name == NULL ? EB_CPU_LACKS_KERNEL : EB_UNKNOWN_KERNEL;
+}
+
+static eb_status check_options(const eb_w1a8 *op) {
+  if (op->channels_in < 1 || op->channels_out < 1) return EB_BAD_SIZE;
+  if (op->depthwise != 0 && op->depthwise != 1) return EB_BAD_OPTION;
+  if (op->rounding != EB_ROUND_TWICE && op->rounding != EB_ROUND_ONCE) return EB_BAD_OPTION;
+  if (op->groups < 1 || op->channels_in % op->groups != 0 || op->channels_out % op->groups != 0) return EB_BAD_GROUPS;
+  if (op->depthwise && (op->groups != 1 || op->channels_out % op->channels_in != 0)) return EB_BAD_GROUPS;
+  if (!eb_is_zero_point(op->input_zero_point) || !eb_is_zero_point(op->output_zero_point)) return EB_BAD_QUANTIZATION;
+  if (!eb_is_zero_point(op->output_min) || !eb_is_zero_point(op->output_max)) return EB_BAD_QUANTIZATION;
+  return op->output_min <= op->output_max ? EB_OK : EB_BAD_QUANTIZATION;
+}
+
+/* Tensors are counted in int32, and the largest sum of a window, of 255 an input, is an int32. */
+static eb_status check_counts(const eb_w1a8 *op) {
+  const eb_window *w = &op->window;
+  const int32_t taps = w->filter_height * w->filter_width;
+  const int32_t inputs = op->depthwise ? 1 : op->channels_in / op->groups;
+  if (taps > INT32_MAX / 1024 / inputs) return EB_TOO_LARGE;
+  if (op->channels_in > INT32_MAX / (w->batches * w->input_height * w->input_width)) return EB_TOO_LARGE;
+  if (op->channels_out > INT32_MAX / 64 / (w->batches * w->output_height * w->output_width)) return EB_TOO_LARGE;
+  if ((int64_t)op->channels_out * taps * eb_packed_words(inputs) > INT32_MAX / 64) return EB_TOO_LARGE;
+  return EB_OK;
+}
+
+/* Which tables of a window lie side by side: those of a row, unless other columns or groups stand between. */
+static void plan_segments(eb_w1a8_plan *plan) {
+  const eb_window *w = &plan->op.window;
+  const int contiguous = plan->op.groups == 1 && w->dilation_width == 1;
+  plan->tap_tables = eb_ceil_div(plan->group_inputs, plan->kernel->table_inputs);
+  plan->segments = contiguous ? w->filter_height : w->filter_height * w->filter_width;
+  plan->segment_tables = contiguous ? w->filter_width * plan->tap_tables : plan->tap_tables;
+}
+
+/* Scratch: `slots` staged rows and one of padding, a staged pixel of padding, and what eb_w1a8_run looks up. */
+static eb_status plan_scratch(eb_w1a8_plan *plan) {
+  const eb_window *w = &plan->op.window;
+  const int64_t span_height = (int64_t)(w->filter_height - 1) * w->dilation_height + 1;
+  const int64_t span_width = (int64_t)(w->filter_width - 1) * w->dilation_width + 1;
+  const int64_t step = w->stride_width < span_width ? w->stride_width : span_width;
+  const int64_t columns = (w->output_width - 1) * step + span_width;
+  const int64_t slots = span_height < w->input_height ? span_height : w->input_height;
+  const int64_t pixel = (int64_t)plan->op.groups * plan->tap_tables * plan->kernel->table_bytes;
+  const int64_t lookups = slots + 2 * (int64_t)plan->segments + plan->op.channels_in;
+  if (columns > INT32_MAX || pixel > INT32_MAX || columns > INT32_MAX / pixel) return EB_TOO_LARGE;
+  if ((slots + 2) * columns > INT32_MAX / 2 / pixel || lookups > INT32_MAX / 16) return EB_TOO_LARGE;
+  plan->column_step = (int32_t)step;
+  plan->columns = (int32_t)columns;
+  plan->slots = (int32_t)slots;
+  plan->pixel_bytes = (size_t)pixel;
+  plan->row_bytes = eb_align((size_t)(columns * pixel));
+  plan->pixel_offset = (size_t)(slots + 1) * plan->row_bytes;
+  plan->pointers_offset = plan->pixel_offset + eb_align(plan->pixel_bytes);
+  plan->scratch_bytes = plan->pointers_offset + eb_align((size_t)plan->segments * sizeof(char *)) +
+                        eb_align((size_t)slots * sizeof(int32_t)) + eb_align((size_t)plan->group_inputs);
+  return EB_OK;
+}
+
+static eb_status plan_weights(eb_w1a8_plan *plan) {
+  const eb_w1a8_kernel *kernel = plan->kernel;
+  const int64_t lanes = (int64_t)plan->segments * eb_ceil_div(plan->segment_tables, kernel->lane_tables);
+  const int64_t bytes = lanes * kernel->channel_tile * kernel->lane_bytes + EB_ALIGNMENT;
+  const int64_t blocks = (int64_t)plan->op.groups * plan->group_blocks;
+  if (bytes > INT32_MAX / 4 || blocks > INT32_MAX / 4 / bytes) return EB_TOO_LARGE;
+  if (blocks > INT32_MAX / 64 / kernel->channel_tile) return EB_TOO_LARGE;
+  plan->block_bytes = eb_align((size_t)(bytes - EB_ALIGNMENT));
+  plan->constants_offset = (size_t)blocks * plan->block_bytes;
+  return EB_OK;
+}
+
+eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t cpu_features, eb_w1a8_plan *plan) {
+  memset(plan, 0, sizeof(*plan));
+  plan->op = *op;
+  eb_status status = eb_window_resolve(&plan->op.window);
+  if (status == EB_OK) status = check_options(&plan->op);
+  if (status == EB_OK) status = check_counts(&plan->op);
+  if (status == EB_OK) status = choose_kernel(kernel_name, cpu_features, &plan->kernel);
+  if (status != EB_OK) return status;
+  const int32_t rows = op->window.batches * plan->op.window.output_height;
+  plan->group_inputs = op->channels_in / op->groups;
+  plan->group_outputs = op->channels_out / op->groups;
+  plan->row_parts = 1;
+  if (op->depthwise) {
+    plan->kernel = NULL;
+    plan->constants_offset = eb_align(sizeof(int32_t) * eb_w1a8_depthwise_words(plan));
+  } else {
+    plan->group_blocks = eb_ceil_div(plan->group_outputs, plan->kernel->channel_tile);
+    plan_segments(plan);
+    status = plan_scratch(plan);
+    if (status == EB_OK) status = plan_weights(plan);
+    if (status != EB_OK) return status;
+    const int32_t blocks = op->groups * plan->group_blocks;
+    plan->part_blocks = eb_ceil_div(blocks, eb_at_most(blocks, eb_ceil_div(ENOUGH_TILES, rows)));
+    plan->row_parts = eb_ceil_div(blocks, plan->part_blocks);
+  }
+  plan->tiles = rows * plan->row_parts;
+  plan->persistent_bytes = plan->constants_offset + eb_w1a8_constants_bytes(plan);
+  return EB_OK;
+}
