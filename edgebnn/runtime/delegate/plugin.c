@@ -5,8 +5,7 @@
 #include <string.h>
 
 #include "delegate.h"
-
-typedef void (*report_fn)(const char *message);
+#include "edgebnn.h"
 
 /* Appends the custom ops of ours to `nodes`. Each is read once here, so that a bad one is refused before the graph is
  * changed. */
@@ -85,7 +84,8 @@ static bool set_option(eb_delegate *delegate, const char *key, const char *value
   return true;
 }
 
-EB_EXPORT LiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count, report_fn report) {
+EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
+                                                        void (*report)(const char *message)) {
   eb_delegate *delegate = calloc(1, sizeof *delegate);
   eb_pool *pool = eb_pool_create();
   if (delegate == NULL || pool == NULL) {
@@ -111,19 +111,19 @@ EB_EXPORT LiteDelegate *tflite_plugin_create_delegate(char **keys, char **values
     free(delegate);
     return NULL;
   }
-  return &delegate->lite;
+  return (TfLiteDelegate *)delegate;
 }
 
 /* The interpreter has freed its partitions before. */
-EB_EXPORT void tflite_plugin_destroy_delegate(LiteDelegate *lite) {
+EB_EXPORT void tflite_plugin_destroy_delegate(TfLiteDelegate *lite) {
   eb_delegate *delegate = (eb_delegate *)lite;
   if (delegate == NULL) return;
   eb_pool_destroy(delegate->pool);
   free(delegate);
 }
 
-/* The last refusal, empty if there was none. */
-EB_EXPORT const char *edgebnn_delegate_message(const LiteDelegate *lite) { return ((const eb_delegate *)lite)->message; }
+EB_EXPORT const char *edgebnn_delegate_message(const TfLiteDelegate *lite) {
+  return ((const eb_delegate *)lite)->message;
+}
 
-/* 1 if the last refusal was of the interpreter's layout. */
-EB_EXPORT int edgebnn_delegate_mismatch(const LiteDelegate *lite) { return ((const eb_delegate *)lite)->mismatch; }
+EB_EXPORT int edgebnn_delegate_mismatch(const TfLiteDelegate *lite) { return ((const eb_delegate *)lite)->mismatch; }

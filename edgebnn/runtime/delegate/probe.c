@@ -15,8 +15,10 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
+#if defined(__linux__)
+#include <sys/syscall.h>
+#endif
 
 #include "delegate.h"
 
@@ -36,6 +38,24 @@ static bool mismatch(prober *probe, const char *what) {
   return false;
 }
 
+static long write_doubtful(int file, const void *from, size_t size) {
+#if defined(__linux__)
+  /* Not through write(): sanitizers check its arguments, and these are doubtful by intent. */
+  return syscall(SYS_write, file, from, size);
+#else
+  return (long)write(file, from, size);
+#endif
+}
+
+static bool open_pipe(int ends[2]) {
+  if (pipe(ends) != 0) return false;
+  for (int i = 0; i < 2; i++) {
+    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
+    fcntl(ends[i], F_SETFL, O_NONBLOCK);
+  }
+  return true;
+}
+
 /* Copies what may be unmapped memory. */
 static bool copy(prober *probe, void *to, const void *from, size_t size) {
   char *target = to;
@@ -43,8 +63,7 @@ static bool copy(prober *probe, void *to, const void *from, size_t size) {
   if (source == NULL) return false;
   while (size > 0) {
     const size_t part = size < PIPE_BUF ? size : PIPE_BUF;
-    /* Not through write(): sanitizers check its arguments, and these are doubtful by intent. */
-    if (syscall(SYS_write, probe->pipe[1], source, part) != (long)part) return false;
+    if (write_doubtful(probe->pipe[1], source, part) != (long)part) return false;
     if (read(probe->pipe[0], target, part) != (ssize_t)part) return false;
     source += part;
     target += part;
@@ -202,7 +221,7 @@ static bool context_probed(prober *probe, LiteContext *context, const void *call
 
 bool eb_probe_layout(eb_delegate *delegate, LiteContext *context, const void *caller) {
   prober probe = {.delegate = delegate};
-  if (pipe2(probe.pipe, O_CLOEXEC | O_NONBLOCK) != 0) return eb_refuse(delegate, "no pipe can be made to probe the interpreter");
+  if (!open_pipe(probe.pipe)) return eb_refuse(delegate, "no pipe can be made to probe the interpreter");
   const bool agreed = context_probed(&probe, context, caller);
   close(probe.pipe[0]);
   close(probe.pipe[1]);

@@ -1,22 +1,12 @@
-/* What a profiled invoke took, op by op, for callers outside (ctypes). Times are CLOCK_MONOTONIC nanoseconds. To be
- * called between invokes, by the thread that invokes. */
+/* What a profiled invoke took, op by op, for callers outside. */
 #include "delegate.h"
+#include "edgebnn.h"
 
-typedef struct {
-  int node;           /* index of the op in the file */
-  int partition;      /* node of the first op of its partition */
-  const char *op;     /* custom code */
-  const char *name;   /* first output tensor */
-  const char *kernel; /* of a convolution; else empty */
-  int64_t begin_ns, end_ns;
-} edgebnn_op_time;
-
-EB_EXPORT void edgebnn_profile_enable(LiteDelegate *lite, int on) {
+EB_EXPORT void edgebnn_profile_enable(TfLiteDelegate *lite, int on) {
   atomic_store(&((eb_delegate *)lite)->profiling, on != 0);
 }
 
-/* Writes up to `capacity` entries in no particular order and returns how many there are. */
-EB_EXPORT int edgebnn_profile_read(const LiteDelegate *lite, edgebnn_op_time *times, int capacity) {
+EB_EXPORT int edgebnn_profile_read(const TfLiteDelegate *lite, edgebnn_op_time *times, int capacity) {
   int count = 0;
   const eb_delegate *delegate = (const eb_delegate *)lite;
   for (const eb_partition *partition = delegate->partitions; partition != NULL; partition = partition->next) {

@@ -1,0 +1,57 @@
+/* edgebnn's delegate for C and C++ programs: what the shared library exports besides the kernels (kernels.h).
+ *
+ * A TensorFlow Lite or LiteRT interpreter runs the binary ops of Larq Compute Engine (LceQuantize, LceBconv2d,
+ * LceBMaxPool2d, LceDequantize) once the delegate is added to it:
+ *
+ *   TfLiteDelegate *delegate = tflite_plugin_create_delegate(NULL, NULL, 0, NULL);
+ *   TfLiteInterpreterOptionsAddDelegate(options, delegate);
+ *
+ * or, in C++, interpreter->ModifyGraphWithDelegate(delegate), before AllocateTensors. The interpreter has to be
+ * destroyed before the delegate. */
+#ifndef EDGEBNN_H
+#define EDGEBNN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct TfLiteDelegate TfLiteDelegate;
+
+/* Makes a delegate from `count` options, each a key and a value: num_threads (0, the default: the interpreter's),
+ * kernels (the name of one kernel for every convolution), profile and log (0 or 1). For a wrong option, `report` (or
+ * NULL) is called with a message, and NULL is returned. */
+TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
+                                              void (*report)(const char *message));
+
+void tflite_plugin_destroy_delegate(TfLiteDelegate *delegate);
+
+/* The last refusal, empty if there was none. */
+const char *edgebnn_delegate_message(const TfLiteDelegate *delegate);
+
+/* 1 if the last refusal was of the interpreter's memory layout. */
+int edgebnn_delegate_mismatch(const TfLiteDelegate *delegate);
+
+/* One op in the last profiled invoke; times are CLOCK_MONOTONIC nanoseconds. */
+typedef struct {
+  int node;           /* index of the op in the file */
+  int partition;      /* node of the first op of its partition */
+  const char *op;     /* custom code */
+  const char *name;   /* first output tensor */
+  const char *kernel; /* of a convolution; else empty */
+  int64_t begin_ns, end_ns;
+} edgebnn_op_time;
+
+/* To be called between invokes, by the thread that invokes, as the next. */
+void edgebnn_profile_enable(TfLiteDelegate *delegate, int on);
+
+/* Writes up to `capacity` entries in no particular order and returns how many there are. */
+int edgebnn_profile_read(const TfLiteDelegate *delegate, edgebnn_op_time *times, int capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
