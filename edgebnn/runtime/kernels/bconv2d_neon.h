@@ -93,18 +93,21 @@ EB_INLINE uint16x8_t eb_neon_add_pairs(uint16x8_t low, uint16x8_t high) {
 #endif
 }
 
-/* x = 2 * sum, or adds it to x, of one pixel's channels. */
-EB_INLINE void eb_neon_add_sums(const uint16x8_t *sums, int32_t vectors, int adds, int32_t *x) {
-  for (int32_t v = 0; v < vectors; v += 2, x += 2 * EB_NEON_LANES) {
-    const uint16x8_t sum = eb_neon_add_pairs(sums[v], sums[v + 1]);
-    int32x4_t low = vreinterpretq_s32_u32(vshll_n_u16(vget_low_u16(sum), 1));
-    int32x4_t high = vreinterpretq_s32_u32(vshll_n_u16(vget_high_u16(sum), 1));
-    if (adds) {
-      low = vaddq_s32(low, vld1q_s32(x));
-      high = vaddq_s32(high, vld1q_s32(x + EB_NEON_LANES));
+/* x = 2 * sum, or adds it to x; x: [pixels][EB_NEON_CHANNELS], from the first channel on that was counted. */
+EB_INLINE void eb_neon_add_sums(const uint16x8_t *sums, int32_t pixels, int32_t vectors, int adds, int32_t *x) {
+  for (int32_t p = 0; p < pixels; p++, x += EB_NEON_CHANNELS) {
+    for (int32_t v = 0; v < vectors; v += 2, sums += 2) {
+      const uint16x8_t sum = eb_neon_add_pairs(sums[0], sums[1]);
+      int32x4_t low = vreinterpretq_s32_u32(vshll_n_u16(vget_low_u16(sum), 1));
+      int32x4_t high = vreinterpretq_s32_u32(vshll_n_u16(vget_high_u16(sum), 1));
+      int32_t *to = x + v * EB_NEON_LANES;
+      if (adds) {
+        low = vaddq_s32(low, vld1q_s32(to));
+        high = vaddq_s32(high, vld1q_s32(to + EB_NEON_LANES));
+      }
+      vst1q_s32(to, low);
+      vst1q_s32(to + EB_NEON_LANES, high);
     }
-    vst1q_s32(x, low);
-    vst1q_s32(x + EB_NEON_LANES, high);
   }
 }
 
@@ -129,8 +132,10 @@ EB_INLINE void eb_neon_run_pixels(const eb_bconv2d_block *b, int32_t first, int3
           eb_neon_count_one(weights, words + (size_t)p * b->pixel_stride + begin, length, vectors, sums + p * vectors);
         }
       }
-      for (int32_t p = 0; p < pixels; p++) {
-        eb_neon_add_sums(sums + p * vectors, vectors, begin > 0, x + p * EB_NEON_CHANNELS + channel);
+      if (begin == 0) {
+        eb_neon_add_sums(sums, pixels, vectors, 0, x + channel);
+      } else {
+        eb_neon_add_sums(sums, pixels, vectors, 1, x + channel);
       }
     }
   }

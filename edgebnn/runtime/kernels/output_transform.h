@@ -81,21 +81,30 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
   return c;
 }
 #elif defined(__aarch64__)
-EB_INLINE int32x4_t eb_round_four(const eb_bconv2d_block *b, const int32_t *x, int32_t c) {
+EB_INLINE int32x4_t eb_round_four(const eb_bconv2d_block *b, const int32_t *x, int32_t c, int clamps) {
   float32x4_t y = vcvtq_f32_s32(vld1q_s32(x + c));
-  if (b->clamps) y = vmaxnmq_f32(vminnmq_f32(y, vdupq_n_f32(b->clamp_max)), vdupq_n_f32(b->clamp_min));
+  if (clamps) y = vmaxnmq_f32(vminnmq_f32(y, vdupq_n_f32(b->clamp_max)), vdupq_n_f32(b->clamp_min));
   y = vaddq_f32(vmulq_f32(y, vld1q_f32(b->multiplier + c)), vld1q_f32(b->bias + c));
   return vcvtaq_s32_f32(vminnmq_f32(y, vdupq_n_f32(127.0f)));
 }
 
-EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
-                                         int8_t *restrict output) {
+EB_INLINE int32_t eb_round_all(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels, int clamps,
+                               int8_t *restrict output) {
   int32_t c = 0;
-  for (; c + 8 <= channels; c += 8) {
-    const int16x4_t low = vqmovn_s32(eb_round_four(b, x, c));
-    vst1_s8(output + c, vqmovn_s16(vqmovn_high_s32(low, eb_round_four(b, x, c + 4))));
+  for (; c + 16 <= channels; c += 16) {
+    int16x8_t half[2];
+    for (int32_t i = 0; i < 2; i++) {
+      const int16x4_t low = vqmovn_s32(eb_round_four(b, x, c + 8 * i, clamps));
+      half[i] = vqmovn_high_s32(low, eb_round_four(b, x, c + 8 * i + 4, clamps));
+    }
+    vst1q_s8(output + c, vqmovn_high_s16(vqmovn_s16(half[0]), half[1]));
   }
   return c;
+}
+
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
+                                         int8_t *restrict output) {
+  return b->clamps ? eb_round_all(b, x, channels, 1, output) : eb_round_all(b, x, channels, 0, output);
 }
 #else
 EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
