@@ -28,6 +28,8 @@ EXERCISE = build.Source(Path(__file__).parents[1] / "unit" / "kernels" / "exerci
 PLAIN = ConvCase(1, (5, 5), (3, 3), (1, 1), (1, 1), Padding.SAME, 1, 1, 64, 32, Activation.NONE, "float32", 0)
 SPLIT = settings(max_examples=20)
 
+GLIBC = {"aarch64": "aarch64-linux-gnu.2.17", "armv7": "arm-linux-gnueabihf.2.28"}
+"""The zig targets of a library that LiteRT loads, with the oldest glibc that works."""
 LINES = {f"{m.name}-{line}": (m, line) for m in MACHINES.values() for line in emulated.kernel_lines(m)}
 
 pytestmark = pytest.mark.skipif(
@@ -142,3 +144,11 @@ def test_max_pool_equals_reference(
 def test_every_kernel_over_a_grid_of_geometries(machine: Machine, folder: Path) -> None:
     result = run(machine, compiled(machine, EXERCISE, folder))
     assert (result.returncode, result.stdout) == (0, "ok\n")
+
+
+@pytest.mark.parametrize("machine", MACHINES.values(), ids=MACHINES)
+def test_the_library_with_the_delegate_compiles_without_a_warning(machine: Machine, folder: Path) -> None:
+    library = folder / f"{machine.name}.so"
+    compiler = build.zig_compiler(GLIBC[machine.name])
+    build.compile(library, build.sources(machine.processor), compiler, (*build.COMPILE_FLAGS, *WARNINGS))
+    assert library.read_bytes()[18:20] == {"aarch64": b"\xb7\0", "armv7": b"\x28\0"}[machine.name]  # e_machine
