@@ -11,7 +11,10 @@ from edgebnn.graph import consistency, flatbuffer
 
 from . import litert_limits
 
-LCE_OPS = ("LceBconv2d", "LceBMaxPool2d", "LceDequantize", "LceQuantize")
+CUSTOM_OPS = (
+    *("EdgebnnConv2dW1A8", "EdgebnnDenseW1A8"),
+    *("LceBconv2d", "LceBMaxPool2d", "LceDequantize", "LceQuantize"),
+)
 """The custom ops that the delegate runs."""
 
 
@@ -24,7 +27,7 @@ class ModelSource:
 
     def unsupported_op(self, op: str) -> str:
         layer = next((layer for custom, layer in self.custom_ops if custom == op), "unknown")
-        supported = ", ".join(LCE_OPS)
+        supported = ", ".join(CUSTOM_OPS)
         return (
             f"{self.name}: layer '{layer}' is a custom op '{op}', which neither LiteRT nor edgebnn runs; "
             f"supported are LiteRT's built-in ops and {supported}"

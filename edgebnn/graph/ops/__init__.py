@@ -24,6 +24,7 @@ from . import (
     shape_ops,
     slicing,
     unary,
+    w1a8,
 )
 
 _MODULES = (
@@ -40,6 +41,7 @@ _MODULES = (
     shape_ops,
     slicing,
     unary,
+    w1a8,
 )
 
 OPS: Mapping[str, OpDef] = MappingProxyType({entry.kind: entry for module in _MODULES for entry in module.OPS})

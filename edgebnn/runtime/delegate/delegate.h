@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "../kernels/kernels.h"
+#include "../kernels/w1a8.h"
 #include "pool.h"
 #include "tflite_layout.h"
 
@@ -37,6 +38,13 @@ typedef struct {
   size_t persistent_bytes;
 } eb_op_bconv2d;
 
+typedef struct {
+  eb_w1a8 op;
+  eb_w1a8_plan plan;
+  void *persistent; /* packed weights; kept as long as the kernel stays the same */
+  int keep_num_dims; /* dense */
+} eb_op_w1a8;
+
 /* One op as the delegate runs it. */
 typedef struct {
   const eb_op_kind *kind;
@@ -51,6 +59,7 @@ typedef struct {
     eb_op_bconv2d bconv2d;
     eb_rows rows;
     eb_bmaxpool2d bmaxpool2d;
+    eb_op_w1a8 w1a8;
   } as;
   int64_t begin_ns, end_ns; /* of the last profiled invoke, CLOCK_MONOTONIC */
 } eb_op;
@@ -74,6 +83,8 @@ extern const eb_op_kind eb_kind_quantize;
 extern const eb_op_kind eb_kind_dequantize;
 extern const eb_op_kind eb_kind_bconv2d;
 extern const eb_op_kind eb_kind_bmaxpool2d;
+extern const eb_op_kind eb_kind_w1a8_conv2d;
+extern const eb_op_kind eb_kind_w1a8_dense;
 
 /* Keeps the message as the delegate's last refusal and, if asked to, prints it. Always false. */
 bool eb_refuse(eb_delegate *delegate, const char *format, ...) __attribute__((format(printf, 2, 3)));

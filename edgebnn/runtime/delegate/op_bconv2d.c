@@ -7,20 +7,9 @@
 enum { INPUT, FILTER, MULTIPLIER, BIAS, THRESHOLD };
 static const char *const roles[] = {"input", "filter", "multiplier", "bias", "threshold"};
 
-/* An input that must be a constant of this type and rank, its first dimension `length` (any if 0). */
 static bool constant(eb_delegate *delegate, const LiteContext *context, const eb_op *op, int role, int type, int rank,
                      int length) {
-  if (op->inputs[role] == LITE_OPTIONAL_TENSOR) return eb_refuse_op(delegate, op, "its %s is absent", roles[role]);
-  const LiteTensor *tensor = &context->tensors[op->inputs[role]];
-  if (tensor->allocation_type != LITE_MMAP_RO || tensor->data == NULL || tensor->sparsity != NULL)
-    return eb_refuse_op(delegate, op, "its %s '%s' must be a constant of the file", roles[role],
-                        eb_tensor_name(tensor));
-  if (tensor->type != type)
-    return eb_refuse_op(delegate, op, "its %s '%s' must be %s", roles[role], eb_tensor_name(tensor),
-                        type == LITE_INT32 ? "int32" : "float32");
-  if (tensor->dims->size != rank || (length != 0 && tensor->dims->data[0] != length))
-    return eb_refuse_op(delegate, op, "its %s '%s' has a wrong shape", roles[role], eb_tensor_name(tensor));
-  return true;
+  return eb_require_constant(delegate, context, op, role, roles[role], type, rank, length);
 }
 
 static bool read_output(eb_delegate *delegate, const LiteContext *context, eb_op *op) {

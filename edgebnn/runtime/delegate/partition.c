@@ -11,7 +11,7 @@
 #include "delegate.h"
 
 static const eb_op_kind *const kinds[] = {&eb_kind_quantize, &eb_kind_dequantize, &eb_kind_bconv2d,
-                                          &eb_kind_bmaxpool2d};
+                                          &eb_kind_bmaxpool2d, &eb_kind_w1a8_conv2d, &eb_kind_w1a8_dense};
 
 const eb_op_kind *eb_op_kind_of(const char *custom_code) {
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {

@@ -2,6 +2,13 @@
 #include "delegate.h"
 #include "edgebnn.h"
 
+/* Empty where an op has no choice of kernels. */
+static const char *kernel_of(const eb_op *op) {
+  if (op->kind == &eb_kind_bconv2d) return op->as.bconv2d.plan.kernel->name;
+  const bool w1a8 = op->kind == &eb_kind_w1a8_conv2d || op->kind == &eb_kind_w1a8_dense;
+  return w1a8 && op->as.w1a8.plan.kernel != NULL ? op->as.w1a8.plan.kernel->name : "";
+}
+
 EB_EXPORT void edgebnn_profile_enable(TfLiteDelegate *lite, int on) {
   atomic_store(&((eb_delegate *)lite)->profiling, on != 0);
 }
@@ -13,12 +20,11 @@ EB_EXPORT int edgebnn_profile_read(const TfLiteDelegate *lite, edgebnn_op_time *
     for (int i = 0; i < partition->count; i++, count++) {
       const eb_op *op = &partition->ops[i];
       if (count >= capacity) continue;
-      const bool convolution = op->kind == &eb_kind_bconv2d;
       times[count] = (edgebnn_op_time){.node = op->node,
                                        .partition = partition->ops[0].node,
                                        .op = op->kind->custom_code,
                                        .name = op->name,
-                                       .kernel = convolution ? op->as.bconv2d.plan.kernel->name : "",
+                                       .kernel = kernel_of(op),
                                        .begin_ns = op->begin_ns,
                                        .end_ns = op->end_ns};
     }

@@ -1,0 +1,185 @@
+"""1-bit weights with 8-bit activations: EdgebnnConv2dW1A8 and EdgebnnDenseW1A8 (docs/w1a8_format.md).
+
+Both give bit for bit what the int8 op gives whose weights are ``magnitude * w``, w = -1 or +1, per output channel.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebnn.arithmetic.exact import exact_dtype, sum_bound
+from edgebnn.arithmetic.packing import packed_channels, unpack
+from edgebnn.arithmetic.rounding import round_half_away
+from edgebnn.graph.opdef import Macs, OpDef, OpView
+from edgebnn.graph.types import Array, DType, Options, Shape
+
+from .conv import INT8_SPAN, accumulate, activated_int8, biased, requantize_channels
+from .enums import Activation, Padding
+from .view import (
+    bad_input,
+    input_tensor,
+    optional_value,
+    options,
+    require_rank,
+    scale_and_zero_point,
+    unsupported,
+    value,
+)
+from .windows import Window, output_shape, window
+
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class EdgebnnConv2dW1A8Options(Options):
+    """``channels_in`` counts all groups together; ``depthwise`` is 0 or 1."""
+
+    version: int = FORMAT_VERSION
+    channels_in: int = 0
+    groups: int = 1
+    depthwise: int = 0
+    padding: Padding = Padding.SAME
+    stride_height: int = 1
+    stride_width: int = 1
+    dilation_height_factor: int = 1
+    dilation_width_factor: int = 1
+    fused_activation_function: Activation = Activation.NONE
+
+
+@dataclass(frozen=True)
+class EdgebnnDenseW1A8Options(Options):
+    """``keep_num_dims`` is 0 or 1."""
+
+    version: int = FORMAT_VERSION
+    channels_in: int = 0
+    keep_num_dims: int = 0
+    fused_activation_function: Activation = Activation.NONE
+
+
+def _check_version(view: OpView, version: int) -> None:
+    if version != FORMAT_VERSION:
+        raise unsupported(view, f"version {version} of its format", f"version {FORMAT_VERSION}")
+
+
+def _outputs(view: OpView) -> int:
+    (outputs,) = require_rank(view, input_tensor(view, 2), 1)
+    return outputs
+
+
+def _check_filter(view: OpView, expected: Shape) -> None:
+    shape = require_rank(view, input_tensor(view, 1), len(expected))
+    if shape != expected:
+        raise bad_input(view, f"has a filter of shape {list(shape)}, expected {list(expected)}")
+
+
+def _conv_window(view: OpView) -> Window:
+    opts = options(view, EdgebnnConv2dW1A8Options)
+    _check_version(view, opts.version)
+    _, height, width, channels = require_rank(view, input_tensor(view, 0), 4)
+    _, filter_height, filter_width, _ = require_rank(view, input_tensor(view, 1), 4)
+    outputs, groups = _outputs(view), channels if opts.depthwise else opts.groups
+    if channels != opts.channels_in or groups < 1 or channels < 1 or channels % groups or outputs % groups:
+        raise bad_input(view, f"has {opts.channels_in} channels in {groups} groups for {channels} and {outputs}")
+    signs, first = (outputs, 1) if opts.depthwise else (channels // groups, outputs)
+    _check_filter(view, (first, filter_height, filter_width, packed_channels(signs)))
+    return window(
+        view,
+        (height, width),
+        (filter_height, filter_width),
+        (opts.stride_height, opts.stride_width),
+        opts.padding,
+        (opts.dilation_height_factor, opts.dilation_width_factor),
+    )
+
+
+def _conv_infer(view: OpView) -> tuple[Shape, ...]:
+    return (output_shape(input_tensor(view, 0).shape[0], _conv_window(view), _outputs(view)),)
+
+
+def _conv_macs(view: OpView) -> Macs:
+    opts = options(view, EdgebnnConv2dW1A8Options)
+    _, height, width, _ = input_tensor(view, 1).shape
+    depth = 1 if opts.depthwise else opts.channels_in // opts.groups
+    return Macs(w1a8=view.outputs[0].elements * height * width * depth)
+
+
+def _int8_weights(view: OpView, values: tuple[Array | None, ...], signs: NDArray[np.bool_]) -> NDArray[np.int8]:
+    """The weights of the int8 op: signs [O, ...] (True: minus) times the magnitude of each channel."""
+    magnitude = value(view, values, 3).astype(np.int8).reshape(-1, *[1] * (signs.ndim - 1))
+    return np.where(signs, -magnitude, magnitude)
+
+
+def _factors(view: OpView, values: tuple[Array | None, ...]) -> list[float]:
+    input_scale, _ = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, _ = scale_and_zero_point(view, view.outputs[0])
+    return [float(input_scale) * float(s) / float(output_scale) for s in value(view, values, 2)]
+
+
+def _conv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    opts = options(view, EdgebnnConv2dW1A8Options)
+    win = _conv_window(view)
+    if opts.depthwise:
+        signs = np.moveaxis(unpack(value(view, values, 1)[0], _outputs(view)), -1, 0)[..., None]
+    else:
+        signs = unpack(value(view, values, 1), opts.channels_in // opts.groups)
+    _, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    sums = accumulate(value(view, values, 0), zero_point, _int8_weights(view, values, signs), win)
+    bias = optional_value(values, 4)
+    return (requantize_channels(view, sums, bias, _factors(view, values), opts.fused_activation_function),)
+
+
+def _dense_infer(view: OpView) -> tuple[Shape, ...]:
+    opts = options(view, EdgebnnDenseW1A8Options)
+    _check_version(view, opts.version)
+    x, outputs, depth = input_tensor(view, 0), _outputs(view), opts.channels_in
+    if depth < 1 or x.elements % depth or (opts.keep_num_dims and x.shape[-1:] != (depth,)):
+        raise bad_input(view, f"has {depth} weights a channel for an input of shape {list(x.shape)}")
+    _check_filter(view, (outputs, packed_channels(depth)))
+    return ((*x.shape[:-1], outputs) if opts.keep_num_dims else (x.elements // depth, outputs),)
+
+
+def _dense_macs(view: OpView) -> Macs:
+    return Macs(w1a8=view.outputs[0].elements * options(view, EdgebnnDenseW1A8Options).channels_in)
+
+
+def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    """Rounded once, as FULLY_CONNECTED is (see :mod:`edgebnn.graph.ops.dense`)."""
+    opts = options(view, EdgebnnDenseW1A8Options)
+    (shape,) = _dense_infer(view)
+    weights = _int8_weights(view, values, unpack(value(view, values, 1), opts.channels_in))
+    _, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    dtype = exact_dtype(sum_bound(weights, INT8_SPAN))
+    centred = value(view, values, 0).reshape(-1, opts.channels_in).astype(np.int16) - np.int16(zero_point)
+    products = (centred.astype(dtype) @ weights.T.astype(dtype)).astype(np.int64)
+    sums = biased(products, optional_value(values, 4))
+    scaled = round_half_away(sums.astype(np.float64) * np.asarray(_factors(view, values)))
+    return (activated_int8(view, scaled.astype(np.int64), opts.fused_activation_function).reshape(shape),)
+
+
+_TYPES = ((DType.INT8, DType.INT8),)
+
+OPS = (
+    OpDef(
+        "EdgebnnConv2dW1A8",
+        EdgebnnConv2dW1A8Options,
+        _conv_infer,
+        _conv_run,
+        _conv_macs,
+        custom=True,
+        kernel="eb_w1a8",
+        types=_TYPES,
+    ),
+    OpDef(
+        "EdgebnnDenseW1A8",
+        EdgebnnDenseW1A8Options,
+        _dense_infer,
+        _dense_run,
+        _dense_macs,
+        custom=True,
+        kernel="eb_w1a8",
+        types=_TYPES,
+    ),
+)
