@@ -26,9 +26,12 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("size", "channels"), [(28, 128), (14, 256), (7, 512)])
-def test_whole_layers_take_few_instructions(program: Path, size: int, channels: int) -> None:
-    layer = Layer(size, channels, channels)
+@pytest.mark.parametrize(
+    ("size", "channels", "output"),
+    [(28, 128, "float32"), (28, 128, "packed"), (14, 256, "float32"), (14, 256, "int8"), (7, 512, "float32")],
+)
+def test_whole_layers_take_few_instructions(program: Path, size: int, channels: int, output: str) -> None:
+    layer = Layer(size, channels, channels, output=output)
     assert layer_instructions(AARCH64, program, "neon64", layer) <= 3.9 * layer.words
 
 
