@@ -27,11 +27,17 @@ PROGRAMS = ("apt-get", "dpkg-deb")
 
 @dataclass(frozen=True)
 class System:
-    """A release of Raspberry Pi OS as Debian's packages make it. ``cpu``: for qemu; ``cpuinfo``: what LiteRT reads."""
+    """A release of Raspberry Pi OS as Debian's packages make it.
+
+    ``processor``: in the tags of wheels, of which those for glibc up to 2.``glibc`` fit; ``cpu``: for qemu;
+    ``cpuinfo``: what LiteRT reads; ``packages``: beside Python's own.
+    """
 
     name: str
     suite: str
     architecture: str
+    processor: str
+    glibc: int
     python: str
     emulator: str
     cpu: str
@@ -82,15 +88,39 @@ SYSTEMS = {
     system.name: system
     for system in (
         System(
-            *("bookworm-arm64", "bookworm", "arm64", "3.11", "qemu-aarch64-static", "cortex-a76", _CORTEX_A76),
+            name="bookworm-arm64",
+            suite="bookworm",
+            architecture="arm64",
+            processor="aarch64",
+            glibc=36,
+            python="3.11",
+            emulator="qemu-aarch64-static",
+            cpu="cortex-a76",
+            cpuinfo=_CORTEX_A76,
             packages=(*_LIBRARIES, *_PIP, "libssl3"),
         ),
         System(
-            *("trixie-arm64", "trixie", "arm64", "3.13", "qemu-aarch64-static", "cortex-a76", _CORTEX_A76),
+            name="trixie-arm64",
+            suite="trixie",
+            architecture="arm64",
+            processor="aarch64",
+            glibc=41,
+            python="3.13",
+            emulator="qemu-aarch64-static",
+            cpu="cortex-a76",
+            cpuinfo=_CORTEX_A76,
             packages=(*_LIBRARIES, *_PIP, "libssl3t64", "libzstd1"),
         ),
         System(
-            *("bookworm-armhf", "bookworm", "armhf", "3.11", "qemu-arm-static", "cortex-a7", _CORTEX_A7),
+            name="bookworm-armhf",
+            suite="bookworm",
+            architecture="armhf",
+            processor="armv7l",
+            glibc=36,
+            python="3.11",
+            emulator="qemu-arm-static",
+            cpu="cortex-a7",
+            cpuinfo=_CORTEX_A7,
             packages=(*_LIBRARIES, *_PIP, *_NUMPY, "libssl3"),
         ),
     )
@@ -122,10 +152,11 @@ class ArmPython:
         return {"QEMU_CPU": self.system.cpu, "PYTHONHOME": str(self.root / "usr")}
 
     def run(self, arguments: Sequence[str], **environment: str) -> subprocess.CompletedProcess[str]:
-        """Runs this Python, away from the machine's own Python settings, and returns its exit code and output."""
+        """Runs this Python, away from this machine's Python settings and folder: its exit code and output."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "PIP_", "LD_"))}
         return subprocess.run(
             [*self.command, *arguments],
+            cwd=self.root,
             env={**kept, **self.environment, **environment},
             capture_output=True,
             text=True,
@@ -202,6 +233,38 @@ def _link_alternatives(root: Path) -> None:
     for name in ("blas", "lapack"):
         for library in root.glob(f"usr/lib/*/{name}/lib{name}.so.3"):
             (library.parent.parent / library.name).symlink_to(library.relative_to(library.parent.parent))
+
+
+def fetch_wheels(python: ArmPython, requirements: Sequence[str], folder: Path, with_dependencies: bool = True) -> None:
+    """Downloads the wheels that the system's pip would take into ``folder``. Raises Unavailable."""
+    system = python.system
+    version = system.python.replace(".", "")
+    kinds = [f"manylinux_2_{minor}_{system.processor}" for minor in range(17, system.glibc + 1)]
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(folder)]
+    command += ["--python-version", system.python, "--implementation", "cp"]
+    command += [text for abi in (f"cp{version}", "abi3", "none") for text in ("--abi", abi)]
+    command += [text for kind in (*kinds, f"manylinux2014_{system.processor}") for text in ("--platform", kind)]
+    command += [] if with_dependencies else ["--no-deps"]
+    result = subprocess.run([*command, *requirements], capture_output=True, text=True, errors="replace", check=False)
+    if result.returncode:
+        errors = [line for line in result.stderr.splitlines() if line.startswith("ERROR")] or [result.stderr]
+        raise Unavailable(f"wheels for {system.name} cannot be downloaded: {errors[0]}")
+
+
+def install(python: ArmPython, wheel: Path, wheels: Path, home: Path) -> dict[str, str]:
+    """Has the system's own pip install ``wheel`` from the folder ``wheels`` alone, below ``home``.
+
+    Returns what the environment needs for the system's Python to find it. Raises RuntimeError with what pip said.
+    """
+    (pip,) = (python.root / "usr" / "share" / "python-wheels").glob("pip-*.whl")
+    offline = ["--no-index", "--no-cache-dir", "--find-links", str(wheels)]
+    quiet = ["--quiet", "--no-compile", "--no-warn-script-location"]
+    command = [f"{pip}/pip", "install", "--user", "--break-system-packages", *offline, *quiet, str(wheel)]
+    environment = {"PYTHONUSERBASE": str(home), "PIP_CONFIG_FILE": os.devnull}
+    result = python.run(command, **environment)
+    if result.returncode:
+        raise RuntimeError(f"pip in {python.system.name}: {result.stderr}{result.stdout}")
+    return environment
 
 
 def main() -> None:
