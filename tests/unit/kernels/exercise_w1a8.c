@@ -1,0 +1,169 @@
+/* Every W1A8 kernel over a grid of layers, for sanitizers: each buffer is allocated by itself and to the byte, so that a
+ * step outside is caught; scratch and outputs start as garbage. Outputs are checked with plain loops.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "w1a8.h"
+
+static unsigned long long state = 1;
+
+static uint32_t draw(void) {
+  state = state * 6364136223846793005ull + 1442695040888963407ull;
+  return (uint32_t)(state >> 32);
+}
+
+static void fail(const char *what, const eb_w1a8 *op, const char *kernel) {
+  const eb_window *w = &op->window;
+  printf("%s, %s: %dx%dx%d in %d groups to %d (depthwise %d), filter %dx%d, stride %d, dilation %d, padding %d\n", what,
+         kernel, (int)w->input_height, (int)w->input_width, (int)op->channels_in, (int)op->groups,
+         (int)op->channels_out, (int)op->depthwise, (int)w->filter_height, (int)w->filter_width, (int)w->stride_height,
+         (int)w->dilation_height, (int)w->padding);
+  exit(1);
+}
+
+static void *allocate(size_t bytes) {
+  void *memory = malloc(bytes > 0 ? bytes : 1);
+  if (memory == NULL) exit(2);
+  return memory;
+}
+
+/* To the kernels' alignment; ends at the byte. */
+static void *allocate_aligned(size_t bytes, unsigned char **raw) {
+  *raw = allocate(bytes + EB_ALIGNMENT);
+  unsigned char *memory = *raw + (EB_ALIGNMENT - (uintptr_t)*raw % EB_ALIGNMENT);
+  memset(memory, 0xA5, bytes);
+  return memory;
+}
+
+static int32_t *draw_signs(size_t pixels, int32_t channels) {
+  const size_t words = (size_t)eb_packed_words(channels);
+  int32_t *signs = allocate(pixels * words * sizeof(int32_t));
+  for (size_t i = 0; i < pixels * words; i++) {
+    const uint32_t last = channels % 32 != 0 && i % words == words - 1 ? (1u << channels % 32) - 1 : ~0u;
+    signs[i] = (int32_t)(draw() & last);
+  }
+  return signs;
+}
+
+static int sign_at(const int32_t *signs, size_t pixel, int32_t channels, int32_t channel) {
+  const uint32_t word = (uint32_t)signs[pixel * (size_t)eb_packed_words(channels) + (size_t)(channel / 32)];
+  return (word >> channel % 32 & 1) ? -1 : 1;
+}
+
+/* The sum of w * (x - zx) of one output. */
+static int32_t sum_of(const eb_w1a8 *op, const int8_t *input, const int32_t *filter, int32_t pixel, int32_t channel) {
+  const eb_window *w = &op->window;
+  const int32_t depth = op->depthwise ? 1 : op->channels_in / op->groups;
+  const int32_t first = op->depthwise ? channel / (op->channels_out / op->channels_in)
+                                      : channel / (op->channels_out / op->groups) * depth;
+  const int32_t row = pixel / w->output_width;
+  int32_t sum = 0;
+  for (int32_t fy = 0; fy < w->filter_height; fy++) {
+    for (int32_t fx = 0; fx < w->filter_width; fx++) {
+      const int32_t y = row % w->output_height * w->stride_height - w->pad_top + fy * w->dilation_height;
+      const int32_t x = pixel % w->output_width * w->stride_width - w->pad_left + fx * w->dilation_width;
+      if (y < 0 || y >= w->input_height || x < 0 || x >= w->input_width) continue;
+      const size_t at = ((size_t)(row / w->output_height * w->input_height + y) * (size_t)w->input_width + (size_t)x) *
+                        (size_t)op->channels_in;
+      const size_t tap = (size_t)(fy * w->filter_width + fx);
+      const size_t taps = (size_t)(w->filter_height * w->filter_width);
+      for (int32_t c = 0; c < depth; c++) {
+        const int sign = op->depthwise ? sign_at(filter, tap, op->channels_out, channel)
+                                       : sign_at(filter, (size_t)channel * taps + tap, depth, c);
+        sum += sign * (input[at + (size_t)(first + c)] - op->input_zero_point);
+      }
+    }
+  }
+  return sum;
+}
+
+static void check(const eb_w1a8 *op, const char *kernel) {
+  eb_w1a8_plan plan;
+  const eb_status status = eb_w1a8_plan_make(op, kernel, eb_cpu_features(), &plan);
+  if (status == EB_EMPTY_OUTPUT || status == EB_CPU_LACKS_KERNEL) return;
+  if (status != EB_OK) fail(eb_status_name(status), op, kernel);
+  op = &plan.op;
+  const eb_window *w = &op->window;
+  const size_t taps = (size_t)w->filter_height * (size_t)w->filter_width;
+  const size_t inputs = (size_t)w->batches * (size_t)w->input_height * (size_t)w->input_width * (size_t)op->channels_in;
+  const size_t pixels = (size_t)w->batches * (size_t)w->output_height * (size_t)w->output_width;
+  int8_t *input = allocate(inputs);
+  for (size_t i = 0; i < inputs; i++) input[i] = (int8_t)(draw() >> 24);
+  int32_t *filter = op->depthwise ? draw_signs(taps, op->channels_out)
+                                  : draw_signs((size_t)op->channels_out * taps, op->channels_in / op->groups);
+  double *factor = allocate((size_t)op->channels_out * sizeof(double));
+  for (int32_t c = 0; c < op->channels_out; c++) factor[c] = 1.0; /* no rounding: what rounds is tested from Python */
+  int8_t *output = allocate(pixels * (size_t)op->channels_out);
+  unsigned char *raw_persistent, *raw_scratch;
+  void *persistent = allocate_aligned(plan.persistent_bytes, &raw_persistent);
+  void *scratch = allocate_aligned(plan.scratch_bytes, &raw_scratch);
+
+  const eb_w1a8_constants constants = {filter, NULL, NULL, factor};
+  if (eb_w1a8_prepare(&plan, &constants, persistent) != EB_OK) fail("not prepared", op, kernel);
+  const int32_t middle = plan.tiles / 2;
+  eb_w1a8_run(&plan, persistent, input, output, middle, plan.tiles, scratch);
+  eb_w1a8_run(&plan, persistent, input, output, 0, middle, scratch);
+  for (int32_t pixel = 0; pixel < (int32_t)pixels; pixel++) {
+    for (int32_t c = 0; c < op->channels_out; c++) {
+      const int32_t y = sum_of(op, input, filter, pixel, c) + op->output_zero_point;
+      const int32_t clamped = y < op->output_min ? op->output_min : y > op->output_max ? op->output_max : y;
+      if (output[(size_t)pixel * (size_t)op->channels_out + (size_t)c] != clamped) fail("wrong output", op, kernel);
+    }
+  }
+  free(input);
+  free(filter);
+  free(factor);
+  free(output);
+  free(raw_persistent);
+  free(raw_scratch);
+}
+
+static void check_all(const char *kernel) {
+  static const struct { int32_t groups, in, out, depthwise; } channels[] = {
+      {1, 1, 1, 0}, {1, 5, 33, 0}, {1, 16, 65, 0}, {1, 71, 7, 0}, {1, 330, 2, 0}, {3, 21, 36, 0}, {2, 10, 140, 0},
+      {1, 6, 12, 1}, {1, 40, 40, 1}};
+  static const int32_t sizes[][2] = {{1, 1}, {4, 16}, {6, 5}};
+  static const int32_t filters[][2] = {{1, 1}, {3, 3}, {2, 4}};
+  for (int i = 0; i < 9 * 3 * 3 * 2 * 2 * 4; i++) {
+    int n = i;
+    const int c = n % 9, s = (n /= 9) % 3, f = (n /= 3) % 3, p = (n /= 3) % 2, r = (n /= 2) % 2, d = n / 2;
+    const eb_w1a8 op = {{2, sizes[s][0], sizes[s][1], filters[f][0], filters[f][1], 1 + d % 2, 1 + d % 2, 1 + d / 2,
+                         1 + d / 2, p, 0, 0, 0, 0},
+                        channels[c].in, channels[c].out, channels[c].groups, channels[c].depthwise,
+                        (int32_t)(draw() >> 24) - 128, (int32_t)(draw() >> 24) - 128, -120, 100, r};
+    check(&op, kernel);
+  }
+}
+
+static int32_t draw_hostile(void) {
+  static const int32_t values[] = {INT32_MIN, -1, 0, 1, 2, 3, 32, 64, 1 << 15, 1 << 16, 1 << 24, 1 << 30, INT32_MAX};
+  if (draw() % 8 == 0) return values[draw() % (sizeof(values) / sizeof(values[0]))];
+  return draw() % 8 == 0 ? (int32_t)(draw() % 4) : 1;
+}
+
+/* Whatever a file holds is planned or refused, without overflow on the way. */
+static void check_hostile(void) {
+  int planned = 0;
+  for (int i = 0; i < 300000; i++) {
+    eb_w1a8 op;
+    int32_t fields[sizeof(op) / sizeof(int32_t)];
+    for (size_t f = 0; f < sizeof(op) / sizeof(int32_t); f++) fields[f] = draw_hostile();
+    memcpy(&op, fields, sizeof(op));
+    eb_w1a8_plan plan;
+    planned += eb_w1a8_plan_make(&op, NULL, eb_cpu_features(), &plan) == EB_OK;
+  }
+  if (planned < 1000) {
+    printf("only %d layers accepted: the draw is too hostile to test anything\n", planned);
+    exit(1);
+  }
+}
+
+int main(void) {
+  check_hostile();
+  const eb_w1a8_kernel *kernel;
+  for (size_t i = 0; (kernel = eb_w1a8_kernel_at(i)) != NULL; i++) check_all(kernel->name);
+  puts("ok");
+  return 0;
+}

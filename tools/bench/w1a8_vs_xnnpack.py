@@ -1,0 +1,188 @@
+#!/usr/bin/env python3
+"""W1A8 layers in our delegate against XNNPACK's int8 of the same shape: whole op, one thread.
+
+Usage: .venv/bin/python -m tools.bench.w1a8_vs_xnnpack [--repeats N] [--kernels NAME] [--json FILE] [--markdown FILE]
+
+Every contender runs a model of this one op, in the same process and in turn; a ratio is the median over rounds of
+theirs / ours. Times are of the thread, so that what else runs on the machine counts little. Figures hold for this class
+of machine only, which is printed with them. XNNPACK cannot be kept from using VNNI where the processor has it, so the
+bar for AVX2 against an XNNPACK without VNNI can only be tried on a machine without it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from edgebnn import machine
+from edgebnn.arithmetic.packing import pack
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.graph.ops.conv import Conv2DOptions
+from edgebnn.graph.ops.dense import FullyConnectedOptions
+from edgebnn.graph.ops.w1a8 import EdgebnnConv2dW1A8Options, EdgebnnDenseW1A8Options
+from edgebnn.graph.types import Array, DType, Graph, Op, Options, Quantization, Shape, Tensor
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.timing import in_turn
+from tools.bench.bconv2d import RESNET, prepared, stock
+from tools.bench.layers import Layer
+
+INPUT, OUTPUT = Quantization((2.0**-6,), (-5,)), Quantization((0.5,), (3,))
+
+
+@dataclass(frozen=True)
+class Dense:
+    """A dense layer on one row."""
+
+    channels_in: int
+    channels_out: int
+
+    @property
+    def name(self) -> str:
+        return f"dense {self.channels_in}x{self.channels_out}, batch 1"
+
+    @property
+    def macs(self) -> int:
+        return self.channels_in * self.channels_out
+
+
+LAYERS: tuple[Layer | Dense, ...] = (*RESNET, Dense(9216, 4096), Dense(4096, 4096))
+
+
+@dataclass(frozen=True)
+class Result:
+    """Of one layer. ``ratio`` is XNNPACK's time / ours; ``bar`` what it must reach here, None where none is set."""
+
+    layer: str
+    kernel: str
+    ms: float
+    gmacs: float
+    xnnpack_ms: float
+    xnnpack_gmacs: float
+    ratio: float
+    bar: float | None
+
+
+def bar(layer: Layer | Dense, kernel: str, flags: frozenset[str]) -> float | None:
+    """What must be reached on a processor with these flags."""
+    if isinstance(layer, Dense):
+        return 4.0 if layer.channels_in == 9216 else 2.5
+    if not flags & {"avx512_vnni", "avx_vnni"}:
+        return 1.8
+    if kernel == "avx512":
+        return 1.2 if layer.channels_in >= 128 and "avx512vbmi" in flags else 1.0
+    return None
+
+
+def _constant(name: str, data: Array, quantization: Quantization | None = None) -> Tensor:
+    return Tensor(name, data.shape, DType(data.dtype.name), quantization, data)
+
+
+def _graph(shapes: tuple[Shape, Shape], constants: tuple[Tensor, ...], kind: str, options: Options) -> Graph:
+    ends = (Tensor("input", shapes[0], DType.INT8, INPUT), Tensor("output", shapes[1], DType.INT8, OUTPUT))
+    last = len(constants) + 1
+    op = Op(kind, tuple(range(last)), (last,), options)
+    return Graph("layer", (ends[0], *constants, ends[1]), (op,), (0,), (last,))
+
+
+def pair(layer: Layer | Dense) -> tuple[Graph, Graph]:
+    """The layer with weights of -127 and 127, as the int8 op and as the W1A8 op."""
+    rng = np.random.default_rng(0)
+    shapes: tuple[Shape, Shape]
+    weights: Shape
+    if isinstance(layer, Dense):
+        shapes, weights = ((1, layer.channels_in), (1, layer.channels_out)), (layer.channels_out, layer.channels_in)
+    else:
+        shapes = (layer._input_shape, layer._output_shape)
+        weights = layer._filter_shape
+    outputs = layer.channels_out
+    minus = rng.random(weights) < 0.5
+    scale = np.full(outputs, 2.0**-10, np.float32)
+    bias = rng.integers(-1000, 1000, outputs).astype(np.int32)
+    scales = (2.0**-10,) if isinstance(layer, Dense) else (2.0**-10,) * outputs
+    zeros = (0,) * len(scales)
+    int8 = (
+        _constant("filter", np.where(minus, -127, 127).astype(np.int8), Quantization(scales, zeros)),
+        _constant("bias", bias, Quantization(tuple(s * 2.0**-6 for s in scales), zeros)),
+    )
+    packed = (
+        _constant("filter", pack(minus)),
+        _constant("scale", scale),
+        _constant("magnitude", np.full(outputs, 127, np.int8)),
+        _constant("bias", bias),
+    )
+    if isinstance(layer, Dense):
+        dense = EdgebnnDenseW1A8Options(channels_in=layer.channels_in)
+        return (
+            _graph(shapes, int8, "FULLY_CONNECTED", FullyConnectedOptions()),
+            _graph(shapes, packed, "EdgebnnDenseW1A8", dense),
+        )
+    conv = EdgebnnConv2dW1A8Options(
+        channels_in=layer.channels_in, stride_height=layer.stride, stride_width=layer.stride
+    )
+    strides = Conv2DOptions(stride_w=layer.stride, stride_h=layer.stride)
+    return _graph(shapes, int8, "CONV_2D", strides), _graph(shapes, packed, "EdgebnnConv2dW1A8", conv)
+
+
+def compare(layer: Layer | Dense, repeats: int, kernels: str | None = None) -> Result:
+    int8, packed = pair(layer)
+    ours = prepared(Interpreter(model_content=to_bytes(packed), num_threads=1, kernels=kernels))
+    kernel = next(op.kernel for op in ours.profile(repeats=1).ops if op.kernel)
+    own, theirs = in_turn((ours.invoke, stock(to_bytes(int8))), repeats, clock=time.thread_time)
+    return Result(
+        layer=layer.name,
+        kernel=kernel,
+        ms=own.median_ms,
+        gmacs=layer.macs / own.median_ms / 1e6,
+        xnnpack_ms=theirs.median_ms,
+        xnnpack_gmacs=layer.macs / theirs.median_ms / 1e6,
+        ratio=float(np.median(np.divide(theirs.samples_ms, own.samples_ms))),
+        bar=bar(layer, kernel, frozenset(machine.cpu_flags())),
+    )
+
+
+def markdown(results: list[Result], repeats: int) -> str:
+    lines = [
+        f"W1A8 against XNNPACK int8, whole op, one thread, on {machine.describe()} (class {machine.cpu_class()}).",
+        f"Measured, thread time, {repeats} rounds, interleaved; ratios are medians of theirs / ours.",
+        "",
+        "| layer | kernel | ms | GMAC/s | XNNPACK int8 ms | GMAC/s | ratio | bar |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for r in results:
+        wanted = "-" if r.bar is None else f"{r.bar:.1f} {'reached' if r.ratio >= r.bar else 'missed'}"
+        lines.append(
+            f"| {r.layer} | {r.kernel} | {r.ms:.3f} | {r.gmacs:.0f} | {r.xnnpack_ms:.3f} | {r.xnnpack_gmacs:.0f} "
+            f"| {r.ratio:.2f} | {wanted} |"
+        )
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--repeats", type=int, default=21)
+    parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    options = parser.parse_args()
+    results = []
+    for layer in LAYERS:
+        print(f"timing {layer.name}", file=sys.stderr, flush=True)
+        results.append(compare(layer, options.repeats, options.kernels))
+    table = markdown(results, options.repeats)
+    print(table, end="")
+    if options.markdown:
+        options.markdown.write_text(table, encoding="utf-8")
+    if options.json:
+        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 1}
+        document = {**fields, "repeats": options.repeats, "layers": [asdict(result) for result in results]}
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
