@@ -32,7 +32,9 @@ def check_types() -> None:
     for name, part in parts.items():
         (tree / name).symlink_to(part)
     run([str(PYTHON), "-m", "mypy", "-p", "edgebnn"], MYPYPATH=str(tree.parent))
-    run([str(PYTHON), "-m", "mypy", "tools"], MYPYPATH=f"{tree.parent}:{ROOT / 'tools'}")
+    scripts = sorted(str(path) for path in (ROOT / "tools").glob("*.py"))
+    run([str(PYTHON), "-m", "mypy", *scripts], MYPYPATH=f"{tree.parent}:{ROOT / 'tools'}")
+    run([str(PYTHON), "-m", "mypy", "-p", "tools.bench"], MYPYPATH=f"{tree.parent}:{ROOT}")
 
 
 def main() -> None:
