@@ -22,6 +22,9 @@ enum {
   INPUT_CHUNK = 320
 };
 
+/* Keeps gcc from adding up what several tables give before it adds that to the sum, for which registers are too few. */
+#define KEEP_ORDER(sum) __asm__("" : "+v"(sum))
+
 /* For entry e of a table, a pair of signs for inputs 0 and 1, 2 and 3, and for input 4 alone. */
 typedef struct {
   __m512i pairs[3];
@@ -76,6 +79,7 @@ EB_INLINE void look_up(const __m512i *lanes, const char *table, size_t stride, c
 #pragma GCC unroll 2
       for (int v = 0; v < vectors; v++) {
         sums[p][v] = _mm512_add_epi16(sums[p][v], _mm512_permutexvar_epi16(index[v], entries));
+        KEEP_ORDER(sums[p][v]);
       }
     }
 #pragma GCC unroll 2
