@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from edgebnn.arithmetic.packing import WORD_BITS
+from edgebnn.arithmetic.packing import WORD_BITS, packed_channels
 from edgebnn.graph.ops.binary import LceBconv2dOptions
 from edgebnn.graph.ops.enums import Padding
 from edgebnn.graph.types import DType, Graph
@@ -16,6 +16,8 @@ from .findings import Rule
 _CHANNEL_AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": -1, "TRANSPOSE_CONV": 0}
 _ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "LEAKY_RELU", "TANH", "LOGISTIC", "HARD_SWISH", "ELU")
 _SAMPLE = 2  # weights of a channel below which "all of one magnitude" says nothing
+_BLOCK, _HALF_BLOCK = 32, 16  # output channels that the vector kernels compute at once
+_FEW_WORDS = 2  # of input channels: docs/performance.md has the measured ratios against int8
 
 
 def binary_weights_in_float(graph: Graph, index: int) -> str | None:
@@ -70,12 +72,51 @@ def same_zero_padding(graph: Graph, index: int) -> str | None:
     return f"SAME padding with zeros costs a correction of the borders{refused}"
 
 
+def few_channels(graph: Graph, index: int) -> str | None:
+    """Below a word of channels, as in a first layer, most of a binary convolution's work is on bits that do not exist:
+    it is hardly faster than in int8."""
+    options = graph.ops[index].options
+    if not isinstance(options, LceBconv2dOptions) or options.channels_in >= WORD_BITS:
+        return None
+    return f"{options.channels_in} input channels cost as much as {WORD_BITS}: binary does not pay here"
+
+
 def channels(graph: Graph, index: int) -> str | None:
     """32 channels share a word: the last word of a pixel is computed whole however few of its channels exist."""
     options = graph.ops[index].options
     if not isinstance(options, LceBconv2dOptions) or options.channels_in % WORD_BITS == 0:
         return None
-    return f"{options.channels_in} input channels cost as much as {-(-options.channels_in // WORD_BITS) * WORD_BITS}"
+    if options.channels_in < WORD_BITS:
+        return None  # few_channels says it
+    return f"{options.channels_in} input channels cost as much as {_filled(options.channels_in, WORD_BITS)}"
+
+
+def output_channels(graph: Graph, index: int) -> str | None:
+    """Kernels with vectors compute 32 output channels of a group side by side, and up to 16 as 16."""
+    op = graph.ops[index]
+    if not isinstance(op.options, LceBconv2dOptions):
+        return None
+    outputs, _, _, words = graph.tensors[op.inputs[1]].shape
+    groups = packed_channels(op.options.channels_in) // words
+    each = outputs // groups
+    computed = groups * (_HALF_BLOCK if each <= _HALF_BLOCK else _filled(each, _BLOCK))
+    return None if outputs == computed else f"{outputs} output channels cost as much as {computed}"
+
+
+def pointwise_float(graph: Graph, index: int) -> str | None:
+    """A 1x1 convolution of few channels does little for each result but write it, and float is four times int8."""
+    op = graph.ops[index]
+    if not isinstance(op.options, LceBconv2dOptions) or graph.tensors[op.outputs[0]].dtype != DType.FLOAT32:
+        return None
+    outputs, height, width, words = graph.tensors[op.inputs[1]].shape
+    channels_in = op.options.channels_in
+    if height * width > 1 or words > _FEW_WORDS or outputs < channels_in:
+        return None
+    return f"1x1 from {channels_in} to {outputs} channels mostly writes its float results"
+
+
+def _filled(channels: int, block: int) -> int:
+    return -(-channels // block) * block
 
 
 def not_packed(graph: Graph, index: int) -> str | None:
@@ -116,7 +157,12 @@ GRAPH_RULES: tuple[Rule[Graph, int], ...] = (
         "float-between-int8", "warning", float_between_int8, "replace the op, or give it quantized inputs in training"
     ),
     Rule("same-zero-padding", "warning", same_zero_padding, "use pad_values=1.0 in training"),
+    Rule(
+        "few-channels", "warning", few_channels, "keep it int8 (the first layer always), or give it 32 channels or more"
+    ),
     Rule("channels-off-32", "warning", channels, "use a multiple of 32"),
+    Rule("output-channels-off-32", "info", output_channels, "use a multiple of 32, or 16"),
+    Rule("pointwise-float", "info", pointwise_float, "convert to int8, or let its result be binarized"),
     Rule("not-packed", "info", not_packed, "pad with one, and let nothing else use the result"),
     Rule(
         "activation-not-fused", "warning", activation_not_fused, "pad with one; use ReLU, ReLU6 or hard tanh, or none"

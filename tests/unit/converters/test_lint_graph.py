@@ -43,11 +43,26 @@ def _conv(weights: Array) -> Graph:
     return chain([("CONV_2D", options, (_float("x", 2), filters, None), (_float("layer"),), 1)])
 
 
-def _bconv(x: Tensor, y: Tensor, channels: int = 32, padding: Padding = Padding.SAME, pad: int = 1) -> Step:
+def _bconv(
+    x: Tensor,
+    y: Tensor,
+    channels: int = 32,
+    padding: Padding = Padding.SAME,
+    pad: int = 1,
+    outputs: int = 32,
+    size: int = 3,
+) -> Step:
     options = LceBconv2dOptions(channels_in=channels, padding=padding, pad_values=pad)
-    filters = constant("filters", np.zeros((32, 3, 3, 1), np.int32))
-    ones, zeros = constant("ones", np.ones(32, np.float32)), constant("zeros", np.zeros(32, np.float32))
+    filters = constant("filters", np.zeros((outputs, size, size, -(-channels // 32)), np.int32))
+    ones, zeros = constant("ones", np.ones(outputs, np.float32)), constant("zeros", np.zeros(outputs, np.float32))
     return ("LceBconv2d", options, (x, filters, ones, zeros, None), (y,), 1)
+
+
+def _layer(**options: Any) -> Graph:
+    """One binary convolution with float results."""
+    y = _float("layer", options.get("outputs", 32))
+    packed = tensor("p", (1, 4, 4, -(-options.get("channels", 32) // 32)), DType.INT32)
+    return chain([_quantize(_float("x", options.get("channels", 32)), packed), _bconv(packed, y, **options)])
 
 
 def _quantize(x: Tensor, y: Tensor) -> Step:
@@ -98,10 +113,10 @@ CASES: dict[str, tuple[Graph, Graph]] = {
         _signs(_bconv(_packed("p"), _float("layer"), pad=0)),
         _signs(_bconv(_packed("p"), _float("layer"), padding=Padding.VALID, pad=0)),
     ),
-    "channels-off-32": (
-        _signs(_bconv(_packed("p"), _float("layer"), channels=20)),
-        _signs(_bconv(_packed("p"), _float("layer"))),
-    ),
+    "few-channels": (_layer(channels=3), _layer(channels=32)),
+    "channels-off-32": (_layer(channels=40), _layer(channels=64)),
+    "output-channels-off-32": (_layer(outputs=48), _layer(outputs=16)),
+    "pointwise-float": (_layer(size=1, channels=64, outputs=256), _layer(size=1, channels=256, outputs=256)),
     "not-packed": (_repacked(also_used=False), _repacked(also_used=True)),
     "activation-not-fused": (_activated("RELU"), _activated("ABS")),
 }
@@ -124,8 +139,26 @@ def test_a_rule_leaves_the_right_graph_alone(rule: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["plain", "residual_float", "packed_chain", "grouped", "residual_int8"])
-def test_well_converted_files_have_no_findings(name: str) -> None:
-    assert lint_graph(read(lce_bytes(name))) == ()
+def test_well_converted_files_have_no_findings_but_their_widths(name: str) -> None:
+    assert {finding.rule for finding in lint_graph(read(lce_bytes(name)))} <= {"output-channels-off-32"}
+
+
+@pytest.mark.parametrize(
+    ("layer", "rules"),
+    [
+        ({"channels": 20}, ["few-channels"]),
+        ({"channels": 40, "outputs": 40}, ["channels-off-32", "output-channels-off-32"]),
+        ({"outputs": 8}, ["output-channels-off-32"]),
+        ({"size": 1, "channels": 64, "outputs": 32}, []),
+    ],
+)
+def test_what_does_not_pay_is_said_once(layer: dict[str, int], rules: list[str]) -> None:
+    assert [finding.rule for finding in lint_graph(_layer(**layer))] == rules
+
+
+def test_a_pointwise_layer_with_int8_results_is_left_alone() -> None:
+    steps = [_bconv(_packed("p"), _int8("layer"), size=1)]
+    assert lint_graph(_signs(*steps)) == ()
 
 
 def test_a_binary_model_in_a_stock_int8_file_is_full_of_float_signs() -> None:
