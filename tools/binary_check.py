@@ -42,6 +42,7 @@ class Rejected(Exception):
 
 def check_library(platform: Platform, path: Path) -> None:
     """Raises Rejected."""
+    lief.logging.disable()  # it remarks on parts that are not looked at here
     binary: Any = lief.parse(str(path))
     if binary is None:
         raise Rejected(f"{path}: not a binary")
