@@ -33,6 +33,12 @@ def _bireal18() -> Any:
     return build("resnet18", widths=(64, 128, 256, 512), classes=1000, precision="w1a1")
 
 
+def _resnet_e18() -> Any:
+    from tools.bench.resnet_e import resnet_e18
+
+    return resnet_e18()
+
+
 def _alexnet() -> Any:
     from edgebnn.models import build
 
@@ -47,6 +53,7 @@ def _quicknet() -> Any:
 
 NETWORKS: Mapping[str, Callable[[], Any]] = {
     "Bi-Real-18": _bireal18,
+    "ResNet-E18": _resnet_e18,
     "binary AlexNet": _alexnet,
     "QuickNet-like": _quicknet,
 }

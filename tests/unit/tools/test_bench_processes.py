@@ -1,0 +1,33 @@
+"""The benchmarks that compare processes, on a small model."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+
+import pytest
+
+from edgebnn.converters.write_tflite import to_bytes
+from tools.bench import memory, threads
+from tools.bench.layers import Layer, binary
+
+MODEL = to_bytes(binary(Layer(16, 256, 2048)))
+
+
+def test_two_threads_are_compared_with_two_copies() -> None:
+    result = threads.compare("small", MODEL, rounds=2, seconds=0.05)
+    assert result.two_threads > 0
+    assert result.two_copies > 0
+    assert result.ratio > 0
+    assert "| small |" in threads.markdown([result], 2, 0.5)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_growth_of_memory_is_at_least_what_a_network_writes() -> None:
+    if importlib.util.find_spec("larq_compute_engine") is None:
+        pytest.skip("the larq-compute-engine wheel is not installed")
+    result = memory.compare("small", MODEL, rounds=1)
+    output_mib = 16 * 16 * 2048 * 4 / 2**20
+    assert result.ours_mib > output_mib
+    assert result.lce_mib > output_mib
+    assert "| small |" in memory.markdown([result], 1)

@@ -1,0 +1,152 @@
+#!/usr/bin/env python3
+"""What a second thread is worth: one process with two threads against two processes with one each, in turn.
+
+Usage: .venv/bin/python -m tools.bench.threads [--network NAME] [--rounds N] [--seconds S] [--cache DIR] [--json FILE]
+       [--markdown FILE]
+
+Two cores are not always twice one (shared caches, shared cores, other processes), so two copies of the single-threaded
+run, at work at once, say what there is to be had. A ratio is inferences a second with two threads / those of both
+copies together, the median over rounds. The two measurements of a round follow each other, in alternating order. Wall
+time counts, so nothing else should run: the load on the machine is printed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+from statistics import median
+
+from edgebnn import machine
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.runtime.interpreter import Interpreter
+from tools.bench.bconv2d import RESNET, prepared
+from tools.bench.layers import binary
+from tools.bench.models import NETWORKS, content
+
+BAR = 0.85
+_LEAD = 0.02  # seconds from an order to its beginning, so that both copies begin at once
+
+
+@dataclass(frozen=True)
+class Result:
+    """Inferences a second, medians over rounds; ``ratio`` is the median of the rounds' ratios."""
+
+    model: str
+    two_threads: float
+    two_copies: float
+    ratio: float
+
+
+def _serve(orders: Connection, model: bytes) -> None:
+    """A copy: infers with the threads, from the moment and for the seconds that each order names."""
+    interpreters = {threads: prepared(Interpreter(model_content=model, num_threads=threads)) for threads in (1, 2)}
+    for interpreter in interpreters.values():
+        interpreter.invoke()
+    orders.send(0.0)
+    while (order := orders.recv()) is not None:
+        threads, begin, seconds = order
+        orders.send(_rate(interpreters[threads], begin, seconds))
+
+
+def _rate(interpreter: Interpreter, begin: float, seconds: float) -> float:
+    time.sleep(max(0.0, begin - time.monotonic()))
+    begin = now = time.monotonic()
+    count = 0
+    while now - begin < seconds:
+        interpreter.invoke()
+        count += 1
+        now = time.monotonic()
+    return count / (now - begin)
+
+
+@contextmanager
+def _copies(model: bytes) -> Iterator[list[Connection]]:
+    """Two processes, ready for orders."""
+    context = multiprocessing.get_context("spawn")
+    ends, processes = [], []
+    for _ in range(2):
+        ours, theirs = context.Pipe()
+        processes.append(context.Process(target=_serve, args=(theirs, model), daemon=True))
+        processes[-1].start()
+        theirs.close()
+        ends.append(ours)
+    try:
+        for end in ends:
+            end.recv()
+        yield ends
+        for end in ends:
+            end.send(None)
+    finally:
+        for process in processes:
+            process.join(timeout=5)
+            process.terminate()
+
+
+def _measure(copies: list[Connection], threads: int, seconds: float) -> float:
+    """Inferences a second of all copies given, together."""
+    begin = time.monotonic() + _LEAD
+    for copy in copies:
+        copy.send((threads, begin, seconds))
+    return sum(float(copy.recv()) for copy in copies)
+
+
+def compare(name: str, model: bytes, rounds: int, seconds: float) -> Result:
+    """Raises EOFError if a copy dies."""
+    pairs = []
+    with _copies(model) as copies:
+        for number in range(rounds):
+            if number % 2:
+                single = _measure(copies, 1, seconds)
+                pairs.append((_measure(copies[:1], 2, seconds), single))
+            else:
+                pairs.append((_measure(copies[:1], 2, seconds), _measure(copies, 1, seconds)))
+    two, single = (median(column) for column in zip(*pairs, strict=True))
+    return Result(name, two, single, median(a / b for a, b in pairs))
+
+
+def markdown(results: list[Result], rounds: int, load: float) -> str:
+    lines = [
+        f"Two threads against two copies of the single-threaded run, on {machine.describe()}.",
+        f"Measured, wall time, {rounds} rounds in turn, load average {load:.1f} at the beginning; the bar is {BAR}.",
+        "",
+        "| model | two threads, 1/s | two copies, 1/s | ratio |",
+        "|---|---|---|---|",
+    ]
+    lines += [f"| {r.model} | {r.two_threads:.0f} | {r.two_copies:.0f} | {r.ratio:.2f} |" for r in results]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--network", choices=NETWORKS, action="append", help="may be repeated (default: all)")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
+    parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where converted networks are kept")
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--markdown", type=Path)
+    options = parser.parse_args()
+    load = os.getloadavg()[0]
+    models = {layer.name: to_bytes(binary(layer)) for layer in RESNET}
+    models |= {name: content(name, options.cache) for name in options.network or NETWORKS}
+    results = [compare(name, model, options.rounds, options.seconds) for name, model in models.items()]
+    table = markdown(results, options.rounds, load)
+    print(table, end="")
+    if options.markdown:
+        options.markdown.write_text(table, encoding="utf-8")
+    if options.json:
+        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 2}
+        document = {**fields, "bar": BAR, "load": load, "rounds": options.rounds}
+        document["models"] = [asdict(result) for result in results]
+        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
