@@ -23,8 +23,9 @@ def op_weights(graph: Graph, index: int) -> int:
     """Number of weights of an op that multiplies and accumulates; biases and per-channel constants are not counted."""
     view = op_view(graph, index)
     count = _macs(view)
-    if count.binary:  # packed in words, whose number does not tell the channels: every output position uses each once
-        return count.binary // math.prod(view.outputs[0].shape[:-1])
+    packed = count.binary + count.w1a8
+    if packed:  # in words, whose number does not tell the channels: every output position uses each weight once
+        return packed // math.prod(view.outputs[0].shape[:-1])
     if not count.total:
         return 0
     return sum(t.elements for t in view.inputs if t is not None and t.is_constant and len(t.shape) > 1)
