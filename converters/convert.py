@@ -1,24 +1,29 @@
-"""From a Keras model to a .tflite file, with lint before and after. TensorFlow is loaded only when it is needed."""
+"""From a Keras model, or an int8 file, to a .tflite file, with lint before and after.
+
+TensorFlow is loaded only when it is needed: not to rewrite a file.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
+from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
-from edgebnn.graph.types import Array
+from edgebnn.graph.types import Array, Graph
 
 from . import calibration as calibrating
 from .findings import Finding
 from .lint import lint_conversion, lint_graph, lint_keras
 from .read_tflite import read
+from .w1a8 import to_w1a8
+from .write_tflite import to_bytes
 
-if TYPE_CHECKING:
-    from .from_keras import Target
+Target = Literal["lce", "int8", "w1a8", "float"]
 
 
 @dataclass(frozen=True)
@@ -36,26 +41,53 @@ def convert(
     to: Target = "lce",
     calibration: Array | Sequence[Array] | None = None,
 ) -> ConversionResult:
-    """Convert a Keras model and write ``out_path``: whole, or not at all.
+    """Convert a Keras model, or rewrite an int8 .tflite file, and write ``out_path``: whole, or not at all.
 
     ``source`` is a Keras model, or what :func:`.from_keras.load_model` takes: a saved model or
     ``package.module:function``. ``to`` and ``calibration`` are those of :func:`.from_keras.convert`; an array stands
-    for the only input. Raises EdgebnnError naming the file or layer at fault, UnsupportedOpError if the file would
-    hold an op that edgebnn cannot run.
+    for the only input. ``"w1a8"`` is int8 with two-valued weights packed to 1 bit (:mod:`.w1a8`); for it ``source``
+    may also be an int8 .tflite file. Raises EdgebnnError naming the file or layer at fault, UnsupportedOpError if the
+    file would hold an op that edgebnn cannot run.
     """
-    from . import from_keras  # loads TensorFlow
-
     path = Path(out_path)
     check_writable(path)
+    if to not in get_args(Target):
+        raise InputError(f"cannot convert to '{to}'; choose one of {', '.join(get_args(Target))}")
+    if isinstance(source, str | Path) and str(source).endswith(".tflite"):
+        return _rewritten(source, path, to, calibration)
+    data, graph, findings = _converted(source, path, to, calibration)
+    said = {finding.rule for finding in findings}
+    findings += tuple(finding for finding in lint_graph(graph) if finding.rule not in said)
+    write_bytes(path, data)
+    return ConversionResult(path, len(data), findings)
+
+
+def _rewritten(
+    source: str | Path, path: Path, to: Target, calibration: Array | Sequence[Array] | None
+) -> ConversionResult:
+    if to != "w1a8" or calibration is not None:
+        raise InputError(f"{source}: a .tflite file is only rewritten: give --to w1a8 and no calibration")
+    graph, findings = to_w1a8(read(source))
+    data = to_bytes(graph)
+    write_bytes(path, data)
+    return ConversionResult(path, len(data), findings + lint_graph(graph))
+
+
+def _converted(
+    source: str | Path | Any, path: Path, to: Target, calibration: Array | Sequence[Array] | None
+) -> tuple[bytes, Graph, tuple[Finding, ...]]:
+    """The file, what it holds, and the findings that come before lint's on the file."""
+    from . import from_keras  # loads TensorFlow
+
     model = from_keras.load_model(str(source)) if isinstance(source, str | Path) else source
     inputs = [calibration] if isinstance(calibration, np.ndarray) else calibration
     findings = () if inputs is None else calibrating.check(inputs, from_keras.input_shapes(model))
     findings += lint_keras(model, to)
-    data = from_keras.convert(model, to, inputs)
+    data = from_keras.convert(model, "int8" if to == "w1a8" else to, inputs)
     graph = read(data, name=str(path))
-    said = {finding.rule for finding in findings}
-    findings += tuple(finding for finding in lint_graph(graph) if finding.rule not in said)
     if to == "lce":
         findings += lint_conversion(model, graph)
-    write_bytes(path, data)
-    return ConversionResult(path, len(data), findings)
+    if to == "w1a8":
+        graph, hindrances = to_w1a8(graph)
+        return to_bytes(graph), graph, findings + hindrances
+    return data, graph, findings

@@ -179,7 +179,7 @@ def _through(model: KerasModel, layer: KerasLayer, kinds: tuple[str, ...]) -> It
 
 
 _PLAIN = "use QuantConv2D with signs for inputs and weights"
-_STOCK = ("int8", "float")
+_STOCK = ("int8", "w1a8", "float")
 
 KERAS_RULES: tuple[Rule[KerasModel, KerasLayer], ...] = (
     Rule("binary-dense", "error", dense, "use a QuantConv2D whose kernel covers the feature map, or a float Dense"),
@@ -187,7 +187,7 @@ KERAS_RULES: tuple[Rule[KerasModel, KerasLayer], ...] = (
     Rule("groups", "error", groups, "use channels per group that are a multiple of 32"),
     Rule("not-a-sign", "warning", multi_bit, "use ste_sign or approx_sign for LCE, or convert to int8"),
     Rule("unknown-quantizer", "warning", unknown_quantizer, "use ste_sign, approx_sign or swish_sign"),
-    Rule("binary-weights-only", "warning", weights_only, "convert to int8, or binarize its inputs too"),
+    Rule("binary-weights-only", "warning", weights_only, "convert to w1a8, or binarize its inputs too"),
     Rule("binary-inputs-only", "warning", inputs_only, "binarize its weights too"),
     Rule("signs-without-lce", "warning", signs_without_lce, "convert to lce", _STOCK),
     Rule("same-zero-padding", "warning", same_zero_padding, "use pad_values=1.0"),

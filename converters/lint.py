@@ -19,7 +19,7 @@ _Geometry = tuple[int, ...]
 
 
 def lint_keras(model: Any, to: str = "lce") -> tuple[Finding, ...]:
-    """Findings on a Keras model that is to be converted to ``to`` ("lce", "int8" or "float")."""
+    """Findings on a Keras model that is to be converted to ``to`` ("lce", "int8", "w1a8" or "float")."""
     layers = view(model)
     return tuple(
         Finding(rule.level, rule.id, layer.name, message, rule.remedy)

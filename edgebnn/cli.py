@@ -163,15 +163,18 @@ def parse_widths(text: str) -> tuple[int, ...]:
 
 @verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")
 @click.argument("model")
-@click.option("--to", type=click.Choice(["lce", "int8", "float"]), default="lce", show_default=True)
-@click.option("--calibration", metavar="DATA", help="For int8: mnist, cifar10, an image folder, or an .npy of inputs.")
+@click.option("--to", type=click.Choice(["lce", "int8", "w1a8", "float"]), default="lce", show_default=True)
+@click.option(
+    "--calibration", metavar="DATA", help="For int8, w1a8: mnist, cifar10, an image folder, or an .npy of inputs."
+)
 @click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
 def convert(
-    model: str, to: Literal["lce", "int8", "float"], calibration: str | None, output: Path, as_json: bool
+    model: str, to: Literal["lce", "int8", "w1a8", "float"], calibration: str | None, output: Path, as_json: bool
 ) -> None:
     """Convert a Keras MODEL (a saved model, or package.module:function that returns one) to .tflite.
 
-    What fell back to float, and why, is told before and after.
+    w1a8 is int8 with binary weights packed to 1 bit each, the outputs being the same; for it MODEL may also be an
+    int8 .tflite file. What fell back to float, and why, is told before and after.
     """
     from edgebnn.reports import tables
 
@@ -203,7 +206,7 @@ def calibration_inputs(spec: str) -> tuple[Array, ...]:
 @verb("edgebnn lint resnet8.tflite")
 @click.argument("model")
 @click.option(
-    "--to", type=click.Choice(["lce", "int8", "float"]), default="lce", help="What a Keras model is meant for."
+    "--to", type=click.Choice(["lce", "int8", "w1a8", "float"]), default="lce", help="What a Keras model is meant for."
 )
 def lint(model: str, to: str, as_json: bool) -> int:
     """Say what would silently be slow or wrong in MODEL, a .tflite file or a Keras model; exit 1 on errors."""

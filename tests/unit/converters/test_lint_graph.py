@@ -15,7 +15,7 @@ from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.enums import Padding
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph, Tensor
-from tests.support.graphs import Step, chain, constant, per_tensor, tensor
+from tests.support.graphs import Step, chain, constant, per_channel, per_tensor, tensor
 from tests.support.topologies import lce_bytes, tflite_bytes
 
 Q = per_tensor(0.1, 0)
@@ -41,6 +41,12 @@ def _conv(weights: Array) -> Graph:
     filters = constant("filters", weights.astype(np.float32))
     options = Conv2DOptions(Padding.VALID, 1, 1)
     return chain([("CONV_2D", options, (_float("x", 2), filters, None), (_float("layer"),), 1)])
+
+
+def _int8_conv(weights: Array) -> Graph:
+    filters = constant("filters", np.round(weights * 254).astype(np.int8), per_channel([0.01] * len(weights), 0))
+    x = tensor("x", (1, 4, 4, 16), DType.INT8, Q)
+    return chain([("CONV_2D", Conv2DOptions(Padding.VALID, 1, 1), (x, filters, None), (_int8("layer"),), 1)])
 
 
 def _bconv(
@@ -103,6 +109,10 @@ MANY_VALUED = np.random.default_rng(0).normal(size=TWO_VALUED.shape)
 
 CASES: dict[str, tuple[Graph, Graph]] = {
     "binary-weights-in-float": (_conv(TWO_VALUED), _conv(MANY_VALUED)),
+    "binary-weights-in-int8": (
+        _int8_conv(TWO_VALUED[:4].repeat(8, axis=3)),
+        _int8_conv(np.clip(MANY_VALUED, -0.5, 0.5)[:4].repeat(8, axis=3)),
+    ),
     "dequantized-signs": (_unpacked(used=True), _unpacked(used=False)),
     "sign-op": (
         chain([_plain("SIGN", _float("x"), _float("layer"))]),
@@ -163,7 +173,7 @@ def test_a_pointwise_layer_with_int8_results_is_left_alone() -> None:
 
 def test_a_binary_model_in_a_stock_int8_file_is_full_of_float_signs() -> None:
     rules = {finding.rule for finding in lint_graph(read(tflite_bytes("plain", int8=True)))}
-    assert rules == {"sign-op", "float-between-int8"}
+    assert rules == {"sign-op", "float-between-int8", "binary-weights-in-int8"}
 
 
 def test_an_int8_island_of_only_converting_back_and_forth_is_found() -> None:

@@ -1,0 +1,333 @@
+"""The rewrite packs what is exactly two-valued, gives the outputs of the int8 file, and says what it leaves and why."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import OpResolverType
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgebnn.cli import cli
+from edgebnn.converters.convert import convert
+from edgebnn.converters.lint import lint_graph
+from edgebnn.converters.read_tflite import read
+from edgebnn.converters.w1a8 import to_w1a8, two_valued
+from edgebnn.converters.write_tflite import to_bytes, write
+from edgebnn.errors import InputError, ModelFormatError, UnsupportedOpError
+from edgebnn.graph.counts import macs, weights
+from edgebnn.graph.execute import run
+from edgebnn.graph.ops.conv import Conv2DOptions, DepthwiseConv2DOptions
+from edgebnn.graph.ops.dense import FullyConnectedOptions
+from edgebnn.graph.ops.elementwise import AddOptions
+from edgebnn.graph.ops.enums import Activation, Padding
+from edgebnn.graph.types import Array, DType, Graph, Quantization, Tensor
+from edgebnn.runtime.interpreter import Interpreter
+from tests.support.graphs import Step, chain, constant, differences, one_op, per_channel, per_tensor, tensor
+from tests.support.invoke import invoke
+from tests.support.oracles import litert, litert_run
+
+SEEDS = st.integers(0, 2**32 - 1)
+ACTIVATIONS = st.sampled_from([Activation(i) for i in range(4)])
+
+
+def _noise(graph: Graph, seed: int = 0) -> list[Array]:
+    rng = np.random.default_rng(seed)
+    return [rng.integers(-128, 128, graph.tensors[i].shape).astype(np.int8) for i in graph.inputs]
+
+
+def assert_same_outputs(graph: Graph, packed: Graph, seed: int = 0) -> None:
+    """The int8 graph on LiteRT's reference kernels, the packed one, through a file, in the reference executor."""
+    x = _noise(graph, seed)
+    assert any("W1A8" in op.kind for op in packed.ops)
+    again = read(to_bytes(packed))
+    assert not differences(packed, again)
+    for ours, theirs in zip(run(again, x), litert_run(graph, x), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def _signs(rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> NDArray[np.int8]:
+    """Weights +-m, m by channel; some channels of one sign only."""
+    by_channel = (shape[axis], *(d for i, d in enumerate(shape) if i != axis % len(shape)))
+    ones = (shape[axis], *[1] * (len(shape) - 1))
+    minus = rng.random(by_channel) < rng.choice([0.0, 0.5, 0.5, 1.0], ones)
+    magnitude = rng.choice([127, 127, 1, 64], ones)
+    return np.moveaxis(np.where(minus, -magnitude, magnitude), 0, axis).astype(np.int8)
+
+
+@st.composite
+def layers(draw: st.DrawFn, kind: str) -> Graph:
+    """One int8 layer, its factor from far too small to far too large."""
+    rng = np.random.default_rng(draw(SEEDS))
+    n, depth, outputs = draw(st.integers(1, 2)), draw(st.integers(8, 70)), draw(st.integers(4, 40))
+    filters = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    size = draw(st.tuples(st.sampled_from([1, 7, 9]), st.integers(7, 9))) if filters[0] == 1 else (9, 8)
+    groups = draw(st.sampled_from([1, 1, 2])) if kind == "CONV_2D" else 1
+    strides = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    dilations = draw(st.tuples(st.integers(1, 3), st.integers(1, 3)))
+    activation, padding = draw(ACTIVATIONS), draw(st.sampled_from(list(Padding)))
+    zero_points = st.integers(-128, 127) | st.sampled_from([-128, 127])
+    depthwise = kind == "DEPTHWISE_CONV_2D"
+    multiplier = draw(st.integers(1, 2))
+    channels = depth * multiplier if depthwise else outputs * groups
+    shape, axis = {
+        "CONV_2D": ((channels, *filters, depth), 0),
+        "DEPTHWISE_CONV_2D": ((1, *filters, channels), 3),
+        "FULLY_CONNECTED": ((channels, depth), 0),
+    }[kind]
+    entry = draw(zero_points)
+    x_shape = (n, depth) if kind == "FULLY_CONNECTED" else (n, *size, depth * groups)
+    x = tensor("x", x_shape, DType.INT8, per_tensor(0.02, entry))
+    scales = np.full(channels, 0.01) if draw(st.booleans()) else rng.uniform(1e-3, 1e-1, channels)
+    per_layer = kind == "FULLY_CONNECTED" and draw(st.booleans())
+    quantization = per_tensor(0.01, 0) if per_layer else per_channel(scales.tolist(), axis)
+    w = constant("w", _signs(rng, shape, axis), quantization)
+    spread = draw(st.sampled_from([0, 3000, 10**8]))
+    products = [float(np.float32(0.02) * np.float32(scale)) for scale in quantization.scale]
+    bias = constant("b", rng.integers(-spread, spread + 1, channels).astype(np.int32), per_channel(products, 0))
+    factor = 2.0 ** draw(st.integers(-9, 20) | st.just(30))
+    y = tensor("y", (), DType.INT8, per_tensor(0.02 * 0.01 * factor, draw(zero_points)))
+    (sh, sw), (dh, dw) = strides, dilations
+    options: dict[str, Any] = {
+        "CONV_2D": Conv2DOptions(padding, sw, sh, activation, dw, dh),
+        "DEPTHWISE_CONV_2D": DepthwiseConv2DOptions(padding, sw, sh, multiplier, activation, dw, dh),
+        "FULLY_CONNECTED": FullyConnectedOptions(activation, keep_num_dims=draw(st.booleans())),
+    }
+    return one_op(
+        kind, options[kind], [x, w, *draw(st.sampled_from([[bias], [bias] if kind == "CONV_2D" else []]))], [y]
+    )
+
+
+@pytest.mark.parametrize("kind", ["CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@given(data=st.data())
+def test_a_packed_layer_gives_the_bits_of_the_int8_layer(kind: str, data: st.DataObject) -> None:
+    graph = data.draw(layers(kind))
+    packed, findings = to_w1a8(graph)
+    if any(finding.rule in ("w1a8-not-smaller", "w1a8-overflow") for finding in findings):
+        assert packed.ops == graph.ops
+    else:
+        assert_same_outputs(graph, packed, data.draw(SEEDS))
+        assert macs(packed).w1a8 == macs(graph).int8
+        assert weights(packed) == weights(graph)
+
+
+Q = per_tensor(0.02, 3)
+
+
+def _conv(name: str, x: Tensor, data: NDArray[np.int8], out: Quantization = Q, bias: int = 0) -> tuple[Step, Tensor]:
+    channels = data.shape[0]
+    y = tensor(name, (*x.shape[:3], channels), DType.INT8, out)
+    w = constant(f"{name}/w", data, per_channel([0.002] * channels, 0))
+    b = constant(f"{name}/b", np.full(channels, bias, np.int32))
+    return ("CONV_2D", Conv2DOptions(Padding.SAME, 1, 1), (x, w, b), (y,), 1), y
+
+
+def _one(data: NDArray[np.int8], bias: int = 0) -> Graph:
+    x = tensor("x", (1, 6, 6, data.shape[3]), DType.INT8, per_tensor(0.02, -100))
+    return chain([_conv("layer", x, data, bias=bias)[0]])
+
+
+def _plus_minus(shape: tuple[int, ...], value: int = 127) -> NDArray[np.int8]:
+    return np.random.default_rng(1).choice(np.array([-value, value], np.int8), shape)
+
+
+def _changed(index: Any, value: int) -> NDArray[np.int8]:
+    data = _plus_minus((16, 3, 3, 16))
+    data[index] = value
+    return data
+
+
+@pytest.mark.parametrize(
+    ("data", "bias", "rule", "message"),
+    [
+        (_changed((3, 0, 0, 0), 126), 0, "w1a8-almost-binary", r"1 of 16 channels \(channel 3 has 3 values\)"),
+        (_changed((3, 0, 0), 0), 0, "w1a8-almost-binary", r"1 of 16 channels \(channel 3 has 3 values\)"),
+        (_changed(5, 0), 0, "w1a8-almost-binary", "1 of 16 channels have no weight but 0 .*5"),
+        (_changed(7, -128), 0, "w1a8-almost-binary", "-128"),
+        (_plus_minus((16, 3, 3, 16)), 2**31 - 1000, "w1a8-overflow", "16 channels .* overflow 32 bits"),
+        (_plus_minus((16, 3, 3, 1)), 0, "w1a8-not-smaller", "packed they take 656 bytes, not 336"),
+    ],
+)
+def test_what_cannot_be_packed_stays_int8_and_is_named(
+    data: NDArray[np.int8], bias: int, rule: str, message: str
+) -> None:
+    graph = _one(data, bias)
+    packed, findings = to_w1a8(graph)
+    assert not differences(graph, packed)
+    assert [(f.rule, f.layer) for f in findings] == [(rule, "layer"), ("w1a8-nothing-packed", "")]
+    assert re.search(message, findings[0].message)
+    assert findings[0].remedy
+
+
+def test_ordinary_sparse_and_ternary_weights_are_left_without_a_word() -> None:
+    rng = np.random.default_rng(0)
+    for data in (
+        rng.integers(-127, 128, (16, 3, 3, 16)),
+        rng.choice([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 127], (16, 3, 3, 16)),
+        rng.choice([-127, 0, 127], (16, 3, 3, 16)),
+        rng.integers(-2, 3, (16, 3, 3, 16)),
+    ):
+        packed, findings = to_w1a8(_one(data.astype(np.int8)))
+        assert [f.rule for f in findings] == ["w1a8-nothing-packed"]
+        assert [op.kind for op in packed.ops] == ["CONV_2D"]
+
+
+@pytest.mark.parametrize("values", [[[1, -1], [0, 0]], [[-128, -128]], [[1, 2]]])
+def test_only_one_magnitude_a_channel_is_two_valued(values: list[list[int]]) -> None:
+    assert two_valued(np.array(values, np.int8)) is None
+
+
+def test_constant_channels_and_magnitudes_of_their_own_are_two_valued() -> None:
+    found = two_valued(np.array([[5, 5], [-127, -127], [1, -1]], np.int8))
+    assert found is not None
+    assert found.magnitude.tolist() == [5, 127, 1]
+    assert found.minus.tolist() == [[False, False], [True, True], [False, True]]
+
+
+def test_asymmetric_and_float_weights_are_left() -> None:
+    graph = _one(_plus_minus((16, 3, 3, 16)))
+    w = graph.ops[0].inputs[1]
+    off = replace(graph.tensors[w], quantization=Quantization((0.1,) * 16, (0,) * 15 + (1,)))
+    changed = replace(graph, tensors=tuple(off if i == w else t for i, t in enumerate(graph.tensors)))
+    assert [op.kind for op in to_w1a8(changed)[0].ops] == ["CONV_2D"]
+
+
+def _residual() -> Graph:
+    """Hand-made: a many-valued stem, a shortcut around two binary convolutions of different scales, a binary head."""
+    rng = np.random.default_rng(4)
+    x = tensor("x", (2, 9, 9, 3), DType.INT8, per_tensor(0.01, -128))
+    stem, a = _conv("stem", x, rng.integers(-127, 128, (24, 3, 3, 3)).astype(np.int8), per_tensor(0.01, -128))
+    one, b = _conv("one", a, _plus_minus((24, 3, 3, 24)), per_tensor(0.07, 5))
+    two, c = _conv("two", b, _plus_minus((24, 3, 3, 24), 1), per_tensor(0.02, -7))
+    y, scores = (tensor(name, (), DType.INT8, q) for name, q in (("sum", per_tensor(0.08, 11)), ("scores", Q)))
+    head = constant("head/w", _plus_minus((10, 9 * 9 * 24)), per_tensor(0.001, 0))
+    return chain(
+        [
+            stem, one, two,
+            ("ADD", AddOptions(Activation.RELU), (c, a), (y,), 1),
+            ("FULLY_CONNECTED", FullyConnectedOptions(), (y, head, None), (scores,), 1),
+        ]
+    )  # fmt: skip
+
+
+def test_a_whole_graph_gives_the_same_outputs_and_names_layers_as_before() -> None:
+    graph = _residual()
+    packed, findings = to_w1a8(graph)
+    assert findings == ()
+    assert [op.kind for op in packed.ops] == [
+        "CONV_2D", "EdgebnnConv2dW1A8", "EdgebnnConv2dW1A8", "ADD", "EdgebnnDenseW1A8",
+    ]  # fmt: skip
+    assert [packed.op_name(i) for i in range(5)] == [graph.op_name(i) for i in range(5)]
+    assert_same_outputs(graph, packed)
+    assert "binary-weights-in-int8" in {finding.rule for finding in lint_graph(graph)}
+    assert "binary-weights-in-int8" not in {finding.rule for finding in lint_graph(packed)}
+    assert not differences(packed, to_w1a8(packed)[0])
+
+
+def test_another_format_version_is_refused(tmp_path: Path) -> None:
+    packed, _ = to_w1a8(_one(_plus_minus((16, 3, 3, 16))))
+    newer = replace(packed.ops[0], options=replace(packed.ops[0].options, version=2))  # type: ignore[call-arg]
+    write(replace(packed, ops=(newer,)), tmp_path / "newer.tflite")
+    with pytest.raises((UnsupportedOpError, ModelFormatError), match=r"newer.tflite.*layer.*version 2.*version 1"):
+        read(tmp_path / "newer.tflite")
+
+
+# Stride-2 stem and the classifier stay int8; ResNet-18's stages of two blocks, with 1x1 shortcuts at their beginning.
+_RESNET18 = [
+    (outputs, kernel, inputs)
+    for inputs, outputs in ((64, 64), (64, 128), (128, 256), (256, 512))
+    for kernel, inputs in [(3, inputs), *[(3, outputs)] * 3, *([(1, inputs)] if inputs != outputs else [])]
+]
+
+
+def test_resnet18_is_a_fifth_of_its_int8_file_or_less() -> None:
+    rng = np.random.default_rng(0)
+    stem = rng.integers(-127, 128, (64, 7, 7, 3)).astype(np.int8)
+    x = tensor("x", (1, 4, 4, 3), DType.INT8, Q)
+    step, _ = _conv("stem", x, stem)
+    steps = [step]
+    for number, (outputs, kernel, inputs) in enumerate(_RESNET18):
+        entry = tensor(f"in{number}", (1, 4, 4, inputs), DType.INT8, Q)
+        steps.append(_conv(f"c{number}", entry, _plus_minus((outputs, kernel, kernel, inputs)))[0])
+    pixels = tensor("pooled", (1, 512), DType.INT8, Q)
+    head = constant("head/w", _plus_minus((1000, 512)), per_tensor(0.01, 0))
+    y = tensor("scores", (), DType.INT8, Q)
+    steps.append(("FULLY_CONNECTED", FullyConnectedOptions(), (pixels, head, None), (y,), 1))
+    graph = chain(steps)
+    packed, findings = to_w1a8(graph)
+    assert findings == ()
+    assert weights(graph) == weights(packed) == 11_678_912
+    assert len(to_bytes(packed)) <= 0.2 * len(to_bytes(graph))
+
+
+# -- the command's way --
+
+
+def test_a_tflite_file_is_only_rewritten(tmp_path: Path) -> None:
+    graph = _residual()
+    source, out = tmp_path / "int8.tflite", tmp_path / "w1a8.tflite"
+    write(graph, source)
+    result = convert(source, out, "w1a8")
+    assert result.bytes == out.stat().st_size < 0.4 * source.stat().st_size
+    assert_same_outputs(graph, read(out))
+    with pytest.raises(InputError, match=r"int8.tflite: .* only rewritten"):
+        convert(source, out, "int8")
+    with pytest.raises(InputError, match="no calibration"):
+        convert(source, out, "w1a8", np.zeros((1, 2), np.float32))
+
+
+def edgebnn(*arguments: object) -> Result:
+    return CliRunner().invoke(cli, [str(argument) for argument in arguments])
+
+
+def test_the_command_rewrites_a_file_and_analyze_counts_it(tmp_path: Path) -> None:
+    source, out = tmp_path / "int8.tflite", tmp_path / "w1a8.tflite"
+    write(_residual(), source)
+    result = edgebnn("convert", source, "--to", "w1a8", "-o", out, "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["bytes"] == out.stat().st_size
+    counted = json.loads(edgebnn("analyze", out, "--json").stdout)["totals"]["macs"]
+    assert counted["w1a8"] == macs(_residual()).int8 - counted["int8"]
+
+
+def test_a_larq_model_converts_to_w1a8_with_the_outputs_of_its_int8_file(tmp_path: Path) -> None:
+    pytest.importorskip("larq", reason="conversion needs the training extra")
+    from edgebnn._tensorflow import keras, lq
+
+    def binary(cls: Any, *args: Any, depthwise: bool = False, **options: Any) -> Any:
+        kernel = "depthwise" if depthwise else "kernel"
+        signs = {f"{kernel}_quantizer": "ste_sign", f"{kernel}_constraint": "weight_clip"}
+        return cls(*args, use_bias=False, **signs, **options)
+
+    keras.utils.set_random_seed(3)
+    image = keras.layers.Input((12, 12, 3))
+    x = keras.layers.Conv2D(16, 3, activation="relu")(image)
+    for _ in range(2):
+        y = binary(lq.layers.QuantConv2D, 16, 3, padding="same")(x)
+        x = keras.layers.add([x, keras.layers.ReLU()(keras.layers.BatchNormalization(momentum=0.9)(y))])
+    x = binary(lq.layers.QuantDepthwiseConv2D, 3, depthwise=True)(x)
+    x = keras.layers.Reshape((64, 16))(x)
+    x = keras.layers.ReLU()(binary(lq.layers.QuantConv1D, 24, 3)(x))
+    x = binary(lq.layers.QuantDense, 10)(keras.layers.Flatten()(x))
+    model = keras.Model(image, x, name="mixed")
+    samples = np.random.default_rng(0).random((64, 12, 12, 3), np.float32)
+    convert(model, tmp_path / "int8.tflite", "int8", samples)
+    result = convert(model, tmp_path / "w1a8.tflite", "w1a8", samples)
+    assert not [f for f in result.findings if f.rule.startswith("w1a8") or f.rule == "binary-weights-in-int8"]
+    int8, packed = read(tmp_path / "int8.tflite"), read(tmp_path / "w1a8.tflite")
+    assert sum("Conv2dW1A8" in op.kind for op in packed.ops) == 4
+    assert sum("DenseW1A8" in op.kind for op in packed.ops) == 1
+    assert_same_outputs(int8, packed)
+    (x_in,) = _noise(int8)
+    theirs = litert((tmp_path / "int8.tflite").read_bytes(), [x_in])
+    ours = Interpreter(str(tmp_path / "w1a8.tflite"), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    theirs_out = theirs.get_tensor(theirs.get_output_details()[0]["index"])
+    np.testing.assert_array_equal(invoke(ours, x_in), theirs_out)
