@@ -265,7 +265,7 @@ def test_models_without_a_fixed_input_shape_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_target_and_an_unwritable_path_are_refused_first(model: Any, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot convert to 'onnx'; choose one of lce, int8, float"):
+    with pytest.raises(InputError, match="cannot convert to 'onnx'; choose one of lce, int8, w1a8, float"):
         convert(model, tmp_path / "out.tflite", "onnx")  # type: ignore[arg-type]
     with pytest.raises(InputError, match="does not exist"):
         convert("absent.keras", tmp_path / "absent" / "out.tflite")
