@@ -43,7 +43,18 @@ def claim(run_dir: Path, model: keras.Model, dataset: Dataset, recipe: Recipe) -
 
     Raises :class:`InputError` if it holds another training, naming what differs, or cannot be written.
     """
-    mine = json.loads(json.dumps(_identity(model, dataset, recipe)))
+    claim_folder(run_dir, "training", _identity(model, dataset, recipe))
+    for name in map(Path, (IDENTITY, CHECKPOINT, METRICS, MODEL)):
+        for leftover in run_dir.glob(f".{name.stem}-*{name.suffix}"):
+            leftover.unlink(missing_ok=True)
+
+
+def claim_folder(run_dir: Path, kind: str, identity: Mapping[str, Mapping[str, Any]]) -> None:
+    """Make ``run_dir`` the folder of the run that ``identity`` tells from others, or find that it is already.
+
+    Raises :class:`InputError` if it holds another ``kind`` of run, naming what differs, or cannot be written.
+    """
+    mine = json.loads(json.dumps(identity))
     path = run_dir / IDENTITY
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
@@ -56,10 +67,12 @@ def claim(run_dir: Path, model: keras.Model, dataset: Dataset, recipe: Recipe) -
         write_text(path, json.dumps(mine, indent=1))
     elif theirs != mine:
         what = "; ".join(_differences(theirs, mine))
-        raise InputError(f"{run_dir}: holds another training ({what}); choose another folder or delete it")
-    for name in map(Path, (IDENTITY, CHECKPOINT, METRICS, MODEL)):
-        for leftover in run_dir.glob(f".{name.stem}-*{name.suffix}"):
-            leftover.unlink(missing_ok=True)
+        raise InputError(f"{run_dir}: holds another {kind} ({what}); choose another folder or delete it")
+
+
+def describe_data(dataset: Dataset) -> dict[str, str]:
+    """What tells a data set from others."""
+    return {"name": dataset.name, "train": _digest(dataset.train), "test": _digest(dataset.test)}
 
 
 def _identity(model: keras.Model, dataset: Dataset, recipe: Recipe) -> dict[str, dict[str, Any]]:
@@ -68,7 +81,7 @@ def _identity(model: keras.Model, dataset: Dataset, recipe: Recipe) -> dict[str,
     ]
     return {
         "model": {"name": model.name, "layers": hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]},
-        "data": {"name": dataset.name, "train": _digest(dataset.train), "test": _digest(dataset.test)},
+        "data": describe_data(dataset),
         "recipe": asdict(recipe),
     }
 

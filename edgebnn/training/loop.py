@@ -143,14 +143,14 @@ def _compiled_steps(run: _Run) -> Iterator[Step]:
     compiled function, so the segment gets a new one, under a seed of its own (set by :func:`_segment`).
     """
     random = any(isinstance(layer, keras.__internal__.layers.BaseRandomLayer) for layer in run.model._flatten_layers())
-    step = _compile_step(run.model, run.optimizer)
+    step = compile_step(run.model, run.optimizer)
     while True:
         yield step
         if random:
-            step = _compile_step(run.model, run.optimizer)
+            step = compile_step(run.model, run.optimizer)
 
 
-def _compile_step(model: keras.Model, optimizer: Any) -> Step:
+def compile_step(model: keras.Model, optimizer: Any) -> Step:
     loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
     def step(images: Any, labels: Any) -> tuple[Any, Any]:
