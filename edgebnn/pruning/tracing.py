@@ -190,9 +190,19 @@ def _node(
             raise NotUnderstood("channels come first")
         if len(output_shapes) != 1:
             raise NotUnderstood("it has more than one output")
-        return [rule(call)]
+        outputs = rule(call)
+        _require_all_noted(call)
+        return [outputs]
     except NotUnderstood as reason:
         return _all_stay(call, str(reason), output_shapes)
+
+
+def _require_all_noted(call: Call) -> None:
+    """A weight that the rule has not noted would keep the old shape."""
+    noted = [getattr(call.layer, axis.attribute) for axis in call.site.axes]
+    for weight in call.layer.weights:
+        if len(weight.shape) and not any(weight is known for known in noted):
+            raise NotUnderstood(f"it has a weight that its rule does not know ({weight.name})")
 
 
 def _call(

@@ -1,0 +1,102 @@
+"""A smaller network of the surviving weights: channels are removed for good, and names and graph stay."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebnn._tensorflow import keras
+from edgebnn.errors import InputError
+from edgebnn.pruning.coupling import Coupling, Plan, analyse
+from edgebnn.pruning.tracing import Site
+
+Keep = Mapping[str, Sequence[int]]
+"""For each group by name the channels that stay; a group that is not named keeps all."""
+
+
+def cut(model: keras.Model, keep: Keep) -> keras.Model:
+    """``model`` without the channels that ``keep`` leaves out: same layers by name, not compiled, ``model`` unchanged.
+
+    Its output is that of :func:`edgebnn.pruning.masks.masked` with the same ``keep``. Raises :class:`InputError` for
+    an unknown group, for channels a group does not have or cannot lose, and for layers that Keras cannot rebuild.
+    """
+    coupling = analyse(model)
+    alive = survivors(coupling, keep)
+    config = _resized(model.get_config(), "", coupling.trace.sites, alive)
+    try:
+        smaller = type(model).from_config(config)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"{model.name}: cannot be rebuilt from its layers' configurations ({str(error).splitlines()[0]}): give "
+            f"custom layers and quantizers a get_config and register them with keras.utils.register_keras_serializable"
+        ) from error
+    for path, site in coupling.trace.sites.items():
+        if site.layer.weights:
+            layer_at(smaller, path).set_weights(surviving_weights(site, alive))
+    return smaller
+
+
+def survivors(coupling: Coupling, keep: Keep) -> NDArray[np.bool_]:
+    """For each traced channel whether it stays; raises :class:`InputError` as :func:`cut` does."""
+    plan = coupling.plan
+    stays = {group.name: np.ones(group.channels, np.bool_) for group in plan.groups}
+    for name, channels in keep.items():
+        stays[name] = _kept(plan, name, channels)
+    starts = np.cumsum([0, *(group.channels for group in plan.groups)])[:-1]
+    flat: NDArray[np.bool_] = np.concatenate([stays[group.name] for group in plan.groups])
+    return np.take(flat, starts[coupling.group_of] + coupling.place_of)
+
+
+def _kept(plan: Plan, name: str, channels: Sequence[int]) -> NDArray[np.bool_]:
+    group = plan.group(name)
+    kept = np.zeros(group.channels, np.bool_)
+    indices = np.asarray(channels, np.int64)
+    if not len(indices) or indices.min() < 0 or indices.max() >= group.channels or len(set(indices)) < len(indices):
+        raise InputError(f"{name}: keep at least one of its channels 0 to {group.channels - 1}, each once")
+    kept[indices] = True
+    if not group.prunable and not kept.all():
+        raise InputError(f"{name}: its {group.channels} channels cannot be cut: {group.reason}")
+    return kept
+
+
+def _resized(
+    config: dict[str, Any], prefix: str, sites: Mapping[str, Site], alive: NDArray[np.bool_]
+) -> dict[str, Any]:
+    """A model's configuration with its layers' sizes, and its inner models', counted anew."""
+    layers = []
+    for entry in config["layers"]:
+        inner = dict(entry["config"])
+        path = prefix + inner["name"]
+        if "layers" in inner:
+            inner = _resized(inner, f"{path}/", sites, alive)
+        elif path in sites:
+            for size in sites[path].sizes:
+                count = int(alive[size.ids].sum())
+                inner[size.key] = _with_last(inner[size.key], count) if size.last else count
+        layers.append({key: value for key, value in entry.items() if key != "build_config"} | {"config": inner})
+    return {key: value for key, value in config.items() if key != "build_input_shape"} | {"layers": layers}
+
+
+def _with_last(shape: Sequence[int | None], count: int) -> tuple[int | None, ...]:
+    return (*shape[:-1], shape[-1] if shape[-1] in (None, -1) else count)
+
+
+def surviving_weights(site: Site, alive: NDArray[np.bool_]) -> list[NDArray[Any]]:
+    """The layer's weights (latent ones, where they are quantized) without the channels that go, in Keras' order."""
+    weights = []
+    for variable, value in zip(site.layer.weights, site.layer.get_weights(), strict=True):
+        for axis in site.axes:
+            if getattr(site.layer, axis.attribute) is variable:
+                value = np.compress(alive[axis.ids], value, axis=axis.axis)
+        weights.append(value)
+    return weights
+
+
+def layer_at(model: keras.Model, path: str) -> keras.layers.Layer:
+    """The layer called ``path``, behind the names of the models it lies in."""
+    head, *rest = path.split("/")
+    layer = model.get_layer(head)
+    return layer_at(layer, "/".join(rest)) if rest else layer
