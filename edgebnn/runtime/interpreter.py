@@ -12,7 +12,7 @@ from edgebnn.errors import EdgebnnError, ModelFormatError, RuntimeMismatchError,
 from .litert import Interpreter as LiteRTInterpreter
 from .litert import OpResolverType
 from .model import Model
-from .plugin import Plugin, load_plugin
+from .plugin import PackInt8, Plugin, load_plugin
 from .profile import NodeInfo, Profile, measure
 from .source import ModelSource, open_model
 
@@ -25,9 +25,11 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
     """``tf.lite.Interpreter`` with the ops of Larq Compute Engine working.
 
     It takes every argument of the installed LiteRT's interpreter (``model_path``, ``model_content``,
-    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and one of its own:
+    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and two of its own:
     ``kernels``, the name of one convolution kernel to use for all (default: what EDGEBNN_KERNELS names, else the best
-    for this processor). Delegates given are applied after ours.
+    for this processor), and ``pack_int8``: which layers of a standard int8 file with two-valued weights run with 1-bit
+    weights in memory, "auto" (those that gain by it here), "all" or "none" (default: what EDGEBNN_PACK_INT8 says, else
+    "auto"). Delegates given are applied after ours.
 
     Raises, where LiteRT would raise or crash on a bad model:
         ModelFormatError: the file is truncated, corrupt or inconsistent.
@@ -44,12 +46,13 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         experimental_delegates: Sequence[Any] | None = None,
         *args: Any,
         kernels: str | None = None,
+        pack_int8: PackInt8 | None = None,
         **options: Any,
     ) -> None:
         if (model_path is None) == (model_content is None):
             raise ValueError("one of model_path and model_content must be given")
         self._source = open_model(model_path if model_path is not None else bytes(model_content or b""))
-        self._plugin = load_plugin(kernels)
+        self._plugin = load_plugin(kernels, pack_int8)
         delegates = [self._plugin.litert, *(experimental_delegates or ())]
         path = None if model_path is None else os.fspath(model_path)
         try:
@@ -96,11 +99,17 @@ def _explained(error: Exception, source: ModelSource, plugin: Plugin) -> Edgebnn
     return ModelFormatError(f"{source.name}: LiteRT refuses the model: {text}")
 
 
-def load(source: str | Path | bytes, num_threads: int = 1, exact: bool = False, kernels: str | None = None) -> Model:
+def load(
+    source: str | Path | bytes,
+    num_threads: int = 1,
+    exact: bool = False,
+    kernels: str | None = None,
+    pack_int8: PackInt8 | None = None,
+) -> Model:
     """Opens a .tflite file (or its bytes) for inference: LiteRT with our delegate, no TensorFlow.
 
     exact: run the ops that are not ours on LiteRT's reference kernels, which are bit-exact with the reference
-    executor, and slow, in place of XNNPACK. kernels: the name of one convolution kernel to use for all.
+    executor, and slow, in place of XNNPACK. kernels, pack_int8: those of :class:`Interpreter`.
 
     Raises what :class:`Interpreter` raises.
     """
@@ -108,7 +117,13 @@ def load(source: str | Path | bytes, num_threads: int = 1, exact: bool = False, 
     given: dict[str, Any] = {"model_content": source} if isinstance(source, bytes) else {"model_path": source}
 
     def make() -> Interpreter:
-        made = Interpreter(**given, num_threads=num_threads, experimental_op_resolver_type=resolver, kernels=kernels)
+        made = Interpreter(
+            **given,
+            num_threads=num_threads,
+            experimental_op_resolver_type=resolver,
+            kernels=kernels,
+            pack_int8=pack_int8,
+        )
         made.allocate_tensors()
         return made
 

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from edgebnn.errors import BuildError, InputError
 
 from .kernel_choice import check, choose, explain, read_table
 from .library import find
+
+PackInt8 = Literal["auto", "all", "none"]
+"""Which layers of a standard int8 file with two-valued weights run with 1-bit weights: those that gain by it on this
+processor, all, or none."""
+
+PACK_INT8_VARIABLE = "EDGEBNN_PACK_INT8"
 
 LITERT_DELEGATE = Any
 """``ai_edge_litert.interpreter.Delegate``: LiteRT ships no types."""
@@ -103,12 +110,13 @@ class Plugin:
         return tuple(sorted(read, key=lambda t: t.begin_ns))
 
 
-def load_plugin(kernels: str | None = None) -> Plugin:
+def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None) -> Plugin:
     """Loads the delegate into LiteRT. ``kernels`` forces one convolution kernel by name, as does EDGEBNN_KERNELS.
+    ``pack_int8`` (default: EDGEBNN_PACK_INT8, else "auto"): which int8 layers with two-valued weights run packed.
 
     Raises:
         BuildError: the library cannot be compiled or loaded.
-        InputError: there is no such kernel, or this processor lacks its instructions.
+        InputError: there is no such kernel, or this processor lacks its instructions; or no such ``pack_int8``.
     """
     from .litert import load_delegate
 
@@ -117,7 +125,8 @@ def load_plugin(kernels: str | None = None) -> Plugin:
     try:
         if choice.name is not None:
             check(choice, read_table(path))
-        litert = load_delegate(str(path), {"log": 0, **({"kernels": choice.name} if choice.name else {})})
+        options = {"log": 0, "pack_int8": pack_int8 or os.environ.get(PACK_INT8_VARIABLE) or "auto"}
+        litert = load_delegate(str(path), {**options, **({"kernels": choice.name} if choice.name else {})})
     except ValueError as error:
         raise InputError(str(error).splitlines()[-1]) from None
     except (OSError, AttributeError) as error:

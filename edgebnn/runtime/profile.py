@@ -160,7 +160,7 @@ def _profile(segments: Sequence[_Segment], values: NDArray[np.float64], total: f
         entries.append(
             OpProfile(
                 index=segment.nodes[0].index,
-                op=_kinds(segment.nodes),
+                op=segment.ours.op if segment.ours else _kinds(segment.nodes),
                 name=segment.nodes[-1].name,
                 value=value,
                 share=value / total,

@@ -1,4 +1,4 @@
-"""W1A8 ops in the delegate against the int8 op on LiteRT's reference kernels and against NumPy, bit for bit."""
+"""W1A8 ops in the delegate, and int8 ops recognised, against LiteRT's reference kernels and NumPy, bit for bit."""
 
 from __future__ import annotations
 
@@ -34,14 +34,25 @@ def invoked(interpreter: Any, x: NDArray[np.int8]) -> NDArray[np.int8]:
 
 
 def agree(int8: Graph, packed: Graph, seed: int = 0, threads: int = 1) -> None:
-    """LiteRT on the int8 file, our delegate on the packed one, and the reference executor on both."""
+    """LiteRT on the int8 file, our delegate on the packed one and, recognising it, on the int8 one; and the reference
+    executor."""
     shape = int8.tensors[int8.inputs[0]].shape
     x = np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
-    content = to_bytes(packed)
-    theirs = invoked(LiteRTInterpreter(model_content=to_bytes(int8), experimental_op_resolver_type=REFERENCE), x)
+    content, portable = to_bytes(packed), to_bytes(int8)
+    theirs = invoked(LiteRTInterpreter(model_content=portable, experimental_op_resolver_type=REFERENCE), x)
     ours = invoked(Interpreter(model_content=content, num_threads=threads, experimental_op_resolver_type=REFERENCE), x)
     np.testing.assert_array_equal(ours, theirs)
     np.testing.assert_array_equal(run(read(content), [x])[0], theirs)
+    recognising = Interpreter(
+        model_content=portable, num_threads=threads, experimental_op_resolver_type=REFERENCE, pack_int8="all"
+    )
+    np.testing.assert_array_equal(invoked(recognising, x), theirs)
+    assert ran_packed(recognising) == [int8.op_name(index) for index in range(len(int8.ops))]
+
+
+def ran_packed(interpreter: Interpreter) -> list[str]:
+    """Layers of an int8 file that ran with packed weights."""
+    return [op.name for op in interpreter.profile(repeats=1).ops if op.op.endswith(" (packed)")]
 
 
 ACTIVATIONS = st.sampled_from((Activation.NONE, Activation.RELU, Activation.RELU6, Activation.RELU_N1_TO_1))
@@ -159,7 +170,7 @@ CONV, DENSE = conv_pair(ConvLayer())[1], dense_pair(DenseLayer())[1]
         (changed_options(CONV, groups=3), "8 channels do not divide into 3 groups"),
         (changed_options(CONV, channels_in=40), "40 channels do not fit its filter 'filter' with 1 words"),
         (changed_options(CONV, stride_height=0), "stride"),
-        (changed_tensor(CONV, 3, data=np.zeros(8, np.int8)), "scale or magnitude of its output channel 0"),
+        (changed_tensor(CONV, 3, data=np.full(8, -1, np.int8)), "scale or magnitude of its output channel 0"),
         (changed_tensor(CONV, 2, data=np.full(8, np.nan, np.float32)), "scale or magnitude of its output channel 0"),
         (changed_tensor(CONV, 0, quantization=None), "input 'input' and output 'output' must be int8 with scale"),
     ],

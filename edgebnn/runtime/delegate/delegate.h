@@ -14,6 +14,9 @@
 
 enum { EB_MAX_RANK = 8, EB_MAX_THREADS = 256 };
 
+/* Which int8 layers with two-valued weights are run with packed weights. */
+enum eb_pack_int8 { EB_PACK_WHERE_IT_PAYS, EB_PACK_ALL, EB_PACK_NONE };
+
 typedef struct eb_partition eb_partition;
 
 typedef struct {
@@ -21,6 +24,7 @@ typedef struct {
   char reserved[256]; /* zero: newer interpreters may read fields behind theirs */
   char kernel[64];    /* the forced kernel; empty: the best one */
   int num_threads;    /* 0: as many as the interpreter recommends */
+  int pack_int8;      /* enum eb_pack_int8 */
   bool log;           /* refusals go to standard error too */
   atomic_bool profiling;
   bool mismatch;      /* the last refusal was of the interpreter's layout */
@@ -53,7 +57,8 @@ typedef struct {
   int inputs[5];
   int output;
   int64_t tiles;        /* work units of one invoke */
-  int64_t grain;        /* how many a thread takes at once */
+  int64_t row;          /* so many are cheaper one after the other on the same thread; 0: does not matter */
+  int64_t grain;        /* the fewest that a thread takes at once; 0: the delegate chooses */
   size_t scratch_bytes; /* for each thread */
   union {
     eb_op_bconv2d bconv2d;
@@ -66,9 +71,9 @@ typedef struct {
 
 /* What the delegate knows of one kind of op. All but `run` and `release` refuse by eb_refuse and return false. */
 struct eb_op_kind {
-  const char *custom_code;
+  const char *custom_code; /* for messages and profiles; that of a recognised int8 op says so */
   int inputs;
-  /* Checks the node's options and constants and keeps what it needs. Allocates nothing. */
+  /* Custom ops only. Checks the node's options and constants and keeps what it needs. Allocates nothing. */
   bool (*read)(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, eb_op *op);
   /* Settles output shape (whose rank is the output's in the file), tiles and memory for the input's present shape. */
   bool (*prepare)(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape);
@@ -99,6 +104,9 @@ bool eb_refuse_status(eb_delegate *delegate, const eb_op *op, eb_status status);
 /* Checks that interpreter and header agree on every struct the delegate reads. `caller` is an address inside the
  * interpreter's module. Refuses by eb_refuse, never by a crash, and sets delegate->mismatch. */
 bool eb_probe_layout(eb_delegate *delegate, LiteContext *context, const void *caller);
+
+/* Whether the op has 1-bit weights and int8 activations: op->as.w1a8 is in use. */
+bool eb_op_is_w1a8(const eb_op *op);
 
 /* Fills `op` from a node of a kind, constants and options checked. The name is the tensor's own. */
 bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,

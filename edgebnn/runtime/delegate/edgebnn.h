@@ -21,8 +21,9 @@ extern "C" {
 typedef struct TfLiteDelegate TfLiteDelegate;
 
 /* Makes a delegate from `count` options, each a key and a value: num_threads (0, the default: the interpreter's),
- * kernels (the name of one kernel for every convolution), profile and log (0 or 1). For a wrong option, `report` (or
- * NULL) is called with a message, and NULL is returned. */
+ * kernels (the name of one kernel for every convolution), pack_int8 (which int8 layers with two-valued weights are run
+ * with 1-bit ones: auto, the default: where it pays; all; none), profile and log (0 or 1). For a wrong option, `report`
+ * (or NULL) is called with a message, and NULL is returned. */
 TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
                                               void (*report)(const char *message));
 

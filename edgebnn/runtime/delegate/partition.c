@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "delegate.h"
+#include "int8_layers.h"
 
 static const eb_op_kind *const kinds[] = {&eb_kind_quantize, &eb_kind_dequantize, &eb_kind_bconv2d,
                                           &eb_kind_bmaxpool2d, &eb_kind_w1a8_conv2d, &eb_kind_w1a8_dense};
@@ -52,9 +53,14 @@ static bool read_ops(eb_partition *partition, LiteContext *context, const LiteIn
     LiteRegistration *registration;
     if (context->get_node_and_registration(context, nodes->data[i], &node, &registration) != LITE_OK)
       return eb_refuse(partition->delegate, "node %d cannot be read", nodes->data[i]);
-    const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
+    eb_op *op = &partition->ops[i];
     partition->count = i + 1;
-    if (!eb_op_read(partition->delegate, context, node, nodes->data[i], kind, &partition->ops[i])) return false;
+    if (registration->builtin_code == LITE_BUILTIN_CUSTOM) {
+      const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
+      if (!eb_op_read(partition->delegate, context, node, nodes->data[i], kind, op)) return false;
+    } else if (!eb_int8_recognize(partition->delegate, context, node, nodes->data[i], registration->builtin_code, op)) {
+      return eb_refuse(partition->delegate, "layer '%s' has changed since it was chosen", op->name);
+    }
   }
   return true;
 }

@@ -6,16 +6,31 @@
 
 #include "delegate.h"
 #include "edgebnn.h"
+#include "int8_layers.h"
 
-/* Appends the custom ops of ours to `nodes`. Each is read once here, so that a bad one is refused before the graph is
- * changed. */
+/* Whether the node is an int8 layer to be run with packed weights. */
+static bool is_wanted(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                      int32_t builtin_code) {
+  eb_op op;
+  return delegate->pack_int8 != EB_PACK_NONE &&
+         eb_int8_recognize(delegate, context, node, index, builtin_code, &op) &&
+         (delegate->pack_int8 == EB_PACK_ALL || eb_int8_pays(&op));
+}
+
+/* Appends the custom ops of ours to `nodes`, and int8 layers with two-valued weights. Each is read once here, so that a
+ * bad custom op is refused before the graph is changed. */
 static bool claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *plan, LiteIntArray *nodes) {
   for (int i = 0; i < plan->size; i++) {
     LiteNode *node;
     LiteRegistration *registration;
     if (context->get_node_and_registration(context, plan->data[i], &node, &registration) != LITE_OK)
       return eb_refuse(delegate, "node %d cannot be read", plan->data[i]);
-    if (registration->builtin_code != LITE_BUILTIN_CUSTOM || registration->custom_name == NULL) continue;
+    if (registration->builtin_code != LITE_BUILTIN_CUSTOM) {
+      if (is_wanted(delegate, context, node, plan->data[i], registration->builtin_code))
+        nodes->data[nodes->size++] = plan->data[i];
+      continue;
+    }
+    if (registration->custom_name == NULL) continue;
     const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
     eb_op op;
     if (kind == NULL) continue;
@@ -62,6 +77,17 @@ static bool known_kernel(const char *name) {
   return false;
 }
 
+static bool set_pack_int8(eb_delegate *delegate, const char *value) {
+  static const char *const values[] = {
+      [EB_PACK_WHERE_IT_PAYS] = "auto", [EB_PACK_ALL] = "all", [EB_PACK_NONE] = "none"};
+  for (int i = 0; i < (int)(sizeof values / sizeof *values); i++) {
+    if (strcmp(value, values[i]) != 0) continue;
+    delegate->pack_int8 = i;
+    return true;
+  }
+  return false;
+}
+
 static bool set_option(eb_delegate *delegate, const char *key, const char *value) {
   bool flag = false;
   if (strcmp(key, "num_threads") == 0) {
@@ -72,6 +98,8 @@ static bool set_option(eb_delegate *delegate, const char *key, const char *value
   } else if (strcmp(key, "kernels") == 0) {
     if (strlen(value) >= sizeof delegate->kernel || !known_kernel(value)) return false;
     strcpy(delegate->kernel, value);
+  } else if (strcmp(key, "pack_int8") == 0) {
+    return set_pack_int8(delegate, value);
   } else if (strcmp(key, "profile") == 0) {
     if (!parse_flag(value, &flag)) return false;
     atomic_store(&delegate->profiling, flag);
@@ -104,7 +132,7 @@ EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **valu
     char message[256];
     snprintf(message, sizeof message,
              "option %.60s=%.60s is none of num_threads=0..%d, kernels=NAME (one that this processor runs), "
-             "profile=0|1, log=0|1",
+             "pack_int8=auto|all|none, profile=0|1, log=0|1",
              keys[i], values[i], EB_MAX_THREADS);
     if (report != NULL) report(message);
     eb_pool_destroy(pool);

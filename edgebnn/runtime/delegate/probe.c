@@ -8,6 +8,7 @@
  *   - the tensors that nodes name have a known type, sane dimensions, a readable name, and a constant among them has
  *     as many bytes as its type and dimensions say;
  *   - an int8 tensor's scale is the same reached through both of its fields;
+ *   - the parameters of a convolution or dense layer can be read;
  *   - an op whose custom name is one of ours has the custom op's builtin code and readable options.
  * On failure the interpreter's own error reporter is not called: it may be any function. */
 #define _GNU_SOURCE
@@ -21,6 +22,7 @@
 #endif
 
 #include "delegate.h"
+#include "int8_layers.h"
 
 enum { MAX_PLAN = 1 << 20, MAX_NAME = 64, PAGE = 4096, LINE = 64, MAX_TYPE = 32, MAX_ALLOCATION = 8, MAX_ARRAY = 1 << 20 };
 
@@ -194,6 +196,11 @@ static bool node_probed(prober *probe, LiteContext *context, int index, const ch
   if (*place != NULL && *place != first) return mismatch(probe, "size of a registration");
   *place = first;
 
+  const size_t params = eb_int8_params_bytes(entry.builtin_code);
+  if (params > 0 && fields.builtin_data != NULL) {
+    if (!readable(probe, fields.builtin_data, params)) return mismatch(probe, "parameters of a layer");
+    return tensors_probed(probe, context, fields.inputs) && tensors_probed(probe, context, fields.outputs);
+  }
   char name[MAX_NAME] = "";
   if (entry.custom_name != NULL && !copy_string(probe, name, sizeof name, entry.custom_name))
     return mismatch(probe, "custom name");

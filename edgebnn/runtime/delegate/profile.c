@@ -5,8 +5,7 @@
 /* Empty where an op has no choice of kernels. */
 static const char *kernel_of(const eb_op *op) {
   if (op->kind == &eb_kind_bconv2d) return op->as.bconv2d.plan.kernel->name;
-  const bool w1a8 = op->kind == &eb_kind_w1a8_conv2d || op->kind == &eb_kind_w1a8_dense;
-  return w1a8 && op->as.w1a8.plan.kernel != NULL ? op->as.w1a8.plan.kernel->name : "";
+  return eb_op_is_w1a8(op) && op->as.w1a8.plan.kernel != NULL ? op->as.w1a8.plan.kernel->name : "";
 }
 
 EB_EXPORT void edgebnn_profile_enable(TfLiteDelegate *lite, int on) {

@@ -29,7 +29,7 @@
 #define LAYOUT_CONTEXT_UNUSED void *impl;
 #endif
 #ifndef LAYOUT_NODE_UNUSED
-#define LAYOUT_NODE_UNUSED void *builtin_data;
+#define LAYOUT_NODE_UNUSED LiteIntArray *intermediates;
 #endif
 #ifndef LAYOUT_REGISTRATION_UNUSED
 #define LAYOUT_REGISTRATION_UNUSED void *profiling_string;
@@ -41,7 +41,14 @@
 enum { LITE_OK = 0, LITE_ERROR = 1 };
 enum { LITE_FLOAT32 = 1, LITE_INT32 = 2, LITE_BOOL = 6, LITE_INT8 = 9 };
 enum { LITE_MMAP_RO = 1, LITE_ARENA_RW = 2, LITE_DYNAMIC = 4 };
-enum { LITE_BUILTIN_CUSTOM = 32, LITE_BUILTIN_DELEGATE = 51 };
+enum {
+  LITE_BUILTIN_CONV_2D = 3,
+  LITE_BUILTIN_DEPTHWISE_CONV_2D = 4,
+  LITE_BUILTIN_FULLY_CONNECTED = 9,
+  LITE_BUILTIN_CUSTOM = 32,
+  LITE_BUILTIN_DELEGATE = 51
+};
+enum { LITE_PADDING_SAME = 1, LITE_PADDING_VALID = 2 };
 enum { LITE_AFFINE_QUANTIZATION = 1, LITE_OPTIONAL_TENSOR = -1 };
 enum { LITE_DELEGATE_ALLOW_DYNAMIC_TENSORS = 1 };
 
@@ -90,15 +97,38 @@ typedef struct {
   LAYOUT_NODE_FRONT
   LiteIntArray *inputs;
   LiteIntArray *outputs;
-  LiteIntArray *intermediates;
+  LAYOUT_NODE_UNUSED
   LiteIntArray *temporaries;
   void *user_data;
-  LAYOUT_NODE_UNUSED
+  const void *builtin_data;
   const void *custom_initial_data;
   int custom_initial_data_size;
   void *delegate;
   _Bool might_have_side_effect;
 } LiteNode;
+
+/* builtin_data of CONV_2D; newer releases have a field more. */
+typedef struct {
+  int padding;
+  int stride_width, stride_height;
+  int activation;
+  int dilation_width, dilation_height;
+} LiteConvParams;
+
+typedef struct {
+  int padding;
+  int stride_width, stride_height;
+  int depth_multiplier;
+  int activation;
+  int dilation_width, dilation_height;
+} LiteDepthwiseConvParams;
+
+/* As far as it is read. */
+typedef struct {
+  int activation;
+  int weights_format;
+  _Bool keep_num_dims;
+} LiteFullyConnectedParams;
 
 struct LiteContext;
 struct LiteDelegate;
@@ -164,6 +194,7 @@ LAYOUT_AT(LiteTensor, name, 56, 32);
 LAYOUT_AT(LiteTensor, quantization, 80, 48);
 LAYOUT_AT(LiteNode, temporaries, 24, 12);
 LAYOUT_AT(LiteNode, user_data, 32, 16);
+LAYOUT_AT(LiteNode, builtin_data, 40, 20);
 LAYOUT_AT(LiteNode, custom_initial_data, 48, 24);
 LAYOUT_AT(LiteNode, custom_initial_data_size, 56, 28);
 LAYOUT_AT(LiteRegistration, builtin_code, 40, 20);

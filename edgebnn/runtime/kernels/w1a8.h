@@ -16,7 +16,7 @@ enum eb_rounding {
   EB_ROUND_ONCE = 1   /* a factor in double, halves away from zero: TFLite's reference FULLY_CONNECTED */
 };
 
-/* A convolution. With x the input, zx its zero point, w = +1 or -1 and a magnitude m >= 1 of each output channel
+/* A convolution. With x the input, zx its zero point, w = +1 or -1 and a magnitude m >= 0 of each output channel
  *   sum   = m * (sum over the window of w * (x - zx)) + bias, in an int32 that wraps;
  *   y     = clamp(round(sum * factor) + output_zero_point) to [output_min, output_max].
  * SAME padding is with zx, so it adds nothing. A dense layer is a convolution with a 1x1 filter over an image of one
@@ -82,7 +82,7 @@ typedef struct eb_w1a8_plan {
 EB_EXPORT eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t cpu_features,
                                       eb_w1a8_plan *plan);
 
-/* EB_BAD_QUANTIZATION if a factor is not finite, below 0 or not below 2^31, or a magnitude not in 1..127. */
+/* EB_BAD_QUANTIZATION if a factor is not finite, below 0 or not below 2^31, or a magnitude not in 0..127. */
 EB_EXPORT eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, void *persistent);
 
 /* input: [batches, input_height, input_width, channels_in];

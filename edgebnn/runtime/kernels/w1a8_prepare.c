@@ -81,7 +81,7 @@ static eb_status check(const eb_w1a8_plan *plan, const eb_w1a8_constants *consta
   for (int32_t c = 0; c < plan->op.channels_out; c++) {
     if (!is_factor(constants->factor[c])) return EB_BAD_QUANTIZATION;
     if (constants->magnitude == NULL) continue;
-    if (constants->magnitude[c] < 1 || constants->magnitude[c] > 127) return EB_BAD_QUANTIZATION;
+    if (constants->magnitude[c] < 0 || constants->magnitude[c] > 127) return EB_BAD_QUANTIZATION;
   }
   return EB_OK;
 }
