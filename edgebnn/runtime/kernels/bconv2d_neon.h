@@ -51,7 +51,7 @@ EB_INLINE uint32x4x4_t eb_neon_spread(const uint32_t *from) {
 /* `words` words of four pixels, in the order of the inner loop. */
 EB_INLINE void eb_neon_spread_pixels(const uint32_t *pixels, size_t stride, size_t words, uint32_t *to) {
   const uint32_t *a = pixels, *b = a + stride, *c = b + stride, *d = c + stride;
-  for (; words >= 4; words -= 4, to += 4 * EB_NEON_PIXELS * EB_NEON_LANES) {
+  for (size_t fours = words / 4; fours > 0; fours--, to += 4 * EB_NEON_PIXELS * EB_NEON_LANES) {
     const uint32x4x4_t x[EB_NEON_PIXELS] = {eb_neon_spread(a), eb_neon_spread(b), eb_neon_spread(c), eb_neon_spread(d)};
     a += 4, b += 4, c += 4, d += 4;
     /* Else compilers add an index to each of the four again and again. */
@@ -60,7 +60,7 @@ EB_INLINE void eb_neon_spread_pixels(const uint32_t *pixels, size_t stride, size
       for (int p = 0; p < EB_NEON_PIXELS; p++) vst1q_u32(to + (i * EB_NEON_PIXELS + p) * EB_NEON_LANES, x[p].val[i]);
     }
   }
-  for (; words > 0; words--, to += EB_NEON_PIXELS * EB_NEON_LANES) {
+  for (words %= 4; words > 0; words--, to += EB_NEON_PIXELS * EB_NEON_LANES) {
     vst1q_u32(to, vdupq_n_u32(*a++));
     vst1q_u32(to + EB_NEON_LANES, vdupq_n_u32(*b++));
     vst1q_u32(to + 2 * EB_NEON_LANES, vdupq_n_u32(*c++));
@@ -116,20 +116,21 @@ EB_INLINE void eb_neon_run_pixels(const eb_bconv2d_block *b, int32_t first, int3
                                   eb_neon_count_fn count) {
   uint32_t spread[EB_NEON_WORDS * EB_NEON_PIXELS * EB_NEON_LANES] __attribute__((aligned(EB_ALIGNMENT)));
   int32_t x[EB_NEON_PIXELS * EB_NEON_CHANNELS] __attribute__((aligned(EB_ALIGNMENT)));
-  const int32_t step = vectors * EB_NEON_LANES;
-  const uint32_t *words = b->pixels + (size_t)first * b->pixel_stride;
-  for (size_t begin = 0; begin < b->words; begin += EB_NEON_WORDS) {
-    const size_t length = b->words - begin < EB_NEON_WORDS ? b->words - begin : EB_NEON_WORDS;
+  const int32_t step = vectors * EB_NEON_LANES, channels = b->channels;
+  const size_t words = b->words, stride = b->pixel_stride;
+  const uint32_t *pixel = b->pixels + (size_t)first * stride;
+  for (size_t begin = 0; begin < words; begin += EB_NEON_WORDS, pixel += EB_NEON_WORDS) {
+    const size_t length = words - begin < EB_NEON_WORDS ? words - begin : EB_NEON_WORDS;
     const int together = pixels > 1 && length > 1;
-    if (together) eb_neon_spread_pixels(words + begin, b->pixel_stride, length, spread);
-    for (int32_t channel = 0; channel < b->channels; channel += step) {
-      const uint32_t *weights = (const uint32_t *)b->weights + (size_t)channel * b->words + begin * (size_t)step;
+    const uint32_t *weights = (const uint32_t *)b->weights + begin * (size_t)step;
+    if (together) eb_neon_spread_pixels(pixel, stride, length, spread);
+    for (int32_t channel = 0; channel < channels; channel += step, weights += words * (size_t)step) {
       uint16x8_t sums[EB_NEON_PIXELS * EB_NEON_CHANNELS / EB_NEON_LANES];
       if (together) {
         count(weights, spread, length, sums);
       } else {
         for (int32_t p = 0; p < pixels; p++) {
-          eb_neon_count_one(weights, words + (size_t)p * b->pixel_stride + begin, length, vectors, sums + p * vectors);
+          eb_neon_count_one(weights, pixel + (size_t)p * stride, length, vectors, sums + p * vectors);
         }
       }
       if (begin == 0) {
@@ -146,6 +147,8 @@ EB_INLINE void eb_neon_run_pixels(const eb_bconv2d_block *b, int32_t first, int3
 EB_INLINE void eb_neon_run(const eb_bconv2d_block *b, int32_t vectors, eb_neon_count_fn count) {
   int32_t pixel = 0;
   for (; pixel + EB_NEON_PIXELS <= b->pixel_count; pixel += EB_NEON_PIXELS) {
+    /* Else compilers keep every pointer that follows from it, and move them all on. */
+    __asm__("" : "+r"(pixel));
     eb_neon_run_pixels(b, pixel, EB_NEON_PIXELS, vectors, count);
   }
   for (; pixel < b->pixel_count; pixel++) eb_neon_run_pixels(b, pixel, 1, vectors, count);

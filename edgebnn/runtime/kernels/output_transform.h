@@ -40,89 +40,120 @@ EB_INLINE void eb_output_float(const eb_bconv2d_block *b, const int32_t *restric
  * lies at a half or beyond reaches the next integer (0.5f itself would carry 0.49999997f there). */
 EB_INLINE int8_t eb_round(float y) { return (int8_t)(int32_t)(y + __builtin_copysignf(0x1.fffffep-2f, y)); }
 
-/* With vectors: as many channels as there are whole vectors; returns their number. What is too small for an int32
- * becomes the least one, which saturates as well. */
+/* With vectors, of rows of `lanes` sums: as many channels as there are whole vectors; returns their number. The constants
+ * of a vector are loaded once for all rows. What is too small for an int32 becomes the least one, which saturates as
+ * well. */
 #if defined(__AVX512F__)
-EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
-                                         int8_t *restrict output) {
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes,
+                                         int32_t rows, int32_t channels, int8_t *restrict output) {
   const __m512 low = _mm512_set1_ps(b->clamp_min), high = _mm512_set1_ps(b->clamp_max);
   const __m512 half = _mm512_set1_ps(0x1.fffffep-2f), most = _mm512_set1_ps(127.0f);
   const __m512i sign = _mm512_set1_epi32(INT32_MIN);
   int32_t c = 0;
   for (; c + 16 <= channels; c += 16) {
-    __m512 y = _mm512_cvtepi32_ps(_mm512_loadu_si512(x + c));
-    if (b->clamps) y = _mm512_max_ps(_mm512_min_ps(y, high), low);
-    y = _mm512_add_ps(_mm512_mul_ps(y, _mm512_loadu_ps(b->multiplier + c)), _mm512_loadu_ps(b->bias + c));
-    y = _mm512_min_ps(y, most);
-    /* y's bit where `sign` has one, else half's */
-    const __m512i away = _mm512_ternarylogic_epi32(sign, _mm512_castps_si512(y), _mm512_castps_si512(half), 0xca);
-    const __m512i rounded = _mm512_cvttps_epi32(_mm512_add_ps(y, _mm512_castsi512_ps(away)));
-    _mm_storeu_si128((__m128i *)(void *)(output + c), _mm512_cvtsepi32_epi8(rounded));
+    const __m512 multiplier = _mm512_loadu_ps(b->multiplier + c), bias = _mm512_loadu_ps(b->bias + c);
+    for (int32_t r = 0; r < rows; r++) {
+      __m512 y = _mm512_cvtepi32_ps(_mm512_loadu_si512(x + r * lanes + c));
+      if (b->clamps) y = _mm512_max_ps(_mm512_min_ps(y, high), low);
+      y = _mm512_min_ps(_mm512_add_ps(_mm512_mul_ps(y, multiplier), bias), most);
+      /* y's bit where `sign` has one, else half's */
+      const __m512i away = _mm512_ternarylogic_epi32(sign, _mm512_castps_si512(y), _mm512_castps_si512(half), 0xca);
+      const __m512i rounded = _mm512_cvttps_epi32(_mm512_add_ps(y, _mm512_castsi512_ps(away)));
+      _mm_storeu_si128((__m128i *)(void *)(output + (size_t)r * b->output_stride + c), _mm512_cvtsepi32_epi8(rounded));
+    }
   }
   return c;
 }
 #elif defined(__AVX2__)
-EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
-                                         int8_t *restrict output) {
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes,
+                                         int32_t rows, int32_t channels, int8_t *restrict output) {
   const __m256 low = _mm256_set1_ps(b->clamp_min), high = _mm256_set1_ps(b->clamp_max);
   const __m256 half = _mm256_set1_ps(0x1.fffffep-2f), most = _mm256_set1_ps(127.0f);
   const __m256 sign = _mm256_set1_ps(-0.0f);
   int32_t c = 0;
   for (; c + 8 <= channels; c += 8) {
-    __m256 y = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)(x + c)));
-    if (b->clamps) y = _mm256_max_ps(_mm256_min_ps(y, high), low);
-    y = _mm256_add_ps(_mm256_mul_ps(y, _mm256_loadu_ps(b->multiplier + c)), _mm256_loadu_ps(b->bias + c));
-    y = _mm256_min_ps(y, most);
-    const __m256 away = _mm256_or_ps(_mm256_and_ps(y, sign), half);
-    const __m256i rounded = _mm256_cvttps_epi32(_mm256_add_ps(y, away));
-    const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
-    _mm_storel_epi64((__m128i *)(void *)(output + c), _mm_packs_epi16(words, words));
+    const __m256 multiplier = _mm256_loadu_ps(b->multiplier + c), bias = _mm256_loadu_ps(b->bias + c);
+    for (int32_t r = 0; r < rows; r++) {
+      __m256 y = _mm256_cvtepi32_ps(_mm256_loadu_si256((const __m256i *)(const void *)(x + r * lanes + c)));
+      if (b->clamps) y = _mm256_max_ps(_mm256_min_ps(y, high), low);
+      y = _mm256_min_ps(_mm256_add_ps(_mm256_mul_ps(y, multiplier), bias), most);
+      const __m256 away = _mm256_or_ps(_mm256_and_ps(y, sign), half);
+      const __m256i rounded = _mm256_cvttps_epi32(_mm256_add_ps(y, away));
+      const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
+      _mm_storel_epi64((__m128i *)(void *)(output + (size_t)r * b->output_stride + c), _mm_packs_epi16(words, words));
+    }
   }
   return c;
 }
 #elif defined(__aarch64__)
-EB_INLINE int32x4_t eb_round_four(const eb_bconv2d_block *b, const int32_t *x, int32_t c, int clamps) {
-  float32x4_t y = vcvtq_f32_s32(vld1q_s32(x + c));
+/* The constants of sixteen channels. */
+typedef struct {
+  float32x4_t multiplier[4], bias[4];
+} eb_affine_sixteen;
+
+EB_INLINE int32x4_t eb_round_four(const eb_bconv2d_block *b, const int32_t *x, float32x4_t multiplier, float32x4_t bias,
+                                  int clamps) {
+  float32x4_t y = vcvtq_f32_s32(vld1q_s32(x));
   if (clamps) y = vmaxnmq_f32(vminnmq_f32(y, vdupq_n_f32(b->clamp_max)), vdupq_n_f32(b->clamp_min));
-  y = vaddq_f32(vmulq_f32(y, vld1q_f32(b->multiplier + c)), vld1q_f32(b->bias + c));
+  y = vaddq_f32(vmulq_f32(y, multiplier), bias);
   return vcvtaq_s32_f32(vminnmq_f32(y, vdupq_n_f32(127.0f)));
 }
 
-EB_INLINE int32_t eb_round_all(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels, int clamps,
-                               int8_t *restrict output) {
+EB_INLINE int8x16_t eb_round_sixteen(const eb_bconv2d_block *b, const int32_t *x, const eb_affine_sixteen *a,
+                                     int clamps) {
+  int16x8_t half[2];
+  for (int i = 0; i < 4; i += 2) {
+    const int16x4_t low = vqmovn_s32(eb_round_four(b, x + 4 * i, a->multiplier[i], a->bias[i], clamps));
+    const int32x4_t high = eb_round_four(b, x + 4 * i + 4, a->multiplier[i + 1], a->bias[i + 1], clamps);
+    half[i / 2] = vqmovn_high_s32(low, high);
+  }
+  return vqmovn_high_s16(vqmovn_s16(half[0]), half[1]);
+}
+
+EB_INLINE int32_t eb_round_all(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t rows,
+                               int32_t channels, int clamps, int8_t *restrict output) {
   int32_t c = 0;
+#pragma GCC unroll 2
   for (; c + 16 <= channels; c += 16) {
-    int16x8_t half[2];
-    for (int32_t i = 0; i < 2; i++) {
-      const int16x4_t low = vqmovn_s32(eb_round_four(b, x, c + 8 * i, clamps));
-      half[i] = vqmovn_high_s32(low, eb_round_four(b, x, c + 8 * i + 4, clamps));
+    eb_affine_sixteen a;
+    for (int i = 0; i < 4; i++) {
+      a.multiplier[i] = vld1q_f32(b->multiplier + c + 4 * i);
+      a.bias[i] = vld1q_f32(b->bias + c + 4 * i);
     }
-    vst1q_s8(output + c, vqmovn_high_s16(vqmovn_s16(half[0]), half[1]));
+    int8_t *to = output + c;
+#pragma GCC unroll 4
+    for (int32_t r = 0; r < rows; r++, to += b->output_stride) {
+      vst1q_s8(to, eb_round_sixteen(b, x + r * lanes + c, &a, clamps));
+    }
   }
   return c;
 }
 
-EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
-                                         int8_t *restrict output) {
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes,
+                                         int32_t rows, int32_t channels, int8_t *restrict output) {
   if (!__builtin_constant_p(channels)) return 0; /* gcc would warn of kernels whose tiles are less than 16 channels */
-  return b->clamps ? eb_round_all(b, x, channels, 1, output) : eb_round_all(b, x, channels, 0, output);
+  return b->clamps ? eb_round_all(b, x, lanes, rows, channels, 1, output)
+                   : eb_round_all(b, x, lanes, rows, channels, 0, output);
 }
 #else
-EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
-                                         int8_t *restrict output) {
-  (void)b, (void)x, (void)channels, (void)output;
+EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes,
+                                         int32_t rows, int32_t channels, int8_t *restrict output) {
+  (void)b, (void)x, (void)lanes, (void)rows, (void)channels, (void)output;
   return 0; /* the compiler does as well */
 }
 #endif
 
-/* The same y, rounded and saturated. */
-EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
-                              int8_t *restrict output) {
+/* The same y, rounded and saturated, of rows of `lanes` sums. */
+EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t rows,
+                              int32_t channels, int8_t *restrict output) {
   const float *restrict multiplier = b->multiplier, *restrict bias = b->bias;
   const float low = b->clamp_min, high = b->clamp_max;
-  for (int32_t c = eb_output_int8_vectors(b, x, channels, output); c < channels; c++) {
-    const float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
-    output[c] = eb_round(eb_clamp(y, -128.0f, 127.0f));
+  const int32_t done = eb_output_int8_vectors(b, x, lanes, rows, channels, output);
+  for (int32_t r = 0; r < rows && done < channels; r++, x += lanes, output += b->output_stride) {
+    for (int32_t c = done; c < channels; c++) {
+      const float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
+      output[c] = eb_round(eb_clamp(y, -128.0f, 127.0f));
+    }
   }
 }
 
@@ -175,13 +206,17 @@ EB_INLINE void eb_output_packed(const eb_bconv2d_block *b, const int32_t *restri
 EB_INLINE void eb_write_rows(const eb_bconv2d_block *b, int32_t first, int32_t pixels, const int32_t *x, int32_t lanes,
                              int32_t channels) {
   const size_t at = (size_t)first * b->output_stride;
+  if (b->output_type == EB_INT8) {
+    eb_output_int8(b, x, lanes, pixels, channels, (int8_t *)b->output + at);
+    return;
+  }
   for (int32_t p = 0; p < pixels; p++) {
     const int32_t *row = x + (size_t)p * (size_t)lanes;
     const size_t to = at + (size_t)p * b->output_stride;
-    switch (b->output_type) {
-      case EB_FLOAT32: eb_output_float(b, row, channels, (float *)b->output + to); break;
-      case EB_INT8: eb_output_int8(b, row, channels, (int8_t *)b->output + to); break;
-      default: eb_output_packed(b, row, channels, (int32_t *)b->output + to); break;
+    if (b->output_type == EB_FLOAT32) {
+      eb_output_float(b, row, channels, (float *)b->output + to);
+    } else {
+      eb_output_packed(b, row, channels, (int32_t *)b->output + to);
     }
   }
 }

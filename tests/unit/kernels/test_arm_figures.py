@@ -28,7 +28,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("size", "channels", "output"),
-    [(28, 128, "float32"), (28, 128, "packed"), (14, 256, "float32"), (14, 256, "int8"), (7, 512, "float32")],
+    [(28, 128, output) for output in ("float32", "int8", "packed")] + [(14, 256, "int8"), (7, 512, "float32")],
 )
 def test_whole_layers_take_few_instructions(program: Path, size: int, channels: int, output: str) -> None:
     layer = Layer(size, channels, channels, output=output)
