@@ -18,9 +18,19 @@ TRAIN = [
     "matplotlib>=3.8",
     "jinja2>=3.1",
 ]
+CLUSTER = ["distributed>=2024.8"]
 MCU = ["ziglang>=0.13", "unicorn>=2.1"]
 WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
-DEV = ["hypothesis>=6.100", "pytest>=8", "pytest-xdist>=3.5", "mypy>=1.10", "ruff>=0.6", "pre-commit>=3.7", *WHEELS]
+DEV = [
+    "hypothesis>=6.100",
+    "pytest>=8",
+    "pytest-xdist>=3.5",
+    "mypy>=1.10",
+    "ruff>=0.6",
+    "pre-commit>=3.7",
+    *CLUSTER,
+    *WHEELS,
+]
 
 # LiteRT and NumPy have no wheels for ARMv7: there, tflite-runtime runs models, ``tflite`` reads their files, and NumPy
 # is Debian's (python3-numpy 1.24 in Debian 12), which tflite-runtime's last release can use below 2.
@@ -64,6 +74,6 @@ setup(
         "edgebnn.reports": ["templates/*"],
     },
     install_requires=RUNTIME,
-    extras_require={"train": TRAIN, "mcu": MCU, "dev": DEV},
+    extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "dev": DEV},
     entry_points={"console_scripts": ["edgebnn=edgebnn.cli:main"]},
 )

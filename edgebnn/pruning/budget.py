@@ -67,6 +67,10 @@ class Budget:
                 f"{self.resource}=0.6x"
             )
 
+    def __str__(self) -> str:
+        """As a user would write it."""
+        return f"{self.resource}={self.amount:.15g}{'x' if self.relative else ''}"
+
     @property
     def unit(self) -> str:
         return RESOURCES[self.resource].unit

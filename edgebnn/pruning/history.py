@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from edgebnn._tensorflow import keras
+if TYPE_CHECKING:
+    from edgebnn._tensorflow import keras
 
 Widths: TypeAlias = Mapping[str, int]
 

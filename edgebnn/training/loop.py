@@ -26,6 +26,7 @@ from edgebnn.training.augment import AUGMENTATIONS
 from edgebnn.training.checkpoints import State
 from edgebnn.training.evaluation import Inference, evaluate, inference
 from edgebnn.training.history import EpochMetrics, History, Progress, ProgressCallback, write_metrics
+from edgebnn.training.method import PLAIN, Loss, Method, cross_entropy
 from edgebnn.training.optimizers import make_optimizer
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.schedules import learning_rate
@@ -53,6 +54,7 @@ class _Run:
     test: Split
     run_dir: Path
     progress: ProgressCallback
+    method: Method
 
     @property
     def batch(self) -> int:
@@ -82,11 +84,16 @@ class _Run:
 
 
 def train(
-    model: keras.Model, dataset: Dataset, recipe: Recipe, run_dir: Path, progress: ProgressCallback | None = None
+    model: keras.Model,
+    dataset: Dataset,
+    recipe: Recipe,
+    run_dir: Path,
+    progress: ProgressCallback | None = None,
+    method: Method = PLAIN,
 ) -> History:
     """Train ``model`` ([N, H, W, C] -> [N, classes] logits) in place, or go on where ``run_dir`` was left.
 
-    Called again with the same model, data, recipe and folder after an interruption, it continues from the last
+    Called again with the same model, data, recipe, method and folder after an interruption, it continues from the last
     checkpoint and, where TensorFlow itself is deterministic, ends with the same weights; called once more after the
     end, it only loads them. ``run_dir`` then holds ``model.keras`` and ``metrics.jsonl``.
 
@@ -94,11 +101,11 @@ def train(
         InputError: if model and data do not fit, or the folder holds another training or cannot be written.
         TrainingError: if the loss or a weight is no longer finite; the last good checkpoint is kept.
     """
-    _check_fit(model, dataset)
+    check_fit(model, dataset)
     training, validation = dataset.hold_out(recipe.hold_out, recipe.seed)
     if recipe.train_images is not None:
         training = training.take(_rng(recipe, _SUBSET, 0).permutation(len(training))[: recipe.train_images])
-    checkpoints.claim(run_dir, model, dataset, recipe)
+    checkpoints.claim(run_dir, model, dataset, recipe, method.identity)
     run = _Run(
         model=model,
         predict=inference(model),
@@ -109,6 +116,7 @@ def train(
         test=dataset.test,
         run_dir=run_dir,
         progress=progress or (lambda event: None),
+        method=method,
     )
     state = checkpoints.restore(run_dir, run.variables)
     resumed_from = len(state.finished) * run.steps + state.step
@@ -121,12 +129,14 @@ def train(
         if state.step == 0:
             write_metrics(run_dir / checkpoints.METRICS, state.finished)
     write_metrics(run_dir / checkpoints.METRICS, state.finished)
+    method.before_step(1.0)
     with atomic_path(run_dir / checkpoints.MODEL) as temporary:
-        model.save(temporary)
+        method.result(model).save(temporary)
     return History(state.finished, run_dir / checkpoints.MODEL, resumed_from)
 
 
-def _check_fit(model: keras.Model, dataset: Dataset) -> None:
+def check_fit(model: keras.Model, dataset: Dataset) -> None:
+    """Raise :class:`InputError` if the model cannot take the images or tell the classes."""
     channels, classes = dataset.input_shape[2], len(dataset.classes)
     if len(model.input_shape) != 4 or model.input_shape[3] != channels:
         raise InputError(
@@ -143,20 +153,18 @@ def _compiled_steps(run: _Run) -> Iterator[Step]:
     compiled function, so the segment gets a new one, under a seed of its own (set by :func:`_segment`).
     """
     random = any(isinstance(layer, keras.__internal__.layers.BaseRandomLayer) for layer in run.model._flatten_layers())
-    step = compile_step(run.model, run.optimizer)
+    step = compile_step(run.model, run.optimizer, run.method.loss)
     while True:
         yield step
         if random:
-            step = compile_step(run.model, run.optimizer)
+            step = compile_step(run.model, run.optimizer, run.method.loss)
 
 
-def compile_step(model: keras.Model, optimizer: Any) -> Step:
-    loss_of = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
+def compile_step(model: keras.Model, optimizer: Any, loss_of: Loss = cross_entropy) -> Step:
     def step(images: Any, labels: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             logits = model(images, training=True)
-            loss = tf.add_n([loss_of(labels, logits), *model.losses])
+            loss = tf.add_n([loss_of(images, labels, logits), *model.losses])
         variables = model.trainable_variables
         optimizer.apply_gradients(zip(tape.gradient(loss, variables), variables, strict=True))
         correct = tf.math.count_nonzero(tf.equal(tf.argmax(logits, -1, tf.int32), labels))
@@ -177,6 +185,7 @@ def _segment(run: _Run, state: State, step: Step) -> State:
     for index in range(state.step, end):
         rate = run.rate(first + index)
         run.optimizer.learning_rate.assign(rate)
+        run.method.before_step((first + index) / (recipe.epochs * run.steps))
         images, labels = _batch(run, order, index, epoch)
         loss, right = (result.numpy().item() for result in step(images, labels))
         if not math.isfinite(loss):

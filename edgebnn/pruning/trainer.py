@@ -1,0 +1,58 @@
+"""A training process: jobs come in on standard input, results go out on standard output, both pickled.
+
+It ends at once when its input ends, that is when the process that started it is gone, however that died, and on its own
+after two minutes without a job.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import queue
+import sys
+import threading
+from typing import BinaryIO
+
+from edgebnn.errors import EdgebnnError
+from edgebnn.pruning.job import Job
+
+IDLE_SECONDS = 120.0
+
+
+def main() -> None:
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print must not come between the answers
+    jobs: queue.SimpleQueue[Job | EdgebnnError] = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    from edgebnn.pruning.fine_tuning import perform, use_one_thread
+
+    use_one_thread()
+    while True:
+        try:
+            job = jobs.get(timeout=IDLE_SECONDS)
+        except queue.Empty:
+            return
+        try:
+            answer: object = job if isinstance(job, EdgebnnError) else perform(job)
+        except EdgebnnError as error:
+            answer = error
+        except OSError as error:
+            answer = EdgebnnError(f"a proposal could not be trained: {error}")
+        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+
+def _receive(stream: BinaryIO, jobs: queue.SimpleQueue[Job | EdgebnnError]) -> None:
+    while True:
+        try:
+            content = pickle.load(stream)
+        except EOFError:
+            os._exit(0)
+        try:
+            jobs.put(pickle.loads(content))
+        except (ImportError, AttributeError) as error:
+            jobs.put(EdgebnnError(f"a proposal needs what cannot be imported where it is trained: {error}"))
+
+
+if __name__ == "__main__":
+    main()

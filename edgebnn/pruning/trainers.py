@@ -1,0 +1,146 @@
+"""Training processes as seen by the process that starts them: kept between jobs, replaced when they die."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+from functools import cache
+
+from edgebnn.errors import EdgebnnError
+from edgebnn.pruning.job import Job, ProposalResult
+
+ATTEMPTS = 3
+"""How often a job is begun before its training process is taken to die of the job itself."""
+
+
+class TrainerError(EdgebnnError):
+    """The process that trains a proposal died."""
+
+
+class Trainer:
+    """One training process. Its streams are its own: a job is sent, then its result is waited for."""
+
+    def __init__(self) -> None:
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
+        one_thread = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+        path = os.pathsep.join(entry or os.getcwd() for entry in sys.path)
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "edgebnn.pruning.trainer"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env={**os.environ, **one_thread, "TF_ENABLE_ONEDNN_OPTS": "1", "PYTHONPATH": path},
+            start_new_session=True,  # an interrupt at the keyboard is for the process that started it
+        )
+
+    def perform(self, job: Job) -> ProposalResult:
+        """Raises :class:`TrainerError` if the process dies, and what the job itself raises."""
+        assert self._process.stdin is not None, "made with pipes"
+        assert self._process.stdout is not None, "made with pipes"
+        try:
+            pickle.dump(pickle.dumps(job), self._process.stdin)  # as bytes: whole even if it cannot be loaded there
+            self._process.stdin.flush()
+            answer = pickle.load(self._process.stdout)
+        except (OSError, EOFError, pickle.UnpicklingError):
+            raise TrainerError(self._cause()) from None
+        if isinstance(answer, EdgebnnError):
+            raise answer
+        assert isinstance(answer, ProposalResult), answer
+        return answer
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+        for stream in (self._process.stdin, self._process.stdout, self._errors):
+            if stream is not None:
+                stream.close()
+
+    def _cause(self) -> str:
+        self._process.kill()  # it may only have closed its streams
+        code = self._process.wait()
+        self._errors.seek(0)
+        said = self._errors.read().decode(errors="replace").strip().splitlines()
+        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return f"the process that trains a proposal died ({how})" + (f": {said[-1]}" if said and code > 0 else "")
+
+
+class Trainers:
+    """The training processes of this process: as many as there are jobs at a time."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._idle: list[Trainer] = []
+        self._busy: set[Trainer] = set()
+        self._generation = 0
+
+    def run(self, job: Job) -> ProposalResult:
+        """The job's result. A process that dies has its job begun again in a new one, :data:`ATTEMPTS` times at most.
+
+        Raises :class:`TrainerError` then or after :meth:`close`, and what the job itself raises.
+        """
+        generation = self._generation
+        for attempt in range(1, ATTEMPTS + 1):
+            trainer = self._take()
+            try:
+                result = trainer.perform(job)
+            except TrainerError as error:
+                self._drop(trainer)
+                if attempt == ATTEMPTS or generation != self._generation:
+                    raise TrainerError(f"{error}, {attempt} times; if memory is short, use fewer workers") from None
+            except EdgebnnError:
+                self._give_back(trainer)
+                raise
+            else:
+                self._give_back(trainer)
+                return result
+        raise AssertionError("unreachable: the last attempt returns or raises")
+
+    def close(self) -> None:
+        """End all processes, those that are at work too."""
+        with self._lock:
+            self._generation += 1
+            idle, self._idle = self._idle, []
+            for trainer in self._busy:
+                trainer.kill()
+        for trainer in idle:
+            trainer.close()
+
+    def _take(self) -> Trainer:
+        with self._lock:
+            while self._idle:
+                trainer = self._idle.pop()
+                if trainer.alive:
+                    break
+                trainer.close()  # it had nothing to do for long
+            else:
+                trainer = Trainer()
+            self._busy.add(trainer)
+            return trainer
+
+    def _give_back(self, trainer: Trainer) -> None:
+        with self._lock:
+            self._busy.remove(trainer)
+            self._idle.append(trainer)
+
+    def _drop(self, trainer: Trainer) -> None:
+        with self._lock:
+            self._busy.remove(trainer)
+        trainer.close()
+
+
+@cache
+def trainers() -> Trainers:
+    """The training processes of this process, which outlive a single job and end with this process."""
+    return Trainers()
