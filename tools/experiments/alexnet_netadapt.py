@@ -1,37 +1,76 @@
 #!/usr/bin/env python3
 """NetAdapt on AlexNet (Yang et al., ECCV 2018): trained, adapted by MACs, fine-tuned; one test set throughout.
 
-Usage: .venv/bin/python -m tools.experiments.alexnet_netadapt --run-dir DIR [--stage NAME] [--seed N]
+Usage: .venv/bin/python -m tools.experiments.alexnet_netadapt --run-dir DIR [--stage NAME]... [--seed N] [--workers N]
 
-CIFAR-10 (10 classes) enlarged to 224x224. Every stage is resumable: run again after a kill, the script goes on where
-it was; a stage that is done is only read. Checkpoints are large (AlexNet has 57 million weights: 228 MB).
+CIFAR-10 (10 classes) enlarged to 224x224. Stages, in turn: pretrain (two epochs), adapt (13 iterations), onward (to the
+iteration that first reaches 454,945,680 multiply-accumulates, 30 at most), finetune (long-term training of what came
+out), control (the unpruned network trained on in the same way). Every stage is resumable: run again after a kill, the
+script goes on where it was; a stage that is done is only read. What came out is in summary.json, and in adapt/ the
+history as JSON, a table and two charts. Checkpoints are large (AlexNet has 57 million weights: 228 MB).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
+from edgebnn import machine
+from edgebnn._tensorflow import keras
+from edgebnn.errors import InputError
+from edgebnn.files import write_text
+from edgebnn.pruning import history as pruning_history
+from edgebnn.pruning.budget import parse
+from edgebnn.pruning.executors import local_pool
+from edgebnn.pruning.history import Result
+from edgebnn.pruning.netadapt import adapt as search
+from edgebnn.pruning.settings import Settings
+from edgebnn.reports.pruning import write_reports
+from edgebnn.training import datasets
 from edgebnn.training.history import Progress
+from edgebnn.training.loop import train
 from edgebnn.training.named import train_named
+from edgebnn.training.recipe import Recipe
+from edgebnn.training.recipes import recommended
 
 DATA = "cifar10"
+BUDGET = "macs=454945680"
 PRETRAINING_EPOCHS = 2
+FIRST_ITERATIONS, MOST_ITERATIONS = 13, 30
+FINE_TUNING_RATE = 0.003
+"""A third of the pre-training's peak: the network is trained already."""
 SAY_EVERY = 10  # steps
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """Where it is kept, and the seed of everything random."""
+    """Where it is kept, the seed of everything random, and what it may use and take."""
 
     folder: Path
     seed: int
+    workers: int | None
+    epochs: int
+
+    @property
+    def fine_tuning(self) -> Recipe:
+        recipe = recommended("alexnet", "float", DATA)
+        return replace(
+            recipe, epochs=self.epochs, learning_rate=FINE_TUNING_RATE, warmup_epochs=0.0, seed=self.seed + 1
+        )
+
+    @property
+    def settings(self) -> Settings:
+        """The published ones: 10 short-term steps of 128 images, judged on 1,024 that no training sees."""
+        return Settings(seed=self.seed)
 
 
-def pretrain(experiment: Experiment) -> None:
+def pretrain(experiment: Experiment) -> dict[str, Any]:
     """Two epochs of the recommended recipe for float AlexNet: 23 minutes each on two cores."""
     history = train_named(
         "alexnet",
@@ -43,13 +82,86 @@ def pretrain(experiment: Experiment) -> None:
         progress=_say_progress,
     )
     say(f"pre-trained in {history.seconds / 60:.0f} minutes: test accuracy {history.test_accuracy:.2%}")
+    return {"test_accuracy": history.test_accuracy, "seconds": history.seconds}
 
 
-STAGES: dict[str, Callable[[Experiment], None]] = {"pretrain": pretrain}
+def adapt(experiment: Experiment) -> dict[str, Any]:
+    """Thirteen iterations, or fewer if the budget is met earlier."""
+    return _adapted(experiment, replace(experiment.settings, iterations=FIRST_ITERATIONS))
+
+
+def onward(experiment: Experiment) -> dict[str, Any]:
+    """On to the iteration that first meets the budget."""
+    return _adapted(experiment, replace(experiment.settings, iterations=MOST_ITERATIONS))
+
+
+def finetune(experiment: Experiment) -> dict[str, Any]:
+    """Long-term training of the network that the search ended with."""
+    return _adapted(
+        experiment, replace(experiment.settings, iterations=MOST_ITERATIONS, long_term=experiment.fine_tuning)
+    )
+
+
+def control(experiment: Experiment) -> dict[str, Any]:
+    """The pre-trained network trained on as long as the pruned one, in the same way: what pruning is compared with."""
+    keras.utils.set_random_seed(experiment.fine_tuning.seed)
+    history = train(
+        _pretrained(experiment),
+        datasets.load(DATA),
+        experiment.fine_tuning,
+        experiment.folder / "control",
+        _say_progress,
+    )
+    return {"test_accuracy": history.test_accuracy, "seconds": history.seconds}
+
+
+def _adapted(experiment: Experiment, settings: Settings) -> dict[str, Any]:
+    with local_pool(experiment.workers, 3 * 2**30) as pool:
+        result = search(
+            _pretrained(experiment),
+            datasets.load(DATA),
+            parse(BUDGET),
+            settings,
+            experiment.folder / "adapt",
+            executor=pool,
+            progress=_say_iteration,
+        )
+    write_reports(experiment.folder / "adapt", result.history)
+    return _outcome(result)
+
+
+def _outcome(result: Result) -> dict[str, Any]:
+    last = result.iterations[-1]
+    return {
+        "iterations": len(result.iterations),
+        "macs": result.predicted,
+        "initial_macs": result.initial,
+        "met": result.met,
+        "widths": dict(last.widths),
+        "layers": [iteration.layer for iteration in result.iterations],
+        "held_out_accuracy": last.accuracy,
+        "test_accuracy": asdict(result.accuracy),
+    }
+
+
+def _pretrained(experiment: Experiment) -> keras.Model:
+    path = experiment.folder / "pretrain" / "model.keras"
+    if not path.exists():
+        raise InputError(f"{path}: is missing; run the stage pretrain first")
+    return keras.models.load_model(path, compile=False)
+
+
+STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
+    "pretrain": pretrain,
+    "adapt": adapt,
+    "onward": onward,
+    "finetune": finetune,
+    "control": control,
+}
 
 
 def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
 
 
 def _say_progress(at: Progress) -> None:
@@ -60,16 +172,31 @@ def _say_progress(at: Progress) -> None:
         )
 
 
+def _say_iteration(at: pruning_history.Progress) -> None:
+    if at.stage == "note":
+        say(at.message)
+    elif at.stage != "long_term" or at.done % SAY_EVERY == 0:
+        judged = "" if at.accuracy is None else f", {at.accuracy:.2%}"
+        left = "" if at.seconds_left is None else f", about {at.seconds_left / 60:.0f} minutes left"
+        say(f"{at.stage} {at.iteration}, {at.layer} {at.done} of {at.total}{judged}, {at.predicted:,.0f} MACs{left}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run-dir", type=Path, required=True, help="where checkpoints and results are kept")
     parser.add_argument("--stage", choices=list(STAGES), action="append", help="only this one; all in turn by default")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, help="proposals at once (default: by cores and memory)")
+    parser.add_argument("--epochs", type=int, default=1, help="of long-term training, and of the control")
     options = parser.parse_args()
-    experiment = Experiment(options.run_dir, options.seed)
+    experiment = Experiment(options.run_dir, options.seed, options.workers, options.epochs)
     for name in options.stage or STAGES:
         say(f"stage {name}")
-        STAGES[name](experiment)
+        outcome = STAGES[name](experiment)
+        path = experiment.folder / "summary.json"
+        summary = json.loads(path.read_text()) if path.exists() else {"machine": machine.describe()}
+        write_text(path, json.dumps({**summary, name: outcome}, indent=1))
+        say(f"{name}: {json.dumps(outcome)}")
 
 
 if __name__ == "__main__":

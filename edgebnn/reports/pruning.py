@@ -1,0 +1,102 @@
+"""What a pruning came to, from its history JSON: a table of iterations, and two charts.
+
+``history`` is what ``history.json`` in a pruning's folder and ``edgebnn prune --json`` hold.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from edgebnn.files import write_text
+
+from . import format
+from .pruning_plots import accuracy_by_resource, widths_by_iteration
+
+History: TypeAlias = Mapping[str, Any]
+
+TABLE, WIDTHS, ACCURACY = "history.txt", "widths.svg", "accuracy.svg"
+STAGES = {
+    "trained": "as given",
+    "pruned": "cut, not trained since",
+    "short_term": "after short-term training",
+    "long_term": "after long-term training",
+}
+
+
+def write_reports(folder: Path, history: History) -> None:
+    """The table and both charts, written into ``folder``."""
+    text = io.StringIO()
+    console = Console(width=110, file=text, color_system=None)
+    console.print(table(history), summary(history))
+    write_text(folder / TABLE, text.getvalue())
+    write_text(folder / WIDTHS, widths_by_iteration(history))
+    write_text(folder / ACCURACY, accuracy_by_resource(history))
+
+
+def table(history: History) -> Table:
+    """Every iteration: what was cut, what the network then takes, and its accuracy on the images held out."""
+    measured = any(iteration["measured"] is not None for iteration in history["iterations"])
+    unit = history["unit"]
+    result = Table("#", "cut", box=SIMPLE_HEAD, header_style="bold", caption_style="dim", pad_edge=False)
+    titles = ["channels", f"{history['resource']} ({unit})", "share"]
+    titles += ["measured", "off by"] if measured else []
+    for title in (*titles, "held out", "proposals"):
+        result.add_column(title, justify="right", no_wrap=True)
+    blank = [""] * (2 if measured else 0)
+    first = history["initial_measured"]
+    if measured and first is not None:
+        blank = [amount(first, unit), _off(history["initial"], first)]
+    held_out = format.percent(history["held_out_accuracy"])
+    result.add_row("0", "", "", amount(history["initial"], unit), format.percent(1.0, 1), *blank, held_out, "")
+    before = history["initial_widths"]
+    for iteration in history["iterations"]:
+        layer, widths = iteration["layer"], iteration["widths"]
+        row: list[str | Text] = [
+            str(iteration["iteration"]),
+            Text(layer),
+            f"{before[layer]} to {widths[layer]}",
+            amount(iteration["predicted"], unit),
+            format.percent(iteration["predicted"] / history["initial"], 1),
+        ]
+        if measured:
+            value = iteration["measured"]
+            row += ["", ""] if value is None else [amount(value, unit), _off(iteration["predicted"], value)]
+        result.add_row(*row, format.percent(iteration["accuracy"]), str(len(iteration["proposals"])))
+        before = widths
+    result.caption = f"{history['resource']} {history['kind']}" + ("; whole network measured" if measured else "")
+    return result
+
+
+def summary(history: History) -> Text:
+    """The outcome in a few lines: the budget, and the accuracy on the test images at each stage."""
+    unit, final = history["unit"], history["final"]
+    word = "within" if history["met"] else "above"
+    lines = [
+        f"{history['resource']}: {amount(history['initial'], unit)} to {amount(final['predicted'], unit)} {unit}, "
+        f"{word} the budget of {amount(history['budget'], unit)} {unit} ({history['kind']})"
+    ]
+    if final["measured"] is not None:
+        lines.append(f"measured again, whole: {amount(final['measured'], unit)} {unit}")
+    lines += [
+        f"accuracy on the test images, {words}: {format.percent(history['accuracy'][stage])}"
+        for stage, words in STAGES.items()
+        if history["accuracy"][stage] is not None
+    ]
+    return Text("\n".join(lines))
+
+
+def amount(value: float, unit: str) -> str:
+    """An amount of a resource: counts and bytes whole, times to a tenth of a per cent or so."""
+    return f"{value:.4g}" if unit == "ms" else f"{value:,.0f}" if value >= 1000 else f"{value:.6g}"
+
+
+def _off(predicted: float, measured: float) -> str:
+    return f"{100 * (predicted / measured - 1):+.1f} %"

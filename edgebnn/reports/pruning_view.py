@@ -1,0 +1,56 @@
+"""What the user of a pruning sees while it runs: a bar where someone watches, and a line for each iteration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from . import format
+from .pruning import amount
+
+if TYPE_CHECKING:
+    from edgebnn.pruning.history import Progress as PruningProgress
+    from edgebnn.pruning.history import ProgressCallback
+
+
+@contextmanager
+def pruning_view(console: Console) -> Iterator[ProgressCallback]:
+    """A callback for :func:`edgebnn.pruning.netadapt.adapt`; the bar counts the proposals of the iteration."""
+    columns = (TextColumn("  {task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
+        task = bars.add_task("pruning", total=None, left="")
+
+        def update(at: PruningProgress) -> None:
+            if at.stage == "note":
+                console.print(f"  {escape(at.message)}", highlight=False)
+                return
+            if at.stage == "accepted":
+                console.print(f"  {escape(_accepted(at))}", highlight=False)
+            left = "" if at.seconds_left is None else f"about {timedelta(seconds=round(at.seconds_left))} left"
+            bars.update(task, description=escape(_title(at)), completed=at.done, total=at.total or None, left=left)
+
+        yield update
+
+
+def _accepted(at: PruningProgress) -> str:
+    return (
+        f"iteration {at.iteration} of about {at.iterations}: cut {at.layer}, now {amount(at.predicted, at.unit)} "
+        f"{at.unit} (budget {amount(at.budget, at.unit)}), {_judged(at)}"
+    )
+
+
+def _title(at: PruningProgress) -> str:
+    if at.stage == "long_term":
+        return f"long-term training, {_judged(at, 'training images')}"
+    tried = f", {at.layer}: {_judged(at)}" if at.layer and at.stage == "search" else ""
+    return f"iteration {at.iteration}, {amount(at.predicted, at.unit)} {at.unit}{tried}"
+
+
+def _judged(at: PruningProgress, images: str = "images held out") -> str:
+    return "failed" if at.accuracy is None else f"{format.percent(at.accuracy)} on {images}"
