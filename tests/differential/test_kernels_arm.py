@@ -16,14 +16,14 @@ from edgebnn.graph.ops.binary import LceBMaxPool2dOptions, LceDequantizeOptions,
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.types import DType, Quantization, Tensor
 from edgebnn.runtime import build
-from edgebnn.targets.qemu_user import MACHINES, PACKAGE, Machine, compile_program, is_emulated, run
+from edgebnn.targets.qemu_user import MACHINES, Machine, run
 from tests.differential.test_kernels_rows import DTYPES, SHAPES, values
 from tests.differential.test_kernels_rows import reference as rows_reference
 from tests.support import ckernels, emulated
 from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, reference
+from tests.support.emulated import WARNINGS, compiled
 from tools.bench.arm_mca import RUN_CASES
 
-WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-pedantic", "-Werror")
 EXERCISE = build.Source(Path(__file__).parents[1] / "unit" / "kernels" / "exercise.c")
 PLAIN = ConvCase(1, (5, 5), (3, 3), (1, 1), (1, 1), Padding.SAME, 1, 1, 64, 32, Activation.NONE, "float32", 0)
 SPLIT = settings(max_examples=20)
@@ -35,16 +35,6 @@ LINES = {f"{m.name}-{line}": (m, line) for m in MACHINES.values() for line in em
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ziglang") is None, reason="the ziglang wheel is not installed"
 )
-
-
-def compiled(machine: Machine, source: build.Source, folder: Path) -> Path:
-    """Skips, once it is compiled without a warning, where it cannot be run."""
-    path = folder / f"{source.path.stem}-{machine.name}"
-    if not path.exists():
-        compile_program(machine, path, [source], (*build.COMPILE_FLAGS, *WARNINGS))
-    if not is_emulated(machine):
-        pytest.skip(f"compiled for {machine.name}, but untested: apt-get install {PACKAGE} for {machine.emulator}")
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -9,17 +9,31 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edgebnn.graph.types import Array
 from edgebnn.runtime import build
-from edgebnn.targets.qemu_user import Machine, run
+from edgebnn.targets.qemu_user import PACKAGE, Machine, compile_program, is_emulated, run
 from tools.bench.arm_mca import encode_case
 
-from . import ckernels
+from . import ckernels, w1a8_cases
 from .binary_cases import ConvCase, Operands, c_operation
+from .w1a8_cases import Case
 
-BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D = range(4)
+WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-pedantic", "-Werror")
+
+BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D, W1A8 = range(5)
+
+
+def compiled(machine: Machine, source: build.Source, folder: Path) -> Path:
+    """Skips, once it is compiled without a warning, where it cannot be run."""
+    path = folder / f"{source.path.stem}-{machine.name}"
+    if not path.exists():
+        compile_program(machine, path, [source], (*build.COMPILE_FLAGS, *WARNINGS))
+    if not is_emulated(machine):
+        pytest.skip(f"compiled for {machine.name}, but untested: apt-get install {PACKAGE} for {machine.emulator}")
+    return path
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Kernel:
-    """A line of bconv2d.kernels on a machine."""
+    """A line of a table of kernels on a machine."""
 
     program: Program
     line: str
@@ -63,8 +77,21 @@ class Kernel:
         return np.frombuffer(y, like.dtype).reshape(like.shape)
 
 
-def kernel_lines(machine: Machine) -> list[str]:
-    """The lines of bconv2d.kernels that the machine has."""
-    table = (build.KERNELS / "bconv2d.kernels").read_text(encoding="utf-8")
+@dataclass(frozen=True)
+class W1A8Kernel:
+    """A line of w1a8.kernels on a machine."""
+
+    program: Program
+    line: str
+
+    def run(self, case: Case, data: w1a8_cases.Operands, parts: int = 1) -> NDArray[np.int8]:
+        arrays = (data.x, w1a8_cases.packed(case, data.minus), data.magnitude, data.bias, data.factor)
+        y = self.program.output(W1A8, case.op(), arrays, parts, self.line)
+        return np.frombuffer(y, np.int8)
+
+
+def kernel_lines(machine: Machine, operation: str = "bconv2d") -> list[str]:
+    """The lines of the operation's table of kernels that the machine has."""
+    table = (build.KERNELS / f"{operation}.kernels").read_text(encoding="utf-8")
     files = build.kernel_flags(table, machine.processor)
-    return [file.removeprefix("bconv2d_").removesuffix(".c") for file in files]
+    return [file.removeprefix(f"{operation}_").removesuffix(".c") for file in files]

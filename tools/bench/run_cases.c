@@ -1,8 +1,8 @@
 /* Runs binary operations that are written in a file: for tests and counts under emulation.
  *
- * run_cases KERNEL CASES RESULTS REPEATS     (KERNEL: a line of bconv2d.kernels, or "best")
+ * run_cases KERNEL CASES RESULTS REPEATS     (KERNEL: a line of bconv2d.kernels or w1a8.kernels, or "best")
  *
- * CASES is a row of cases: an int32 kind, the operation's struct of kernels.h, an int32 number of parts, and arrays,
+ * CASES is a row of cases: an int32 kind, the operation's struct of kernels.h or w1a8.h, an int32 number of parts, and arrays,
  * each after its int64 number of bytes. Tiles are run in that many parts, the last first. RESULTS has for each case an
  * int32 eb_status, the int64 number of bytes of the output, and the output.
  */
@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "kernels.h"
+#include "w1a8.h"
 
-enum { BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D };
+enum { BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D, W1A8 };
 
 typedef struct output {
   eb_status status;
@@ -131,6 +131,48 @@ static output run_bmaxpool2d(void) {
   return y;
 }
 
+static output run_w1a8(const char *kernel) {
+  eb_w1a8 op;
+  read_bytes(&op, sizeof(op));
+  const int32_t parts = read_parts();
+  void *input = read_array(), *filter = read_array(), *magnitude = read_array(), *bias = read_array();
+  void *factor = read_array();
+  const eb_w1a8_constants constants = {filter, magnitude, bias, factor};
+  eb_w1a8_plan plan;
+  output y = {eb_w1a8_plan_make(&op, kernel, eb_cpu_features(), &plan), NULL, 0};
+  if (y.status == EB_OK) {
+    const eb_window *w = &plan.op.window;
+    y.bytes = (size_t)w->batches * (size_t)w->output_height * (size_t)w->output_width * (size_t)op.channels_out;
+    y.data = allocate(y.bytes);
+    void *persistent = allocate(plan.persistent_bytes), *scratch = allocate(plan.scratch_bytes);
+    y.status = eb_w1a8_prepare(&plan, &constants, persistent);
+    for (int i = 0; i < repeats && y.status == EB_OK; i++) {
+      for (int32_t part = parts; part > 0; part--) {
+        const int32_t begin = (int32_t)((int64_t)plan.tiles * (part - 1) / parts);
+        const int32_t end = (int32_t)((int64_t)plan.tiles * part / parts);
+        eb_w1a8_run(&plan, persistent, input, y.data, begin, end, scratch);
+      }
+    }
+    free(persistent);
+    free(scratch);
+  }
+  free(input);
+  free(filter);
+  free(magnitude);
+  free(bias);
+  free(factor);
+  return y;
+}
+
+static output run_case(int32_t kind, const char *kernel) {
+  switch (kind) {
+    case BCONV2D: return run_bconv2d(kernel);
+    case BMAXPOOL2D: return run_bmaxpool2d();
+    case W1A8: return run_w1a8(kernel);
+    default: return run_rows(kind);
+  }
+}
+
 int main(int count, char **arguments) {
   if (count != 5) return 2;
   const char *kernel = strcmp(arguments[1], "best") == 0 ? NULL : arguments[1];
@@ -140,7 +182,7 @@ int main(int count, char **arguments) {
   if (cases == NULL || results == NULL) return 2;
   int32_t kind;
   while (fread(&kind, sizeof(kind), 1, cases) == 1) {
-    const output y = kind == BCONV2D ? run_bconv2d(kernel) : kind == BMAXPOOL2D ? run_bmaxpool2d() : run_rows(kind);
+    const output y = run_case(kind, kernel);
     const int32_t status = (int32_t)y.status;
     const int64_t bytes = (int64_t)y.bytes;
     fwrite(&status, sizeof(status), 1, results);

@@ -1,0 +1,14 @@
+/* W1A8 convolution on ARMv7 with NEON: one pixel at a time, which is what sixteen 128-bit registers hold, looks 16
+ * channels up in 16 inputs.
+ */
+#include "w1a8_block.h"
+
+#if defined(__arm__)
+#include "w1a8_neon.h"
+
+void eb_w1a8_neon32_stage(const int8_t *input, int32_t inputs, void *tables) {
+  eb_w1a8_neon_stage(input, inputs, tables);
+}
+
+void eb_w1a8_neon32(const eb_w1a8_block *b) { eb_w1a8_neon_run(b, 1); }
+#endif
