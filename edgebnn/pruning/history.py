@@ -75,11 +75,12 @@ class Accuracy:
 class Progress:
     """Where a pruning stands.
 
-    ``stage`` is ``"search"`` while proposals are trained, ``"accepted"`` once when an iteration ends, ``"long_term"``
-    in the training at the end, ``"note"`` for something that the user should know (``message``). ``done`` of ``total``
-    proposals of this iteration, or steps of the training, are finished. ``layer`` and ``accuracy`` are those of the
-    proposal, iteration or training step that was finished last, ``predicted`` the current network's resource.
-    ``seconds_left`` is estimated from the pace so far; None until there is one.
+    ``stage`` is ``"table"`` while layers are measured for a latency table, ``"search"`` while proposals are trained,
+    ``"accepted"`` once when an iteration ends, ``"long_term"`` in the training at the end, ``"note"`` for something
+    that the user should know (``message``). ``done`` of ``total`` layers, proposals of this iteration, or steps of the
+    training, are finished. ``layer`` and ``accuracy`` are those of the proposal, iteration or training step that was
+    finished last, ``predicted`` the current network's resource. ``seconds_left`` is estimated from the pace so far;
+    None until there is one.
     """
 
     stage: str

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -25,7 +26,7 @@ FORMAT = 1
 KINDS = ("measured", "simulated", "estimated")
 
 Point: TypeAlias = tuple[int, int]
-"""(input channels, output channels)"""
+"""(input channels, output channels)."""
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,33 @@ class Device:
 
 
 def signature(layer: LayerShape) -> LayerShape:
-    """The layer without its name and channels: layers of one signature share their samples."""
-    depthwise = layer.groups == layer.in_channels > 1
-    return replace(layer, name="", in_channels=0, out_channels=0, groups=0 if depthwise else layer.groups)
+    """The layer without its name and channels: layers of one signature share their samples.
+
+    A depthwise convolution keeps its multiplier, as ``out_channels``, and has 0 ``groups``.
+    """
+    if layer.groups == layer.in_channels > 1:
+        return replace(layer, name="", in_channels=0, out_channels=layer.out_channels // layer.in_channels, groups=0)
+    return replace(layer, name="", in_channels=0, out_channels=0)
 
 
-def with_channels(shape: LayerShape, point: Point, name: str = "") -> LayerShape:
-    """The layer of signature ``shape`` with so many (input, output) channels."""
-    return replace(shape, name=name, in_channels=point[0], out_channels=point[1], groups=shape.groups or point[0])
+def point(layer: LayerShape) -> Point:
+    """Where the layer stands among the samples of its signature; the outputs of a depthwise one follow its inputs."""
+    return layer.in_channels, 0 if layer.groups == layer.in_channels > 1 else layer.out_channels
+
+
+def layer_at(shape: LayerShape, where: Point) -> LayerShape:
+    """The layer of signature ``shape`` with these channels, to be measured."""
+    inputs, outputs = where
+    name = f"{shape.kind}_{inputs}_{outputs}"
+    if shape.groups == 0:
+        return replace(shape, name=name, in_channels=inputs, out_channels=inputs * shape.out_channels, groups=inputs)
+    return replace(shape, name=name, in_channels=inputs, out_channels=outputs)
 
 
 def stairs(shape: LayerShape) -> Point:
     """The widths of the steps in which (input, output) channels cost, for layers of a signature."""
-    return (32, 8) if shape.precision == "w1a1" else (8, 8)
+    groups = max(1, shape.groups)
+    return math.lcm(32 if shape.precision == "w1a1" else 8, groups), math.lcm(8, groups)
 
 
 @dataclass(frozen=True)
@@ -62,54 +77,37 @@ class Entry:
     """What is known of one signature.
 
     Attributes:
-        inputs, outputs: ascending channel counts; in a ``line`` the i-th of both belong together (a depthwise
-            convolution, or one whose outputs are added to its inputs), else every pair of them is measured.
-        samples: milliseconds; those of all pairs, and others that helped to choose them.
-        held_back: points that no interpolation uses: (inputs, outputs, measured, predicted from the other samples).
+        inputs, outputs: ascending channel counts; every pair of them is to be measured.
+        samples: milliseconds of those pairs, and of others that helped to choose them.
+        held_back: samples that no interpolation uses: (inputs, outputs, measured, predicted from the others).
     """
 
-    line: bool
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    samples: Mapping[Point, float]
+    samples: Mapping[Point, float] = field(default_factory=dict)
     held_back: tuple[tuple[int, int, float, float], ...] = ()
 
-    def points(self) -> list[Point]:
-        """Where samples must be."""
-        if self.line:
-            return list(zip(self.inputs, self.outputs, strict=True))
-        return [(i, o) for i in self.inputs for o in self.outputs]
+    def missing(self) -> list[Point]:
+        """Pairs that are not measured yet."""
+        return [(i, o) for i in self.inputs for o in self.outputs if (i, o) not in self.samples]
 
-    def covers(self, point: Point) -> bool:
-        inside = self.inputs[0] <= point[0] <= self.inputs[-1] and self.outputs[0] <= point[1] <= self.outputs[-1]
-        on_line = point[0] * self.outputs[-1] == point[1] * self.inputs[-1]
-        return inside and (on_line or not self.line)
+    def covers(self, where: Point) -> bool:
+        return all(
+            counts[0] <= count <= counts[-1] for count, counts in zip(where, (self.inputs, self.outputs), strict=True)
+        )
 
-    def at(self, point: Point, stair: Point) -> float:
-        """Milliseconds, interpolated; the point must be covered."""
-        inputs = _up(point[0], stair[0], self.inputs)
-        if self.line:
-            times = [self.samples[sampled] for sampled in self.points()]
-            return float(np.interp(inputs, self.inputs, times))
-        low, high = _around(inputs, self.inputs)
-        outputs = _up(point[1], stair[1], self.outputs)
-        ends = [
-            float(np.interp(outputs, self.outputs, [self.samples[i, o] for o in self.outputs])) for i in (low, high)
-        ]
-        return float(np.interp(inputs, (low, high), ends)) if low < high else ends[0]
+    def at(self, where: Point, stair: Point) -> float:
+        """Milliseconds, interpolated; the point must be covered, and no pair missing."""
+        inputs, outputs = _up(where[0], stair[0], self.inputs), _up(where[1], stair[1], self.outputs)
+        place = bisect_left(self.inputs, inputs)
+        around = self.inputs[place : place + 1] if self.inputs[place] == inputs else self.inputs[place - 1 : place + 1]
+        times = [np.interp(outputs, self.outputs, [self.samples[i, o] for o in self.outputs]) for i in around]
+        return float(np.interp(inputs, around, times))
 
 
 def _up(count: int, stair: int, sampled: Sequence[int]) -> int:
-    """The next edge, but no further than samples reach, nor past one that lies between."""
-    if count in sampled:
-        return count
-    edge = -(-count // stair) * stair
-    return min(edge, sampled[bisect_left(sampled, count)])
-
-
-def _around(count: int, sampled: Sequence[int]) -> tuple[int, int]:
-    place = bisect_left(sampled, count)
-    return (sampled[place], sampled[place]) if sampled[place] == count else (sampled[place - 1], sampled[place])
+    """The next edge, or a sampled count on the way there."""
+    return min(-(-count // stair) * stair, sampled[bisect_left(sampled, count)])
 
 
 @dataclass(frozen=True)
@@ -126,14 +124,14 @@ class LatencyTable:
 
     def layer(self, layer: LayerShape) -> float:
         """Milliseconds of one layer. Raises :class:`InputError` if the table does not cover it."""
-        shape, point = signature(layer), (layer.in_channels, layer.out_channels)
+        shape, where = signature(layer), point(layer)
         entry = self.entries.get(shape)
-        if entry is None or not entry.covers(point):
+        if entry is None or not entry.covers(where) or entry.missing():
             raise InputError(
-                f"{layer.name}: the latency table of {self.device.name} has no {layer.kind} like this with "
-                f"{point[0]} inputs and {point[1]} outputs; have it extended for this network"
+                f"{layer.name}: the latency table of {self.device.name} does not cover a {layer.kind} like this with "
+                f"{layer.in_channels} inputs and {layer.out_channels} outputs; extend the table for this network"
             )
-        return entry.at(point, stairs(shape))
+        return entry.at(where, stairs(shape))
 
     def errors(self) -> list[float]:
         """Of every held-back sample, |predicted - measured| / measured."""
@@ -171,7 +169,6 @@ class LatencyTable:
             "entries": [
                 {
                     "layer": asdict(shape),
-                    "line": entry.line,
                     "inputs": entry.inputs,
                     "outputs": entry.outputs,
                     "samples": [[*point, time] for point, time in sorted(entry.samples.items())],
@@ -209,14 +206,7 @@ def _entry(content: Mapping[str, Any]) -> tuple[LayerShape, Entry]:
     }
     shape = LayerShape(**layer)
     samples = {(inputs, outputs): float(time) for inputs, outputs, time in content["samples"]}
-    entry = Entry(
-        bool(content["line"]),
-        tuple(content["inputs"]),
-        tuple(content["outputs"]),
-        samples,
-        tuple((i, o, measured, predicted) for i, o, measured, predicted in content["held_back"]),
-    )
-    for point in entry.points():
-        if not samples[point] > 0:
-            raise ValueError(point)
-    return shape, entry
+    held_back = tuple((i, o, float(time), float(predicted)) for i, o, time, predicted in content["held_back"])
+    if not all(time > 0 for time in (*samples.values(), *(sample[2] for sample in held_back))):
+        raise ValueError("times are positive")
+    return shape, Entry(tuple(content["inputs"]), tuple(content["outputs"]), samples, held_back)
