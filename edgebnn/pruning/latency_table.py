@@ -112,15 +112,28 @@ def _up(count: int, stair: int, sampled: Sequence[int]) -> int:
 
 @dataclass(frozen=True)
 class LatencyTable:
-    """Times of layers on ``device``, by signature. ``date`` is that of the last measurement, as ISO 8601."""
+    """Times of layers on ``device``, by signature. ``date`` is that of the last measurement, as ISO 8601.
+
+    ``between`` is what a network takes besides its layers, in milliseconds for each element that they give out: see
+    :meth:`calibrated`.
+    """
 
     device: Device
     date: str
     entries: Mapping[LayerShape, Entry] = field(default_factory=dict)
+    between: float = 0.0
 
     def latency(self, layers: Sequence[LayerShape]) -> float:
-        """Milliseconds of all layers together. Raises :class:`InputError` for a layer the table does not cover."""
-        return sum(map(self.layer, layers))
+        """Milliseconds of a network of ``layers``. Raises :class:`InputError` for one the table does not cover."""
+        return sum(map(self.layer, layers)) + self.between * sum(map(_elements, layers))
+
+    def calibrated(self, layers: Sequence[LayerShape], whole: float) -> LatencyTable:
+        """The table for networks cut out of the one of ``layers``, which takes ``whole`` milliseconds as measured.
+
+        What its layers alone do not explain lies between them (additions, pooling) and shrinks with the feature maps.
+        """
+        rest = whole - sum(map(self.layer, layers))
+        return replace(self, between=rest / sum(map(_elements, layers)))
 
     def layer(self, layer: LayerShape) -> float:
         """Milliseconds of one layer. Raises :class:`InputError` if the table does not cover it."""
@@ -153,6 +166,7 @@ class LatencyTable:
             "held_back": len(errors),
             "median_error": float(np.median(errors)) if errors else None,
             "max_error": max(errors) if errors else None,
+            "between": self.between,
             "content": hashlib.sha256(content).hexdigest()[:16],
         }
 
@@ -166,6 +180,7 @@ class LatencyTable:
             "device": asdict(self.device),
             "unit": "ms",
             "date": self.date,
+            "between": self.between,
             "entries": [
                 {
                     "layer": asdict(shape),
@@ -187,7 +202,7 @@ class LatencyTable:
                 raise InputError(f"{path}: is a latency table of format {content['format']}, not {FORMAT}; remove it")
             theirs = Device(**content["device"])
             entries = dict(map(_entry, content["entries"]))
-            date = str(content["date"])
+            date, between = str(content["date"]), float(content["between"])
         except OSError as error:
             raise unreadable(path, error) from None
         except (ValueError, KeyError, TypeError):
@@ -197,7 +212,12 @@ class LatencyTable:
                 f"{path}: was made for another device ({theirs}) than this ({device}); times hold for one only: "
                 f"choose another file"
             )
-        return LatencyTable(device, date, entries)
+        return LatencyTable(device, date, entries, between)
+
+
+def _elements(layer: LayerShape) -> int:
+    """Of the layer's output."""
+    return layer.output_size[0] * layer.output_size[1] * layer.out_channels
 
 
 def _entry(content: Mapping[str, Any]) -> tuple[LayerShape, Entry]:
