@@ -133,7 +133,8 @@ EB_INLINE void eb_w1a8_neon_look_up(const uint8_t *lanes, const uint8_t *table, 
     eb_w1a8_neon_add(sums[p].low, low);
     eb_w1a8_neon_add(sums[p].high, high);
     /* One pixel after another: else compilers load all tables first, and spill. */
-    if (pixels > 1) __asm__ volatile("" : "+w"(sums[p].low[0]), "+w"(sums[p].low[1]), "+w"(sums[p].high[0]), "+w"(sums[p].high[1]));
+    if (pixels == 1) break;
+    __asm__ volatile("" : "+w"(sums[p].low[0]), "+w"(sums[p].low[1]), "+w"(sums[p].high[0]), "+w"(sums[p].high[1]));
   }
 }
 

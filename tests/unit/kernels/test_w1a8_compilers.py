@@ -16,7 +16,8 @@ SHARED = ("cpu.c", "status.c", "window.c")
 
 
 def run(compiler: build.Compiler, flags: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
-    files = [s for s in build.sources() if s.path.name.startswith("w1a8_") or s.path.name in SHARED]
+    kernels = [source for source in build.sources() if source.path.parent == build.KERNELS]
+    files = [source for source in kernels if source.path.name.startswith("w1a8_") or source.path.name in SHARED]
     base = [flag for flag in build.COMPILE_FLAGS if flag != "-O3"]
     program = folder / "exercise"
     warnings = ("-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-pedantic", "-Werror")
