@@ -14,7 +14,7 @@ from typing import Any, Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn._tensorflow import keras, tf
+from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.errors import InputError
 from edgebnn.pruning.coupling import Coupling, Group, analyse
 from edgebnn.pruning.tracing import DEPTHWISE, INPUT, NORMALIZATION, OUTPUT, Site, WeightAxis
@@ -134,9 +134,14 @@ def _value(site: Site, axis: WeightAxis) -> NDArray[np.float64]:
 
 
 def _quantized(site: Site, axis: WeightAxis) -> NDArray[np.float64]:
+    """What a latent gradient is multiplied by: the quantized weight, less the scale that the gradient already has."""
     variable = getattr(site.layer, axis.attribute)
     quantizer = getattr(variable, "quantizer", None)
-    return _value(site, axis) if quantizer is None else np.asarray(quantizer(tf.constant(variable.numpy())), np.float64)
+    if quantizer is None:
+        return _value(site, axis)
+    if isinstance(quantizer, lq.quantizers.MagnitudeAwareSign):
+        return np.where(_value(site, axis) >= 0, 1.0, -1.0)
+    return np.asarray(quantizer(tf.constant(variable.numpy())), np.float64)
 
 
 def _by_channel(coupling: Coupling, group: Group, axis: WeightAxis, values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from edgebnn._tensorflow import keras, tf
 from edgebnn.pruning.coupling import analyse
 from edgebnn.pruning.quantizers import elementwise_quantizer
-from edgebnn.pruning.surgery import Keep, layer_at, survivors
+from edgebnn.pruning.surgery import Keep, layer_at, rebuilding, survivors
 from edgebnn.pruning.tracing import Site
 
 _QUANTIZERS: Mapping[str, str] = {
@@ -39,13 +39,14 @@ def masked(model: keras.Model, keep: Keep) -> keras.Model:
     alive = survivors(coupling, keep)
     sites = coupling.trace.sites
     touched = {path: site for path, site in sites.items() if any(not alive[axis.ids].all() for axis in site.axes)}
-    result = _wrapped(model, "", touched, alive)
+    with rebuilding(model):
+        result = _wrapped(model, "", touched, alive)
     for path, site in sites.items():
-        layer = _counterpart(result, path, wrapped=path in touched)
         if site.layer.weights:
+            layer = _counterpart(result, path)
             layer.set_weights(_switched_off(site, alive))
-        if path in touched:
-            _set_masks(layer, site, alive)
+            if path in touched:
+                _set_masks(layer, site, alive)
     return result
 
 
@@ -54,10 +55,11 @@ def unmask(trained: keras.Model, model: keras.Model) -> keras.Model:
 
     Its binarized layers see removed channels as +1 again until they are cut: ``cut(unmask(trained, model), keep)``.
     """
-    plain = keras.models.clone_model(model)
+    with rebuilding(model):
+        plain = keras.models.clone_model(model)
     for path, site in analyse(model).trace.sites.items():
         if site.layer.weights:
-            layer_at(plain, path).set_weights(_counterpart(trained, path, wrapped=None).get_weights())
+            layer_at(plain, path).set_weights(_counterpart(trained, path).get_weights())
     return plain
 
 
@@ -162,12 +164,10 @@ def _set_masks(wrapper: Any, site: Site, alive: NDArray[np.bool_]) -> None:
     wrapper.pruning_step.assign(1)  # TF-MOT refuses to train before its callback has been at work; there is none here
 
 
-def _counterpart(model: keras.Model, path: str, wrapped: bool | None) -> keras.layers.Layer:
-    """The layer, or its wrapper, of a masked model; ``wrapped`` None: whichever is there."""
+def _counterpart(model: keras.Model, path: str) -> keras.layers.Layer:
+    """The layer of a masked model, or its wrapper."""
     *models, name = path.split("/")
     for inner in models:
         model = model.get_layer(inner)
     renamed = f"prune_low_magnitude_{name}"
-    if wrapped is None:
-        wrapped = any(layer.name == renamed for layer in model.layers)
-    return model.get_layer(renamed if wrapped else name)
+    return model.get_layer(renamed if any(layer.name == renamed for layer in model.layers) else name)

@@ -228,11 +228,28 @@ def _permute(call: Call) -> Ids:
     return call.inputs[0]
 
 
+def _tensorflow_op(call: Call) -> Ids:
+    """Functions of TensorFlow called on Keras tensors: what ``a + b`` and ``tf.nn.relu(a)`` become in a graph."""
+    symbol = call.layer.symbol
+    if symbol not in _ELEMENTWISE_OPS or (symbol == "math.truediv" and len(call.inputs) > 1):  # 0 / 0 is no 0
+        raise NotUnderstood(f"no rule for tf.{symbol}")
+    if any(np.size(constant) > 1 for constant in call.constants if not isinstance(constant, str)):
+        raise NotUnderstood("it takes a constant for each channel")
+    return _elementwise(call)
+
+
+_ELEMENTWISE_OPS = (
+    *("__operators__.add", "math.add", "math.subtract", "math.multiply", "math.truediv", "math.maximum"),
+    *("math.minimum", "math.negative", "math.abs", "math.sign", "math.sigmoid", "math.tanh", "clip_by_value"),
+    *("nn.relu", "nn.relu6", "nn.leaky_relu", "nn.elu", "nn.silu", "identity"),
+)
+
 _K = keras.layers
 _SAME: tuple[type, ...] = (
     *(_K.ReLU, _K.LeakyReLU, _K.ELU, _K.ThresholdedReLU),
     *(_K.Dropout, _K.SpatialDropout1D, _K.SpatialDropout2D, _K.GaussianDropout, _K.GaussianNoise),
-    *(_K.ActivityRegularization, _K.RepeatVector),
+    *(_K.ActivityRegularization, _K.RepeatVector, _K.Identity),
+    *(lq.quantizers.SteSign, lq.quantizers.ApproxSign, lq.quantizers.SwishSign, lq.quantizers.SteHeaviside),
     *(_K.MaxPooling1D, _K.MaxPooling2D, _K.AveragePooling1D, _K.AveragePooling2D),
     *(_K.GlobalMaxPooling1D, _K.GlobalMaxPooling2D, _K.GlobalAveragePooling1D, _K.GlobalAveragePooling2D),
     *(_K.ZeroPadding1D, _K.ZeroPadding2D, _K.Cropping1D, _K.Cropping2D, _K.UpSampling1D, _K.UpSampling2D),
@@ -258,6 +275,7 @@ RULES: Mapping[type, Rule] = MappingProxyType(
         _K.Flatten: _flatten,
         _K.Reshape: _reshape,
         _K.Permute: _permute,
+        keras.src.layers.core.tf_op_layer.TFOpLambda: _tensorflow_op,
         **dict.fromkeys(_SAME, _same),
         **dict.fromkeys(_MEETING, _elementwise),
     }

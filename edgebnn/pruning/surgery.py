@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -26,17 +27,29 @@ def cut(model: keras.Model, keep: Keep) -> keras.Model:
     coupling = analyse(model)
     alive = survivors(coupling, keep)
     config = _resized(model.get_config(), "", coupling.trace.sites, alive)
-    try:
+    with rebuilding(model):
         smaller = type(model).from_config(config)
-    except (TypeError, ValueError) as error:
-        raise InputError(
-            f"{model.name}: cannot be rebuilt from its layers' configurations ({str(error).splitlines()[0]}): give "
-            f"custom layers and quantizers a get_config and register them with keras.utils.register_keras_serializable"
-        ) from error
     for path, site in coupling.trace.sites.items():
         if site.layer.weights:
             layer_at(smaller, path).set_weights(surviving_weights(site, alive))
     return smaller
+
+
+@contextmanager
+def rebuilding(model: keras.Model) -> Iterator[None]:
+    """Within it Keras knows the classes of the model's own layers and trusts its Lambdas: they ran before.
+
+    Turns Keras' complaints about configurations into :class:`InputError`.
+    """
+    own = {type(layer).__name__: type(layer) for layer in model._flatten_layers() if layer is not model}
+    try:
+        with keras.src.saving.serialization_lib.SafeModeScope(False), keras.utils.custom_object_scope(own):
+            yield
+    except (TypeError, ValueError, NotImplementedError) as error:
+        raise InputError(
+            f"{model.name}: cannot be rebuilt from its layers' configurations ({str(error).splitlines()[0]}): give "
+            f"custom layers and quantizers a get_config and register them with keras.utils.register_keras_serializable"
+        ) from error
 
 
 def survivors(coupling: Coupling, keep: Keep) -> NDArray[np.bool_]:

@@ -78,13 +78,17 @@ class Trace:
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a layer, as a rule sees it. What a second call notes is united with what the first one noted."""
+    """One call of a layer, as a rule sees it. What a second call notes is united with what the first one noted.
+
+    ``constants`` are the arguments of the call that are no tensors of the graph.
+    """
 
     layer: keras.layers.Layer
     path: str
     inputs: tuple[Ids, ...]
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
+    constants: tuple[Any, ...]
     trace: Trace
     site: Site
 
@@ -154,34 +158,29 @@ def _walk(
         values[id(tensor)] = ids
         layer = tensor._keras_history.layer
         shape = tuple(tensor.shape)
-        _call(layer, prefix, (ids,), (shape,), shape, found).size("batch_input_shape", ids, last=True)
+        _call(layer, prefix, (ids,), (shape,), shape, (), found).size("batch_input_shape", ids, last=True)
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if node.is_input:
                 continue
             arrays = tuple(values[id(tensor)] for tensor in node.keras_inputs)
-            shapes = tuple(tuple(tensor.shape) for tensor in node.keras_inputs)
-            outputs = tf.nest.flatten(node.outputs)
-            results = _node(node.layer, prefix, arrays, shapes, [tuple(t.shape) for t in outputs], found, rules)
-            values.update((id(tensor), ids) for tensor, ids in zip(outputs, results, strict=True))
+            results = _node(node, prefix, arrays, found, rules)
+            values.update((id(tensor), ids) for tensor, ids in zip(tf.nest.flatten(node.outputs), results, strict=True))
     return [values[id(tensor)] for tensor in model.outputs]
 
 
-def _node(
-    layer: keras.layers.Layer,
-    prefix: str,
-    inputs: tuple[Ids, ...],
-    input_shapes: tuple[Shape, ...],
-    output_shapes: list[Shape],
-    found: Trace,
-    rules: Mapping[type, Rule],
-) -> list[Ids]:
+def _node(node: Any, prefix: str, inputs: tuple[Ids, ...], found: Trace, rules: Mapping[type, Rule]) -> list[Ids]:
+    layer = node.layer
     if isinstance(layer, keras.Model):
         _require_graph(layer, prefix + layer.name)
         if len(inputs) != len(layer.inputs):
             raise InputError(f"{prefix}{layer.name}: a model inside the model, called in a way not understood")
         return _walk(layer, f"{prefix}{layer.name}/", inputs, found, rules)
-    call = _call(layer, prefix, inputs, input_shapes, output_shapes[0], found)
+    arguments = tf.nest.flatten((node.call_args, node.call_kwargs))
+    constants = tuple(given for given in arguments if not any(given is tensor for tensor in node.keras_inputs))
+    input_shapes = tuple(tuple(tensor.shape) for tensor in node.keras_inputs)
+    output_shapes = [tuple(tensor.shape) for tensor in tf.nest.flatten(node.outputs)]
+    call = _call(layer, prefix, inputs, input_shapes, output_shapes[0], constants, found)
     try:
         rule = rules.get(type(layer))
         if rule is None:
@@ -211,12 +210,13 @@ def _call(
     inputs: tuple[Ids, ...],
     input_shapes: tuple[Shape, ...],
     output_shape: Shape,
+    constants: tuple[Any, ...],
     found: Trace,
 ) -> Call:
     path = prefix + layer.name
     site = found.sites.setdefault(path, Site(path, layer))
     site.calls += 1
-    return Call(layer, path, inputs, input_shapes, output_shape, found, site)
+    return Call(layer, path, inputs, input_shapes, output_shape, constants, found, site)
 
 
 def _all_stay(call: Call, reason: str, output_shapes: list[Shape]) -> list[Ids]:
