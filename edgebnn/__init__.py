@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgebnn.converters.convert import convert
     from edgebnn.converters.read_tflite import read
+    from edgebnn.door.retrain import retrain
     from edgebnn.runtime.interpreter import Interpreter, load
     from edgebnn.targets import target
 
@@ -21,10 +22,11 @@ _PUBLIC = {
     "convert": "edgebnn.converters.convert",
     "load": "edgebnn.runtime.interpreter",
     "read": "edgebnn.converters.read_tflite",
+    "retrain": "edgebnn.door.retrain",
     "target": "edgebnn.targets",
 }
 
-__all__ = ["Interpreter", "__version__", "convert", "load", "read", "target"]
+__all__ = ["Interpreter", "__version__", "convert", "load", "read", "retrain", "target"]
 
 
 def __getattr__(name: str) -> object:

@@ -97,7 +97,7 @@ input_option = click.option(
 @click.argument("model")
 @click.option("--data", required=True, help="mnist, cifar10 or an image folder (train/CLASS/*, test/CLASS/*).")
 @click.option("-o", "--output", type=FILE, required=True, help="The .keras file to write.")
-@click.option("--precision", default="w1a1", show_default=True, help="float or w1a1.")
+@click.option("--precision", default="w1a1", show_default=True, help="float, w1a8 or w1a1.")
 @click.option("--widths", help="Channels by stage or layer, as in 32,64,128.  [default: the model's own]")
 @click.option("--epochs", type=click.IntRange(1), help="Passes over the data.  [default: the recipe's]")
 @click.option("--batch", type=click.IntRange(1), help="Images in a step.  [default: the recipe's]")
@@ -161,15 +161,79 @@ def parse_widths(text: str) -> tuple[int, ...]:
         raise InputError(f"--widths {text}: give whole numbers with commas, as in 32,64,128") from None
 
 
+@verb("edgebnn retrain resnet8.keras --to w1a8 --data mnist -o resnet8.tflite")
+@click.argument("model")
+@click.option("--to", type=click.Choice(["w1a8", "int8", "w1a1"]), default="w1a8", show_default=True)
+@click.option("--data", required=True, help="mnist, cifar10 or an image folder (train/CLASS/*, test/CLASS/*).")
+@click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
+@click.option("--parent", help="A float Keras model to learn from.  [default: MODEL, where its weights are float]")
+@click.option("--epochs", type=click.IntRange(1), help="Passes over the data.  [default: the plan's]")
+@click.option("--batch", type=click.IntRange(1), help="Images in a step.  [default: the plan's]")
+@click.option("--learning-rate", type=float, help="The peak.  [default: the plan's]")
+@click.option("--augmentation", help="none, shift or shift_flip.  [default: the plan's]")
+@click.option("--image-size", type=click.IntRange(1), help="Resize the images of a folder to so many pixels a side.")
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--run-dir", type=FILE, help="Checkpoints and stages.  [default: OUTPUT with the suffix .run]")
+def retrain(
+    model: str,
+    to: Literal["w1a8", "int8", "w1a1"],
+    data: str,
+    output: Path,
+    parent: str | None,
+    image_size: int | None,
+    run_dir: Path | None,
+    as_json: bool,
+    **changes: int | float | str | None,
+) -> None:
+    """Bring a Keras MODEL to 1-bit weights and 8-bit feature maps (w1a8), or to int8, by training, and deploy it.
+
+    Tells its accuracy on all test images at every stage. After a kill, the same command goes on.
+    """
+    with status("loading TensorFlow"):
+        from edgebnn.door.retrain import retrain as run
+        from edgebnn.reports import tables
+        from edgebnn.reports.progress import training_bar
+    with training_bar(ERR) as progress:
+        result = run(
+            model,
+            data,
+            to,
+            output=output,
+            run_dir=run_dir,
+            parent=parent,
+            image_size=image_size,
+            changes={name: value for name, value in changes.items() if value is not None},
+            progress=progress,
+            tell=lambda stage: ERR.print(f"  {stage.name}: {stage.accuracy:.2%} ({stage.where})", highlight=False),
+        )
+    value = {
+        "model": str(output),
+        "bytes": output.stat().st_size,
+        "to": to,
+        "stages": [asdict(stage) for stage in result.stages],
+        "epochs": [asdict(epoch) for epoch in result.epochs],
+        "keras_model": str(result.model),
+    }
+    show(as_json, value, tables.stages(result.stages), f"wrote {output} ({output.stat().st_size:,} bytes)")
+
+
 @verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")
 @click.argument("model")
 @click.option("--to", type=click.Choice(["lce", "int8", "w1a8", "float"]), default="lce", show_default=True)
 @click.option(
     "--calibration", metavar="DATA", help="For int8, w1a8: mnist, cifar10, an image folder, or an .npy of inputs."
 )
+@click.option(
+    "--portable", is_flag=True, help="For w1a8: leave a standard int8 file, whose weights edgebnn packs in memory."
+)
 @click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
 def convert(
-    model: str, to: Literal["lce", "int8", "w1a8", "float"], calibration: str | None, output: Path, as_json: bool
+    model: str,
+    to: Literal["lce", "int8", "w1a8", "float"],
+    calibration: str | None,
+    portable: bool,
+    output: Path,
+    as_json: bool,
 ) -> None:
     """Convert a Keras MODEL (a saved model, or package.module:function that returns one) to .tflite.
 
@@ -181,7 +245,7 @@ def convert(
     check_writable(output)
     with status(f"converting {model} to {to}"):
         inputs = None if calibration is None else calibration_inputs(calibration)
-        result = edgebnn.convert(model, output, to=to, calibration=inputs)
+        result = edgebnn.convert(model, output, to=to, calibration=inputs, portable=portable)
     value = {"model": str(output), "bytes": result.bytes, "findings": [asdict(f) for f in result.findings]}
     wrote = f"wrote {output} ({result.bytes:,} bytes)"
     show(as_json, value, *([tables.findings(result.findings)] if result.findings else []), wrote)

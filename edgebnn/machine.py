@@ -34,6 +34,11 @@ def cpu_class() -> str:
     return platform.machine()
 
 
+def cores() -> int:
+    """Processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def describe() -> str:
     """One line: processor, class, cores, system."""
     return f"{cpu_name()} ({cpu_class()}), {os.cpu_count()} cores, {platform.system()} {platform.machine()}"

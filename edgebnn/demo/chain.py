@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import time
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
+from edgebnn import machine
 from edgebnn.files import atomic_path
 from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array
@@ -123,7 +123,7 @@ def _compare(run: Run) -> Compared:
         values = preprocess(run.dataset.test.images[:count])
         graph = open_model(run.deployed).graph
         with bar(run.console, "images", count) as update:
-            (reference,) = run_all(graph, [values], threads=_cores(), advance=update)
+            (reference,) = run_all(graph, [values], threads=machine.cores(), advance=update)
         ours: Array = np.load(run.outputs)[:count]
         note = "NumPy: exact in its integers, its floats rounded in another order than XNNPACK's"
         return Compared(agreement("the reference executor", ours, reference, note))
@@ -155,8 +155,3 @@ def _everything() -> str:
 
 def _name(run: Run, path: Path) -> str:
     return str(path.relative_to(run.folder))
-
-
-def _cores() -> int:
-    """Processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

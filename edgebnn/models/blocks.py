@@ -61,6 +61,27 @@ def _float_dense(x: Tensor, units: int, *, use_bias: bool, name: str) -> Tensor:
     return keras.layers.Dense(units, use_bias=use_bias, kernel_initializer=RELU_INITIALIZER, name=name)(x)
 
 
+WEIGHTS_OF_ONE_BIT: Mapping[str, str] = MappingProxyType(
+    {"kernel_quantizer": "magnitude_aware_sign", "kernel_constraint": "weight_clip"}
+)
+"""Signs times the channel's mean absolute weight (Rastegari et al., XNOR-Net, ECCV 2016, section 3.1), so that a float
+network's weights keep their size; an int8 file holds them as two values a channel."""
+
+
+def _w1a8_conv(filters: int, kernel_size: int | tuple[int, int], **options: object) -> keras.layers.Layer:
+    return lq.layers.QuantConv2D(
+        filters, kernel_size, kernel_initializer=RELU_INITIALIZER, **WEIGHTS_OF_ONE_BIT, **options
+    )
+
+
+def _w1a8_dense(x: Tensor, units: int, *, use_bias: bool, name: str) -> Tensor:
+    if len(x.shape) > 2:
+        x = keras.layers.Flatten(name=f"{name}_flatten")(x)
+    return lq.layers.QuantDense(
+        units, use_bias=use_bias, kernel_initializer=RELU_INITIALIZER, name=name, **WEIGHTS_OF_ONE_BIT
+    )(x)
+
+
 def _binary_conv(filters: int, kernel_size: int | tuple[int, int], **options: object) -> keras.layers.Layer:
     """Signs times signs. Pads with +1: zero is no sign, and LCE pays for it with a float correction at the border."""
     return lq.layers.QuantConv2D(
@@ -88,6 +109,15 @@ PRECISIONS: Mapping[str, Precision] = MappingProxyType(
                 "float",
                 conv=_float_conv,
                 dense=_float_dense,
+                relu=True,
+                shortcut_span=2,
+                batch_norm=False,
+                width_factor=1,
+            ),
+            Precision(
+                "w1a8",
+                conv=_w1a8_conv,
+                dense=_w1a8_dense,
                 relu=True,
                 shortcut_span=2,
                 batch_norm=False,

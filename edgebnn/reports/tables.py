@@ -24,7 +24,9 @@ from . import format
 from .benchmark import Benchmark
 
 if TYPE_CHECKING:
-    from edgebnn.demo.results import DemoResult  # loads the training room, which only some installations have
+    # These load the training room, which only some installations have.
+    from edgebnn.demo.results import DemoResult
+    from edgebnn.training.retraining import Stage
 
 _BAR = 16
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
@@ -52,6 +54,16 @@ def analysis(result: Analysis) -> Table:
         f"file {format.size(totals.file_bytes)}; activations {format.size(totals.peak_arena_bytes)} as planned "
         f"(no plan can do with less than {format.size(totals.arena_lower_bound_bytes)})"
     )
+    return table
+
+
+def stages(result: Sequence[Stage]) -> Table:
+    """Accuracy at each stage of a retraining, and what computed it."""
+    table = _table("stage", "accuracy", "of")
+    table.columns[1].justify = "right"
+    for stage in result:
+        table.add_row(stage.name, format.percent(stage.accuracy), stage.where)
+    table.caption = f"measured on all {format.grouped(result[0].samples)} test images"
     return table
 
 

@@ -38,12 +38,16 @@ class State:
     seconds: float = 0.0
 
 
-def claim(run_dir: Path, model: keras.Model, dataset: Dataset, recipe: Recipe) -> None:
+def claim(
+    run_dir: Path, model: keras.Model, dataset: Dataset, recipe: Recipe, method: Mapping[str, Any] | None = None
+) -> None:
     """Make ``run_dir`` this training's own, or find that it is already; clear away what a kill left half written.
 
+    ``method`` is the identity of a training method, left out of the folder's where it is the plain one.
     Raises :class:`InputError` if it holds another training, naming what differs, or cannot be written.
     """
-    claim_folder(run_dir, "training", _identity(model, dataset, recipe))
+    identity = _identity(model, dataset, recipe)
+    claim_folder(run_dir, "training", {**identity, "method": method} if method else identity)
     for name in map(Path, (IDENTITY, CHECKPOINT, METRICS, MODEL)):
         for leftover in run_dir.glob(f".{name.stem}-*{name.suffix}"):
             leftover.unlink(missing_ok=True)

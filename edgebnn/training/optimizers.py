@@ -16,10 +16,12 @@ def make_optimizer(model: keras.Model, recipe: Recipe) -> Any:
     else:
         optimizer = keras.optimizers.SGD(recipe.learning_rate, momentum=0.9, weight_decay=decay)
     decayed = {
-        id(layer.kernel)
+        id(weight)
         for layer in model._flatten_layers(include_self=False)
         if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
         and getattr(layer, "kernel_quantizer", None) is None  # only the sign of a latent weight counts
+        for weight in layer.trainable_weights
+        if len(weight.shape) > 1  # the kernel, by its rank: quantization-aware layers put rounded values in its place
     }
     optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if id(v) not in decayed])
     optimizer.build(model.trainable_variables)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 
 from edgebnn.models import MODELS
 from edgebnn.training.datasets import SOURCES
+from edgebnn.training.plans import Descent, Distillation, Plan, Target
 from edgebnn.training.recipe import Recipe
 
 
@@ -47,3 +48,16 @@ def recommended(model: str, precision: str, dataset: str) -> Recipe:
     # SGD with momentum and weight decay (He et al., 2016); AlexNet has no batch norm and wants a smaller rate.
     rate = 0.01 if model == "alexnet" else 0.05
     return replace(binary, optimizer="sgd", learning_rate=rate, weight_decay=5e-4, warmup_epochs=0.5)
+
+
+def retraining(to: Target, dataset: str) -> Plan:
+    """How to retrain a network for ``dataset`` to fewer bits."""
+    digits = dataset == "mnist"
+    recipe = Recipe(
+        epochs=4 if digits else 20,
+        learning_rate=2e-3,
+        warmup_epochs=0.25,
+        hold_out=5000 if dataset in SOURCES else 0,
+        augmentation="shift" if digits else "shift_flip",
+    )
+    return Plan(to, recipe, Descent() if to == "w1a8" else None, Distillation())

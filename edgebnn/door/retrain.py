@@ -1,0 +1,116 @@
+"""Retraining with deployment: a network brought to fewer bits, its accuracy measured at every stage, in one call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from edgebnn import machine
+from edgebnn.converters.convert import Target as FileKind
+from edgebnn.converters.convert import convert
+from edgebnn.files import check_writable, write_bytes
+from edgebnn.graph.types import Array
+from edgebnn.preprocessing import preprocess
+from edgebnn.runtime.interpreter import load
+
+if TYPE_CHECKING:
+    from edgebnn.training.history import ProgressCallback
+    from edgebnn.training.plans import Plan
+    from edgebnn.training.retraining import Deployment, Retrained, Stage
+    from edgebnn.training.splits import Dataset
+
+CALIBRATION_SAMPLES = 256
+
+_FILES: Mapping[str, FileKind] = {"w1a8": "w1a8", "int8": "int8", "w1a1": "lce"}
+_BATCH = 250
+
+
+def retrain(
+    model: str | Path | Any,
+    data: str | Path | Dataset,
+    to: Literal["w1a8", "int8", "w1a1"] = "w1a8",
+    *,
+    output: str | Path,
+    run_dir: str | Path | None = None,
+    parent: str | Path | Any | None = None,
+    image_size: int | None = None,
+    plan: Plan | None = None,
+    changes: Mapping[str, Any] | None = None,
+    progress: ProgressCallback | None = None,
+    tell: Callable[[Stage], None] | None = None,
+) -> Retrained:
+    """Retrain a Keras model to ``to`` and write ``output``, a .tflite file; goes on where ``run_dir`` was left.
+
+    Args:
+        model: a Keras model of any widths, or what :func:`.from_keras.load_model` takes.
+        data: a data set, or what :func:`edgebnn.training.datasets.load` takes.
+        to: ``"w1a8"`` or ``"int8"`` from float weights (a W1A8 model is trained on); ``"w1a1"`` from a W1A1 model.
+        run_dir: for checkpoints and stages. Default: ``output`` with the suffix ``.run``.
+        parent: a float model to learn from. Default: ``model`` where that is float.
+        image_size: to which the images of a folder are resized.
+        plan: how. Default: :func:`edgebnn.training.recipes.retraining`. ``changes`` are to its recipe's fields.
+        progress: told after each step. tell: told each stage.
+
+    Raises EdgebnnError for input that cannot be read, does not fit, or cannot be written, and as
+    :func:`edgebnn.training.retraining.retrain` does.
+    """
+    from edgebnn.converters.from_keras import load_model
+    from edgebnn.training import datasets, recipes
+    from edgebnn.training.retraining import retrain as run
+
+    path = Path(output)
+    check_writable(path)
+    folder = path.with_suffix(".run") if run_dir is None else Path(run_dir)
+    size = None if image_size is None else (image_size, image_size)
+    dataset = datasets.load(data, size) if isinstance(data, str | Path) else data
+    network = load_model(str(model)) if isinstance(model, str | Path) else model
+    teacher = load_model(str(parent)) if isinstance(parent, str | Path) else parent
+    chosen = recipes.retraining(to, dataset.name) if plan is None else plan
+    chosen = replace(chosen, to=to, recipe=replace(chosen.recipe, **(changes or {})))
+    result = run(
+        network, dataset, chosen, folder, deployment(dataset, to), parent=teacher, progress=progress, tell=tell
+    )
+    write_bytes(path, result.file.read_bytes())
+    return replace(result, file=path)
+
+
+def deployment(dataset: Dataset, to: Literal["w1a8", "int8", "w1a1"]) -> Deployment:
+    """Conversion to ``to`` and accuracy on this machine, for :func:`edgebnn.training.retraining.retrain`."""
+    from edgebnn.training.retraining import Deployment
+
+    def write(model: Any, path: Path) -> None:
+        chosen = dataset.train.images[:: max(1, len(dataset.train) // CALIBRATION_SAMPLES)][:CALIBRATION_SAMPLES]
+        _, height, width, _ = model.input_shape
+        convert(model, path, _FILES[to], None if to == "w1a1" else preprocess(chosen, (height, width)))
+
+    def accuracy(path: Path, exact: bool) -> float:
+        return file_accuracy(path, dataset.test.images, dataset.test.labels, exact)
+
+    return Deployment(write, accuracy)
+
+
+def file_accuracy(path: Path, images: Array, labels: Array, exact: bool = False) -> float:
+    """The share of right answers of a .tflite file to uint8 ``images`` [N, H, W, C], on all cores.
+
+    ``exact``: on kernels that are bit-exact with the reference executor (see :func:`edgebnn.load`), and slow.
+    """
+    cores = machine.cores()
+    starts = range(0, len(images), _BATCH)
+
+    def right(worker: int) -> int:
+        run = load(path, exact=exact)
+        _, height, width, _ = run.inputs[0].shape
+        count = 0
+        for start in starts[worker::cores]:
+            part = slice(start, start + _BATCH)
+            outputs = run(preprocess(images[part], (height, width)))
+            count += int(np.count_nonzero(np.argmax(outputs, axis=1) == labels[part]))
+        return count
+
+    with ThreadPoolExecutor(cores) as pool:
+        return sum(pool.map(right, range(cores))) / len(images)

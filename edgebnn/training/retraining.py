@@ -1,0 +1,218 @@
+"""Retraining: what a network loses when its bits go down, won back, with its accuracy at every stage.
+
+Knows nothing of files and runtimes: the door (:mod:`edgebnn.door.retrain`) hands in a :class:`Deployment`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from edgebnn._tensorflow import keras
+from edgebnn.errors import InputError
+from edgebnn.files import write_text
+from edgebnn.models.rebuild import copied, rebuild
+from edgebnn.training import checkpoints
+from edgebnn.training.binarization import binarize, binary_layers, follow, has_binary_weights, settle
+from edgebnn.training.distillation import distilled
+from edgebnn.training.evaluation import evaluate, inference
+from edgebnn.training.history import EpochMetrics, ProgressCallback
+from edgebnn.training.loop import check_fit, train
+from edgebnn.training.method import Method, cross_entropy, nothing
+from edgebnn.training.plans import Plan, Target
+from edgebnn.training.quantization import frozen, quantize_aware
+from edgebnn.training.splits import Dataset
+
+StageName: TypeAlias = Literal["float", "given", "post-training", "retrained", "converted", "deployed"]
+
+STAGES, TRAINING, FILE = "stages.json", "training", "model.tflite"
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Top-1 accuracy, a share, over all ``samples`` test images, measured; ``where`` says what computed it."""
+
+    name: StageName
+    accuracy: float
+    samples: int
+    where: str
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """What retraining needs to know of deployment.
+
+    Attributes:
+        write: the .tflite file of a Keras model, in the precision retrained to; ranges that the model lacks are taken
+            from training images.
+        accuracy: of a .tflite file on the whole test set, in the runtime or, with True, on kernels that are exact.
+    """
+
+    write: Callable[[Any, Path], None]
+    accuracy: Callable[[Path, bool], float]
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """The outcome: accuracies in the order of the work, the epochs, the deployed file and the Keras model it is of."""
+
+    to: Target
+    stages: tuple[Stage, ...]
+    epochs: tuple[EpochMetrics, ...]
+    file: Path
+    model: Path
+
+    def accuracy(self, stage: StageName) -> float:
+        """Of the stage called ``stage``; raises KeyError if there was none."""
+        return {entry.name: entry.accuracy for entry in self.stages}[stage]
+
+
+def retrain(
+    model: keras.Model,
+    dataset: Dataset,
+    plan: Plan,
+    run_dir: Path,
+    deployment: Deployment,
+    *,
+    parent: keras.Model | None = None,
+    progress: ProgressCallback | None = None,
+    tell: Callable[[Stage], None] | None = None,
+) -> Retrained:
+    """Bring ``model`` ([N, H, W, C] -> [N, classes] logits), whatever its widths, to fewer bits; it is not changed.
+
+    ``parent`` teaches; by default ``model`` itself where its weights are float. Each stage is told once it is measured.
+    Called again after an interruption with the same arguments it goes on, and finds what is done in ``run_dir``:
+    ``stages.json``, ``model.tflite``, and in ``training`` what :func:`.loop.train` leaves, the retrained model
+    in layers of Keras and Larq alone among it.
+
+    Raises:
+        InputError: if model, data and plan do not fit, or the folder holds another run or cannot be written.
+        TrainingError: as :func:`.loop.train`.
+    """
+    check_fit(model, dataset)
+    binary = any(map(has_binary_weights, model.layers))
+    _check_target(model, plan.to, binary)
+    if parent is None and not binary:
+        parent = model
+    elif parent is not None:
+        check_fit(parent, dataset)
+    checkpoints.claim_folder(run_dir, "retraining", _identity(model, parent, dataset, plan))
+    done = _Stages(run_dir / STAGES, len(dataset.test), tell or (lambda stage: None))
+
+    done.measure("given" if binary else "float", "Keras", lambda: evaluate(inference(model), dataset.test)[1])
+    if plan.to == "int8" or not binary:
+        file = run_dir / "post-training.tflite"
+
+        def untrained() -> float:
+            deployment.write(binarize(model) if plan.to == "w1a8" else model, file)
+            return deployment.accuracy(file, False)
+
+        done.measure("post-training", "the file, deployed, without retraining", untrained)
+    student, method = _student(model, parent, plan, binary)
+    history = train(student, dataset, plan.recipe, run_dir / TRAINING, progress, method)
+    done.measure("retrained", "Keras, with fake quantization", lambda: history.test_accuracy)
+    file = run_dir / FILE
+
+    def converted() -> float:
+        deployment.write(method.result(student), file)
+        return deployment.accuracy(file, True)
+
+    done.measure("converted", "the file, on exact kernels", converted)
+    done.measure("deployed", "the file, in the runtime", lambda: deployment.accuracy(file, False))
+    return Retrained(plan.to, done.stages, history.epochs, file, history.model_path)
+
+
+def _check_target(model: keras.Model, to: Target, binary: bool) -> None:
+    signs = any(getattr(layer, "input_quantizer", None) is not None for layer in model.layers)
+    if to == "w1a1" and not signs:
+        raise InputError(
+            f"model '{model.name}' is not W1A1, and no graph becomes it layer by layer: its shortcuts and ReLUs are "
+            "others; train it with `edgebnn train --precision w1a1`"
+        )
+    if to != "w1a1" and signs:
+        raise InputError(f"model '{model.name}' has binary feature maps; it can only be retrained to w1a1")
+    if to == "int8" and binary:
+        raise InputError(f"model '{model.name}' has binary weights; retrain it to w1a8")
+    if to == "w1a8" and not binary and not binary_layers(model):
+        raise InputError(
+            f"model '{model.name}' has no layer to be binarized: the first, the last and 1x1 convolutions stay 8-bit"
+        )
+
+
+def _student(model: keras.Model, parent: keras.Model | None, plan: Plan, binary: bool) -> tuple[keras.Model, Method]:
+    """The network that is trained, and how."""
+    distillation = None if parent is None else plan.distillation
+    descent = None if binary or plan.to != "w1a8" else plan.descent
+    loss = cross_entropy if distillation is None else distilled(parent, distillation)
+    identity = {
+        "to": plan.to,
+        "distillation": None if distillation is None else asdict(distillation),
+        "descent": None if descent is None else asdict(descent),
+    }
+    if plan.to == "w1a1":
+        return rebuild(model, copied), Method(loss=loss, identity=identity)
+    student = quantize_aware(model if plan.to == "int8" else binarize(model, gradual=descent is not None))
+    return student, Method(
+        loss=loss,
+        before_step=nothing if descent is None else follow(student, descent),
+        result=lambda trained: settle(frozen(trained)),
+        identity=identity,
+    )
+
+
+def _identity(
+    model: keras.Model, parent: keras.Model | None, dataset: Dataset, plan: Plan
+) -> dict[str, dict[str, Any]]:
+    networks = {"network": model} if parent is None or parent is model else {"network": model, "parent": parent}
+    return {
+        "start": {role: f"{network.name}, {_digest(network)}" for role, network in networks.items()},
+        "data": checkpoints.describe_data(dataset),
+        "plan": asdict(plan),
+    }
+
+
+def _digest(model: keras.Model) -> str:
+    """Of layers and weights."""
+    digest = hashlib.sha256()
+    for layer in model.layers:
+        digest.update(f"{layer.name} {type(layer).__name__}".encode())
+    for weights in model.get_weights():
+        digest.update(weights.tobytes())
+    return digest.hexdigest()[:16]
+
+
+class _Stages:
+    """The stages measured so far, kept in a file."""
+
+    def __init__(self, path: Path, samples: int, tell: Callable[[Stage], None]) -> None:
+        self._path, self._samples, self._tell = path, samples, tell
+        self._known = _read(path)
+        self._done: list[Stage] = []
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        return tuple(self._done)
+
+    def measure(self, name: StageName, where: str, accuracy: Callable[[], float]) -> None:
+        """Add a stage, measured now unless it was before."""
+        known = [stage for stage in self._known if stage.name == name]
+        stage = known[0] if known else Stage(name, accuracy(), self._samples, where)
+        self._done.append(stage)
+        if not known:
+            self._known = (*self._known, stage)
+            write_text(self._path, json.dumps([asdict(entry) for entry in self._known], indent=1))
+        self._tell(stage)
+
+
+def _read(path: Path) -> tuple[Stage, ...]:
+    """Raises InputError for a file that is not whole."""
+    if not path.exists():
+        return ()
+    try:
+        return tuple(Stage(**entry) for entry in json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{path}: is damaged ({error}); delete it, and its stages are measured again") from None
