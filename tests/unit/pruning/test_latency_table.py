@@ -1,0 +1,176 @@
+"""Latency tables: sampled from a device that is a function here, interpolated, kept, and refused elsewhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebnn.errors import InputError
+from edgebnn.models.alexnet import alexnet
+from edgebnn.models.resnet import resnet
+from edgebnn.pruning.budget import parse
+from edgebnn.pruning.coupling import Plan, couple
+from edgebnn.pruning.latency_sampling import Sampling, measured
+from edgebnn.pruning.latency_table import Device, LatencyTable, signature
+from edgebnn.pruning.layers import LayerShape
+from edgebnn.pruning.resources import resource
+
+DEVICE = Device("board", "1.0", 1)
+
+
+def staircase(layer: LayerShape) -> float:
+    """Milliseconds on a machine that computes whole words of 32 binary inputs, and blocks of 8 outputs."""
+    inputs, outputs = (32, 8) if layer.precision == "w1a1" else (8, 8)
+    per_output = -(-layer.in_channels // inputs) * inputs // max(1, layer.groups if layer.groups > 1 else 1)
+    work = per_output * -(-layer.out_channels // outputs) * outputs * layer.output_size[0] * layer.output_size[1]
+    kernel = layer.kernel[0] * layer.kernel[1]
+    return 0.003 + work * kernel * (1e-9 if layer.precision == "w1a1" else 1.5e-8)
+
+
+def bent(layer: LayerShape) -> float:
+    """:func:`staircase`, but half as fast once the weights are more than a cache holds."""
+    return staircase(layer) * (2 if layer.weights > 250_000 else 1)
+
+
+class Clock:
+    """A device that counts what it is asked."""
+
+    def __init__(self, time: Callable[[LayerShape], float]) -> None:
+        self.time, self.layers = time, list[LayerShape]()
+
+    def __call__(self, layers: Sequence[LayerShape]) -> list[float]:
+        self.layers.extend(layers)
+        return [self.time(layer) for layer in layers]
+
+
+@pytest.fixture(scope="module")
+def binary() -> Plan:
+    return couple(resnet(18, precision="w1a1"))
+
+
+@pytest.fixture(scope="module")
+def floating() -> Plan:
+    return couple(alexnet())
+
+
+def whole_errors(plan: Plan, table: LatencyTable, time: Callable[[LayerShape], float]) -> list[float]:
+    rng, errors = np.random.default_rng(1), []
+    for _ in range(25):
+        widths = {g.name: 8 * int(rng.integers(max(1, g.channels // 32), g.channels // 8 + 1)) for g in plan.prunable}
+        layers = plan.layers(widths)
+        truth = sum(map(time, layers))
+        errors.append(abs(table.latency(layers) - truth) / truth)
+    return errors
+
+
+def test_a_staircase_is_found_with_few_samples_and_exact_at_its_edges(binary: Plan) -> None:
+    clock = Clock(staircase)
+    table = measured(binary, clock, DEVICE)
+    assert len(clock.layers) <= 600  # half a minute at 50 ms each
+    assert max(table.errors()) < 1e-9
+    assert max(whole_errors(binary, table, staircase)) < 1e-9
+    assert table.latency(binary.layers()) == pytest.approx(sum(map(staircase, binary.layers())))
+
+
+def test_a_bend_is_refined_and_the_error_is_told_by_samples_held_back(floating: Plan) -> None:
+    coarse = measured(floating, Clock(bent), DEVICE, sampling=Sampling(most=9, held_back=12))
+    fine = measured(floating, Clock(bent), DEVICE, sampling=Sampling(held_back=12))
+    assert max(coarse.errors()) > 0.2 > max(fine.errors())
+    assert fine.describe()["median_error"] < 0.02
+    assert np.median(whole_errors(floating, fine, bent)) < 0.05
+    for shape, entry in fine.entries.items():
+        for inputs, outputs, took, predicted in entry.held_back:
+            assert (inputs, outputs) not in entry.samples
+            assert took == bent(LayerShape(**{**shape.__dict__, "in_channels": inputs, "out_channels": outputs}))
+            assert predicted > 0
+
+
+def test_layers_of_one_signature_share_samples_and_depthwise_ones_have_one_axis() -> None:
+    shape = LayerShape("a", "conv2d", "float", 16, 32, (3, 3), (1, 1), (1, 1), "same", 0.0, 1, (8, 8), (8, 8))
+    other = LayerShape("b", "conv2d", "float", 64, 8, (3, 3), (1, 1), (1, 1), "same", 0.0, 1, (8, 8), (8, 8))
+    assert signature(shape) == signature(other)
+    depthwise = LayerShape(
+        "c", "depthwise_conv2d", "float", 16, 32, (3, 3), (1, 1), (1, 1), "same", 0.0, 16, (8, 8), (8, 8)
+    )
+    assert signature(depthwise).out_channels == 2
+    assert signature(depthwise) != signature(shape)
+
+
+def test_a_table_on_disk_is_used_again_and_extended(tmp_path: Path, binary: Plan, floating: Plan) -> None:
+    path = tmp_path / "table.json"
+    first = measured(binary, Clock(staircase), DEVICE, path)
+    unused = Clock(staircase)
+    assert measured(binary, unused, DEVICE, path) == first
+    assert not unused.layers
+    both = measured(floating, Clock(bent), DEVICE, path)
+    assert both.latency(binary.layers()) == first.latency(binary.layers())
+    assert both == LatencyTable.load(path, DEVICE)
+    content = json.loads(path.read_text())
+    assert content["device"] == {"name": "board", "kernels": "1.0", "threads": 1, "kind": "measured"}
+    assert (content["format"], content["unit"], content["date"][:2]) == (1, "ms", "20")
+
+
+def test_an_interrupted_sampling_goes_on_where_it_was(tmp_path: Path, binary: Plan) -> None:
+    whole = Clock(staircase)
+    expected = measured(binary, whole, DEVICE)
+    broken, asked = Clock(staircase), 0
+
+    def breaks(layers: Sequence[LayerShape]) -> list[float]:
+        nonlocal asked
+        asked += 1
+        if asked == 6:
+            raise KeyboardInterrupt
+        return broken(layers)
+
+    with pytest.raises(KeyboardInterrupt):
+        measured(binary, breaks, DEVICE, tmp_path / "table.json")
+    partial = LatencyTable.load(tmp_path / "table.json", DEVICE)
+    with pytest.raises(InputError, match=r"does not cover a conv2d like this .* extend the table"):
+        partial.latency(binary.layers())
+    rest = Clock(staircase)
+    table = measured(binary, rest, DEVICE, tmp_path / "table.json")
+    assert table.entries == expected.entries
+    assert len(rest.layers) + len(broken.layers) == len(whole.layers)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Device("other", "1.0", 1),
+        Device("board", "1.1", 1),
+        Device("board", "1.0", 2),
+        Device("board", "1.0", 1, "simulated"),
+    ],
+)
+def test_a_table_of_another_device_is_refused(tmp_path: Path, other: Device) -> None:
+    path = tmp_path / "table.json"
+    LatencyTable(DEVICE, "2026-01-01").save(path)
+    with pytest.raises(
+        InputError, match=r"table.json: was made for another device \(board, .*\) than this \("
+    ) as caught:
+        LatencyTable.load(path, other)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"format": 1}', '{"format": 9}'])
+def test_what_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "table.json").write_text(content)
+    with pytest.raises(InputError, match=r"table.json: is (no|a) latency table"):
+        LatencyTable.load(tmp_path / "table.json", DEVICE)
+
+
+@pytest.mark.parametrize("times", [[], [0.0], [float("nan")]])
+def test_times_that_are_none_are_refused(binary: Plan, times: list[float]) -> None:
+    with pytest.raises(InputError, match="board: gave"):
+        measured(binary, lambda layers: times * len(layers), DEVICE)
+
+
+def test_latency_needs_a_table(binary: Plan) -> None:
+    with pytest.raises(InputError, match="needs a target whose layers can be measured"):
+        resource(parse("latency=0.5x").resource, None, binary)
+    table = measured(binary, Clock(staircase), DEVICE)
+    assert resource("latency", None, binary, table=table).value(binary.widths) == table.latency(binary.layers())
