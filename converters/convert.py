@@ -20,7 +20,7 @@ from . import calibration as calibrating
 from .findings import Finding
 from .lint import lint_conversion, lint_graph, lint_keras
 from .read_tflite import read
-from .w1a8 import to_w1a8
+from .w1a8 import look_at, to_w1a8
 from .write_tflite import to_bytes
 
 Target = Literal["lce", "int8", "w1a8", "float"]
@@ -40,41 +40,61 @@ def convert(
     out_path: str | Path,
     to: Target = "lce",
     calibration: Array | Sequence[Array] | None = None,
+    portable: bool = False,
 ) -> ConversionResult:
     """Convert a Keras model, or rewrite an int8 .tflite file, and write ``out_path``: whole, or not at all.
 
     ``source`` is a Keras model, or what :func:`.from_keras.load_model` takes: a saved model or
     ``package.module:function``. ``to`` and ``calibration`` are those of :func:`.from_keras.convert`; an array stands
     for the only input. ``"w1a8"`` is int8 with two-valued weights packed to 1 bit (:mod:`.w1a8`); for it ``source``
-    may also be an int8 .tflite file. Raises EdgebnnError naming the file or layer at fault, UnsupportedOpError if the
-    file would hold an op that edgebnn cannot run.
+    may also be an int8 .tflite file. ``portable`` leaves it a standard int8 file, which any TFLite runs, and edgebnn
+    with 1-bit weights in memory where that pays (see :class:`edgebnn.Interpreter`).
+
+    Raises EdgebnnError naming the file or layer at fault, UnsupportedOpError if the file would hold an op that edgebnn
+    cannot run.
     """
     path = Path(out_path)
     check_writable(path)
     if to not in get_args(Target):
         raise InputError(f"cannot convert to '{to}'; choose one of {', '.join(get_args(Target))}")
+    if portable and to != "w1a8":
+        raise InputError(f"portable is for w1a8; a file converted to {to} is what it is")
     if isinstance(source, str | Path) and str(source).endswith(".tflite"):
-        return _rewritten(source, path, to, calibration)
-    data, graph, findings = _converted(source, path, to, calibration)
+        return _rewritten(source, path, to, calibration, portable)
+    data, graph, findings = _converted(source, path, to, calibration, portable)
     said = {finding.rule for finding in findings}
-    findings += tuple(finding for finding in lint_graph(graph) if finding.rule not in said)
+    findings += tuple(finding for finding in _remarks(graph, portable) if finding.rule not in said)
     write_bytes(path, data)
     return ConversionResult(path, len(data), findings)
 
 
 def _rewritten(
-    source: str | Path, path: Path, to: Target, calibration: Array | Sequence[Array] | None
+    source: str | Path, path: Path, to: Target, calibration: Array | Sequence[Array] | None, portable: bool
 ) -> ConversionResult:
     if to != "w1a8" or calibration is not None:
         raise InputError(f"{source}: a .tflite file is only rewritten: give --to w1a8 and no calibration")
-    graph, findings = to_w1a8(read(source))
-    data = to_bytes(graph)
+    graph = read(source)
+    content = Path(source).read_bytes() if portable else None
+    data, graph, findings = _packed(graph, content)
     write_bytes(path, data)
-    return ConversionResult(path, len(data), findings + lint_graph(graph))
+    return ConversionResult(path, len(data), findings + _remarks(graph, portable))
+
+
+def _packed(graph: Graph, content: bytes | None) -> tuple[bytes, Graph, tuple[Finding, ...]]:
+    """The file with packed weights; ``content``, the file as it is, if it is to stay standard."""
+    if content is not None:
+        return content, graph, look_at(graph)
+    graph, findings = to_w1a8(graph)
+    return to_bytes(graph), graph, findings
+
+
+def _remarks(graph: Graph, portable: bool) -> tuple[Finding, ...]:
+    """Lint's, but for what a portable file is meant to be."""
+    return tuple(f for f in lint_graph(graph) if not (portable and f.rule == "binary-weights-in-int8"))
 
 
 def _converted(
-    source: str | Path | Any, path: Path, to: Target, calibration: Array | Sequence[Array] | None
+    source: str | Path | Any, path: Path, to: Target, calibration: Array | Sequence[Array] | None, portable: bool
 ) -> tuple[bytes, Graph, tuple[Finding, ...]]:
     """The file, what it holds, and the findings that come before lint's on the file."""
     from . import from_keras  # loads TensorFlow
@@ -88,6 +108,6 @@ def _converted(
     if to == "lce":
         findings += lint_conversion(model, graph)
     if to == "w1a8":
-        graph, hindrances = to_w1a8(graph)
-        return to_bytes(graph), graph, findings + hindrances
+        data, graph, hindrances = _packed(graph, data if portable else None)
+        return data, graph, findings + hindrances
     return data, graph, findings

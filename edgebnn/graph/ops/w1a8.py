@@ -10,13 +10,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebnn.arithmetic.fixed_point import wrap_int32
 from edgebnn.arithmetic.packing import packed_channels, unpack
 from edgebnn.arithmetic.rounding import round_half_away
-from edgebnn.arithmetic.w1a8 import signed_sums
+from edgebnn.arithmetic.w1a8 import folded_bias, signed_sums
 from edgebnn.graph.opdef import Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
-from .conv import accumulate, activated_int8, biased, requantize_channels
+from .conv import accumulate, activated_int8, requantize_channels
 from .enums import Activation, Padding
 from .view import (
     bad_input,
@@ -146,13 +147,14 @@ def _dense_macs(view: OpView) -> Macs:
 
 
 def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    """Rounded once, as FULLY_CONNECTED is (see :mod:`edgebnn.graph.ops.dense`)."""
+    """The zero point is folded into the bias; rounded once, as FULLY_CONNECTED is (:mod:`edgebnn.graph.ops.dense`)."""
     opts = options(view, EdgebnnDenseW1A8Options)
     (shape,) = _dense_infer(view)
     minus = unpack(value(view, values, 1), opts.channels_in)
     _, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
-    signed = signed_sums(value(view, values, 0).reshape(-1, opts.channels_in), zero_point, minus)
-    sums = biased(value(view, values, 3).astype(np.int64) * signed, optional_value(values, 4))
+    magnitude = value(view, values, 3).astype(np.int64)
+    signed = signed_sums(value(view, values, 0).reshape(-1, opts.channels_in), minus)
+    sums = wrap_int32(magnitude * signed + folded_bias(optional_value(values, 4), magnitude, zero_point, minus))
     scaled = round_half_away(sums.astype(np.float64) * np.asarray(_factors(view, values)))
     return (activated_int8(view, scaled.astype(np.int64), opts.fused_activation_function).reshape(shape),)
 

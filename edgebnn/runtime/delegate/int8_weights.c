@@ -58,7 +58,8 @@ static bool fits(const eb_w1a8 *layer, int32_t magnitude, int32_t terms, int32_t
   const int64_t low = bias - magnitude * (plus * below + minus * above);
   double scaling = factor;
   if (layer->rounding == EB_ROUND_TWICE) {
-    for (scaling = 1.0; scaling <= factor; scaling *= 2.0) continue; /* the shift that precedes the multiplication */
+    /* The shift before the multiplication; a significand that rounds to 1 in 31 bits is one bit more. */
+    for (scaling = 1.0; scaling * (1.0 - 0x1p-32) <= factor; scaling *= 2.0) continue;
   }
   return low >= INT32_MIN && high <= INT32_MAX && (double)low * scaling >= (double)INT32_MIN + OUTPUT_STEPS &&
          (double)high * scaling <= (double)INT32_MAX - OUTPUT_STEPS;

@@ -20,7 +20,8 @@ from edgebnn.cli import cli
 from edgebnn.converters.convert import convert
 from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.read_tflite import read
-from edgebnn.converters.w1a8 import to_w1a8, two_valued
+from edgebnn.converters.two_valued import two_valued
+from edgebnn.converters.w1a8 import to_w1a8
 from edgebnn.converters.write_tflite import to_bytes, write
 from edgebnn.errors import InputError, ModelFormatError, UnsupportedOpError
 from edgebnn.graph.counts import macs, weights
@@ -55,11 +56,11 @@ def assert_same_outputs(graph: Graph, packed: Graph, seed: int = 0) -> None:
 
 
 def _signs(rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> NDArray[np.int8]:
-    """Weights +-m, m by channel; some channels of one sign only."""
+    """Weights +-m, m by channel; some channels of one sign only, or of zeros."""
     by_channel = (shape[axis], *(d for i, d in enumerate(shape) if i != axis % len(shape)))
     ones = (shape[axis], *[1] * (len(shape) - 1))
     minus = rng.random(by_channel) < rng.choice([0.0, 0.5, 0.5, 1.0], ones)
-    magnitude = rng.choice([127, 127, 1, 64], ones)
+    magnitude = rng.choice([127, 127, 127, 1, 64, 0], ones)
     return np.moveaxis(np.where(minus, -magnitude, magnitude), 0, axis).astype(np.int8)
 
 
@@ -76,6 +77,7 @@ def layers(draw: st.DrawFn, kind: str) -> Graph:
     activation, padding = draw(ACTIVATIONS), draw(st.sampled_from(list(Padding)))
     zero_points = st.integers(-128, 127) | st.sampled_from([-128, 127])
     depthwise = kind == "DEPTHWISE_CONV_2D"
+    filters = (1, 2) if depthwise and filters == (1, 1) else filters
     multiplier = draw(st.integers(1, 2))
     channels = depth * multiplier if depthwise else outputs * groups
     shape, axis = {
@@ -93,7 +95,7 @@ def layers(draw: st.DrawFn, kind: str) -> Graph:
     spread = draw(st.sampled_from([0, 3000, 10**8]))
     products = [float(np.float32(0.02) * np.float32(scale)) for scale in quantization.scale]
     bias = constant("b", rng.integers(-spread, spread + 1, channels).astype(np.int32), per_channel(products, 0))
-    factor = 2.0 ** draw(st.integers(-9, 20) | st.just(30))
+    factor = 2.0 ** draw(st.integers(-9, 20) | st.integers(0, 3) | st.just(30))
     y = tensor("y", (), DType.INT8, per_tensor(0.02 * 0.01 * factor, draw(zero_points)))
     (sh, sw), (dh, dw) = strides, dilations
     options: dict[str, Any] = {
@@ -148,10 +150,22 @@ def _changed(index: Any, value: int) -> NDArray[np.int8]:
 @pytest.mark.parametrize(
     ("data", "bias", "rule", "message"),
     [
-        (_changed((3, 0, 0, 0), 126), 0, "w1a8-almost-binary", r"1 of 16 channels \(channel 3 has 3 values\)"),
-        (_changed((3, 0, 0), 0), 0, "w1a8-almost-binary", r"1 of 16 channels \(channel 3 has 3 values\)"),
-        (_changed(5, 0), 0, "w1a8-almost-binary", "1 of 16 channels have no weight but 0 .*5"),
-        (_changed(7, -128), 0, "w1a8-almost-binary", "-128"),
+        (
+            _changed((3, 0, 0, 0), 126),
+            0,
+            "w1a8-almost-binary",
+            "1 of 2304 weights stand apart, in 1 of 16 .*channel 3",
+        ),
+        (_changed((3, 0, 0), 0), 0, "w1a8-almost-binary", r"16 of 2304 .* \(channel 3 has 3 values, -127 to 127\)"),
+        (
+            _changed((slice(2, 5), 0, 0, 0), 125),
+            0,
+            "w1a8-almost-binary",
+            "3 of 2304 .* 3 of 16 channels .*channel 2",
+        ),
+        (_changed((7, 0, 0, 0), -128), 0, "w1a8-almost-binary", "1 of 2304 .* -128 to 127"),
+        (np.where(_plus_minus((16, 3, 3, 16)) > 0, 100, -60).astype(np.int8), 0, "w1a8-not-opposite", "-60 and 100"),
+        (np.where(_plus_minus((16, 3, 3, 16)) > 0, 1, 0).astype(np.int8), 0, "w1a8-not-opposite", "0 and 1"),
         (_plus_minus((16, 3, 3, 16)), 2**31 - 1000, "w1a8-overflow", "16 channels .* overflow 32 bits"),
         (_plus_minus((16, 3, 3, 1)), 0, "w1a8-not-smaller", "packed they take 656 bytes, not 336"),
     ],
@@ -171,7 +185,7 @@ def test_ordinary_sparse_and_ternary_weights_are_left_without_a_word() -> None:
     rng = np.random.default_rng(0)
     for data in (
         rng.integers(-127, 128, (16, 3, 3, 16)),
-        rng.choice([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 127], (16, 3, 3, 16)),
+        rng.choice([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 126, 127], (16, 3, 3, 16)),
         rng.choice([-127, 0, 127], (16, 3, 3, 16)),
         rng.integers(-2, 3, (16, 3, 3, 16)),
     ):
@@ -180,16 +194,16 @@ def test_ordinary_sparse_and_ternary_weights_are_left_without_a_word() -> None:
         assert [op.kind for op in packed.ops] == ["CONV_2D"]
 
 
-@pytest.mark.parametrize("values", [[[1, -1], [0, 0]], [[-128, -128]], [[1, 2]]])
+@pytest.mark.parametrize("values", [[[1, -1], [1, 0]], [[-128, -128]], [[1, 2]]])
 def test_only_one_magnitude_a_channel_is_two_valued(values: list[list[int]]) -> None:
     assert two_valued(np.array(values, np.int8)) is None
 
 
 def test_constant_channels_and_magnitudes_of_their_own_are_two_valued() -> None:
-    found = two_valued(np.array([[5, 5], [-127, -127], [1, -1]], np.int8))
+    found = two_valued(np.array([[5, 5], [-127, -127], [1, -1], [0, 0]], np.int8))
     assert found is not None
-    assert found.magnitude.tolist() == [5, 127, 1]
-    assert found.minus.tolist() == [[False, False], [True, True], [False, True]]
+    assert found.magnitude.tolist() == [5, 127, 1, 0]
+    assert found.minus.tolist() == [[False, False], [True, True], [False, True], [False, False]]
 
 
 def test_asymmetric_and_float_weights_are_left() -> None:
