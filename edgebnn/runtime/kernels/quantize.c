@@ -101,12 +101,15 @@ INLINE uint32_t pack_word(int32_t type, int8_t zero_point, const unsigned char *
   }
 }
 
-/* `type` is a constant, so that each type has its own loop. */
+/* `type` is a constant, so that each type has its own loop. The last word of a row is read whole, from the next row too,
+   as long as the input (of `rows_left` rows from here on) goes so far. */
 INLINE void pack_rows(const eb_rows *op, int32_t type, const unsigned char *restrict from, int32_t *restrict to,
-                      int64_t rows) {
+                      int64_t rows, int64_t rows_left) {
   const size_t element = type == EB_FLOAT32 ? sizeof(float) : 1;
   const size_t whole = (size_t)op->channels / 32;
   const size_t rest = (size_t)op->channels % 32 * element;
+  const uint32_t counted = ((uint32_t)1 << (size_t)op->channels % 32) - 1;
+  const unsigned char *const end = from + (size_t)rows_left * (size_t)op->channels * element;
   const int8_t zero_point = (int8_t)op->zero_point;
   /* What stands behind the last channel: an element whose bit is 0, so 0.0f, the greatest int8, or true. */
   unsigned char last[32 * sizeof(float)];
@@ -115,11 +118,14 @@ INLINE void pack_rows(const eb_rows *op, int32_t type, const unsigned char *rest
     for (size_t word = 0; word < whole; word++, from += 32 * element) {
       *to++ = (int32_t)pack_word(type, zero_point, from);
     }
-    if (rest > 0) {
+    if (rest == 0) continue;
+    if ((size_t)(end - from) >= 32 * element) {
+      *to++ = (int32_t)(pack_word(type, zero_point, from) & counted);
+    } else {
       memcpy(last, from, rest);
       *to++ = (int32_t)pack_word(type, zero_point, last);
-      from += rest;
     }
+    from += rest;
   }
 }
 
@@ -135,10 +141,10 @@ void eb_quantize_run(const eb_rows *op, const void *input, int32_t *output, int6
   const size_t element = op->type == EB_FLOAT32 ? sizeof(float) : 1;
   const unsigned char *from = (const unsigned char *)input + (size_t)row_begin * (size_t)op->channels * element;
   int32_t *to = output + (size_t)row_begin * (size_t)eb_packed_words(op->channels);
-  const int64_t rows = row_end - row_begin;
+  const int64_t rows = row_end - row_begin, left = op->rows - row_begin;
   switch (op->type) {
-    case EB_FLOAT32: pack_rows(op, EB_FLOAT32, from, to, rows); break;
-    case EB_INT8: pack_rows(op, EB_INT8, from, to, rows); break;
-    default: pack_rows(op, EB_BOOL, from, to, rows); break;
+    case EB_FLOAT32: pack_rows(op, EB_FLOAT32, from, to, rows, left); break;
+    case EB_INT8: pack_rows(op, EB_INT8, from, to, rows, left); break;
+    default: pack_rows(op, EB_BOOL, from, to, rows, left); break;
   }
 }
