@@ -31,6 +31,7 @@ typedef struct {
   char message[1024]; /* the last refusal */
   eb_pool *pool;
   eb_partition *partitions; /* those alive, latest first */
+  bool destroyed;           /* by its owner; it goes with the last partition */
 } eb_delegate;
 
 typedef struct eb_op_kind eb_op_kind;
@@ -90,6 +91,9 @@ extern const eb_op_kind eb_kind_bconv2d;
 extern const eb_op_kind eb_kind_bmaxpool2d;
 extern const eb_op_kind eb_kind_w1a8_conv2d;
 extern const eb_op_kind eb_kind_w1a8_dense;
+
+/* Frees a destroyed delegate that has no partitions left. */
+void eb_release_delegate(eb_delegate *delegate);
 
 /* Keeps the message as the delegate's last refusal and, if asked to, prints it. Always false. */
 bool eb_refuse(eb_delegate *delegate, const char *format, ...) __attribute__((format(printf, 2, 3)));

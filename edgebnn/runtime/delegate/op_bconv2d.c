@@ -102,6 +102,7 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   if (!pack(delegate, context, op, &plan)) return false;
   conv->plan = plan;
   op->tiles = plan.tiles;
+  op->row = plan.chunks; /* the same windows */
   op->grain = 1;
   op->scratch_bytes = plan.scratch_bytes;
   output_shape[0] = plan.op.window.batches;

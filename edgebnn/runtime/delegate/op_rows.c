@@ -43,7 +43,7 @@ static bool settle(eb_delegate *delegate, eb_op *op, const LiteTensor *input, co
                           .scale = unpacked->params.scale,
                           .zero_point = unpacked->params.zero_point};
   op->tiles = rows;
-  op->grain = 0; /* even shares */
+  op->grain = 0;
   return true;
 }
 

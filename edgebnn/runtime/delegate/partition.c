@@ -11,6 +11,9 @@
 #include "delegate.h"
 #include "int8_layers.h"
 
+/* Into about so many for each thread is work cut that can be cut anywhere. */
+enum { PORTIONS = 8 };
+
 static const eb_op_kind *const kinds[] = {&eb_kind_quantize, &eb_kind_dequantize, &eb_kind_bconv2d,
                                           &eb_kind_bmaxpool2d, &eb_kind_w1a8_conv2d, &eb_kind_w1a8_dense};
 
@@ -83,13 +86,15 @@ static void free_partition(LiteContext *context, void *user_data) {
   (void)context;
   eb_partition *partition = user_data;
   if (partition == NULL) return;
-  for (eb_partition **link = &partition->delegate->partitions; *link != NULL; link = &(*link)->next) {
+  eb_delegate *delegate = partition->delegate;
+  for (eb_partition **link = &delegate->partitions; *link != NULL; link = &(*link)->next) {
     if (*link == partition) {
       *link = partition->next;
       break;
     }
   }
   release(partition);
+  eb_release_delegate(delegate);
 }
 
 static bool resize(LiteContext *context, const eb_op *op, const int *shape) {
@@ -148,7 +153,8 @@ static bool prepare_ops(eb_partition *partition, LiteContext *context, LiteNode 
     eb_op *op = &partition->ops[i];
     int shape[EB_MAX_RANK];
     if (!op->kind->prepare(delegate, context, op, shape)) return false;
-    if (op->grain == 0) op->grain = (op->tiles + partition->threads - 1) / partition->threads;
+    if (op->grain == 0) op->grain = 1 + op->tiles / (PORTIONS * partition->threads);
+    if (op->row == 0) op->row = 1;
     if (!resize(context, op, shape)) return eb_refuse_op(delegate, op, "its output cannot be resized");
   }
   if (!list_temporaries(partition, node) || !reserve_scratch(partition)) return eb_refuse(delegate, "no memory");
@@ -197,7 +203,8 @@ static int invoke(LiteContext *context, LiteNode *node) {
       return LITE_ERROR;
     }
     if (profiling) op->begin_ns = now();
-    eb_pool_run(partition->delegate->pool, partition->threads, op->tiles, op->grain, run_range, &run);
+    const eb_units units = {.count = op->tiles, .row = op->row, .grain = op->grain};
+    eb_pool_run(partition->delegate->pool, partition->threads, units, run_range, &run);
     if (profiling) op->end_ns = now();
   }
   return LITE_OK;

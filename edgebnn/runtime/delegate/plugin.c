@@ -112,6 +112,12 @@ static bool set_option(eb_delegate *delegate, const char *key, const char *value
   return true;
 }
 
+void eb_release_delegate(eb_delegate *delegate) {
+  if (!delegate->destroyed || delegate->partitions != NULL) return;
+  eb_pool_destroy(delegate->pool);
+  free(delegate);
+}
+
 EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
                                                         void (*report)(const char *message)) {
   eb_delegate *delegate = calloc(1, sizeof *delegate);
@@ -142,12 +148,12 @@ EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **valu
   return (TfLiteDelegate *)delegate;
 }
 
-/* The interpreter has freed its partitions before. */
+/* An interpreter that still has partitions keeps the delegate: in Python, a signature runner outlives what made it. */
 EB_EXPORT void tflite_plugin_destroy_delegate(TfLiteDelegate *lite) {
   eb_delegate *delegate = (eb_delegate *)lite;
   if (delegate == NULL) return;
-  eb_pool_destroy(delegate->pool);
-  free(delegate);
+  delegate->destroyed = true;
+  eb_release_delegate(delegate);
 }
 
 EB_EXPORT const char *edgebnn_delegate_message(const TfLiteDelegate *lite) {

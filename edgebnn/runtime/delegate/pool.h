@@ -17,8 +17,14 @@ void eb_pool_destroy(eb_pool *pool);
 /* Starts threads until `threads` (the caller among them) can work at once. Returns how many can. */
 int eb_pool_reserve(eb_pool *pool, int threads);
 
-/* Runs [0, units) on up to `threads` threads, `grain` units at a time, and returns when all is done. If the pool is at
- * work for another caller, or was made before a fork, the calling thread does everything. */
-void eb_pool_run(eb_pool *pool, int threads, int64_t units, int64_t grain, eb_pool_fn function, void *argument);
+/* The units of a task: a thread takes no fewer than `grain` at a time, if there are as many, and as long as it can whole
+ * rows of `row`: units that are cheaper one after the other on the same thread. Both are at least 1. */
+typedef struct {
+  int64_t count, row, grain;
+} eb_units;
+
+/* Runs units [0, count) on up to `threads` threads and returns when all is done. If the pool is at work for another
+ * caller, or was made before a fork, the calling thread does everything. */
+void eb_pool_run(eb_pool *pool, int threads, eb_units units, eb_pool_fn function, void *argument);
 
 #endif

@@ -42,6 +42,17 @@ static void run_dequantize(void) {
   }
 }
 
+/* The interpreter may outlive its owner's delegate. */
+static void destroy_early(void) {
+  fake_interpreter fake;
+  dequantize_create(&fake, LITE_FLOAT32, 2);
+  LiteDelegate *delegate = make_delegate(NULL);
+  CHECK(fake_delegate(&fake, delegate) && fake_prepare(&fake));
+  tflite_plugin_destroy_delegate(delegate);
+  CHECK(fake_invoke(&fake));
+  fake_destroy(&fake);
+}
+
 /* ---- what must be refused ----------------------------------------------------------------------------------------- */
 
 typedef void (*spoil)(chain *model);
@@ -159,6 +170,7 @@ int main(void) {
     for (int threads = 1; threads <= 4; threads += 3) run_chain(types[i], threads);
   }
   run_dequantize();
+  destroy_early();
   refuse_all();
   bad_delegate_options();
   hostile_options();

@@ -1,9 +1,11 @@
-"""The delegate in a fake interpreter (exercise.c) under the sanitizers: no stray access, no leak, no race."""
+"""The delegate in a fake interpreter (exercise.c), its pool of threads alone (exercise_pool.c), under the sanitizers:
+no stray access, no leak, no race."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -19,16 +21,26 @@ SANITIZERS = {
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
 def test_the_delegate_is_clean_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
+    files = [*build.sources(), build.Source(HERE / "exercise.c")]
+    assert _output_of(files, SANITIZERS[sanitizer], tmp_path / "exercise") == "delegate: all as expected\n"
+
+
+@pytest.mark.parametrize("sanitizer", SANITIZERS)
+def test_the_pool_runs_every_unit_once_and_then_sleeps(sanitizer: str, tmp_path: Path) -> None:
+    files = [build.Source(build.DELEGATE / "pool.c"), build.Source(HERE / "exercise_pool.c")]
+    flags = ("-D_POSIX_C_SOURCE=200809L", *SANITIZERS[sanitizer])
+    assert _output_of(files, flags, tmp_path / "exercise_pool") == "pool: all as expected\n"
+
+
+def _output_of(files: Sequence[build.Source], flags: Sequence[str], program: Path) -> str:
     gcc = shutil.which("gcc")
     if gcc is None:
         pytest.skip("gcc, whose sanitizers are used, is not installed")
-    flags = (*SANITIZERS[sanitizer], "-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
-    program = tmp_path / "exercise"
-    files = [*build.sources(), build.Source(HERE / "exercise.c")]
+    strict = ("-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
     compiler = build.Compiler((gcc,), "gcc")
-    build.compile(program, files, compiler, (*build.COMPILE_FLAGS, *flags), ("-pthread", "-lm", *SANITIZERS[sanitizer]))
+    build.compile(program, files, compiler, (*build.COMPILE_FLAGS, *flags, *strict), ("-pthread", "-lm", *flags))
     result = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
     if "unexpected memory mapping" in result.stderr:
         pytest.skip("this kernel's address space layout is too random for the thread sanitizer")
     assert result.returncode == 0, result.stderr[-3000:]
-    assert result.stdout == "delegate: all as expected\n"
+    return result.stdout
