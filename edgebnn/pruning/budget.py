@@ -23,13 +23,15 @@ class Kind:
     suffixes: Mapping[str, float]
 
 
-# macs and parameters follow from the widths alone, latency from a table, the others from the finished model.
+# Those that pruning.resources counts follow from the widths alone, latency from a table, the others from the model as it
+# is deployed: int8_macs too, since what is float in training may become int8.
 RESOURCES: Mapping[str, Kind] = MappingProxyType(
     {
         "latency": Kind("ms", _TIME),
         "macs": Kind("MACs", _DECIMAL),
         "binary_macs": Kind("MACs", _DECIMAL),
         "w1a8_macs": Kind("MACs", _DECIMAL),
+        "int8_macs": Kind("MACs", _DECIMAL),
         "float_macs": Kind("MACs", _DECIMAL),
         "parameters": Kind("parameters", _DECIMAL),
         "flash": Kind("bytes", _BINARY),

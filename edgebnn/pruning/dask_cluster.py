@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -62,7 +63,10 @@ class _Cluster(Executor):
         future = self._sent.get(name)
         if future is None or future.status in _LOST:  # the only workers that had it may have died
             content = (job.store / name).read_bytes()
-            future = self._client.scatter(content, broadcast=True, hash=False)
+            try:
+                future = self._client.scatter(content, broadcast=True, hash=False)
+            except (OSError, asyncio.TimeoutError) as error:
+                raise BrokenExecutor(f"the cluster has no workers left: {error}") from None
         return future
 
 

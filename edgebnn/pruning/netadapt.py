@@ -27,11 +27,12 @@ from edgebnn.pruning.budget import Budget
 from edgebnn.pruning.coupling import couple
 from edgebnn.pruning.executors import local_pool, memory_needed
 from edgebnn.pruning.history import Accuracy, Progress, ProgressCallback, Result
+from edgebnn.pruning.importance import IMPORTANCES
 from edgebnn.pruning.job import Data
 from edgebnn.pruning.latency_table import LatencyTable
 from edgebnn.pruning.resources import Cost, resource
 from edgebnn.pruning.run_state import State
-from edgebnn.pruning.search import Problem
+from edgebnn.pruning.search import Problem, PruningError
 from edgebnn.pruning.session import Session
 from edgebnn.pruning.settings import Settings
 from edgebnn.training import checkpoints
@@ -39,7 +40,7 @@ from edgebnn.training import history as training_history
 from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.loop import check_fit, train
 from edgebnn.training.recipe import Recipe
-from edgebnn.training.splits import Dataset
+from edgebnn.training.splits import Dataset, Split
 
 
 def adapt(
@@ -79,7 +80,8 @@ def adapt(
             disk, and the same call goes on from there.
     """
     check_fit(model, dataset)
-    _check_importable(settings)
+    _check_importance(settings)
+    splits = dataset.hold_out(settings.hold_out, settings.seed)
     progress = progress or (lambda event: None)
     plan = couple(model)
     table = table and _own_table(run_dir, table)
@@ -90,7 +92,7 @@ def adapt(
     )
     search.check_reachable(problem, settings, str(budget))
     checkpoints.claim_folder(run_dir, "pruning", _identity(model, dataset, budget, settings, table))
-    state = run_state.load(run_dir) or _begin(run_dir, model, dataset, settings, measure_whole)
+    state = run_state.load(run_dir) or _begin(run_dir, model, splits, dataset.test, measure_whole)
     problem = replace(problem, accuracy=state.held_out_accuracy)
     if table is not None:
         table.save(run_dir / run_state.TABLE)
@@ -98,9 +100,12 @@ def adapt(
     describe = partial(report.describe, budget=budget, problem=problem, settings=settings, table=table)
     with _or_local(executor, model, settings) as pool:
         session = Session(run_dir, problem, settings, plan, pool, state, measure_whole, progress)
-        for iteration in search.search(problem, settings, session.score, state.iterations):
-            session.accept(iteration)
-            report.write(run_dir, describe(session.state))
+        try:
+            for iteration in search.search(problem, settings, session.score, state.iterations):
+                session.accept(iteration)
+                report.write(run_dir, describe(session.state))
+        except PruningError as error:
+            raise PruningError(f"{error}{_what_is_kept(run_dir, session)}") from None
     state = _judge(run_dir, session, dataset)
     _save(run_dir, session.network)
     report.write(run_dir, describe(state))
@@ -111,7 +116,11 @@ def adapt(
     return report.result(run_dir, session.network, describe(state), state, problem)
 
 
-def _check_importable(settings: Settings) -> None:
+def _check_importance(settings: Settings) -> None:
+    if isinstance(settings.importance, str):
+        if settings.importance not in IMPORTANCES:
+            raise InputError(f"unknown importance {settings.importance!r}: choose one of {', '.join(IMPORTANCES)}")
+        return
     try:
         pickle.dumps(settings)
     except (pickle.PicklingError, AttributeError, TypeError):
@@ -151,19 +160,19 @@ def _identity(
 def _begin(
     run_dir: Path,
     model: keras.Model,
-    dataset: Dataset,
-    settings: Settings,
+    splits: tuple[Split, Split],
+    test: Split,
     measure_whole: Callable[[keras.Model], float] | None,
 ) -> State:
     """The state before the first iteration: the network, the data, and how good and fast the network is."""
     folder = run_dir / run_state.STORE
     folder.mkdir(exist_ok=True)
-    training, held_out = dataset.hold_out(settings.hold_out, settings.seed)
+    training, held_out = splits
     arrays = (training.images, training.labels, held_out.images, held_out.labels)
     data = Data(*(store.put_array(folder, array) for array in arrays))
     original = store.put_file(folder, ".keras", model.save)
     predict = inference(model)
-    _, trained = evaluate(predict, dataset.test)
+    _, trained = evaluate(predict, test)
     _, held_out_accuracy = evaluate(predict, held_out)
     state = State(
         original=original,
@@ -197,6 +206,14 @@ def _or_local(executor: Executor | None, model: keras.Model, settings: Settings)
         return
     with local_pool(worker_bytes=memory_needed(model, settings.batch)) as pool:
         yield pool
+
+
+def _what_is_kept(run_dir: Path, session: Session) -> str:
+    """For the message of a search that failed, after saving the network that it came to."""
+    if not session.state.iterations:
+        return ""
+    _save(run_dir, session.network)
+    return f" (the network after iteration {len(session.state.iterations)} is in {run_dir / run_state.MODEL})"
 
 
 def _judge(run_dir: Path, session: Session, dataset: Dataset) -> State:

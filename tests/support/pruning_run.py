@@ -1,7 +1,8 @@
-"""A small deterministic pruning in a process of its own.
+"""A small deterministic pruning in a process of its own, which can be told to kill itself or its training processes.
 
-``python -m tests.support.pruning_run RUN_DIR [EXECUTOR] [N]``: EXECUTOR is ``in_turn``, ``local:WORKERS``, or a dask
-scheduler's address; with N, the process kills itself when the N-th proposal of all has been finished.
+``python -m tests.support.pruning_run RUN_DIR EXECUTOR [WHOM N]``: EXECUTOR is ``in_turn``, ``local:WORKERS``, or a dask
+scheduler's address; WHOM is ``main`` or ``trainers``, killed when the N-th proposal has been finished. Prints the layer
+of every finished proposal.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.pruning import executors
 from edgebnn.pruning.budget import parse
@@ -23,14 +26,13 @@ from edgebnn.pruning.settings import Settings
 from edgebnn.training.recipe import Recipe
 from tests.support.images import blobs
 
-SETTINGS = Settings(
-    ratio=0.2, iterations=3, step=4, steps=3, batch=32, hold_out=64, seed=3, long_term=Recipe(1, batch=32, seed=3)
-)
-BUDGET = parse("macs=0.5x")
+SETTINGS = Settings(ratio=0.11, step=4, steps=3, batch=32, hold_out=64, seed=3)
+LONG_TERM = Recipe(1, batch=64, seed=3)
+BUDGET = parse("macs=0.68x")
 
 
 def small_model() -> Any:
-    """Two float convolutions with a shortcut, a binary one, and a classifier."""
+    """A convolution with a shortcut around the next, a binary one, and two dense layers."""
     keras.utils.set_random_seed(7)
     images = keras.Input((8, 8, 1), name="image")
     x = keras.layers.Conv2D(16, 3, padding="same", activation="relu", name="first")(images)
@@ -51,6 +53,7 @@ def small_model() -> Any:
     x = keras.layers.BatchNormalization(momentum=0.9, name="norm")(x)
     x = keras.layers.Flatten(name="flat")(x)
     x = keras.layers.Dropout(0.2, name="dropout")(x)
+    x = keras.layers.Dense(128, activation="relu", name="hidden")(x)
     return keras.Model(images, keras.layers.Dense(2, name="logits")(x), name="small")
 
 
@@ -62,7 +65,14 @@ def executor(name: str) -> AbstractContextManager[Executor]:
     return executors.cluster(name)
 
 
-def main(run_dir: str, where: str = "in_turn", kill_after: str = "") -> None:
+def kill(whom: str) -> None:
+    if whom == "main":
+        os.kill(os.getpid(), signal.SIGKILL)
+    for child in psutil.Process().children():
+        child.kill()
+
+
+def main(run_dir: str, where: str, whom: str = "", after: str = "0") -> None:
     tf.config.experimental.enable_op_determinism()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
@@ -70,13 +80,15 @@ def main(run_dir: str, where: str = "in_turn", kill_after: str = "") -> None:
 
     def tell(event: Progress) -> None:
         nonlocal finished
-        finished += event.stage == "search"
-        print(event, flush=True)
-        if kill_after and finished == int(kill_after):
-            os.kill(os.getpid(), signal.SIGKILL)
+        if event.stage == "search":
+            finished += 1
+            print(f"{event.iteration} {event.layer}", flush=True)
+            if finished == int(after):
+                kill(whom)
 
+    settings = Settings(**{**vars(SETTINGS), "long_term": LONG_TERM})
     with executor(where) as pool:
-        adapt(small_model(), blobs(), BUDGET, SETTINGS, Path(run_dir), executor=pool, progress=tell)
+        adapt(small_model(), blobs(), BUDGET, settings, Path(run_dir), executor=pool, progress=tell)
 
 
 if __name__ == "__main__":
