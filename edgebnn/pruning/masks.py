@@ -11,10 +11,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import tensorflow_model_optimization as tfmot
 from numpy.typing import NDArray
 
 from edgebnn._tensorflow import keras, tf
+from edgebnn._tfmot import tfmot
 from edgebnn.pruning.coupling import analyse
 from edgebnn.pruning.quantizers import elementwise_quantizer
 from edgebnn.pruning.surgery import Keep, layer_at, rebuilding, survivors

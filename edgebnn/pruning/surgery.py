@@ -26,9 +26,8 @@ def cut(model: keras.Model, keep: Keep) -> keras.Model:
     """
     coupling = analyse(model)
     alive = survivors(coupling, keep)
-    config = _resized(model.get_config(), "", coupling.trace.sites, alive)
     with rebuilding(model):
-        smaller = type(model).from_config(config)
+        smaller = type(model).from_config(_resized(model.get_config(), "", coupling.trace.sites, alive))
     for path, site in coupling.trace.sites.items():
         if site.layer.weights:
             layer_at(smaller, path).set_weights(surviving_weights(site, alive))
@@ -82,7 +81,7 @@ def _resized(
     layers = []
     for entry in config["layers"]:
         inner = dict(entry["config"])
-        path = prefix + inner["name"]
+        path = prefix + inner.get("name", entry.get("name", ""))
         if "layers" in inner:
             inner = _resized(inner, f"{path}/", sites, alive)
         elif path in sites:

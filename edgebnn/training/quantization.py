@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow_model_optimization as tfmot
-
 from edgebnn._tensorflow import keras, lq, tf
+from edgebnn._tfmot import tfmot
 from edgebnn.models.rebuild import bare, copied, copy_weights, rebuild, weights_by_name
 from edgebnn.training.quantizers import ChannelQuantizer, GradualSign, Int8Config, RangeQuantizer
 

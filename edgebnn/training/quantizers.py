@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow_model_optimization as tfmot
-
 from edgebnn._tensorflow import keras, lq, tf
+from edgebnn._tfmot import tfmot
 from edgebnn.models.blocks import WEIGHTS_OF_ONE_BIT
 
 Variables = dict[str, Any]
