@@ -62,10 +62,8 @@ def convert(
     if isinstance(source, str | Path) and str(source).endswith(".tflite"):
         return _rewritten(source, path, to, calibration, portable)
     data, graph, findings = _converted(source, path, to, calibration, portable)
-    said = {finding.rule for finding in findings}
-    findings += tuple(finding for finding in _remarks(graph, portable) if finding.rule not in said)
     write_bytes(path, data)
-    return ConversionResult(path, len(data), findings)
+    return ConversionResult(path, len(data), findings + _remarks(graph, portable, findings))
 
 
 def _rewritten(
@@ -77,7 +75,7 @@ def _rewritten(
     content = Path(source).read_bytes() if portable else None
     data, graph, findings = _packed(graph, content)
     write_bytes(path, data)
-    return ConversionResult(path, len(data), findings + _remarks(graph, portable))
+    return ConversionResult(path, len(data), findings + _remarks(graph, portable, findings))
 
 
 def _packed(graph: Graph, content: bytes | None) -> tuple[bytes, Graph, tuple[Finding, ...]]:
@@ -88,9 +86,10 @@ def _packed(graph: Graph, content: bytes | None) -> tuple[bytes, Graph, tuple[Fi
     return to_bytes(graph), graph, findings
 
 
-def _remarks(graph: Graph, portable: bool) -> tuple[Finding, ...]:
-    """Lint's, but for what a portable file is meant to be."""
-    return tuple(f for f in lint_graph(graph) if not (portable and f.rule == "binary-weights-in-int8"))
+def _remarks(graph: Graph, portable: bool, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Lint's on the file, but for rules already among ``findings``, and for what a portable file is meant to be."""
+    said = {finding.rule for finding in findings} | ({"binary-weights-in-int8"} if portable else set())
+    return tuple(finding for finding in lint_graph(graph) if finding.rule not in said)
 
 
 def _converted(

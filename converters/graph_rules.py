@@ -12,7 +12,7 @@ from edgebnn.graph.ops.enums import Padding
 from edgebnn.graph.types import DType, Graph
 
 from .findings import Rule
-from .w1a8 import packable
+from .w1a8_rules import binary_weights_in_int8, slower_than_int8
 
 _CHANNEL_AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": -1, "TRANSPOSE_CONV": 0}
 _ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "LEAKY_RELU", "TANH", "LOGISTIC", "HARD_SWISH", "ELU")
@@ -35,15 +35,6 @@ def binary_weights_in_float(graph: Graph, index: int) -> str | None:
     if rows.shape[1] < _SAMPLE or not (rows.all() and (rows == rows[:, :1]).all()):
         return None
     return f"its weights are binary but it runs as {op.kind} in float"
-
-
-def binary_weights_in_int8(graph: Graph, index: int) -> str | None:
-    """Weights of two values per channel take 8 bits each here, and 1 bit in a w1a8 file with the same outputs."""
-    return (
-        f"its weights are binary but stored and run as {graph.ops[index].kind} in int8"
-        if packable(graph, index)
-        else None
-    )
 
 
 def dequantized_signs(graph: Graph, index: int) -> str | None:
@@ -162,6 +153,7 @@ _SIGNS = "let a QuantConv2D with signs for inputs and weights take its place"
 GRAPH_RULES: tuple[Rule[Graph, int], ...] = (
     Rule("binary-weights-in-float", "warning", binary_weights_in_float, f"{_SIGNS}, or convert to int8"),
     Rule("binary-weights-in-int8", "warning", binary_weights_in_int8, "convert the file or the model to w1a8"),
+    Rule("w1a8-slower", "info", slower_than_int8, "keep it for its size; use 3x3 filters and 64 channels or more"),
     Rule("dequantized-signs", "warning", dequantized_signs, _SIGNS),
     Rule("sign-op", "warning", sign_op, "convert to lce, with one of Larq's signs as quantizer"),
     Rule(

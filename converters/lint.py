@@ -12,6 +12,7 @@ from .findings import Finding
 from .graph_rules import GRAPH_RULES
 from .keras_rules import KERAS_RULES
 from .keras_view import KerasLayer, view
+from .w1a8_rules import unpackable
 
 __all__ = ["Finding", "lint_conversion", "lint_graph", "lint_keras"]
 
@@ -31,7 +32,7 @@ def lint_keras(model: Any, to: str = "lce") -> tuple[Finding, ...]:
 
 def lint_graph(graph: Graph) -> tuple[Finding, ...]:
     """Findings on a converted file."""
-    return tuple(
+    return unpackable(graph) + tuple(
         Finding(rule.level, rule.id, graph.op_name(index), message, rule.remedy)
         for index in range(len(graph.ops))
         for rule in GRAPH_RULES

@@ -10,8 +10,10 @@ import pytest
 from edgebnn.converters.graph_rules import GRAPH_RULES
 from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.read_tflite import read
+from edgebnn.converters.w1a8 import to_w1a8
 from edgebnn.graph.ops.binary import LceBconv2dOptions, LceDequantizeOptions, LceQuantizeOptions
 from edgebnn.graph.ops.conv import Conv2DOptions
+from edgebnn.graph.ops.dense import FullyConnectedOptions
 from edgebnn.graph.ops.enums import Padding
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph, Tensor
@@ -47,6 +49,14 @@ def _int8_conv(weights: Array) -> Graph:
     filters = constant("filters", np.round(weights * 254).astype(np.int8), per_channel([0.01] * len(weights), 0))
     x = tensor("x", (1, 4, 4, 16), DType.INT8, Q)
     return chain([("CONV_2D", Conv2DOptions(Padding.VALID, 1, 1), (x, filters, None), (_int8("layer"),), 1)])
+
+
+def _w1a8(channels: int) -> Graph:
+    """A dense layer from 512 inputs."""
+    signs = np.where(np.random.default_rng(0).random((channels, 512)) < 0.5, -127, 127).astype(np.int8)
+    x, y = (tensor(name, (1, count), DType.INT8, Q) for name, count in (("x", 512), ("layer", channels)))
+    weights = constant("weights", signs, per_tensor(0.01, 0))
+    return to_w1a8(chain([("FULLY_CONNECTED", FullyConnectedOptions(), (x, weights, None), (y,), 1)]))[0]
 
 
 def _bconv(
@@ -129,6 +139,7 @@ CASES: dict[str, tuple[Graph, Graph]] = {
     "pointwise-float": (_layer(size=1, channels=64, outputs=256), _layer(size=1, channels=256, outputs=256)),
     "not-packed": (_repacked(also_used=False), _repacked(also_used=True)),
     "activation-not-fused": (_activated("RELU"), _activated("ABS")),
+    "w1a8-slower": (_w1a8(10), _w1a8(512)),
 }
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,6 @@ from edgebnn.cli import cli
 from edgebnn.converters.convert import convert
 from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.read_tflite import read
-from edgebnn.converters.two_valued import two_valued
 from edgebnn.converters.w1a8 import to_w1a8
 from edgebnn.converters.write_tflite import to_bytes, write
 from edgebnn.errors import InputError, ModelFormatError, UnsupportedOpError
@@ -30,11 +28,13 @@ from edgebnn.graph.ops.conv import Conv2DOptions, DepthwiseConv2DOptions
 from edgebnn.graph.ops.dense import FullyConnectedOptions
 from edgebnn.graph.ops.elementwise import AddOptions
 from edgebnn.graph.ops.enums import Activation, Padding
-from edgebnn.graph.types import Array, DType, Graph, Quantization, Tensor
+from edgebnn.graph.ops.view import NoOptions
+from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.interpreter import Interpreter
-from tests.support.graphs import Step, chain, constant, differences, one_op, per_channel, per_tensor, tensor
+from tests.support.graphs import chain, constant, differences, one_op, per_channel, per_tensor, tensor
 from tests.support.invoke import invoke
 from tests.support.oracles import litert, litert_run
+from tests.support.two_valued_layers import Q, conv_step, one_conv, plus_minus
 
 SEEDS = st.integers(0, 2**32 - 1)
 ACTIVATIONS = st.sampled_from([Activation(i) for i in range(4)])
@@ -121,108 +121,15 @@ def test_a_packed_layer_gives_the_bits_of_the_int8_layer(kind: str, data: st.Dat
         assert weights(packed) == weights(graph)
 
 
-Q = per_tensor(0.02, 3)
-
-
-def _conv(name: str, x: Tensor, data: NDArray[np.int8], out: Quantization = Q, bias: int = 0) -> tuple[Step, Tensor]:
-    channels = data.shape[0]
-    y = tensor(name, (*x.shape[:3], channels), DType.INT8, out)
-    w = constant(f"{name}/w", data, per_channel([0.002] * channels, 0))
-    b = constant(f"{name}/b", np.full(channels, bias, np.int32))
-    return ("CONV_2D", Conv2DOptions(Padding.SAME, 1, 1), (x, w, b), (y,), 1), y
-
-
-def _one(data: NDArray[np.int8], bias: int = 0) -> Graph:
-    x = tensor("x", (1, 6, 6, data.shape[3]), DType.INT8, per_tensor(0.02, -100))
-    return chain([_conv("layer", x, data, bias=bias)[0]])
-
-
-def _plus_minus(shape: tuple[int, ...], value: int = 127, seed: int = 1) -> NDArray[np.int8]:
-    return np.random.default_rng(seed).choice(np.array([-value, value], np.int8), shape)
-
-
-def _changed(index: Any, value: int) -> NDArray[np.int8]:
-    data = _plus_minus((16, 3, 3, 16))
-    data[index] = value
-    return data
-
-
-@pytest.mark.parametrize(
-    ("data", "bias", "rule", "message"),
-    [
-        (
-            _changed((3, 0, 0, 0), 126),
-            0,
-            "w1a8-almost-binary",
-            "1 of 2304 weights stand apart, in 1 of 16 .*channel 3",
-        ),
-        (_changed((3, 0, 0), 0), 0, "w1a8-almost-binary", r"16 of 2304 .* \(channel 3 has 3 values, -127 to 127\)"),
-        (
-            _changed((slice(2, 5), 0, 0, 0), 125),
-            0,
-            "w1a8-almost-binary",
-            "3 of 2304 .* 3 of 16 channels .*channel 2",
-        ),
-        (_changed((7, 0, 0, 0), -128), 0, "w1a8-almost-binary", "1 of 2304 .* -128 to 127"),
-        (np.where(_plus_minus((16, 3, 3, 16)) > 0, 100, -60).astype(np.int8), 0, "w1a8-not-opposite", "-60 and 100"),
-        (np.where(_plus_minus((16, 3, 3, 16)) > 0, 1, 0).astype(np.int8), 0, "w1a8-not-opposite", "0 and 1"),
-        (_plus_minus((16, 3, 3, 16)), 2**31 - 1000, "w1a8-overflow", "16 channels .* overflow 32 bits"),
-        (_plus_minus((16, 3, 3, 1)), 0, "w1a8-not-smaller", "packed they take 656 bytes, not 336"),
-    ],
-)
-def test_what_cannot_be_packed_stays_int8_and_is_named(
-    data: NDArray[np.int8], bias: int, rule: str, message: str
-) -> None:
-    graph = _one(data, bias)
-    packed, findings = to_w1a8(graph)
-    assert not differences(graph, packed)
-    assert [(f.rule, f.layer) for f in findings] == [(rule, "layer"), ("w1a8-nothing-packed", "")]
-    assert re.search(message, findings[0].message)
-    assert findings[0].remedy
-
-
-def test_ordinary_sparse_and_ternary_weights_are_left_without_a_word() -> None:
-    rng = np.random.default_rng(0)
-    for data in (
-        rng.integers(-127, 128, (16, 3, 3, 16)),
-        rng.choice([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 126, 127], (16, 3, 3, 16)),
-        rng.choice([-127, 0, 127], (16, 3, 3, 16)),
-        rng.integers(-2, 3, (16, 3, 3, 16)),
-    ):
-        packed, findings = to_w1a8(_one(data.astype(np.int8)))
-        assert [f.rule for f in findings] == ["w1a8-nothing-packed"]
-        assert [op.kind for op in packed.ops] == ["CONV_2D"]
-
-
-@pytest.mark.parametrize("values", [[[1, -1], [1, 0]], [[-128, -128]], [[1, 2]]])
-def test_only_one_magnitude_a_channel_is_two_valued(values: list[list[int]]) -> None:
-    assert two_valued(np.array(values, np.int8)) is None
-
-
-def test_constant_channels_and_magnitudes_of_their_own_are_two_valued() -> None:
-    found = two_valued(np.array([[5, 5], [-127, -127], [1, -1], [0, 0]], np.int8))
-    assert found is not None
-    assert found.magnitude.tolist() == [5, 127, 1, 0]
-    assert found.minus.tolist() == [[False, False], [True, True], [False, True], [False, False]]
-
-
-def test_asymmetric_and_float_weights_are_left() -> None:
-    graph = _one(_plus_minus((16, 3, 3, 16)))
-    w = graph.ops[0].inputs[1]
-    off = replace(graph.tensors[w], quantization=Quantization((0.1,) * 16, (0,) * 15 + (1,)))
-    changed = replace(graph, tensors=tuple(off if i == w else t for i, t in enumerate(graph.tensors)))
-    assert [op.kind for op in to_w1a8(changed)[0].ops] == ["CONV_2D"]
-
-
 def _residual() -> Graph:
     """Hand-made: a many-valued stem, a shortcut around two binary convolutions of different scales, a binary head."""
     rng = np.random.default_rng(4)
     x = tensor("x", (2, 9, 9, 3), DType.INT8, per_tensor(0.01, -128))
-    stem, a = _conv("stem", x, rng.integers(-127, 128, (24, 3, 3, 3)).astype(np.int8), per_tensor(0.01, -128))
-    one, b = _conv("one", a, _plus_minus((24, 3, 3, 24)), per_tensor(0.07, 5))
-    two, c = _conv("two", b, _plus_minus((24, 3, 3, 24), 1), per_tensor(0.02, -7))
+    stem, a = conv_step("stem", x, rng.integers(-127, 128, (24, 3, 3, 3)).astype(np.int8), per_tensor(0.01, -128))
+    one, b = conv_step("one", a, plus_minus((24, 3, 3, 24)), per_tensor(0.07, 5))
+    two, c = conv_step("two", b, plus_minus((24, 3, 3, 24), 1), per_tensor(0.02, -7))
     y, scores = (tensor(name, (), DType.INT8, q) for name, q in (("sum", per_tensor(0.08, 11)), ("scores", Q)))
-    head = constant("head/w", _plus_minus((10, 9 * 9 * 24)), per_tensor(0.001, 0))
+    head = constant("head/w", plus_minus((10, 9 * 9 * 24)), per_tensor(0.001, 0))
     return chain(
         [
             stem, one, two,
@@ -247,7 +154,7 @@ def test_a_whole_graph_gives_the_same_outputs_and_names_layers_as_before() -> No
 
 
 def test_another_format_version_is_refused(tmp_path: Path) -> None:
-    packed, _ = to_w1a8(_one(_plus_minus((16, 3, 3, 16))))
+    packed, _ = to_w1a8(one_conv(plus_minus((16, 3, 3, 16))))
     newer = replace(packed.ops[0], options=replace(packed.ops[0].options, version=2))  # type: ignore[call-arg]
     write(replace(packed, ops=(newer,)), tmp_path / "newer.tflite")
     with pytest.raises((UnsupportedOpError, ModelFormatError), match=r"newer.tflite.*layer.*version 2.*version 1"):
@@ -266,11 +173,11 @@ def test_resnet18_is_a_fifth_of_its_int8_file_or_less() -> None:
     rng = np.random.default_rng(0)
     stem = rng.integers(-127, 128, (64, 7, 7, 3)).astype(np.int8)
     x = tensor("x", (1, 4, 4, 3), DType.INT8, Q)
-    step, _ = _conv("stem", x, stem)
+    step, _ = conv_step("stem", x, stem)
     steps = [step]
     for number, (outputs, kernel, inputs) in enumerate(_RESNET18):
         entry = tensor(f"in{number}", (1, 4, 4, inputs), DType.INT8, Q)
-        steps.append(_conv(f"c{number}", entry, _plus_minus((outputs, kernel, kernel, inputs), seed=number))[0])
+        steps.append(conv_step(f"c{number}", entry, plus_minus((outputs, kernel, kernel, inputs), seed=number))[0])
     pixels = tensor("pooled", (1, 512), DType.INT8, Q)
     head = constant("head/w", rng.integers(-127, 128, (1000, 512)).astype(np.int8), per_tensor(0.01, 0))
     y = tensor("scores", (), DType.INT8, Q)
@@ -296,6 +203,41 @@ def test_a_tflite_file_is_only_rewritten(tmp_path: Path) -> None:
         convert(source, out, "int8")
     with pytest.raises(InputError, match="no calibration"):
         convert(source, out, "w1a8", np.zeros((1, 2), np.float32))
+
+
+def test_a_portable_file_is_the_int8_file_and_says_what_is_recognised(tmp_path: Path) -> None:
+    source, out = tmp_path / "int8.tflite", tmp_path / "portable.tflite"
+    write(_residual(), source)
+    result = convert(source, out, "w1a8", portable=True)
+    assert out.read_bytes() == source.read_bytes()
+    said = {finding.rule: finding for finding in result.findings}
+    assert said["w1a8-portable"].message.startswith("3 layers have two-valued weights (the first is 'one')")
+    assert "binary-weights-in-int8" not in said
+    with pytest.raises(InputError, match="portable is for w1a8"):
+        convert(source, out, "int8", portable=True)
+    write(one_conv(np.random.default_rng(0).integers(-127, 128, (16, 3, 3, 16)).astype(np.int8)), source)
+    assert [f.rule for f in convert(source, out, "w1a8", portable=True).findings] == ["w1a8-nothing-packed"]
+
+
+def test_weights_that_reach_the_layer_through_shape_ops_are_folded() -> None:
+    """[O, I] as float, quantized and transposed on the way, as some converters leave it."""
+    signs = plus_minus((64, 24)).astype(np.float32) / 127
+    loose = constant("loose", signs)
+    q = per_tensor(1 / 127, 0)
+    flat, w = tensor("flat", (64, 24), DType.INT8, q), tensor("w", (24, 64), DType.INT8, q)
+    x, y = tensor("x", (3, 64), DType.INT8, Q), tensor("y", (), DType.INT8, per_tensor(0.05, -4))
+    order = constant("order", np.array([1, 0], np.int32))
+    graph = chain(
+        [
+            ("QUANTIZE", NoOptions(), (loose,), (flat,), 1),
+            ("TRANSPOSE", NoOptions(), (flat, order), (w,), 1),
+            ("FULLY_CONNECTED", FullyConnectedOptions(), (x, w, None), (y,), 1),
+        ]
+    )
+    packed, findings = to_w1a8(graph)
+    assert findings == ()
+    assert [op.kind for op in packed.ops] == ["EdgebnnDenseW1A8"]
+    assert_same_outputs(graph, packed)
 
 
 def edgebnn(*arguments: object) -> Result:
@@ -333,9 +275,11 @@ def test_a_larq_model_converts_to_w1a8_with_the_outputs_of_its_int8_file(tmp_pat
     x = binary(lq.layers.QuantDense, 10)(keras.layers.Flatten()(x))
     model = keras.Model(image, x, name="mixed")
     samples = np.random.default_rng(0).random((64, 12, 12, 3), np.float32)
-    convert(model, tmp_path / "int8.tflite", "int8", samples)
+    portable = convert(model, tmp_path / "int8.tflite", "w1a8", samples, portable=True)
+    assert "5 layers" in next(f.message for f in portable.findings if f.rule == "w1a8-portable")
     result = convert(model, tmp_path / "w1a8.tflite", "w1a8", samples)
-    assert not [f for f in result.findings if f.rule.startswith("w1a8") or f.rule == "binary-weights-in-int8"]
+    assert {f.rule for f in result.findings if f.level == "warning" and "w1a8" in f.rule} == set()
+    assert "binary-weights-in-int8" not in {f.rule for f in result.findings}
     int8, packed = read(tmp_path / "int8.tflite"), read(tmp_path / "w1a8.tflite")
     assert sum("Conv2dW1A8" in op.kind for op in packed.ops) == 4
     assert sum("DenseW1A8" in op.kind for op in packed.ops) == 1

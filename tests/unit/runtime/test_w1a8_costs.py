@@ -1,0 +1,100 @@
+"""Where 1-bit weights pay: the costs in the delegate and in Python agree, and say what was measured."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebnn import machine
+from edgebnn.converters.lint import lint_graph
+from edgebnn.converters.w1a8 import to_w1a8
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.graph.types import Graph
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.w1a8_costs import MARGIN, Cost, Work, read_costs, speedup
+from tests.support.w1a8_graphs import ConvLayer, DenseLayer, conv_pair, dense_pair
+
+
+def ran_packed(graph: Graph, pack_int8: str) -> list[str]:
+    """Kernels of the layers that ran packed."""
+    interpreter = Interpreter(model_content=to_bytes(graph), pack_int8=pack_int8)  # type: ignore[arg-type]
+    interpreter.allocate_tensors()
+    return [op.kernel for op in interpreter.profile(repeats=1).ops if op.op.endswith("(packed)")]
+
+
+def here() -> Cost | None:
+    """The line of this processor; None if there is none for it."""
+    kernels = ran_packed(conv_pair(ConvLayer())[0], "all")
+    flags = machine.cpu_flags()
+    int8 = "VNNI" if {"avx512_vnni", "avx_vnni"} & set(flags) else "DOT" if "asimddp" in flags else "WIDENING"
+    return next((cost for cost in read_costs() if [cost.kernel] == kernels and cost.int8 == int8), None)
+
+
+def work_of(layer: ConvLayer) -> Work:
+    height, width = (-(-size // stride) for size, stride in zip(layer.size, layer.stride, strict=True))
+    inputs = layer.size[0] * layer.size[1] * layer.channels_in
+    terms = layer.filter[0] * layer.filter[1] * layer.depth
+    return Work(inputs, terms, height * width, layer.channels_out, layer.groups)
+
+
+@given(
+    layer=st.builds(
+        ConvLayer,
+        size=st.tuples(st.integers(1, 12), st.integers(3, 12)),
+        filter=st.sampled_from([(1, 1), (3, 3), (1, 3)]),
+        stride=st.sampled_from([(1, 1), (2, 2)]),
+        groups=st.sampled_from([1, 1, 2]),
+        inputs=st.sampled_from([16, 32, 64, 128, 256]),
+        outputs=st.sampled_from([10, 32, 64, 96, 128]),
+    )
+)
+@settings(max_examples=30)
+def test_the_delegate_packs_by_itself_what_python_says_pays(layer: ConvLayer) -> None:
+    cost = here()
+    expected = cost is not None and speedup(cost, work_of(layer)) > MARGIN
+    assert bool(ran_packed(conv_pair(layer)[0], "auto")) == expected
+
+
+def test_never_packs_where_it_may_not_and_depthwise_only_if_asked() -> None:
+    dense, depthwise = dense_pair(DenseLayer(1, 2048, 512))[0], conv_pair(ConvLayer(depthwise=True))[0]
+    assert not ran_packed(dense, "none")
+    assert not ran_packed(depthwise, "auto")
+    assert len(ran_packed(depthwise, "all")) == 1
+    assert here() is None or len(ran_packed(dense, "auto")) == 1
+
+
+MEASURED = [
+    (Work(28 * 28 * 64, 64, 28 * 28, 64), 0.39),
+    (Work(28 * 28 * 32, 288, 28 * 28, 32), 0.83),
+    (Work(14 * 14 * 256, 256, 14 * 14, 256), 0.97),
+    (Work(56 * 56 * 64, 576, 56 * 56, 64), 1.27),
+    (Work(28 * 28 * 128, 1152, 28 * 28, 128), 1.57),
+    (Work(7 * 7 * 512, 4608, 7 * 7, 512), 1.84),
+    (Work(1024, 1024, 1, 1024), 3.18),
+]
+"""Layers and int8's time over ours, of tools.bench.w1a8_vs_xnnpack on Zen 4 with AVX-512, VBMI and VNNI."""
+
+
+@pytest.mark.parametrize(("work", "ratio"), MEASURED)
+def test_measured_costs_give_the_ratios_measured(work: Work, ratio: float) -> None:
+    cost = next(cost for cost in read_costs() if cost.source == "measured")
+    assert ratio / 1.35 < speedup(cost, work) < ratio * 1.35
+    assert (speedup(cost, work) > MARGIN) == (ratio > 1)
+
+
+@pytest.mark.parametrize(
+    ("layer", "pays"),
+    [
+        (ConvLayer((14, 14), (1, 1), inputs=64, outputs=32), False),
+        (ConvLayer((14, 14), inputs=128, outputs=128), True),
+    ],
+)
+def test_lint_says_where_it_pays(layer: ConvLayer, pays: bool) -> None:
+    int8, _ = conv_pair(layer)
+    (finding,) = lint_graph(int8)
+    assert finding.rule == "binary-weights-in-int8"
+    assert "times as fast (avx512 with VNNI; by measured costs)" in finding.message
+    assert ("; faster too with " in finding.message) == pays
+    after = [f.rule for f in lint_graph(to_w1a8(int8)[0])]
+    assert after == ([] if pays else ["w1a8-slower"])
