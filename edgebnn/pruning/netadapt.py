@@ -8,7 +8,6 @@ follows from the settings' seed and the iteration's number, and no decision depe
 from __future__ import annotations
 
 import hashlib
-import json
 import pickle
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
@@ -144,12 +143,12 @@ def _identity(
     model: keras.Model, dataset: Dataset, budget: Budget, settings: Settings, table: LatencyTable | None
 ) -> dict[str, dict[str, object]]:
     """What must be the same for a folder to be gone on with: not how far the search may go, nor the training after."""
-    digest = hashlib.sha256(json.dumps(model.get_config(), default=str, sort_keys=True).encode())
+    digest = hashlib.sha256()
     for weight in model.get_weights():
         digest.update(np.ascontiguousarray(weight).tobytes())
     deciding = {name: value for name, value in settings.as_json().items() if name not in ("iterations", "long_term")}
     return {
-        "model": {"name": model.name, "content": digest.hexdigest()[:16]},
+        "model": {**checkpoints.describe_model(model), "weights": digest.hexdigest()[:16]},
         "data": {**checkpoints.describe_data(dataset)},
         "budget": asdict(budget),
         "settings": deciding,

@@ -79,15 +79,16 @@ def describe_data(dataset: Dataset) -> dict[str, str]:
     return {"name": dataset.name, "train": _digest(dataset.train), "test": _digest(dataset.test)}
 
 
-def _identity(model: keras.Model, dataset: Dataset, recipe: Recipe) -> dict[str, dict[str, Any]]:
+def describe_model(model: keras.Model) -> dict[str, str]:
+    """What tells a model from others, weights aside."""
     layers = [
         (layer.name, type(layer).__name__, [list(weight.shape) for weight in layer.weights]) for layer in model.layers
     ]
-    return {
-        "model": {"name": model.name, "layers": hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]},
-        "data": describe_data(dataset),
-        "recipe": asdict(recipe),
-    }
+    return {"name": model.name, "layers": hashlib.sha256(json.dumps(layers).encode()).hexdigest()[:16]}
+
+
+def _identity(model: keras.Model, dataset: Dataset, recipe: Recipe) -> dict[str, dict[str, Any]]:
+    return {"model": describe_model(model), "data": describe_data(dataset), "recipe": asdict(recipe)}
 
 
 def _digest(split: Split) -> str:

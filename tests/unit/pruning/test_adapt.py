@@ -1,0 +1,245 @@
+"""A pruning from start to end in this process: what it reports, and that nothing is lost when something goes wrong."""
+
+from __future__ import annotations
+
+import json
+import resource as limits
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebnn._tensorflow import keras
+from edgebnn.errors import InputError
+from edgebnn.pruning import executors, run_state
+from edgebnn.pruning.budget import parse
+from edgebnn.pruning.coupling import couple
+from edgebnn.pruning.history import Progress, Result
+from edgebnn.pruning.netadapt import adapt
+from edgebnn.pruning.search import PruningError
+from edgebnn.pruning.settings import Settings
+from edgebnn.training.evaluation import evaluate, inference
+from tests.support.images import blobs
+from tests.support.pruning_run import BUDGET, SETTINGS, small_model
+
+ONE = replace(SETTINGS, iterations=1)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Executor]:
+    with executors.in_turn() as executor:
+        yield executor
+
+
+def run(run_dir: Path, settings: Settings = ONE, budget: str = str(BUDGET), **options: Any) -> Result:
+    return adapt(small_model(), blobs(), parse(budget), settings, run_dir, **options)
+
+
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> tuple[Path, Result, list[Progress]]:
+    run_dir, events = tmp_path_factory.mktemp("straight"), list[Progress]()
+    measured = {"measure_whole": lambda model: model.count_params() / 1000}
+    return run_dir, run(run_dir, SETTINGS, executor=pool, progress=events.append, **measured), events
+
+
+def test_it_meets_the_budget_and_reports(straight: tuple[Path, Result, list[Progress]]) -> None:
+    run_dir, result, events = straight
+    assert result.met
+    assert result.predicted <= result.budget == pytest.approx(0.68 * result.initial)
+    last = result.iterations[-1]
+    plan = couple(result.model)
+    assert plan.widths == dict(last.widths)
+    assert sum(layer.macs for layer in plan.layers()) == result.predicted
+    assert result.measured == last.measured == result.model.count_params() / 1000
+
+    history = json.loads(result.history_path.read_text())
+    assert history == result.history
+    assert (history["resource"], history["unit"], history["kind"]) == ("macs", "MACs", "counted")
+    assert history["final"] == {"predicted": result.predicted, "measured": result.measured}
+    assert history["initial_measured"] == small_model().count_params() / 1000
+    assert set(history["accuracy"]) == {"trained", "pruned", "short_term", "long_term"}
+    assert history["accuracy"]["long_term"] is None
+    assert "avx" in history["cpu_class"] or "x86" not in history["cpu_class"]
+    for iteration in history["iterations"]:
+        assert iteration["predicted"] <= iteration["target"]
+        assert iteration["accuracy"] == max(proposal["accuracy"] for proposal in iteration["proposals"])
+
+    loaded = keras.models.load_model(result.model_path)
+    _, accuracy = evaluate(inference(loaded), blobs().test)
+    assert accuracy == result.accuracy.short_term
+
+    searched = [event for event in events if event.stage == "search"]
+    assert [event.done for event in searched[:3]] == [1, 2, 3]
+    assert all(event.seconds_left is not None for event in searched)
+    assert [event.iteration for event in events if event.stage == "accepted"] == [1, 2]
+    assert sorted(path.name for path in run_dir.iterdir()) == [
+        "history.json",
+        "model.keras",
+        "run.json",
+        "state.json",
+        "store",
+    ]
+    assert len(list((run_dir / "store").iterdir())) == 6  # two networks and four arrays
+
+
+def test_channels_that_were_cut_from_the_trained_network_are_told(
+    straight: tuple[Path, Result, list[Progress]],
+) -> None:
+    """Accuracy before any fine-tuning is that of the trained network without the channels that went."""
+    run_dir, result, _ = straight
+    state = run_state.load(run_dir)
+    assert state is not None
+    assert {name: len(kept) for name, kept in state.kept.items()} == {
+        name: width
+        for name, width in result.iterations[-1].widths.items()
+        if width < couple(small_model()).widths[name]
+    }
+    assert 0 <= state.accuracy.pruned <= 1
+
+
+def test_called_again_it_only_loads(straight: tuple[Path, Result, list[Progress]]) -> None:
+    run_dir, result, _ = straight
+    events: list[Progress] = []
+    again = run(run_dir, SETTINGS, executor=Refusing(), progress=events.append)
+    assert not [event for event in events if event.stage == "search"]
+    assert again.history == result.history
+    for mine, theirs in zip(again.model.get_weights(), result.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+
+
+class Refusing(Executor):
+    """An executor whose workers are gone."""
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_exception(BrokenExecutor("no workers"))
+        return future
+
+
+def test_an_executor_that_lost_its_workers_is_given_up_and_the_run_goes_on_later(
+    tmp_path: Path, pool: Executor, straight: tuple[Path, Result, list[Progress]]
+) -> None:
+    with pytest.raises(PruningError, match=r"lost 3 times \(no workers\); start again to go on"):
+        run(tmp_path, executor=Refusing())
+    more = run(tmp_path, executor=pool)
+    assert len(more.iterations) == 1
+    assert not more.met
+    # more iterations than before continue the search that ended at its limit
+    whole = run(tmp_path, SETTINGS, executor=pool)
+    assert replace_measured(whole) == replace_measured(straight[1])
+
+
+def replace_measured(result: Result) -> Any:
+    return [replace(iteration, measured=None) for iteration in result.iterations], result.accuracy
+
+
+def test_a_full_disk_costs_nothing_that_was_finished(
+    tmp_path: Path, pool: Executor, straight: tuple[Path, Result, list[Progress]]
+) -> None:
+    soft, hard = limits.getrlimit(limits.RLIMIT_FSIZE)
+
+    def fill(event: Progress) -> None:
+        if event.done == 2:
+            limits.setrlimit(limits.RLIMIT_FSIZE, (1000, hard))
+
+    try:
+        with pytest.raises(InputError, match=r"\.npz: cannot be written \(File too large\)$"):
+            run(tmp_path, executor=pool, progress=fill)
+    finally:
+        limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
+    state = run_state.load(tmp_path)
+    assert state is not None
+    assert len(state.pending) == 2
+    events: list[Progress] = []
+    result = run(tmp_path, executor=pool, progress=events.append)
+    assert len([event for event in events if event.stage == "search"]) == 1
+    assert replace(result.iterations[0], measured=None) == replace(straight[1].iterations[0], measured=None)
+
+
+def test_a_loss_that_is_not_finite_is_reported(tmp_path: Path, pool: Executor) -> None:
+    events: list[Progress] = []
+    with pytest.raises(
+        PruningError, match=r"every proposal failed \(first: the loss is not finite after step 2; "
+    ) as e:
+        run(tmp_path, replace(ONE, learning_rate=1e30), executor=pool, progress=events.append)
+    assert "\n" not in str(e.value)
+    notes = [event.message for event in events if event.stage == "note"]
+    assert any("first with 12 channels is passed over: the loss is not finite" in note for note in notes)
+    state = run_state.load(tmp_path)
+    assert state is not None
+    assert [outcome.accuracy for outcome in state.pending] == [None] * 3
+
+
+def test_another_run_in_the_folder_is_refused(straight: tuple[Path, Result, list[Progress]], pool: Executor) -> None:
+    run_dir, result, _ = straight
+    before = result.history_path.read_bytes()
+    with pytest.raises(InputError, match=r"holds another pruning \(settings seed: 3 there, 4 here\); choose another"):
+        run(run_dir, replace(SETTINGS, seed=4), executor=pool)
+    with pytest.raises(InputError, match=r"holds another pruning \(budget amount: 0.68 there, 0.7 here\)"):
+        run(run_dir, SETTINGS, "macs=0.7x", executor=pool)
+    assert result.history_path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", ["state.json", "store"])
+def test_a_damaged_folder_is_refused(tmp_path: Path, straight: tuple[Path, Result, list[Progress]], name: str) -> None:
+    for path in straight[0].rglob("*"):
+        if path.is_file():
+            copy = tmp_path / path.relative_to(straight[0])
+            copy.parent.mkdir(exist_ok=True)
+            content = path.read_bytes()
+            hurt = name in (path.name, path.parent.name)
+            copy.write_bytes(content[: len(content) // 2] if hurt else content)
+    with pytest.raises(InputError, match=r"is damaged; delete the (run )?folder to start again"):
+        run(tmp_path, SETTINGS, executor=Refusing())
+
+
+def local_importance(*arguments: Any) -> Any:
+    raise AssertionError(arguments)
+
+
+def test_what_cannot_work_is_refused_before_any_work(tmp_path: Path) -> None:
+    def closure(*arguments: Any) -> Any:
+        return local_importance(*arguments)
+
+    refused = {
+        r"cannot be met: .* ask for at least 0\.0": {"budget": "macs=0.001x"},
+        "needs a target whose layers can be measured": {"budget": "latency=0.5x"},
+        "a budget of flash needs a target": {"budget": "flash=0.5x"},
+        "worker processes cannot import it": {"settings": replace(ONE, importance=closure)},
+        "unknown importance 'l3': choose one of l2, gamma": {"settings": replace(ONE, importance="l3")},
+        "cannot hold out 192 of the 192": {"settings": replace(ONE, hold_out=192)},
+    }
+    for message, options in refused.items():
+        with pytest.raises(InputError, match=message):
+            run(tmp_path / "run", executor=Refusing(), **options)
+    with pytest.raises(InputError, match="the target does not say how much ram"):
+        run(tmp_path / "run", budget="ram=0.5x", executor=Refusing(), cost=lambda model: {"flash": 1.0})
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_only_a_target_knows_decides_too(tmp_path: Path, pool: Executor) -> None:
+    asked: list[int] = []
+
+    def cost(model: Any) -> dict[str, float]:
+        asked.append(model.count_params())
+        return {"flash": 4.0 * model.count_params()}
+
+    result = run(tmp_path, replace(ONE, ratio=0.3), "flash=0.7x", executor=pool, cost=cost)
+    assert result.met
+    assert result.predicted == 4 * result.model.count_params()
+    hidden = next(o for o in result.iterations[0].proposals if o.layer == "hidden")
+    assert hidden.width % 4 == 0
+    assert len(asked) == len(set(asked)) <= 16
+
+
+def test_importances_of_ones_own_are_imported_by_workers(tmp_path: Path, pool: Executor) -> None:
+    from edgebnn.pruning.importance import random
+
+    named = run(tmp_path / "named", replace(ONE, importance="random"), executor=pool)
+    given = run(tmp_path / "given", replace(ONE, importance=random), executor=pool)
+    assert given.history["settings"]["importance"] == "edgebnn.pruning.importance:random"
+    assert given.iterations == named.iterations
