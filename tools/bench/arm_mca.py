@@ -33,11 +33,28 @@ from edgebnn.targets.qemu_user import MACHINES, Machine, compile_program, count_
 WORD_BITS = 128
 RUN_CASES = build.Source(Path(__file__).parent / "run_cases.c")
 
-# Machine -> kernel, and the models of llvm-mca that tell its cycles.
-LOOPS = {
-    "aarch64": ("neon64", ("cortex-a53", "cortex-a72", "neoverse-n1")),
-    "armv7": ("neon32", ("cortex-a57",)),
-}
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel of a machine, what its inner loop counts with, and the models of llvm-mca that tell its cycles."""
+
+    machine: str
+    operation: str
+    name: str
+    counted: str
+    """The instruction, as a regular expression, that does ``macs`` multiply-accumulates, with others."""
+    macs: int
+    processors: tuple[str, ...]
+
+
+_AARCH64 = ("cortex-a53", "cortex-a72", "neoverse-n1")
+_ARMV7 = ("cortex-a57",)
+KERNELS = (
+    Kernel("aarch64", "bconv2d", "neon64", "cnt", 128, _AARCH64),
+    Kernel("armv7", "bconv2d", "neon32", "vcnt", 128, _ARMV7),
+    Kernel("aarch64", "w1a8", "neon64", "tbl", 32, _AARCH64),
+    Kernel("armv7", "w1a8", "neon32", "vtbl", 16, _ARMV7),
+)
 _MCA_TRIPLE = {"aarch64": "aarch64-linux-gnu", "armv7": "armv7-linux-gnueabihf"}
 _ITERATIONS = 200
 _BRANCH = re.compile(
@@ -45,7 +62,7 @@ _BRANCH = re.compile(
 )
 
 OUTPUTS = {"float32": 0, "int8": 1, "packed": 3}
-"""Names of enum eb_type."""
+"""Names of enum eb_type. W1A8 layers give int8."""
 
 
 @dataclass(frozen=True)
@@ -66,13 +83,17 @@ class Layer:
         return what + to + (f" stride {self.stride}" if self.stride > 1 else "")
 
     @property
+    def macs(self) -> int:
+        outputs = ((self.size - 1) // self.stride + 1) ** 2
+        return outputs * self.channels_out * self.filter**2 * self.channels_in
+
+    @property
     def words(self) -> float:
         """128-bit words of XOR."""
-        outputs = ((self.size - 1) // self.stride + 1) ** 2
-        return outputs * self.channels_out * self.filter**2 * self.channels_in / WORD_BITS
+        return self.macs / WORD_BITS
 
 
-LAYERS = (
+BINARY_LAYERS = (
     Layer(56, 64, 64),
     *(Layer(28, 128, 128, output=output) for output in OUTPUTS),
     *(Layer(14, 256, 256, output=output) for output in OUTPUTS),
@@ -81,31 +102,48 @@ LAYERS = (
     Layer(28, 256, 256, filter=1),
     Layer(14, 512, 512, filter=1),
 )
+W1A8_LAYERS = (
+    Layer(56, 64, 64, output="int8"),
+    Layer(28, 128, 128, output="int8"),
+    Layer(14, 256, 256, output="int8"),
+    Layer(7, 512, 512, output="int8"),
+    Layer(28, 256, 256, filter=1, output="int8"),
+    Layer(1, 4096, 4096, filter=1, output="int8"),
+)
+LAYERS = {"bconv2d": BINARY_LAYERS, "w1a8": W1A8_LAYERS}
 
 
 @dataclass(frozen=True)
 class LoopFigure:
+    operation: str
     kernel: str
     processor: str
     macs_per_cycle: float
-    instructions_per_word: float
+    macs_per_instruction: float
     kind: str = "estimated (llvm-mca)"
 
 
 @dataclass(frozen=True)
 class LayerFigure:
+    operation: str
     machine: str
     kernel: str
     layer: str
     output: str
     instructions: int
-    instructions_per_word: float
+    macs: int
     kind: str = "simulated (qemu-user, instructions)"
 
+    @property
+    def instructions_per_word(self) -> float:
+        """Of 128 binary multiply-accumulates."""
+        return self.instructions * WORD_BITS / self.macs
 
-def assembly(machine: Machine, kernel: str) -> str:
+
+def assembly(kernel: Kernel) -> str:
     """What zig makes of the kernel's file."""
-    name = f"bconv2d_{kernel}.c"
+    machine = MACHINES[kernel.machine]
+    name = f"{kernel.operation}_{kernel.name}.c"
     source = next(source for source in build.sources(machine.processor) if source.path.name == name)
     compiler = build.zig_compiler(machine.zig_target)
     with tempfile.TemporaryDirectory() as folder:
@@ -126,8 +164,8 @@ def assembly(machine: Machine, kernel: str) -> str:
         return made.read_text(encoding="utf-8")
 
 
-def inner_loop(text: str) -> list[str]:
-    """The instructions of the loop, without another in it, that counts bits of the most words."""
+def inner_loop(kernel: Kernel, text: str) -> list[str]:
+    """The instructions of the loop, without another in it, that has the most of those that are counted."""
     lines = [re.split("//|@", line)[0].strip() for line in text.splitlines()]
     lines = [line for line in lines if line and not re.match(r"\.(?!L\w+:)", line)]
     loops = []
@@ -141,11 +179,12 @@ def inner_loop(text: str) -> list[str]:
             body = [line for line in lines[begin + 1 : end + 1] if not line.endswith(":")]
             if sum(_BRANCH.match(line) is not None for line in body) == 1:
                 loops.append(body)
-    return max(loops, key=counted_words)
+    return max(loops, key=lambda loop: macs_of(kernel, loop))
 
 
-def counted_words(loop: Sequence[str]) -> int:
-    return sum(re.match(r"v?cnt", line) is not None for line in loop)
+def macs_of(kernel: Kernel, loop: Sequence[str]) -> int:
+    """Multiply-accumulates of one round of a loop."""
+    return kernel.macs * sum(line.split()[0].partition(".")[0] == kernel.counted for line in loop)
 
 
 def find_mca() -> str | None:
@@ -170,13 +209,18 @@ def cycles(machine: Machine, loop: Sequence[str], processor: str) -> float:
     return int(found[1]) / _ITERATIONS
 
 
-def loop_figures(machine: Machine) -> list[LoopFigure]:
-    kernel, processors = LOOPS[machine.name]
-    loop = inner_loop(assembly(machine, kernel))
-    words = counted_words(loop)
+def loop_figures(kernel: Kernel) -> list[LoopFigure]:
+    loop = inner_loop(kernel, assembly(kernel))
+    macs = macs_of(kernel, loop)
     return [
-        LoopFigure(kernel, processor, WORD_BITS * words / cycles(machine, loop, processor), len(loop) / words)
-        for processor in processors
+        LoopFigure(
+            operation=kernel.operation,
+            kernel=kernel.name,
+            processor=processor,
+            macs_per_cycle=macs / cycles(MACHINES[kernel.machine], loop, processor),
+            macs_per_instruction=macs / len(loop),
+        )
+        for processor in kernel.processors
     ]
 
 
@@ -186,61 +230,74 @@ def encode_case(kind: int, operation: bytes, arrays: Sequence[NDArray[np.generic
     return struct.pack("<i", kind) + operation + struct.pack("<i", parts) + rest
 
 
-def encode_layer(layer: Layer) -> bytes:
+def encode_layer(operation: str, layer: Layer) -> bytes:
+    """A case with weights and inputs drawn at random."""
     rng = np.random.default_rng(1)
     window = (1, layer.size, layer.size, layer.filter, layer.filter, layer.stride, layer.stride, 1, 1, 0, 0, 0, 0, 0)
-    options = (layer.channels_in, layer.channels_out, 1, 1, 0, OUTPUTS[layer.output])
-    operation = struct.pack("<20ifi", *window, *options, 1.0, 0)
-    words = layer.channels_in // 32
+    words, terms = -(-layer.channels_in // 32), layer.filter**2 * layer.channels_in
 
     def draw(*shape: int) -> NDArray[np.int32]:
         return rng.integers(-(2**31), 2**31, shape).astype(np.int32)
 
-    half = layer.filter**2 * layer.channels_in // 2
-    multiplier, bias = np.full((2, layer.channels_out), 0.125, np.float32)
-    threshold = np.full(layer.channels_out, half, np.int32)
     filters = draw(layer.channels_out, layer.filter, layer.filter, words)
-    return encode_case(0, operation, (draw(layer.size, layer.size, words), filters, multiplier, bias, threshold))
+    if operation == "w1a8":
+        packed = struct.pack("<23i", *window, layer.channels_in, layer.channels_out, 1, 0, -3, 5, -128, 127, 0)
+        magnitude, bias = np.full((2, layer.channels_out), 127, np.int32)
+        factor = np.full(layer.channels_out, 1 / 127 / terms**0.5)
+        x = rng.integers(-128, 128, (layer.size, layer.size, layer.channels_in)).astype(np.int8)
+        return encode_case(4, packed, (x, filters, magnitude, bias, factor))
+    options = (layer.channels_in, layer.channels_out, 1, 1, 0, OUTPUTS[layer.output])
+    packed = struct.pack("<20ifi", *window, *options, 1.0, 0)
+    multiplier, bias = np.full((2, layer.channels_out), 0.125, np.float32)
+    threshold = np.full(layer.channels_out, terms // 2, np.int32)
+    return encode_case(0, packed, (draw(layer.size, layer.size, words), filters, multiplier, bias, threshold))
 
 
-def layer_instructions(machine: Machine, program: Path, kernel: str, layer: Layer) -> int:
+def layer_instructions(kernel: Kernel, program: Path, layer: Layer) -> int:
     """Of one run of the layer, by one thread, without preparation. program: run_cases, compiled for the machine."""
+    machine = MACHINES[kernel.machine]
     with tempfile.TemporaryDirectory() as folder:
         case = Path(folder) / "case"
-        case.write_bytes(encode_layer(layer))
+        case.write_bytes(encode_layer(kernel.operation, layer))
         without, once = (
-            count_instructions(machine, program, kernel, str(case), "/dev/null", repeats) for repeats in ("0", "1")
+            count_instructions(machine, program, kernel.name, str(case), "/dev/null", repeats) for repeats in ("0", "1")
         )
     return once - without
 
 
-def layer_figures(machine: Machine) -> list[LayerFigure]:
-    kernel, _ = LOOPS[machine.name]
+def layer_figures(kernel: Kernel) -> list[LayerFigure]:
     figures = []
+    machine = MACHINES[kernel.machine]
     with tempfile.TemporaryDirectory() as folder:
         program = Path(folder) / "run_cases"
         compile_program(machine, program, [RUN_CASES])
-        for layer in LAYERS:
-            print(f"counting {layer.name}, {layer.output}, for {machine.name}", file=sys.stderr, flush=True)
-            count = layer_instructions(machine, program, kernel, layer)
-            figures.append(LayerFigure(machine.name, kernel, layer.name, layer.output, count, count / layer.words))
+        for layer in LAYERS[kernel.operation]:
+            print(f"counting {layer.name}, {layer.output}, {kernel.operation}", file=sys.stderr, flush=True)
+            count = layer_instructions(kernel, program, layer)
+            description = (kernel.operation, machine.name, kernel.name, layer.name, layer.output)
+            figures.append(LayerFigure(*description, count, layer.macs))
     return figures
 
 
 def markdown(loops: Sequence[LoopFigure], layers: Sequence[LayerFigure]) -> str:
     lines = [
-        "Inner loops of binary convolution, estimated (llvm-mca).",
+        "Inner loops, estimated (llvm-mca).",
         "",
-        "| kernel | processor model | binary MACs a cycle | instructions per 128-bit word |",
-        "|---|---|---|---|",
-        *(f"| {f.kernel} | {f.processor} | {f.macs_per_cycle:.1f} | {f.instructions_per_word:.2f} |" for f in loops),
+        "| operation | kernel | processor model | MACs a cycle | MACs an instruction |",
+        "|---|---|---|---|---|",
+        *(
+            f"| {f.operation} | {f.kernel} | {f.processor} | {f.macs_per_cycle:.1f} | {f.macs_per_instruction:.1f} |"
+            for f in loops
+        ),
         "",
         "Whole layers with their output transform, simulated (qemu-user, instructions).",
         "",
-        "| machine | kernel | layer | output | instructions | per 128-bit word |",
-        "|---|---|---|---|---|---|",
+        "| operation | machine | kernel | layer | output | instructions | MACs an instruction | per 128 binary MACs |",
+        "|---|---|---|---|---|---|---|---|",
         *(
-            f"| {f.machine} | {f.kernel} | {f.layer} | {f.output} | {f.instructions} | {f.instructions_per_word:.3f} |"
+            f"| {f.operation} | {f.machine} | {f.kernel} | {f.layer} | {f.output} | {f.instructions} "
+            f"| {f.macs / f.instructions:.1f} "
+            f"| {f'{f.instructions_per_word:.3f}' if f.operation == 'bconv2d' else '-'} |"
             for f in layers
         ),
     ]
@@ -253,8 +310,8 @@ def main() -> None:
     parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     try:
-        loops = [figure for name in LOOPS for figure in loop_figures(MACHINES[name])]
-        layers = [figure for name in LOOPS for figure in layer_figures(MACHINES[name])]
+        loops = [figure for kernel in KERNELS for figure in loop_figures(kernel)]
+        layers = [figure for kernel in KERNELS for figure in layer_figures(kernel)]
     except EdgebnnError as error:
         sys.exit(f"arm_mca: {error}")
     table = markdown(loops, layers)

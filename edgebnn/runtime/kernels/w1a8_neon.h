@@ -1,9 +1,9 @@
-/* What the NEON kernels of W1A8 convolution share: `tbl` as a table of 16 sums, low and high nibbles of the inputs apart.
+/* What the NEON kernels of W1A8 convolution share: `tbl` as a table of 16 sums, low and high nibbles of inputs apart.
  *
  * With u = x + 128, a weight of +1 takes u and one of -1 takes 255 - u, so that all is unsigned: four nibbles make at
  * most 60, and four such sums fit in a byte. A table holds 16 sums of four low nibbles, then 16 of high ones; bit i of
- * the index is set where the weight of input i is -1. A register holds the indices of 16 channels, a byte for two tables.
- * Bytes are widened every four tables (16 inputs), words every 272 times four (272 * 4 * 60 = 65280).
+ * the index is set where the weight of input i is -1. A register holds the indices of 16 channels, a byte for two
+ * tables. Bytes are widened every four tables (16 inputs of at most 255), words every 16 times (16 * 16 * 255 = 65280).
  */
 #ifndef EDGEBNN_W1A8_NEON_H
 #define EDGEBNN_W1A8_NEON_H
@@ -15,9 +15,10 @@
 enum {
   EB_W1A8_NEON_LANES = 16, /* channels of a register of indices */
   EB_W1A8_NEON_TILE = 32,
+  EB_W1A8_NEON_PIXELS = 4, /* at most, at a time */
   EB_W1A8_NEON_TABLE = 32, /* bytes */
-  EB_W1A8_NEON_FOUR = 4,   /* tables between two widenings of bytes */
-  EB_W1A8_NEON_FOURS = 272 /* and such fours between two of words */
+  EB_W1A8_NEON_FOUR = 4,  /* tables between two widenings of bytes */
+  EB_W1A8_NEON_FOURS = 16 /* and such fours between two of words */
 };
 
 /* ---- tables --------------------------------------------------------------------------------------------------- */
@@ -86,11 +87,6 @@ EB_INLINE void eb_w1a8_neon_stage(const int8_t *input, int32_t inputs, uint8_t *
 
 /* ---- look-up -------------------------------------------------------------------------------------------------- */
 
-/* 16-bit sums of 16 channels: of low nibbles, and of high ones. */
-typedef struct {
-  uint16x8_t low[2], high[2];
-} eb_w1a8_neon_words;
-
 EB_INLINE uint8x16_t eb_w1a8_neon_find(const uint8_t *entries, uint8x16_t index) {
 #if defined(__aarch64__)
   return vqtbl1q_u8(vld1q_u8(entries), index);
@@ -101,20 +97,18 @@ EB_INLINE uint8x16_t eb_w1a8_neon_find(const uint8_t *entries, uint8x16_t index)
 #endif
 }
 
-EB_INLINE void eb_w1a8_neon_add(uint16x8_t *sums, uint8x16_t bytes) {
-  sums[0] = vaddw_u8(sums[0], vget_low_u8(bytes));
-#if defined(__aarch64__)
-  sums[1] = vaddw_high_u8(sums[1], bytes);
-#else
-  sums[1] = vaddw_u8(sums[1], vget_high_u8(bytes));
-#endif
+/* Adds byte sums of low and of high nibbles to 16-bit sums of 16 channels. */
+EB_INLINE void eb_w1a8_neon_add(uint16x8_t *sums, uint8x16_t low, uint8x16_t high) {
+  const uint8x8_t sixteen = vdup_n_u8(16);
+  sums[0] = vmlal_u8(vaddw_u8(sums[0], vget_low_u8(low)), vget_low_u8(high), sixteen);
+  sums[1] = vmlal_u8(vaddw_u8(sums[1], vget_high_u8(low)), vget_high_u8(high), sixteen);
 }
 
-/* Adds what one channel after another finds in `tables` tables (at most four, a constant) of each pixel. */
+/* Adds what 16 channels find in `tables` tables (at most four) of each pixel; both are constants. */
 EB_INLINE void eb_w1a8_neon_look_up(const uint8_t *lanes, const uint8_t *table, size_t stride, const int pixels,
-                                    const int tables, eb_w1a8_neon_words *sums) {
+                                    const int tables, uint16x8_t (*sums)[2]) {
   uint8x16_t index[EB_W1A8_NEON_FOUR];
-#pragma GCC unroll 4
+#pragma GCC unroll 2
   for (int t = 0; t < tables; t += 2, lanes += EB_W1A8_NEON_TILE) {
     const uint8x16_t lane = vld1q_u8(lanes);
     index[t] = vandq_u8(lane, vdupq_n_u8(15));
@@ -130,37 +124,37 @@ EB_INLINE void eb_w1a8_neon_look_up(const uint8_t *lanes, const uint8_t *table, 
       low = vaddq_u8(low, eb_w1a8_neon_find(entries, index[t]));
       high = vaddq_u8(high, eb_w1a8_neon_find(entries + EB_W1A8_NEON_TABLE / 2, index[t]));
     }
-    eb_w1a8_neon_add(sums[p].low, low);
-    eb_w1a8_neon_add(sums[p].high, high);
-    /* One pixel after another: else compilers load all tables first, and spill. */
-    if (pixels == 1) break;
-    __asm__ volatile("" : "+w"(sums[p].low[0]), "+w"(sums[p].low[1]), "+w"(sums[p].high[0]), "+w"(sums[p].high[1]));
+    eb_w1a8_neon_add(sums[p], low, high);
   }
 }
 
-/* x += sums of 16 channels. */
-EB_INLINE void eb_w1a8_neon_widen(const eb_w1a8_neon_words *sums, uint32x4_t *x) {
-#pragma GCC unroll 2
-  for (int half = 0; half < 2; half++) {
-    const uint16x8_t low = sums->low[half], high = sums->high[half];
-    x[2 * half] = vaddq_u32(vaddw_u16(x[2 * half], vget_low_u16(low)), vshll_n_u16(vget_low_u16(high), 4));
-    x[2 * half + 1] = vaddq_u32(vaddw_u16(x[2 * half + 1], vget_high_u16(low)), vshll_n_u16(vget_high_u16(high), 4));
-  }
-}
+/* Sets sums to what 16 channels find in `fours` fours of tables (at least one) of one pixel or of more side by side. */
+typedef void (*eb_w1a8_neon_sum_fn)(const uint8_t *lanes, const uint8_t *table, size_t stride, size_t fours,
+                                    uint16x8_t (*sums)[2]);
 
-/* At most EB_W1A8_NEON_FOURS fours of tables side by side. */
-EB_INLINE void eb_w1a8_neon_sum_run(const uint8_t *lanes, const uint8_t *table, size_t tables, size_t stride,
-                                    const int pixels, uint32x4_t (*x)[4]) {
-  eb_w1a8_neon_words sums[4];
-#pragma GCC unroll 4
-  for (int p = 0; p < pixels; p++) {
-    sums[p].low[0] = sums[p].low[1] = sums[p].high[0] = sums[p].high[1] = vdupq_n_u16(0);
-  }
-  for (size_t fours = tables / EB_W1A8_NEON_FOUR; fours > 0; fours--) {
-    eb_w1a8_neon_look_up(lanes, table, stride, pixels, EB_W1A8_NEON_FOUR, sums);
+EB_INLINE void eb_w1a8_neon_sum_one(const uint8_t *lanes, const uint8_t *table, size_t stride, size_t fours,
+                                    uint16x8_t (*sums)[2]) {
+  sums[0][0] = sums[0][1] = vdupq_n_u16(0);
+  for (; fours > 0; fours--) {
+    eb_w1a8_neon_look_up(lanes, table, stride, 1, EB_W1A8_NEON_FOUR, sums);
     lanes += 2 * EB_W1A8_NEON_TILE;
     table += EB_W1A8_NEON_FOUR * EB_W1A8_NEON_TABLE;
   }
+}
+
+/* Adds at most EB_W1A8_NEON_FOURS fours of tables side by side to x. */
+EB_INLINE void eb_w1a8_neon_sum_run(const uint8_t *lanes, const uint8_t *table, size_t tables, size_t stride,
+                                    const int pixels, eb_w1a8_neon_sum_fn sum, uint32x4_t (*x)[4]) {
+  uint16x8_t sums[EB_W1A8_NEON_PIXELS][2];
+  const size_t fours = tables / EB_W1A8_NEON_FOUR;
+  if (fours > 0) {
+    sum(lanes, table, stride, fours, sums);
+  } else {
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; p++) sums[p][0] = sums[p][1] = vdupq_n_u16(0);
+  }
+  lanes += fours * 2 * EB_W1A8_NEON_TILE;
+  table += fours * EB_W1A8_NEON_FOUR * EB_W1A8_NEON_TABLE;
   switch (tables % EB_W1A8_NEON_FOUR) {
     case 1: eb_w1a8_neon_look_up(lanes, table, stride, pixels, 1, sums); break;
     case 2: eb_w1a8_neon_look_up(lanes, table, stride, pixels, 2, sums); break;
@@ -168,12 +162,19 @@ EB_INLINE void eb_w1a8_neon_sum_run(const uint8_t *lanes, const uint8_t *table, 
     default: break;
   }
 #pragma GCC unroll 4
-  for (int p = 0; p < pixels; p++) eb_w1a8_neon_widen(&sums[p], x[p]);
+  for (int p = 0; p < pixels; p++) {
+#pragma GCC unroll 2
+    for (int half = 0; half < 2; half++) {
+      x[p][2 * half] = vaddw_u16(x[p][2 * half], vget_low_u16(sums[p][half]));
+      x[p][2 * half + 1] = vaddw_u16(x[p][2 * half + 1], vget_high_u16(sums[p][half]));
+    }
+  }
 }
 
-/* 16 channels from `channel` on of some pixels (a constant) from `first` on. */
-EB_INLINE void eb_w1a8_neon_compute(const eb_w1a8_block *b, int32_t channel, int32_t first, const int pixels) {
-  uint32x4_t x[4][4];
+/* 16 channels from `channel` on of some pixels (a constant) from `first` on, summed up by `sum`. */
+EB_INLINE void eb_w1a8_neon_compute(const eb_w1a8_block *b, int32_t channel, int32_t first, const int pixels,
+                                    eb_w1a8_neon_sum_fn sum) {
+  uint32x4_t x[EB_W1A8_NEON_PIXELS][4];
   for (int p = 0; p < pixels; p++) {
     for (int i = 0; i < 4; i++) x[p][i] = vdupq_n_u32(0);
   }
@@ -183,7 +184,7 @@ EB_INLINE void eb_w1a8_neon_compute(const eb_w1a8_block *b, int32_t channel, int
     for (size_t tables = b->segment_tables; tables > 0;) {
       const size_t most = (size_t)EB_W1A8_NEON_FOURS * EB_W1A8_NEON_FOUR;
       const size_t some = tables < most ? tables : most;
-      eb_w1a8_neon_sum_run(lanes, table, some, b->pixel_stride, pixels, x);
+      eb_w1a8_neon_sum_run(lanes, table, some, b->pixel_stride, pixels, sum, x);
       lanes += (some + 1) / 2 * EB_W1A8_NEON_TILE;
       table += some * EB_W1A8_NEON_TABLE;
       tables -= some;
@@ -197,14 +198,12 @@ EB_INLINE void eb_w1a8_neon_compute(const eb_w1a8_block *b, int32_t channel, int
   }
 }
 
-/* The kernel, `pixel_tile` (a constant, at most 4) pixels at a time. */
-EB_INLINE void eb_w1a8_neon_run(const eb_w1a8_block *b, const int pixel_tile) {
-  int32_t first = 0;
-  for (; first + pixel_tile <= b->pixel_count; first += pixel_tile) {
-    for (int32_t c = 0; c < b->channels; c += EB_W1A8_NEON_LANES) eb_w1a8_neon_compute(b, c, first, pixel_tile);
-  }
+/* Pixels from `first` on, one by one. */
+EB_INLINE void eb_w1a8_neon_run_ones(const eb_w1a8_block *b, int32_t first) {
   for (; first < b->pixel_count; first++) {
-    for (int32_t c = 0; c < b->channels; c += EB_W1A8_NEON_LANES) eb_w1a8_neon_compute(b, c, first, 1);
+    for (int32_t c = 0; c < b->channels; c += EB_W1A8_NEON_LANES) {
+      eb_w1a8_neon_compute(b, c, first, 1, eb_w1a8_neon_sum_one);
+    }
   }
 }
 

@@ -10,5 +10,5 @@ void eb_w1a8_neon32_stage(const int8_t *input, int32_t inputs, void *tables) {
   eb_w1a8_neon_stage(input, inputs, tables);
 }
 
-void eb_w1a8_neon32(const eb_w1a8_block *b) { eb_w1a8_neon_run(b, 1); }
+void eb_w1a8_neon32(const eb_w1a8_block *b) { eb_w1a8_neon_run_ones(b, 0); }
 #endif

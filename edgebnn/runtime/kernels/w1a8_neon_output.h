@@ -6,8 +6,8 @@
 
 #include "w1a8_block.h"
 
-/* gemmlowp's SaturatingRoundingDoublingHighMul is one instruction; its RoundingDivideByPOT rounds halves away from zero,
- * which is what a shift with rounding does once one is taken from negative numbers. */
+/* gemmlowp's SaturatingRoundingDoublingHighMul is one instruction; its RoundingDivideByPOT rounds halves away from
+ * zero, which is what a shift with rounding does once one is taken from negative numbers. */
 EB_INLINE int32x4_t eb_w1a8_neon_round_twice(int32x4_t sum, const eb_w1a8_transform *t, int32_t c) {
   const int32x4_t shifted = vshlq_s32(sum, vld1q_s32(t->left + c));
   const int32x4_t high = vqrdmulhq_s32(shifted, vld1q_s32(t->multiplier + c));

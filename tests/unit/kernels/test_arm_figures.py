@@ -8,9 +8,20 @@ from pathlib import Path
 import pytest
 
 from edgebnn.targets.qemu_user import MACHINES, PACKAGE, compile_program, is_emulated
-from tools.bench.arm_mca import RUN_CASES, Layer, assembly, find_mca, inner_loop, layer_instructions, loop_figures
+from tools.bench.arm_mca import (
+    KERNELS,
+    RUN_CASES,
+    Kernel,
+    Layer,
+    assembly,
+    find_mca,
+    inner_loop,
+    layer_instructions,
+    loop_figures,
+)
 
 AARCH64 = MACHINES["aarch64"]
+BCONV2D, W1A8 = (next(k for k in KERNELS if (k.machine, k.operation) == ("aarch64", op)) for op in ("bconv2d", "w1a8"))
 
 pytestmark = pytest.mark.skipif(
     importlib.util.find_spec("ziglang") is None, reason="the ziglang wheel is not installed"
@@ -32,20 +43,36 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
 )
 def test_whole_layers_take_few_instructions(program: Path, size: int, channels: int, output: str) -> None:
     layer = Layer(size, channels, channels, output=output)
-    assert layer_instructions(AARCH64, program, "neon64", layer) <= 3.9 * layer.words
+    assert layer_instructions(BCONV2D, program, layer) <= 3.9 * layer.words
 
 
-@pytest.mark.parametrize(("processor", "least"), [("cortex-a53", 38), ("cortex-a72", 83), ("neoverse-n1", 83)])
-def test_inner_loop_keeps_processors_busy(processor: str, least: float) -> None:
+def test_a_w1a8_layer_takes_few_instructions(program: Path) -> None:
+    layer = Layer(14, 128, 128, output="int8")
+    assert layer.macs >= 8 * layer_instructions(W1A8, program, layer)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "processor", "least"),
+    [
+        (BCONV2D, "cortex-a53", 38),
+        (BCONV2D, "cortex-a72", 83),
+        (BCONV2D, "neoverse-n1", 83),
+        (W1A8, "cortex-a53", 11),
+        (W1A8, "cortex-a72", 14),
+        (W1A8, "neoverse-n1", 22),
+    ],
+    ids=lambda value: getattr(value, "operation", None),
+)
+def test_inner_loop_keeps_processors_busy(kernel: Kernel, processor: str, least: float) -> None:
     """XOR, count and addition of 128 bits: at most 85.3 binary MACs a cycle on two vector pipes, 42.7 on one."""
     if find_mca() is None:
         pytest.skip("llvm-mca is not installed: apt-get install llvm")
-    figure = next(figure for figure in loop_figures(AARCH64) if figure.processor == processor)
+    figure = next(figure for figure in loop_figures(kernel) if figure.processor == processor)
     assert figure.macs_per_cycle >= least
 
 
 def test_inner_loop_has_nothing_but_the_arithmetic_and_two_loads_a_word() -> None:
-    loop = [line.split()[0] for line in inner_loop(assembly(AARCH64, "neon64"))]
+    loop = [line.split()[0] for line in inner_loop(BCONV2D, assembly(BCONV2D))]
     words = loop.count("cnt")
     assert words == loop.count("eor") == loop.count("uadalp") == 32
     assert loop.count("ld1") == words / 8
