@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edgebnn._tensorflow import keras
+from edgebnn.models.rebuild import bare
 from edgebnn.training.recipe import Recipe
 
 
@@ -18,10 +19,10 @@ def make_optimizer(model: keras.Model, recipe: Recipe) -> Any:
     decayed = {
         id(weight)
         for layer in model._flatten_layers(include_self=False)
-        if isinstance(layer, keras.layers.Conv2D | keras.layers.Dense)
-        and getattr(layer, "kernel_quantizer", None) is None  # only the sign of a latent weight counts
+        if isinstance(bare(layer), keras.layers.Conv2D | keras.layers.Dense)
+        and getattr(bare(layer), "kernel_quantizer", None) is None  # only the sign of a latent weight counts
         for weight in layer.trainable_weights
-        if len(weight.shape) > 1  # the kernel, by its rank: quantization-aware layers put rounded values in its place
+        if len(weight.shape) > 1  # the kernel, of which a quantization-aware layer only keeps the rounded values
     }
     optimizer.exclude_from_weight_decay([v for v in model.trainable_variables if id(v) not in decayed])
     optimizer.build(model.trainable_variables)

@@ -1,6 +1,7 @@
 """A small deterministic training in a process of its own, which can be told to kill itself.
 
-``python -m tests.support.training_run RUN_DIR [N]``: with N, in the middle of writing the N-th checkpoint.
+``python -m tests.support.training_run WHAT RUN_DIR [N]``: with N, in the middle of writing the N-th checkpoint. WHAT is
+``plain``, or ``retraining``: quantization-aware, with weights that become binary on the way, taught by a parent.
 """
 
 from __future__ import annotations
@@ -14,7 +15,12 @@ from typing import Any
 import numpy as np
 
 from edgebnn._tensorflow import keras, lq, tf
+from edgebnn.training.binarization import binarize, follow
+from edgebnn.training.distillation import distilled
 from edgebnn.training.loop import train
+from edgebnn.training.method import PLAIN, Method
+from edgebnn.training.plans import Descent, Distillation
+from edgebnn.training.quantization import frozen, quantize_aware
 from edgebnn.training.recipe import Recipe
 from tests.support.images import blobs
 
@@ -46,6 +52,27 @@ def tiny_model(classes: int = 2, size: int = 8, dropout: float = 0.2) -> Any:
     )
 
 
+def tiny_float(classes: int = 2, size: int = 8, width: int = 6) -> Any:
+    """Two convolutions with batch norm under a shortcut, the second of which can be binarized, and a classifier."""
+    image = keras.Input((size, size, 1), name="image")
+    x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False, name="first")(image)
+    x = first = keras.layers.ReLU(name="relu1")(keras.layers.BatchNormalization(momentum=0.9, name="norm1")(x))
+    x = keras.layers.Conv2D(width, 3, padding="same", use_bias=False, name="second")(x)
+    x = keras.layers.BatchNormalization(momentum=0.9, name="norm2")(x)
+    x = keras.layers.ReLU(name="relu2")(keras.layers.Add(name="add")([x, first]))
+    x = keras.layers.Flatten(name="flat")(keras.layers.MaxPool2D(2, name="pool")(x))
+    return keras.Model(image, keras.layers.Dense(classes, name="logits")(x), name="tiny_float")
+
+
+def retraining(parent: Any) -> tuple[Any, Method]:
+    student = quantize_aware(binarize(parent, gradual=True))
+    descent, distillation = Descent(0.1, 0.8), Distillation()
+    method = Method(
+        distilled(parent, distillation), follow(student, descent), result=frozen, identity={"what": "retraining"}
+    )
+    return student, method
+
+
 def kill_in_save(count: int) -> None:
     original, calls = np.savez, 0
 
@@ -60,14 +87,15 @@ def kill_in_save(count: int) -> None:
     np.savez = savez
 
 
-def main(run_dir: str, kill_at: str = "") -> None:
+def main(what: str, run_dir: str, kill_at: str = "") -> None:
     tf.config.experimental.enable_op_determinism()
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(1)
     if kill_at:
         kill_in_save(int(kill_at))
-    train(tiny_model(), blobs(), RECIPE, Path(run_dir))
+    model, method = (tiny_model(), PLAIN) if what == "plain" else retraining(tiny_float())
+    train(model, blobs(), RECIPE, Path(run_dir), method=method)
 
 
 if __name__ == "__main__":
