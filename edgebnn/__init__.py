@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgebnn.converters.convert import convert
     from edgebnn.converters.read_tflite import read
+    from edgebnn.door.adapting import prune
     from edgebnn.door.retrain import retrain
     from edgebnn.runtime.interpreter import Interpreter, load
     from edgebnn.targets import target
@@ -22,11 +23,12 @@ _PUBLIC = {
     "convert": "edgebnn.converters.convert",
     "load": "edgebnn.runtime.interpreter",
     "read": "edgebnn.converters.read_tflite",
+    "prune": "edgebnn.door.adapting",
     "retrain": "edgebnn.door.retrain",
     "target": "edgebnn.targets",
 }
 
-__all__ = ["Interpreter", "__version__", "convert", "load", "read", "retrain", "target"]
+__all__ = ["Interpreter", "__version__", "convert", "load", "prune", "read", "retrain", "target"]
 
 
 def __getattr__(name: str) -> object:

@@ -10,7 +10,7 @@ import json
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, TypeVar
 
@@ -215,6 +215,91 @@ def retrain(
         "keras_model": str(result.model),
     }
     show(as_json, value, tables.stages(result.stages), f"wrote {output} ({output.stat().st_size:,} bytes)")
+
+
+@verb("edgebnn prune resnet8.keras --data mnist --target host --budget latency=0.6x -o pruned.keras")
+@click.argument("model")
+@click.option("--data", required=True, help="mnist, cifar10 or an image folder (train/CLASS/*, test/CLASS/*).")
+@target_option
+@click.option(
+    "--budget",
+    default="latency=0.6x",
+    show_default=True,
+    help="RESOURCE=AMOUNT: latency=12ms, macs=454945680, flash=256k, ram=64k; or a share, as in macs=0.6x.",
+)
+@click.option("-o", "--output", type=FILE, required=True, help="The .keras file to write.")
+@click.option("--iterations", type=click.IntRange(1), default=30, show_default=True, help="At most so many.")
+@click.option("--selection", type=click.Choice(["accuracy", "ratio"]), default="accuracy", show_default=True)
+@click.option("--importance", default="l2", show_default=True, help="Which channels stay: l2, gamma, taylor or random.")
+@click.option("--short-term", type=click.IntRange(0), default=10, show_default=True, help="Steps for each proposal.")
+@click.option(
+    "--hold-out", type=click.IntRange(1), default=1024, show_default=True, help="Images that judge proposals."
+)
+@click.option("--long-term-epochs", type=click.IntRange(0), default=0, show_default=True, help="Training at the end.")
+@click.option("--workers", type=click.IntRange(1), help="Proposals at once.  [default: by cores and memory]")
+@click.option("--cluster", metavar="tcp://HOST:PORT", help="A dask scheduler whose workers train the proposals.")
+@click.option("--table", type=FILE, help="A latency table to use and extend.  [default: a new one in the run's folder]")
+@threads_option
+@click.option("--seed", type=int, default=0, show_default=True)
+@click.option("--run-dir", type=FILE, help="All that is kept.  [default: OUTPUT without .keras, plus .run]")
+@click.option("--resume", is_flag=True, help="Go on with the pruning that the run's folder holds.")
+def prune(
+    model: str,
+    data: str,
+    target: str,
+    budget: str,
+    output: Path,
+    long_term_epochs: int,
+    short_term: int,
+    workers: int | None,
+    cluster: str | None,
+    table: Path | None,
+    threads: int,
+    run_dir: Path | None,
+    resume: bool,
+    as_json: bool,
+    **search: Any,
+) -> int:
+    """Cut channels out of a trained Keras MODEL until it meets a budget, as the target measures it (NetAdapt).
+
+    Exit 1 if the iterations end above the budget; the model is written all the same.
+    """
+    with status("loading TensorFlow"):
+        from edgebnn.converters.from_keras import load_model
+        from edgebnn.door.adapting import long_term, prune_in
+        from edgebnn.pruning.settings import Settings
+        from edgebnn.reports import pruning as reports
+        from edgebnn.reports.pruning_view import pruning_view
+    if output.suffix != ".keras":
+        raise InputError(f"{output}: a pruned model is saved in Keras' own format; give a name that ends in .keras")
+    check_writable(output)
+    folder = run_dir or output.with_suffix(".run")
+    if not resume:
+        for path in (output, folder / "run.json"):
+            if path.exists():
+                raise InputError(f"{path}: exists; give --resume to go on with that pruning, or another name")
+    settings = Settings(steps=short_term, **search)
+    network = load_model(model)
+    if long_term_epochs:
+        settings = replace(settings, long_term=long_term(network, data, long_term_epochs, settings))
+    with pruning_view(ERR) as progress:
+        result = prune_in(
+            folder,
+            network,
+            data,
+            target,
+            budget,
+            settings=settings,
+            table=table,
+            threads=threads,
+            workers=workers,
+            cluster=cluster,
+            progress=progress,
+        )
+    write_bytes(output, result.model_path.read_bytes())
+    value = {**result.history, "model": str(output), "run_dir": str(folder)}
+    show(as_json, value, reports.table(value), reports.summary(value), f"wrote {output}; history and charts: {folder}")
+    return 0 if result.met else 1
 
 
 @verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")

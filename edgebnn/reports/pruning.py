@@ -42,37 +42,42 @@ def write_reports(folder: Path, history: History) -> None:
 
 
 def table(history: History) -> Table:
-    """Every iteration: what was cut, what the network then takes, and its accuracy on the images held out."""
+    """Every iteration: what was cut, what the network then takes, and its accuracy on the images held out.
+
+    ``off by``: how far the prediction is from the whole network measured again.
+    """
     measured = any(iteration["measured"] is not None for iteration in history["iterations"])
     unit = history["unit"]
     result = Table("#", "cut", box=SIMPLE_HEAD, header_style="bold", caption_style="dim", pad_edge=False)
-    titles = ["channels", f"{history['resource']} ({unit})", "share"]
-    titles += ["measured", "off by"] if measured else []
-    for title in (*titles, "held out", "proposals"):
+    titles = ["channels", f"{history['resource']} ({unit})", *(["measured", "off by"] if measured else ["share"])]
+    for title in (*titles, "held out"):
         result.add_column(title, justify="right", no_wrap=True)
-    blank = [""] * (2 if measured else 0)
-    first = history["initial_measured"]
-    if measured and first is not None:
-        blank = [amount(first, unit), _off(history["initial"], first)]
     held_out = format.percent(history["held_out_accuracy"])
-    result.add_row("0", "", "", amount(history["initial"], unit), format.percent(1.0, 1), *blank, held_out, "")
+    start = (history["initial"], history["initial_measured"])
+    result.add_row("0", "", "", *_amounts(history, *start, measured), held_out)
     before = history["initial_widths"]
     for iteration in history["iterations"]:
         layer, widths = iteration["layer"], iteration["widths"]
-        row: list[str | Text] = [
+        result.add_row(
             str(iteration["iteration"]),
             Text(layer),
             f"{before[layer]} to {widths[layer]}",
-            amount(iteration["predicted"], unit),
-            format.percent(iteration["predicted"] / history["initial"], 1),
-        ]
-        if measured:
-            value = iteration["measured"]
-            row += ["", ""] if value is None else [amount(value, unit), _off(iteration["predicted"], value)]
-        result.add_row(*row, format.percent(iteration["accuracy"]), str(len(iteration["proposals"])))
+            *_amounts(history, iteration["predicted"], iteration["measured"], measured),
+            format.percent(iteration["accuracy"]),
+        )
         before = widths
     result.caption = f"{history['resource']} {history['kind']}" + ("; whole network measured" if measured else "")
     return result
+
+
+def _amounts(history: History, predicted: float, value: float | None, measured: bool) -> list[str]:
+    """The resource as predicted, and what was measured and how far the prediction is off, or the share that is left."""
+    unit = history["unit"]
+    if not measured:
+        return [amount(predicted, unit), format.percent(predicted / history["initial"], 1)]
+    if value is None:
+        return [amount(predicted, unit), "", ""]
+    return [amount(predicted, unit), amount(value, unit), f"{100 * (predicted / value - 1):+.1f} %"]
 
 
 def summary(history: History) -> Text:
@@ -96,7 +101,3 @@ def summary(history: History) -> Text:
 def amount(value: float, unit: str) -> str:
     """An amount of a resource: counts and bytes whole, times to a tenth of a per cent or so."""
     return f"{value:.4g}" if unit == "ms" else f"{value:,.0f}" if value >= 1000 else f"{value:.6g}"
-
-
-def _off(predicted: float, measured: float) -> str:
-    return f"{100 * (predicted / measured - 1):+.1f} %"
