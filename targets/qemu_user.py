@@ -31,7 +31,7 @@ class Machine:
 MACHINES = {
     machine.name: machine
     for machine in (
-        Machine("aarch64", "aarch64", "aarch64-linux-musl", "qemu-aarch64-static", "cortex-a72"),
+        Machine("aarch64", "aarch64", "aarch64-linux-musl", "qemu-aarch64-static", "cortex-a76"),
         Machine("armv7", "armv7l", "arm-linux-musleabihf", "qemu-arm-static", "cortex-a15"),
     )
 }

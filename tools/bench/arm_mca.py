@@ -53,6 +53,7 @@ KERNELS = (
     Kernel("aarch64", "bconv2d", "neon64", "cnt", 128, _AARCH64),
     Kernel("armv7", "bconv2d", "neon32", "vcnt", 128, _ARMV7),
     Kernel("aarch64", "w1a8", "neon64", "tbl", 32, _AARCH64),
+    Kernel("aarch64", "w1a8", "neon64dot", "sdot", 16, ("cortex-a55", "neoverse-n1")),
     Kernel("armv7", "w1a8", "neon32", "vtbl", 16, _ARMV7),
 )
 _MCA_TRIPLE = {"aarch64": "aarch64-linux-gnu", "armv7": "armv7-linux-gnueabihf"}

@@ -1,7 +1,6 @@
 /* Binary convolution, before anything runs: checks, choice of the inner loop, tiling and memory. */
-#include <string.h>
-
 #include "bconv2d.h"
+#include "choose.h"
 #include "quantization.h"
 
 static const eb_bconv2d_kernel kernels[] = {
@@ -17,12 +16,11 @@ const eb_bconv2d_kernel *eb_bconv2d_kernel_at(size_t index) {
 }
 
 static eb_status choose_kernel(const char *name, uint32_t cpu_features, const eb_bconv2d_kernel **chosen) {
+  eb_status status;
   for (size_t i = 0; (*chosen = eb_bconv2d_kernel_at(i)) != NULL; i++) {
-    const int runs = ((*chosen)->cpu_features & ~cpu_features) == 0;
-    if (name == NULL && runs) return EB_OK;
-    if (name != NULL && strcmp(name, (*chosen)->name) == 0) return runs ? EB_OK : EB_CPU_LACKS_KERNEL;
+    if (eb_ends_search((*chosen)->name, (*chosen)->cpu_features, name, cpu_features, &status)) return status;
   }
-  return name == NULL ? EB_CPU_LACKS_KERNEL : EB_UNKNOWN_KERNEL;
+  return eb_search_failed(name);
 }
 
 eb_status eb_bconv2d_groups(int32_t channels_in, int32_t filter_words, int32_t *groups) {

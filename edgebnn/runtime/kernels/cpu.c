@@ -1,7 +1,7 @@
 /* What the running processor can do. */
 #if defined(__linux__)
 #include <unistd.h>
-#if defined(__arm__)
+#if defined(__arm__) || defined(__aarch64__)
 #include <sys/auxv.h>
 #endif
 #endif
@@ -21,6 +21,12 @@ uint32_t eb_cpu_features(void) {
     features |= EB_CPU_AVX512_BW;
 #elif defined(__aarch64__)
   features |= EB_CPU_NEON; /* every AArch64 processor that runs an operating system has it */
+#if defined(__APPLE__)
+  features |= EB_CPU_NEON_DOT; /* and this too every one that runs macOS */
+#elif defined(__linux__)
+  const unsigned long dot_products = 1ul << 20; /* HWCAP_ASIMDDP, in the kernel's asm/hwcap.h */
+  if (getauxval(AT_HWCAP) & dot_products) features |= EB_CPU_NEON_DOT;
+#endif
 #elif defined(__arm__) && defined(__linux__)
   const unsigned long neon = 1ul << 12; /* HWCAP_NEON, in the kernel's asm/hwcap.h */
   if (getauxval(AT_HWCAP) & neon) features |= EB_CPU_NEON;

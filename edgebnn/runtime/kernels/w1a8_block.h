@@ -1,10 +1,11 @@
 /* The contract between the driver of W1A8 convolution and its kernels; not for callers.
  *
- * All kernels look sums up. Of every `table_inputs` neighbouring inputs of a pixel there is a table of `table_bytes`
- * bytes: their sum under each choice of signs. It is made once for a pixel (staged) and serves all output channels and
- * all windows that the pixel lies in. The signs of a channel for those inputs are an index into the table, and weights
- * stay packed as such indices: a lane of `lane_bytes` bytes holds the indices of `lane_tables` tables one after another,
- * least significant first, and the lanes of `channel_tile` channels stand side by side.
+ * Kernels look sums up. Of every `table_inputs` neighbouring inputs of a pixel there is a table of `table_bytes` bytes:
+ * their sum under each choice of signs. It is made once for a pixel (staged) and serves all output channels and all
+ * windows that the pixel lies in. The signs of a channel for those inputs are an index into the table, and weights stay
+ * packed as such indices: a lane of `lane_bytes` bytes holds the indices of `lane_tables` tables one after another,
+ * least significant first, and the lanes of `channel_tile` channels stand side by side. (A kernel that multiplies
+ * instead has tables that are the inputs themselves, and reads an index as the signs that it is.)
  *
  * To add a kernel, write w1a8_<name>.c with two functions, and one line in w1a8.kernels:
  *   eb_w1a8_<name>_stage   makes the tables of one pixel;
@@ -20,7 +21,7 @@
 
 /* Two functions for each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1. */
 #define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
-                       complements, flags)                                                                             \
+                       complements, least_columns, flags)                                                              \
   void eb_w1a8_##name##_stage(const int8_t *input, int32_t inputs, void *tables);                                      \
   void eb_w1a8_##name(const eb_w1a8_block *block);
 #include "w1a8.kernels"

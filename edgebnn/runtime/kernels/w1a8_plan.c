@@ -1,4 +1,5 @@
 /* W1A8 convolution, before anything runs: checks, choice of the kernel, tiling and memory. */
+#include "choose.h"
 #include "quantization.h"
 #include "w1a8_parts.h"
 
@@ -6,9 +7,9 @@ enum { ENOUGH_TILES = 16 }; /* for any number of threads that a small layer is w
 
 static const eb_w1a8_kernel kernels[] = {
 #define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
-                       complements, flags)                                                                             \
+                       complements, least_columns, flags)                                                              \
   EB_ON_##architecture({#name, features, eb_w1a8_##name##_stage, eb_w1a8_##name, channel_tile, table_inputs,           \
-                        table_bytes, lane_tables, lane_bytes, complements},)
+                        table_bytes, lane_tables, lane_bytes, complements, least_columns},)
 #include "w1a8.kernels"
 #undef EB_W1A8_KERNEL
 };
@@ -17,13 +18,15 @@ const eb_w1a8_kernel *eb_w1a8_kernel_at(size_t index) {
   return index < sizeof(kernels) / sizeof(kernels[0]) ? &kernels[index] : NULL;
 }
 
-static eb_status choose_kernel(const char *name, uint32_t cpu_features, const eb_w1a8_kernel **chosen) {
+/* columns: of output. The best for many may not be for few: none is so choosy that no other is left. */
+static eb_status choose_kernel(const char *name, uint32_t cpu_features, int32_t columns,
+                               const eb_w1a8_kernel **chosen) {
+  eb_status status;
   for (size_t i = 0; (*chosen = eb_w1a8_kernel_at(i)) != NULL; i++) {
-    const int runs = ((*chosen)->cpu_features & ~cpu_features) == 0;
-    if (name == NULL && runs) return EB_OK;
-    if (name != NULL && strcmp(name, (*chosen)->name) == 0) return runs ? EB_OK : EB_CPU_LACKS_KERNEL;
+    if (name == NULL && columns < (*chosen)->least_columns) continue;
+    if (eb_ends_search((*chosen)->name, (*chosen)->cpu_features, name, cpu_features, &status)) return status;
   }
-  return name == NULL ? EB_CPU_LACKS_KERNEL : EB_UNKNOWN_KERNEL;
+  return eb_search_failed(name);
 }
 
 static eb_status check_options(const eb_w1a8 *op) {
@@ -100,7 +103,8 @@ eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t
   eb_status status = eb_window_resolve(&plan->op.window);
   if (status == EB_OK) status = check_options(&plan->op);
   if (status == EB_OK) status = check_counts(&plan->op);
-  if (status == EB_OK) status = choose_kernel(kernel_name, cpu_features, &plan->kernel);
+  const int32_t columns = plan->op.window.output_width;
+  if (status == EB_OK) status = choose_kernel(kernel_name, cpu_features, columns, &plan->kernel);
   if (status != EB_OK) return status;
   const int32_t rows = op->window.batches * plan->op.window.output_height;
   plan->group_inputs = op->channels_in / op->groups;

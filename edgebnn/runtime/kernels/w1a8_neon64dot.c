@@ -1,0 +1,127 @@
+/* W1A8 convolution on AArch64 with its dot products (Cortex-A55, A76 and newer): a table is four inputs as they are,
+ * and packed weights become bytes of +1 and -1 before they are used, once for up to 32 pixels of a row. `sdot` makes 16
+ * multiply-accumulates, of four inputs and four channels; 16 channels by four pixels take 16 of them and load four
+ * registers of weights: at most 32 MACs a cycle on two vector pipes. Sums are of 32 bits throughout. Where a row is
+ * short, expanding costs more than the look-ups of w1a8_neon64.c.
+ */
+#include "w1a8_block.h"
+
+#if defined(__aarch64__)
+#include "w1a8_neon_output.h"
+
+enum {
+  CHANNELS = 16,
+  VECTORS = CHANNELS / 4, /* of the weights of a table, and of sums */
+  TABLE_BYTES = 4,
+  PIXELS = 4,
+  ROW = 32,  /* pixels that expanded weights serve */
+  CHUNK = 64 /* tables whose weights are expanded at a time: 4 KB */
+};
+
+void eb_w1a8_neon64dot_stage(const int8_t *input, int32_t inputs, void *tables) {
+  memcpy(tables, input, (size_t)inputs);
+  memset((int8_t *)tables + inputs, 0, (size_t)(eb_round_up(inputs, TABLE_BYTES) - inputs));
+}
+
+/* Bytes of +1 and -1, [tables][CHANNELS][4 inputs]; an odd number of tables is rounded up. */
+static void expand(const uint8_t *lanes, size_t tables, int8_t *weights) {
+  const uint8x16_t bits = vreinterpretq_u8_u32(vdupq_n_u32(0x08040201)), high_bits = vshlq_n_u8(bits, 4);
+  const uint8x16_t first = vreinterpretq_u8_u32((uint32x4_t){0x00000000, 0x01010101, 0x02020202, 0x03030303});
+  const uint8x16_t one = vdupq_n_u8(1);
+  for (size_t t = 0; t < tables; t += 2, lanes += CHANNELS, weights += 2 * CHANNELS * TABLE_BYTES) {
+    const uint8x16_t lane = vld1q_u8(lanes);
+    for (int v = 0; v < VECTORS; v++) {
+      const uint8x16_t signs = vqtbl1q_u8(lane, vaddq_u8(first, vdupq_n_u8((uint8_t)(4 * v))));
+      int8_t *to = weights + 16 * v;
+      vst1q_s8(to, vreinterpretq_s8_u8(vorrq_u8(vtstq_u8(signs, bits), one)));
+      vst1q_s8(to + CHANNELS * TABLE_BYTES, vreinterpretq_s8_u8(vorrq_u8(vtstq_u8(signs, high_bits), one)));
+    }
+  }
+}
+
+/* In assembly, so that the file needs no flags, on which compilers do not agree. */
+#define DOT(sum, weights, inputs, lane)                                       \
+  __asm__(".arch armv8.2-a+dotprod\n\tsdot %0.4s, %1.16b, %2.4b[" #lane "]" \
+          : "+w"(sum)                                                         \
+          : "w"(weights), "w"(inputs))
+
+/* Adds a table, whose number among four is `lane`. */
+#define ADD_TABLE(lane)                                                                                \
+  do {                                                                                                 \
+    const int8x16x4_t w = vld1q_s8_x4(weights + (lane)*CHANNELS * TABLE_BYTES);                        \
+    _Pragma("GCC unroll 4") for (int p = 0; p < pixels; p++) {                                         \
+      _Pragma("GCC unroll 4") for (int v = 0; v < VECTORS; v++) DOT(sums[p][v], w.val[v], x[p], lane); \
+    }                                                                                                  \
+  } while (0)
+
+/* sums: [pixels][CHANNELS]. */
+EB_INLINE void add_tables(const int8_t *weights, const int8_t *inputs, size_t tables, size_t stride, const int pixels,
+                          int32_t *to) {
+  int32x4_t sums[PIXELS][VECTORS];
+  int8x16_t x[PIXELS];
+#pragma GCC unroll 4
+  for (int p = 0; p < pixels; p++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++) sums[p][v] = vld1q_s32(to + p * CHANNELS + 4 * v);
+  }
+  for (; tables >= 4; tables -= 4, weights += 4 * CHANNELS * TABLE_BYTES, inputs += 4 * TABLE_BYTES) {
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; p++) x[p] = vld1q_s8(inputs + (size_t)p * stride);
+    ADD_TABLE(0);
+    ADD_TABLE(1);
+    ADD_TABLE(2);
+    ADD_TABLE(3);
+  }
+  for (; tables > 0; tables--, weights += CHANNELS * TABLE_BYTES, inputs += TABLE_BYTES) {
+#pragma GCC unroll 4
+    for (int p = 0; p < pixels; p++) {
+      int32_t four;
+      memcpy(&four, inputs + (size_t)p * stride, sizeof(four));
+      x[p] = vreinterpretq_s8_s32(vdupq_n_s32(four));
+    }
+    ADD_TABLE(0);
+  }
+#pragma GCC unroll 4
+  for (int p = 0; p < pixels; p++) {
+#pragma GCC unroll 4
+    for (int v = 0; v < VECTORS; v++) vst1q_s32(to + p * CHANNELS + 4 * v, sums[p][v]);
+  }
+}
+
+/* Sums of `count` pixels from `first` on (at most ROW). */
+static void sum_row(const eb_w1a8_block *b, int32_t first, int32_t count, int32_t *sums) {
+  _Alignas(EB_ALIGNMENT) int8_t weights[CHUNK * CHANNELS * TABLE_BYTES];
+  const uint8_t *lanes = b->weights;
+  memset(sums, 0, (size_t)count * CHANNELS * sizeof(*sums));
+  for (size_t s = 0; s < b->segment_count; s++) {
+    const int8_t *inputs = (const int8_t *)b->segments[s] + (size_t)first * b->pixel_stride;
+    for (size_t tables = b->segment_tables; tables > 0;) {
+      const size_t some = tables < CHUNK ? tables : CHUNK;
+      expand(lanes, some, weights);
+      int32_t p = 0;
+      for (; p + PIXELS <= count; p += PIXELS) {
+        add_tables(weights, inputs + (size_t)p * b->pixel_stride, some, b->pixel_stride, PIXELS, sums + p * CHANNELS);
+      }
+      for (; p < count; p++) {
+        add_tables(weights, inputs + (size_t)p * b->pixel_stride, some, 0, 1, sums + p * CHANNELS);
+      }
+      lanes += (some + 1) / 2 * CHANNELS;
+      inputs += some * TABLE_BYTES;
+      tables -= some;
+    }
+  }
+}
+
+void eb_w1a8_neon64dot(const eb_w1a8_block *b) {
+  _Alignas(EB_ALIGNMENT) int32_t sums[ROW * CHANNELS];
+  for (int32_t first = 0; first < b->pixel_count; first += ROW) {
+    const int32_t count = eb_at_most(b->pixel_count - first, ROW);
+    sum_row(b, first, count, sums);
+    for (int32_t p = 0; p < count; p++) {
+      int32x4_t x[VECTORS];
+      for (int v = 0; v < VECTORS; v++) x[v] = vld1q_s32(sums + p * CHANNELS + 4 * v);
+      eb_w1a8_neon_write(b, 0, x, b->output + (size_t)(first + p) * b->output_stride);
+    }
+  }
+}
+#endif
