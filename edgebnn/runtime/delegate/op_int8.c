@@ -20,8 +20,10 @@ static const LiteAffineQuantization *quantization_of(const LiteTensor *tensor) {
 
 /* A constant of the file. */
 static bool is_constant(const LiteTensor *tensor, int type, int rank) {
+  size_t bytes = type == LITE_INT32 ? sizeof(int32_t) : sizeof(int8_t);
+  for (int i = 0; i < tensor->dims->size; i++) bytes *= (size_t)tensor->dims->data[i];
   return tensor->type == type && tensor->allocation_type == LITE_MMAP_RO && tensor->data != NULL &&
-         tensor->sparsity == NULL && tensor->dims->size == rank;
+         tensor->sparsity == NULL && tensor->dims->size == rank && tensor->bytes == bytes;
 }
 
 /* Only fully connected layers heed a zero point of the weights, and only one for all. */
@@ -121,7 +123,7 @@ static bool is_int8_layer(const eb_delegate *delegate, const LiteContext *contex
   if (eb_w1a8_make_plan(delegate, op, &plan) != EB_OK) return false;
   op->as.w1a8.plan = plan;
   eb_w1a8_output_shape(context, op, &plan, shape);
-  for (int i = 0; i < rank; i++) {
+  for (int i = 1; i < rank; i++) { /* the batch may have been resized for the input only */
     if (shape[i] != output->dims->data[i]) return false; /* then something was not read rightly */
   }
   return true;

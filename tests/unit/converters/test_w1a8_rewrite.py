@@ -33,7 +33,7 @@ from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.interpreter import Interpreter
 from tests.support.graphs import chain, constant, differences, one_op, per_channel, per_tensor, tensor
 from tests.support.invoke import invoke
-from tests.support.oracles import litert, litert_run
+from tests.support.oracles import litert_run
 from tests.support.two_valued_layers import Q, conv_step, one_conv, plus_minus
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -46,13 +46,20 @@ def _noise(graph: Graph, seed: int = 0) -> list[Array]:
 
 
 def assert_same_outputs(graph: Graph, packed: Graph, seed: int = 0) -> None:
-    """The int8 graph on LiteRT's reference kernels, the packed one, through a file, in the reference executor."""
+    """The int8 graph on LiteRT's reference kernels; the packed one, through a file, in the reference executor and the
+    delegate; the int8 one in the delegate, which recognises it."""
     x = _noise(graph, seed)
     assert any("W1A8" in op.kind for op in packed.ops)
-    again = read(to_bytes(packed))
+    content = to_bytes(packed)
+    again = read(content)
     assert not differences(packed, again)
-    for ours, theirs in zip(run(again, x), litert_run(graph, x), strict=True):
-        np.testing.assert_array_equal(ours, theirs)
+    (theirs,) = litert_run(graph, x)
+    np.testing.assert_array_equal(run(again, x)[0], theirs)
+    for file in (content, to_bytes(graph)):
+        ours = Interpreter(
+            model_content=file, experimental_op_resolver_type=OpResolverType.BUILTIN_REF, pack_int8="all"
+        )
+        np.testing.assert_array_equal(invoke(ours, x[0]), theirs)
 
 
 def _signs(rng: np.random.Generator, shape: tuple[int, ...], axis: int) -> NDArray[np.int8]:
@@ -95,7 +102,7 @@ def layers(draw: st.DrawFn, kind: str) -> Graph:
     spread = draw(st.sampled_from([0, 3000, 10**8]))
     products = [float(np.float32(0.02) * np.float32(scale)) for scale in quantization.scale]
     bias = constant("b", rng.integers(-spread, spread + 1, channels).astype(np.int32), per_channel(products, 0))
-    factor = 2.0 ** draw(st.integers(-9, 20) | st.integers(0, 3) | st.just(30))
+    factor = 2.0 ** draw(st.integers(-9, 31) | st.integers(0, 3))
     y = tensor("y", (), DType.INT8, per_tensor(0.02 * 0.01 * factor, draw(zero_points)))
     (sh, sw), (dh, dw) = strides, dilations
     options: dict[str, Any] = {
@@ -284,8 +291,3 @@ def test_a_larq_model_converts_to_w1a8_with_the_outputs_of_its_int8_file(tmp_pat
     assert sum("Conv2dW1A8" in op.kind for op in packed.ops) == 4
     assert sum("DenseW1A8" in op.kind for op in packed.ops) == 1
     assert_same_outputs(int8, packed)
-    (x_in,) = _noise(int8)
-    theirs = litert((tmp_path / "int8.tflite").read_bytes(), [x_in])
-    ours = Interpreter(str(tmp_path / "w1a8.tflite"), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
-    theirs_out = theirs.get_tensor(theirs.get_output_details()[0]["index"])
-    np.testing.assert_array_equal(invoke(ours, x_in), theirs_out)

@@ -5,7 +5,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-#include "models.h"
+#include "int8_model.h"
 
 static atomic_int calls;
 
@@ -76,10 +76,24 @@ static void dequantizations(int threads) {
   }
 }
 
+static void int8_layers(const char *kernel, int threads) {
+  int8_model model;
+  int8_create(&model, threads);
+  LiteDelegate *delegate = make_packing_delegate(kernel);
+  CHECK(fake_delegate(&model.fake, delegate) && model.fake.replaced);
+  for (int batch = 1; batch <= 3; batch += 2) {
+    fill_int8(&model.fake, batch);
+    prepared_invokes(&model.fake);
+  }
+  fake_destroy(&model.fake);
+  tflite_plugin_destroy_delegate(delegate);
+}
+
 int main(int count, char **arguments) {
   assert(count == 2);
   for (int threads = 1; threads <= 2; threads++) {
     chains(arguments[1], threads);
+    int8_layers(arguments[1], threads);
     dequantizations(threads);
   }
   if (failures == 0) puts("no allocation during invoke");

@@ -3,6 +3,8 @@
 #include "flexbuffer.h"
 #include "models.h"
 
+int exercise_int8(void); /* exercise_int8.c: how many checks failed */
+
 /* Every sample of every batch is the same image: so must be the outputs, whatever batch, threads and remaking. */
 static void run_chain(int output_type, int threads) {
   chain model;
@@ -174,6 +176,7 @@ int main(void) {
   refuse_all();
   bad_delegate_options();
   hostile_options();
+  failures += exercise_int8();
   if (failures == 0) puts("delegate: all as expected");
   return failures != 0;
 }

@@ -35,27 +35,27 @@ typedef struct {
   char error[1024];
 } fake_interpreter;
 
-static fake_interpreter *fake_of(LiteContext *context) { return (fake_interpreter *)(void *)context; }
+static inline fake_interpreter *fake_of(LiteContext *context) { return (fake_interpreter *)(void *)context; }
 
-static LiteIntArray *int_array(int size, const int *values) {
+static inline LiteIntArray *int_array(int size, const int *values) {
   LiteIntArray *array = malloc(sizeof *array + (size_t)size * sizeof(int));
   array->size = size;
   if (size > 0) memcpy(array->data, values, (size_t)size * sizeof(int));
   return array;
 }
 
-static size_t fake_bytes(const LiteTensor *tensor) {
+static inline size_t fake_bytes(const LiteTensor *tensor) {
   size_t bytes = tensor->type == LITE_FLOAT32 || tensor->type == LITE_INT32 ? 4 : 1;
   for (int i = 0; i < tensor->dims->size; i++) bytes *= (size_t)tensor->dims->data[i];
   return bytes;
 }
 
-static int fake_get_execution_plan(LiteContext *context, LiteIntArray **plan) {
+static inline int fake_get_execution_plan(LiteContext *context, LiteIntArray **plan) {
   *plan = fake_of(context)->plan;
   return LITE_OK;
 }
 
-static int fake_resize_tensor(LiteContext *context, LiteTensor *tensor, LiteIntArray *dims) {
+static inline int fake_resize_tensor(LiteContext *context, LiteTensor *tensor, LiteIntArray *dims) {
   (void)context;
   free(tensor->dims);
   tensor->dims = dims;
@@ -65,21 +65,21 @@ static int fake_resize_tensor(LiteContext *context, LiteTensor *tensor, LiteIntA
   return LITE_OK;
 }
 
-static void fake_report_error(LiteContext *context, const char *format, ...) {
+static inline void fake_report_error(LiteContext *context, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);
   vsnprintf(fake_of(context)->error, sizeof fake_of(context)->error, format, arguments);
   va_end(arguments);
 }
 
-static int fake_add_tensors(LiteContext *context, int count, int *first) {
+static inline int fake_add_tensors(LiteContext *context, int count, int *first) {
   (void)context;
   (void)count;
   (void)first;
   return LITE_ERROR;
 }
 
-static int fake_get_node(LiteContext *context, int index, LiteNode **node, LiteRegistration **registration) {
+static inline int fake_get_node(LiteContext *context, int index, LiteNode **node, LiteRegistration **registration) {
   fake_interpreter *fake = fake_of(context);
   if (index < 0 || index >= fake->node_count) return LITE_ERROR;
   *node = &fake->nodes[index].node;
@@ -88,7 +88,7 @@ static int fake_get_node(LiteContext *context, int index, LiteNode **node, LiteR
 }
 
 /* Inputs and outputs of the partition: the first node's first input, the last node's output. */
-static int fake_replace(LiteContext *context, LiteRegistration registration, const LiteIntArray *nodes,
+static inline int fake_replace(LiteContext *context, LiteRegistration registration, const LiteIntArray *nodes,
                         LiteDelegate *delegate) {
   fake_interpreter *fake = fake_of(context);
   const LiteNode *first = &fake->nodes[nodes->data[0]].node;
@@ -105,7 +105,7 @@ static int fake_replace(LiteContext *context, LiteRegistration registration, con
   return LITE_OK;
 }
 
-static void fake_create(fake_interpreter *fake, int threads) {
+static inline void fake_create(fake_interpreter *fake, int threads) {
   memset(fake, 0, sizeof *fake);
   fake->context.tensors = fake->tensors;
   fake->context.tensors_size = MAX_TENSORS;
@@ -126,7 +126,7 @@ static void fake_create(fake_interpreter *fake, int threads) {
 }
 
 /* A tensor; `data` makes it a constant of its own copy. */
-static void fake_tensor(fake_interpreter *fake, int index, int type, int rank, const int *shape, const void *data) {
+static inline void fake_tensor(fake_interpreter *fake, int index, int type, int rank, const int *shape, const void *data) {
   LiteTensor *tensor = &fake->tensors[index];
   tensor->type = type;
   fake_resize_tensor(&fake->context, tensor, int_array(rank, shape));
@@ -135,7 +135,7 @@ static void fake_tensor(fake_interpreter *fake, int index, int type, int rank, c
   tensor->allocation_type = LITE_MMAP_RO;
 }
 
-static void fake_quantize(fake_interpreter *fake, int index, float scale, int zero_point) {
+static inline void fake_quantize(fake_interpreter *fake, int index, float scale, int zero_point) {
   LiteAffineQuantization *affine = &fake->quantizations[index];
   affine->scale = malloc(sizeof(LiteFloatArray) + sizeof(float));
   affine->scale->size = 1;
@@ -148,7 +148,7 @@ static void fake_quantize(fake_interpreter *fake, int index, float scale, int ze
 }
 
 /* `options` must outlive the interpreter. */
-static void fake_op(fake_interpreter *fake, const char *name, int inputs, const int *input, int output,
+static inline void fake_op(fake_interpreter *fake, const char *name, int inputs, const int *input, int output,
                     const void *options, int size) {
   fake_node *added = &fake->nodes[fake->node_count];
   added->node = (LiteNode){.inputs = int_array(inputs, input),
@@ -163,27 +163,35 @@ static void fake_op(fake_interpreter *fake, const char *name, int inputs, const 
   fake->plan = int_array(fake->node_count, plan);
 }
 
+/* A built-in op, with the parameters that the interpreter has read from the file. */
+static inline void fake_builtin(fake_interpreter *fake, int code, int inputs, const int *input, int output, const void *params) {
+  fake_op(fake, NULL, inputs, input, output, NULL, 0);
+  fake_node *added = &fake->nodes[fake->node_count - 1];
+  added->node.builtin_data = params;
+  added->registration.builtin_code = code;
+}
+
 /* The steps of an interpreter; false where the delegate refuses. */
-static bool fake_delegate(fake_interpreter *fake, LiteDelegate *delegate) {
+static inline bool fake_delegate(fake_interpreter *fake, LiteDelegate *delegate) {
   return delegate->prepare(&fake->context, delegate) == LITE_OK;
 }
 
-static bool fake_prepare(fake_interpreter *fake) {
+static inline bool fake_prepare(fake_interpreter *fake) {
   return !fake->replaced || fake->partition.prepare(&fake->context, &fake->nodes[fake->node_count].node) == LITE_OK;
 }
 
-static bool fake_invoke(fake_interpreter *fake) {
+static inline bool fake_invoke(fake_interpreter *fake) {
   return !fake->replaced || fake->partition.invoke(&fake->context, &fake->nodes[fake->node_count].node) == LITE_OK;
 }
 
 /* Frees the partition and makes it again, as TensorFlow 2.16 does. */
-static void fake_remake(fake_interpreter *fake) {
+static inline void fake_remake(fake_interpreter *fake) {
   LiteNode *node = &fake->nodes[fake->node_count].node;
   fake->partition.free(&fake->context, node->user_data);
   node->user_data = fake->partition.init(&fake->context, (const char *)&fake->params, 0);
 }
 
-static void fake_destroy(fake_interpreter *fake) {
+static inline void fake_destroy(fake_interpreter *fake) {
   if (fake->replaced) {
     LiteNode *node = &fake->nodes[fake->node_count].node;
     fake->partition.free(&fake->context, node->user_data);

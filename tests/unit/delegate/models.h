@@ -28,12 +28,12 @@ typedef struct {
   int value;
 } entry;
 
-static void put32(options *out, uint32_t value) {
+static inline void put32(options *out, uint32_t value) {
   for (int i = 0; i < 4; i++) out->bytes[out->size++] = (unsigned char)(value >> (8 * i));
 }
 
 /* A FlexBuffer map of 32-bit integers. */
-static options make_options(const entry *entries, int count) {
+static inline options make_options(const entry *entries, int count) {
   options out = {.size = 0};
   int keys[16];
   for (int i = 0; i < count; i++) {
@@ -57,7 +57,7 @@ static options make_options(const entry *entries, int count) {
   return out;
 }
 
-static options conv_options(int channels_in, int padding, int pad_values) {
+static inline options conv_options(int channels_in, int padding, int pad_values) {
   const entry entries[] = {{"channels_in", channels_in}, {"dilation_height_factor", 1},
                            {"dilation_width_factor", 1}, {"fused_activation_function", 0},
                            {"pad_values", pad_values},   {"padding", padding},
@@ -65,7 +65,7 @@ static options conv_options(int channels_in, int padding, int pad_values) {
   return make_options(entries, 8);
 }
 
-static options pool_options(int stride) {
+static inline options pool_options(int stride) {
   const entry entries[] = {
       {"filter_height", 2}, {"filter_width", 2}, {"padding", 0}, {"stride_height", stride}, {"stride_width", stride}};
   return make_options(entries, 5);
@@ -81,7 +81,7 @@ typedef struct {
   fake_interpreter fake;
 } chain;
 
-static void noise(void *data, size_t bytes, uint32_t seed) {
+static inline void noise(void *data, size_t bytes, uint32_t seed) {
   unsigned char *to = data;
   for (size_t i = 0; i < bytes; i++) {
     seed = seed * 1664525u + 1013904223u;
@@ -90,7 +90,7 @@ static void noise(void *data, size_t bytes, uint32_t seed) {
 }
 
 /* Quantize, a convolution with packed output, max pooling, and a convolution with float or int8 output. */
-static void chain_create(chain *model, int output_type, int threads) {
+static inline void chain_create(chain *model, int output_type, int threads) {
   fake_interpreter *fake = &model->fake;
   fake_create(fake, threads);
   model->conv1 = conv_options(CHANNELS1, 0, 1);
@@ -121,14 +121,14 @@ static void chain_create(chain *model, int output_type, int threads) {
 }
 
 /* `kernel` NULL: the best one. */
-static LiteDelegate *make_delegate(const char *kernel) {
+static inline LiteDelegate *make_delegate(const char *kernel) {
   char *keys[] = {"log", "kernels"}, *values[] = {"0", (char *)kernel};
   LiteDelegate *delegate = tflite_plugin_create_delegate(keys, values, kernel == NULL ? 1 : 2, NULL);
   assert(delegate != NULL);
   return delegate;
 }
 
-static void fill_image(fake_interpreter *fake, int batch) {
+static inline void fill_image(fake_interpreter *fake, int batch) {
   fake_resize_tensor(&fake->context, &fake->tensors[IMAGE], int_array(4, (int[]){batch, 9, 7, CHANNELS1}));
   float *image = fake->tensors[IMAGE].data;
   signed char bytes[9 * 7 * CHANNELS1];
@@ -139,7 +139,7 @@ static void fill_image(fake_interpreter *fake, int batch) {
 }
 
 /* Signs of two images of 3 pixels and 33 channels, unpacked. */
-static void dequantize_create(fake_interpreter *fake, int output_type, int threads) {
+static inline void dequantize_create(fake_interpreter *fake, int output_type, int threads) {
   fake_create(fake, threads);
   fake_tensor(fake, PACKED, LITE_INT32, 3, (int[]){2, 3, 2}, NULL);
   fake_tensor(fake, BACK, output_type, 3, (int[]){1, 3, 33}, NULL);

@@ -21,7 +21,7 @@ SANITIZERS = {
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
 def test_the_delegate_is_clean_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
-    files = [*build.sources(), build.Source(HERE / "exercise.c")]
+    files = [*build.sources(), *(build.Source(HERE / name) for name in ("exercise.c", "exercise_int8.c"))]
     assert _output_of(files, SANITIZERS[sanitizer], tmp_path / "exercise") == "delegate: all as expected\n"
 
 
