@@ -28,9 +28,9 @@ def cut(model: keras.Model, keep: Keep) -> keras.Model:
     alive = survivors(coupling, keep)
     with rebuilding(model):
         smaller = type(model).from_config(_resized(model.get_config(), "", coupling.trace.sites, alive))
-    for path, site in coupling.trace.sites.items():
-        if site.layer.weights:
-            layer_at(smaller, path).set_weights(surviving_weights(site, alive))
+        for path, site in coupling.trace.sites.items():
+            if site.layer.weights:
+                layer_at(smaller, path).set_weights(surviving_weights(site, alive))
     return smaller
 
 
