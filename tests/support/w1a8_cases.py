@@ -72,7 +72,7 @@ def operands(case: Case) -> Operands:
     bias = rng.integers(-(2**case.bias_bits), 2**case.bias_bits, channels_out)
     terms = case.filter[0] * case.filter[1] * depth
     factor = rng.uniform(0.2, 1.5, channels_out) * case.scale / terms**0.5 / 127
-    magnitude = rng.integers(1, 128, channels_out).astype(np.int32)
+    magnitude = rng.integers(0, 128, channels_out).astype(np.int32)
     return Operands(x.astype(np.int8), minus, magnitude, bias.astype(np.int32), factor)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +13,7 @@ from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.w1a8 import to_w1a8
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.types import Graph
+from edgebnn.runtime import build
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.w1a8_costs import MARGIN, Cost, Work, read_costs, speedup
 from tests.support.w1a8_graphs import ConvLayer, DenseLayer, conv_pair, dense_pair
@@ -36,6 +39,12 @@ def work_of(layer: ConvLayer) -> Work:
     inputs = layer.size[0] * layer.size[1] * layer.channels_in
     terms = layer.filter[0] * layer.filter[1] * layer.depth
     return Work(inputs, terms, height * width, layer.channels_out, layer.groups)
+
+
+def test_every_kernel_with_vectors_has_costs() -> None:
+    table = (build.KERNELS / "w1a8.kernels").read_text(encoding="utf-8")
+    kernels = re.findall(r"^EB_W1A8_KERNEL\((\w+)", table, re.MULTILINE)
+    assert {cost.kernel for cost in read_costs()} == set(kernels) - {"portable"}
 
 
 @given(
