@@ -17,6 +17,7 @@ from edgebnn.files import check_writable, write_bytes
 from edgebnn.graph.types import Array, Graph
 
 from . import calibration as calibrating
+from .binary_dense import to_binary_dense
 from .findings import Finding
 from .lint import lint_conversion, lint_graph, lint_keras
 from .read_tflite import read
@@ -42,12 +43,13 @@ def convert(
     calibration: Array | Sequence[Array] | None = None,
     portable: bool = False,
 ) -> ConversionResult:
-    """Convert a Keras model, or rewrite an int8 .tflite file, and write ``out_path``: whole, or not at all.
+    """Convert a Keras model, or rewrite a .tflite file, and write ``out_path``: whole, or not at all.
 
     ``source`` is a Keras model, or what :func:`.from_keras.load_model` takes: a saved model or
     ``package.module:function``. ``to`` and ``calibration`` are those of :func:`.from_keras.convert`; an array stands
     for the only input. ``"w1a8"`` is int8 with two-valued weights packed to 1 bit (:mod:`.w1a8`); for it ``source``
-    may also be an int8 .tflite file. ``portable`` leaves it a standard int8 file, which any TFLite runs, and edgebnn
+    may also be an int8 .tflite file. In files for ``"lce"``, LCE's own among them, dense layers of signs become binary
+    too (:mod:`.binary_dense`). ``portable`` leaves it a standard int8 file, which any TFLite runs, and edgebnn
     with 1-bit weights in memory where that pays (see :class:`edgebnn.Interpreter`).
 
     Raises EdgebnnError naming the file or layer at fault, UnsupportedOpError if the file would hold an op that edgebnn
@@ -69,9 +71,14 @@ def convert(
 def _rewritten(
     source: str | Path, path: Path, to: Target, calibration: Array | Sequence[Array] | None, portable: bool
 ) -> ConversionResult:
-    if to != "w1a8" or calibration is not None:
-        raise InputError(f"{source}: a .tflite file is only rewritten: give --to w1a8 and no calibration")
+    if to not in ("lce", "w1a8") or calibration is not None:
+        raise InputError(f"{source}: a .tflite file is only rewritten: give --to lce or w1a8, and no calibration")
     graph = read(source)
+    if to == "lce":
+        graph = to_binary_dense(graph)
+        data = to_bytes(graph)
+        write_bytes(path, data)
+        return ConversionResult(path, len(data), lint_graph(graph))
     content = Path(source).read_bytes() if portable else None
     data, graph, findings = _packed(graph, content)
     write_bytes(path, data)
@@ -106,6 +113,8 @@ def _converted(
     graph = read(data, name=str(path))
     if to == "lce":
         findings += lint_conversion(model, graph)
+        graph = to_binary_dense(graph)
+        return to_bytes(graph), graph, findings
     if to == "w1a8":
         data, graph, hindrances = _packed(graph, data if portable else None)
         return data, graph, findings + hindrances

@@ -33,8 +33,9 @@ _NO_KERNEL = {
 
 
 def dense(model: KerasModel, layer: KerasLayer) -> str | None:
-    """LCE has no binary fully connected op: a QuantDense runs in float, its signs unpacked."""
-    return "a binary dense layer stays float: LCE has none" if layer.kind == "QuantDense" and layer.binary else None
+    """LCE has no binary fully connected op: a QuantDense on vectors becomes a binary convolution, others stay float."""
+    lost = layer.kind == "QuantDense" and layer.binary and len(layer.option("output_shape") or ()) > 2
+    return "a binary dense layer on more than vectors stays float: LCE has none" if lost else None
 
 
 def other_convolution(model: KerasModel, layer: KerasLayer) -> str | None:
@@ -182,7 +183,7 @@ _PLAIN = "use QuantConv2D with signs for inputs and weights"
 _STOCK = ("int8", "w1a8", "float")
 
 KERAS_RULES: tuple[Rule[KerasModel, KerasLayer], ...] = (
-    Rule("binary-dense", "error", dense, "use a QuantConv2D whose kernel covers the feature map, or a float Dense"),
+    Rule("binary-dense", "error", dense, "flatten what it is given, or use a QuantConv2D with a 1x1 kernel"),
     Rule("binary-convolution-kind", "error", other_convolution, _PLAIN),
     Rule("groups", "error", groups, "use channels per group that are a multiple of 32"),
     Rule("not-a-sign", "warning", multi_bit, "use ste_sign or approx_sign for LCE, or convert to int8"),

@@ -20,7 +20,7 @@ from edgebnn import cli
 from edgebnn.converters.read_tflite import read
 from tests.support.topologies import lce_bytes
 
-VERBS = ("train", "convert", "lint", "analyze", "run", "validate", "profile", "benchmark", "demo", "doctor")
+VERBS = ("train", "retrain", "convert", "lint", "analyze", "run", "validate", "profile", "benchmark", "demo", "doctor")
 
 
 def edgebnn(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -120,8 +120,7 @@ def test_lint_exits_1_on_errors_only(folder: Path, tmp_path: Path, monkeypatch: 
         "from edgebnn._tensorflow import keras, lq\n"
         "def model():\n"
         "    x = keras.Input((8, 8, 32))\n"
-        "    y = lq.layers.QuantDense(10, input_quantizer='ste_sign', kernel_quantizer='ste_sign')(\n"
-        "        keras.layers.Flatten()(x))\n"
+        "    y = lq.layers.QuantDense(10, input_quantizer='ste_sign', kernel_quantizer='ste_sign')(x)\n"
         "    return keras.Model(x, y)\n"
     )
     monkeypatch.chdir(tmp_path)

@@ -37,9 +37,7 @@ def depthwise(**quantizers: Any) -> Any:
 
 
 def dense(**quantizers: Any) -> Builder:
-    return lambda x: lq.layers.QuantDense(8, kernel_constraint="weight_clip", name="layer", **quantizers)(
-        L.Flatten()(x)
-    )
+    return lq.layers.QuantDense(8, kernel_constraint="weight_clip", name="layer", **quantizers)
 
 
 def strange_sign(x: Any) -> Any:
@@ -48,7 +46,7 @@ def strange_sign(x: Any) -> Any:
 
 # rule: (a model it complains about, one it does not), in terms of what follows the input
 CASES: dict[str, tuple[Builder, Builder]] = {
-    "binary-dense": (dense(**SIGNS), dense()),
+    "binary-dense": (dense(**SIGNS), lambda x: dense(**SIGNS)(L.Flatten()(x))),
     "binary-convolution-kind": (
         depthwise(input_quantizer="ste_sign", depthwise_quantizer="ste_sign"),
         depthwise(),
