@@ -6,8 +6,9 @@ Usage: .venv/bin/python -m tools.bench.threads [--network NAME] [--rounds N] [--
 
 Two cores are not always twice one (shared caches, shared cores, other processes), so two copies of the single-threaded
 run, at work at once, say what there is to be had. A ratio is inferences a second with two threads / those of both
-copies together, the median over rounds. The two measurements of a round follow each other, in alternating order. Wall
-time counts, so nothing else should run: the load on the machine is printed.
+copies together, the median over rounds. The measurements of a round follow each other, in alternating order. Wall time
+counts, so nothing else should run: how much more two copies do than one is printed, 2.0 if both cores were free. Where
+others use the cores, root can take them for a moment: run it as `chrt -f 10 .venv/bin/python -m tools.bench.threads`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from statistics import median
+
+import numpy as np
 
 from edgebnn import machine
 from edgebnn.converters.write_tflite import to_bytes
@@ -37,12 +39,14 @@ _LEAD = 0.02  # seconds from an order to its beginning, so that both copies begi
 
 @dataclass(frozen=True)
 class Result:
-    """Inferences a second, medians over rounds; ``ratio`` is the median of the rounds' ratios."""
+    """Inferences a second, medians over rounds; ``ratio`` is the median of the rounds' two threads / two copies, and
+    ``cores`` that of two copies / one."""
 
     model: str
     two_threads: float
     two_copies: float
     ratio: float
+    cores: float
 
 
 def _serve(orders: Connection, model: bytes) -> None:
@@ -100,16 +104,18 @@ def _measure(copies: list[Connection], threads: int, seconds: float) -> float:
 
 def compare(name: str, model: bytes, rounds: int, seconds: float) -> Result:
     """Raises EOFError if a copy dies."""
-    pairs = []
+    taken: list[tuple[float, float, float]] = []
     with _copies(model) as copies:
+        parts = ((copies[:1], 2), (copies, 1), (copies[:1], 1))
         for number in range(rounds):
-            if number % 2:
-                single = _measure(copies, 1, seconds)
-                pairs.append((_measure(copies[:1], 2, seconds), single))
-            else:
-                pairs.append((_measure(copies[:1], 2, seconds), _measure(copies, 1, seconds)))
-    two, single = (median(column) for column in zip(*pairs, strict=True))
-    return Result(name, two, single, median(a / b for a, b in pairs))
+            rates = [0.0] * len(parts)
+            for turn in range(len(parts)):
+                index = (number + turn) % len(parts)
+                rates[index] = _measure(*parts[index], seconds)
+            taken.append((rates[0], rates[1], rates[2]))
+    threads, both, one = (np.array(column) for column in zip(*taken, strict=True))
+    medians = (np.median(values) for values in (threads, both, threads / both, both / one))
+    return Result(name, *map(float, medians))
 
 
 def markdown(results: list[Result], rounds: int, load: float) -> str:
@@ -117,10 +123,12 @@ def markdown(results: list[Result], rounds: int, load: float) -> str:
         f"Two threads against two copies of the single-threaded run, on {machine.describe()}.",
         f"Measured, wall time, {rounds} rounds in turn, load average {load:.1f} at the beginning; the bar is {BAR}.",
         "",
-        "| model | two threads, 1/s | two copies, 1/s | ratio |",
-        "|---|---|---|---|",
+        "| model | two threads, 1/s | two copies, 1/s | ratio | two copies / one |",
+        "|---|---|---|---|---|",
     ]
-    lines += [f"| {r.model} | {r.two_threads:.0f} | {r.two_copies:.0f} | {r.ratio:.2f} |" for r in results]
+    lines += [
+        f"| {r.model} | {r.two_threads:.0f} | {r.two_copies:.0f} | {r.ratio:.2f} | {r.cores:.2f} |" for r in results
+    ]
     return "\n".join(lines) + "\n"
 
 
