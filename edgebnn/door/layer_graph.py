@@ -65,7 +65,7 @@ def _binary(layer: LayerShape, packed_output: bool) -> Graph:
         channels_in=layer.in_channels,
         dilation_height_factor=layer.dilation[0],
         dilation_width_factor=layer.dilation[1],
-        pad_values=int(layer.pad_values != 0),  # -1 costs what 1 costs
+        pad_values=int(layer.padding == "same" and layer.pad_values != 0),  # -1 costs what 1 costs
         padding=_padding(layer),
         stride_height=layer.strides[0],
         stride_width=layer.strides[1],

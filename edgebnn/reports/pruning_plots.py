@@ -31,7 +31,7 @@ def widths_by_iteration(history: Mapping[str, Any]) -> str:
         axes.yaxis.set_major_formatter(FuncFormatter(percent))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_ylim(0, 1.04)
-        axes.set_xlim(0, max(1, len(rows) - 1))
+        axes.set_xlim(0, len(rows) - 0.6)
         if cut:
             size = 8 if len(cut) <= _MANY_LAYERS else 6.5
             axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=size, labelcolor=INK)
