@@ -7,6 +7,7 @@ import platform
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError
@@ -34,7 +35,8 @@ def examine() -> tuple[Check, ...]:
         _package(litert.PACKAGE, required=True, remedy="pip install edgebnn"),
         _try("compiler", _compiler, "install gcc, or pip install 'edgebnn[mcu]' (a C compiler from PyPI)"),
         _try("delegate", _delegate, "see the compiler above; EDGEBNN_CACHE names another folder for the library"),
-        _try("kernels", which_kernel, "unset EDGEBNN_KERNELS"),
+        _try("binary kernels", which_kernel, "unset EDGEBNN_KERNELS"),
+        _try("W1A8 kernels", partial(which_kernel, "w1a8"), "unset EDGEBNN_KERNELS"),
         *(_package(name, False, "pip install 'edgebnn[train]'") for name in _TRAINING),
         _package("ziglang", False, "pip install 'edgebnn[mcu]'"),
     )

@@ -1,34 +1,52 @@
-"""Which kernel of the table runs the binary convolutions, and why: the best for this processor, or a forced one.
+"""Which kernel of a table runs, and why: the best for this processor, or a forced one.
 
-The only place that reads the environment variable EDGEBNN_KERNELS; a program in C passes the delegate's option
-``kernels`` instead.
+There is a table for each operation: ``bconv2d`` (binary convolutions) and ``w1a8`` (1-bit weights, 8-bit activations).
+A forced kernel runs the operations whose tables have it; the others run their best. The only place that reads the
+environment variable EDGEBNN_KERNELS; a program in C passes the delegate's option ``kernels`` instead.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgebnn.errors import InputError
 
 VARIABLE = "EDGEBNN_KERNELS"
 
 
+OPERATIONS = ("bconv2d", "w1a8")
+
+
 class _Line(ctypes.Structure):
-    """The first fields of eb_bconv2d_kernel."""
+    """The first fields of eb_bconv2d_kernel and eb_w1a8_kernel."""
 
     _fields_ = (("name", ctypes.c_char_p), ("cpu_features", ctypes.c_uint32))
 
 
+class _W1A8Line(ctypes.Structure):
+    """eb_w1a8_kernel."""
+
+    _fields_ = (
+        *_Line._fields_,
+        ("functions", ctypes.c_void_p * 2),
+        ("numbers", ctypes.c_int32 * 6),
+        ("least_columns", ctypes.c_int32),
+    )
+
+
 @dataclass(frozen=True)
 class Kernels:
-    """The lines of the compiled table, best first: those that this processor runs, and those it lacks
-    instructions for."""
+    """The lines of a compiled table, best first: those that this processor runs, and those it lacks instructions for.
+    ``least_columns``: layers with fewer columns of output run the second best."""
 
     runnable: tuple[str, ...]
     lacking: tuple[str, ...]
+    least_columns: int = 1
 
 
 @dataclass(frozen=True)
@@ -39,19 +57,29 @@ class Choice:
     by: str
 
 
-def read_table(library: Path) -> Kernels:
-    """The kernels in a compiled library. Raises OSError or AttributeError if it is no library of ours."""
+def read_table(library: Path, operation: str = "bconv2d") -> Kernels:
+    """An operation's kernels in a compiled library. Raises OSError or AttributeError if it is no library of ours."""
     functions = ctypes.CDLL(str(library))
     functions.eb_cpu_features.restype = ctypes.c_uint32
-    functions.eb_bconv2d_kernel_at.argtypes = [ctypes.c_size_t]
-    functions.eb_bconv2d_kernel_at.restype = ctypes.POINTER(_Line)
+    line_at = getattr(functions, f"eb_{operation}_kernel_at")
+    line_at.argtypes = [ctypes.c_size_t]
+    line_at.restype = ctypes.POINTER(_W1A8Line if operation == "w1a8" else _Line)
     features = functions.eb_cpu_features()
-    names: dict[bool, list[str]] = {True: [], False: []}
-    index = 0
-    while line := functions.eb_bconv2d_kernel_at(index):
-        names[not line.contents.cpu_features & ~features].append(line.contents.name.decode())
-        index += 1
-    return Kernels(tuple(names[True]), tuple(names[False]))
+    lines: list[Any] = []
+    while line := line_at(len(lines)):
+        lines.append(line.contents)
+    runnable = [line for line in lines if not line.cpu_features & ~features]
+    lacking = [line for line in lines if line.cpu_features & ~features]
+    return Kernels(
+        runnable=tuple(line.name.decode() for line in runnable),
+        lacking=tuple(line.name.decode() for line in lacking),
+        least_columns=getattr(runnable[0], "least_columns", 1),
+    )
+
+
+def read_tables(library: Path) -> tuple[Kernels, ...]:
+    """Of all operations. Raises as :func:`read_table` does."""
+    return tuple(read_table(library, operation) for operation in OPERATIONS)
 
 
 def choose(argument: str | None) -> Choice:
@@ -62,23 +90,28 @@ def choose(argument: str | None) -> Choice:
     return Choice(named or None, f"{VARIABLE}={named}" if named else "")
 
 
-def check(choice: Choice, kernels: Kernels) -> None:
-    """Raises InputError if a forced kernel cannot run here."""
-    if choice.name is None or choice.name in kernels.runnable:
+def check(choice: Choice, tables: Sequence[Kernels]) -> None:
+    """Raises InputError if a forced kernel cannot run here for any operation."""
+    runnable = list(dict.fromkeys(name for kernels in tables for name in kernels.runnable))
+    if choice.name is None or choice.name in runnable:
         return
-    reason = "this processor lacks its instructions" if choice.name in kernels.lacking else "there is no such kernel"
-    raise InputError(f"{choice.by}: {reason}; use one of {', '.join(kernels.runnable)}, or none for the best")
+    lacking = any(choice.name in kernels.lacking for kernels in tables)
+    reason = "this processor lacks its instructions" if lacking else "there is no such kernel"
+    raise InputError(f"{choice.by}: {reason}; use one of {', '.join(runnable)}, or none for the best")
 
 
 def explain(choice: Choice, kernels: Kernels) -> str:
-    """One line: which kernel runs, and why. Raises InputError as :func:`check` does."""
-    check(choice, kernels)
+    """One line: which kernel of an operation runs, and why. ``choice``: one that :func:`check` lets pass."""
     best, others = kernels.runnable[0], kernels.runnable[1:]
-    if choice.name is not None:
+    if choice.name in kernels.runnable:
         return f"{choice.name}, forced by {choice.by}; the best for this processor is {best}"
     why = f"{best}, the best that this processor runs"
+    if kernels.least_columns > 1 and others:
+        why += f", and {others[0]} for layers with fewer than {kernels.least_columns} columns of output"
     if others:
         why += f" (it also runs {', '.join(others)})"
     if kernels.lacking:
         why += f"; it lacks the instructions for {', '.join(kernels.lacking)}"
+    if choice.name is not None:
+        why += f"; there is no {choice.name} for it ({choice.by})"
     return why

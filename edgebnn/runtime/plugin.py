@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from edgebnn.errors import BuildError, InputError
 
-from .kernel_choice import check, choose, explain, read_table
+from .kernel_choice import check, choose, explain, read_table, read_tables
 from .library import find
 
 PackInt8 = Literal["auto", "all", "none"]
@@ -124,7 +124,7 @@ def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None) -
     choice = choose(kernels)
     try:
         if choice.name is not None:
-            check(choice, read_table(path))
+            check(choice, read_tables(path))
         options = {"log": 0, "pack_int8": pack_int8 or os.environ.get(PACK_INT8_VARIABLE) or "auto"}
         litert = load_delegate(str(path), {**options, **({"kernels": choice.name} if choice.name else {})})
     except ValueError as error:
@@ -134,10 +134,13 @@ def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None) -
     return Plugin(litert, _functions(path))
 
 
-def which_kernel() -> str:
-    """One line: the kernel that runs binary convolutions where none is passed, and why. Raises as load_plugin does."""
+def which_kernel(operation: str = "bconv2d") -> str:
+    """One line: the kernel that runs an operation (``bconv2d``, binary convolutions, or ``w1a8``) where none is passed,
+    and why. Raises as load_plugin does."""
     path = find().path
     try:
-        return explain(choose(None), read_table(path))
+        choice = choose(None)
+        check(choice, read_tables(path))
+        return explain(choice, read_table(path, operation))
     except (OSError, AttributeError) as error:
         raise BuildError(f"{path}: not a loadable edgebnn delegate ({error})") from None

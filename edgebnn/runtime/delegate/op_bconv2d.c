@@ -96,7 +96,7 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   conv->op.window.input_height = input->dims->data[1];
   conv->op.window.input_width = input->dims->data[2];
   eb_bconv2d_plan plan;
-  const char *kernel = delegate->kernel[0] != 0 ? delegate->kernel : NULL;
+  const char *kernel = eb_bconv2d_kernel_named(delegate->kernel, eb_cpu_features());
   const eb_status status = eb_bconv2d_plan_make(&conv->op, kernel, eb_cpu_features(), &plan);
   if (!eb_refuse_status(delegate, op, status)) return false;
   if (!pack(delegate, context, op, &plan)) return false;

@@ -69,12 +69,10 @@ static bool parse_flag(const char *text, bool *flag) {
   return *flag || strcmp(text, "0") == 0;
 }
 
+/* Of any table: operations that have no kernel of that name run their best. */
 static bool known_kernel(const char *name) {
-  const eb_bconv2d_kernel *kernel;
-  for (size_t i = 0; (kernel = eb_bconv2d_kernel_at(i)) != NULL; i++) {
-    if (strcmp(kernel->name, name) == 0) return (kernel->cpu_features & ~eb_cpu_features()) == 0;
-  }
-  return false;
+  const uint32_t features = eb_cpu_features();
+  return eb_bconv2d_kernel_named(name, features) != NULL || eb_w1a8_kernel_named(name, features) != NULL;
 }
 
 static bool set_pack_int8(eb_delegate *delegate, const char *value) {

@@ -91,17 +91,9 @@ void eb_w1a8_output_shape(const LiteContext *context, const eb_op *op, const eb_
   }
 }
 
-static const char *forced_kernel(const eb_delegate *delegate) {
-  const eb_w1a8_kernel *kernel;
-  for (size_t i = 0; (kernel = eb_w1a8_kernel_at(i)) != NULL; i++) {
-    const bool runs = (kernel->cpu_features & ~eb_cpu_features()) == 0;
-    if (runs && strcmp(kernel->name, delegate->kernel) == 0) return kernel->name;
-  }
-  return NULL;
-}
-
 eb_status eb_w1a8_make_plan(const eb_delegate *delegate, const eb_op *op, eb_w1a8_plan *plan) {
-  return eb_w1a8_plan_make(&op->as.w1a8.op, forced_kernel(delegate), eb_cpu_features(), plan);
+  const uint32_t features = eb_cpu_features();
+  return eb_w1a8_plan_make(&op->as.w1a8.op, eb_w1a8_kernel_named(delegate->kernel, features), features, plan);
 }
 
 void eb_w1a8_free_owned(eb_w1a8_owned *owned) {

@@ -23,6 +23,11 @@ static eb_status choose_kernel(const char *name, uint32_t cpu_features, const eb
   return eb_search_failed(name);
 }
 
+const char *eb_bconv2d_kernel_named(const char *name, uint32_t cpu_features) {
+  const eb_bconv2d_kernel *kernel;
+  return choose_kernel(name, cpu_features, &kernel) == EB_OK ? kernel->name : NULL;
+}
+
 eb_status eb_bconv2d_groups(int32_t channels_in, int32_t filter_words, int32_t *groups) {
   if (channels_in < 1 || filter_words < 1) return EB_BAD_SIZE;
   const int32_t words = eb_packed_words(channels_in);

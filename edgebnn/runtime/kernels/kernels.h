@@ -147,6 +147,9 @@ typedef struct eb_bconv2d_kernel {
 /* The lines in order, best first; NULL at index >= the number of lines. */
 EB_EXPORT const eb_bconv2d_kernel *eb_bconv2d_kernel_at(size_t index);
 
+/* The name, if a line has it and these features suffice for it; else NULL, which stands for the best line. */
+EB_EXPORT const char *eb_bconv2d_kernel_named(const char *name, uint32_t cpu_features);
+
 /* How a convolution is cut: a tile of work is some output pixels, the windows of which are gathered once, by some
  * blocks. The result does not depend on it. */
 typedef struct eb_bconv2d_blocking {

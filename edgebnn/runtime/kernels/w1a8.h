@@ -59,6 +59,9 @@ typedef struct eb_w1a8_kernel {
 /* The lines in order, best first; NULL at index >= the number of lines. */
 EB_EXPORT const eb_w1a8_kernel *eb_w1a8_kernel_at(size_t index);
 
+/* As eb_bconv2d_kernel_named. */
+EB_EXPORT const char *eb_w1a8_kernel_named(const char *name, uint32_t cpu_features);
+
 /* What eb_w1a8_plan_make settles. The caller reads the first part; the rest is the kernels' own. */
 typedef struct eb_w1a8_plan {
   size_t persistent_bytes; /* repacked weights, still 1 bit each, and constants */

@@ -29,6 +29,11 @@ static eb_status choose_kernel(const char *name, uint32_t cpu_features, int32_t 
   return eb_search_failed(name);
 }
 
+const char *eb_w1a8_kernel_named(const char *name, uint32_t cpu_features) {
+  const eb_w1a8_kernel *kernel;
+  return choose_kernel(name, cpu_features, INT32_MAX, &kernel) == EB_OK ? kernel->name : NULL;
+}
+
 static eb_status check_options(const eb_w1a8 *op) {
   if (op->channels_in < 1 || op->channels_out < 1) return EB_BAD_SIZE;
   if (op->depthwise != 0 && op->depthwise != 1) return EB_BAD_OPTION;

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 
@@ -12,16 +14,22 @@ from edgebnn.errors import InputError
 from edgebnn.runtime import build
 from edgebnn.runtime.kernel_choice import Choice, Kernels, check, choose, explain, read_table
 from edgebnn.runtime.plugin import load_plugin, which_kernel
-from tests.support import ckernels
+from tests.support import ckernels, w1a8_kernels
 
 KERNELS = Kernels(("avx2", "portable"), ("avx512",))
+DOT = Kernels(("neon64dot", "neon64", "portable"), (), least_columns=8)
 
 
-def test_the_table_is_that_of_the_library() -> None:
-    lines = list(ckernels.kernel_lines())
-    table = read_table(build.library())
-    assert table.runnable == tuple(line.name.decode() for line in lines if ckernels.runnable(line))
-    assert table.lacking == tuple(line.name.decode() for line in lines if not ckernels.runnable(line))
+@pytest.mark.parametrize(
+    ("operation", "lines"), [("bconv2d", ckernels.kernel_lines), ("w1a8", w1a8_kernels.kernel_lines)]
+)
+def test_the_table_is_that_of_the_library(operation: str, lines: Callable[[], Iterable[Any]]) -> None:
+    features = ckernels.library().eb_cpu_features()
+    runs = {line.name.decode(): not line.cpu_features & ~features for line in lines()}
+    table = read_table(build.library(), operation)
+    assert table.runnable == tuple(name for name in runs if runs[name])
+    assert table.lacking == tuple(name for name in runs if not runs[name])
+    assert table.least_columns == 1
 
 
 def test_an_argument_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,15 +47,25 @@ def test_an_argument_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) 
 )
 def test_what_cannot_run_is_refused_with_what_can(name: str, reason: str) -> None:
     with pytest.raises(InputError, match=f"EDGEBNN_KERNELS={name}: {reason}; use one of avx2, portable"):
-        check(Choice(name, f"EDGEBNN_KERNELS={name}"), KERNELS)
+        check(Choice(name, f"EDGEBNN_KERNELS={name}"), [KERNELS])
 
 
 def test_the_explanation_says_why() -> None:
     best = explain(Choice(None, ""), KERNELS)
     assert best.startswith("avx2, the best that this processor runs (it also runs portable)")
     assert best.endswith("lacks the instructions for avx512")
+    assert "and neon64 for layers with fewer than 8 columns of output (" in explain(Choice(None, ""), DOT)
     forced = explain(Choice("portable", "EDGEBNN_KERNELS=portable"), KERNELS)
     assert forced == "portable, forced by EDGEBNN_KERNELS=portable; the best for this processor is avx2"
+
+
+def test_a_kernel_of_one_operation_leaves_the_others_their_best() -> None:
+    choice = Choice("neon64dot", "EDGEBNN_KERNELS=neon64dot")
+    check(choice, [KERNELS, DOT])
+    assert explain(choice, DOT).startswith("neon64dot, forced by")
+    explanation = explain(choice, KERNELS)
+    assert explanation.startswith("avx2, the best")
+    assert explanation.endswith("there is no neon64dot for it (EDGEBNN_KERNELS=neon64dot)")
 
 
 def test_the_variable_reaches_the_delegate(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,6 +77,7 @@ def test_the_variable_reaches_the_delegate(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("EDGEBNN_KERNELS", "portable")
     load_plugin()
     assert which_kernel().startswith("portable, forced")
+    assert which_kernel("w1a8").startswith("portable, forced")
 
 
 def test_the_command_line_names_a_wrong_variable_in_one_line() -> None:
