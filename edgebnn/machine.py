@@ -7,6 +7,8 @@ import platform
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+_KERNEL_MACHINE = Path("/proc/sys/kernel/arch")
+_FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm", "armv8l": "arm"}
 
 
 def cpu_name() -> str:
@@ -34,13 +36,29 @@ def cpu_class() -> str:
     return platform.machine()
 
 
+def emulated_on(machine: str = "", kernel_machine: Path = _KERNEL_MACHINE) -> str | None:
+    """The machine whose Linux kernel serves this process if that is of another family, as under qemu-user, else None.
+
+    An emulator says what it emulates (``machine``), but leaves the kernel's own files as they are (since Linux 6.1).
+    Times under it are those of the emulator: they tell nothing about a board.
+    """
+    if not kernel_machine.is_file():
+        return None
+    served_by = kernel_machine.read_text(encoding="utf-8").strip()
+    families = {_FAMILIES.get(name) for name in (machine or platform.machine(), served_by)}
+    return served_by if len(families - {None}) > 1 else None
+
+
 def cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe() -> str:
-    """One line: processor, class, cores, system."""
+    """One line: processor, class, cores, system; on an emulated machine, that it is one."""
+    served_by = emulated_on()
+    if served_by is not None:
+        return f"emulated {platform.system()} {platform.machine()} on {served_by}: times are the emulator's"
     return f"{cpu_name()} ({cpu_class()}), {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebnn import machine
+
 from .plugin import OpTime, Plugin
 
 _NS_PER_MS = 1e6
@@ -170,7 +172,8 @@ def _profile(segments: Sequence[_Segment], values: NDArray[np.float64], total: f
         )
     if idle > 0:
         entries.append(OpProfile(-1, INTERPRETER, "between the ops", idle, idle / total))
-    return Profile("measured", "ms", total, tuple(entries))
+    kind = "measured" if machine.emulated_on() is None else "simulated"
+    return Profile(kind, "ms", total, tuple(entries))
 
 
 def _kinds(nodes: Iterable[NodeInfo]) -> str:
