@@ -1,7 +1,7 @@
 """A layer by its shape as a model of that one layer, to be measured: random weights, batch 1, no TensorFlow.
 
-The op is the one that converting the whole network would give. Where LCE has no binary op (dense and depthwise layers,
-groups that do not fill words of 32) the float op that its converter leaves stands for the layer.
+The op is the one that converting the whole network would give. Where LCE has no binary op (depthwise layers, groups
+that do not fill words of 32) the float op that its converter leaves stands for the layer.
 """
 
 from __future__ import annotations
@@ -52,9 +52,10 @@ def layer_graph(layer: LayerShape, *, packed_output: bool = False) -> Graph:
 
 
 def is_binary(layer: LayerShape) -> bool:
-    """Whether LCE's converter makes a binary convolution of ``layer``."""
+    """Whether conversion makes a binary convolution of ``layer``; of a dense layer of signs, one of a single pixel."""
     whole_words = layer.groups == 1 or (layer.in_channels // layer.groups) % WORD_BITS == 0
-    return layer.precision == "w1a1" and layer.kind == "conv2d" and whole_words
+    one_pixel = layer.kind == "dense" and layer.output_size == (1, 1)
+    return layer.precision == "w1a1" and (one_pixel or (layer.kind == "conv2d" and whole_words))
 
 
 def _binary(layer: LayerShape, packed_output: bool) -> Graph:
