@@ -1,13 +1,15 @@
 #!/usr/bin/env python3
 """NetAdapt on AlexNet (Yang et al., ECCV 2018): trained, adapted by MACs, fine-tuned; one test set throughout.
 
-Usage: .venv/bin/python -m tools.experiments.alexnet_netadapt --run-dir DIR [--stage NAME]... [--seed N] [--workers N]
+Usage: .venv/bin/python -m tools.experiments.alexnet_netadapt --run-dir DIR [--stage NAME]... [--workers N]
+       ... --precision w1a1 --budget latency=0.6x --iterations 10 --run-dir ANOTHER   (the binarized one, by latency)
 
 CIFAR-10 (10 classes) enlarged to 224x224. Stages, in turn: pretrain (two epochs), adapt (13 iterations), onward (to the
-iteration that first reaches 454,945,680 multiply-accumulates, 30 at most), finetune (long-term training of what came
-out), control (the unpruned network trained on in the same way). Every stage is resumable: run again after a kill, the
-script goes on where it was; a stage that is done is only read. What came out is in summary.json, and in adapt/ the
-history as JSON, a table and two charts. Checkpoints are large (AlexNet has 57 million weights: 228 MB).
+iteration that first meets the budget, 454,945,680 multiply-accumulates, 30 at most), finetune (long-term training of
+what came out), control (the unpruned network trained on in the same way). Every stage is resumable: run again after a
+kill, the script goes on where it was; a stage that is done is only read. What came out is in summary.json, and in
+adapt/ the history as JSON, a table and two charts. Checkpoints are large (AlexNet has 57 million weights: 228 MB).
+A budget of latency is measured on this machine.
 """
 
 from __future__ import annotations
@@ -23,15 +25,12 @@ from typing import Any
 
 from edgebnn import machine
 from edgebnn._tensorflow import keras
+from edgebnn.door.adapting import prune_in
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.pruning import history as pruning_history
-from edgebnn.pruning.budget import parse
-from edgebnn.pruning.executors import local_pool
-from edgebnn.pruning.history import Result
-from edgebnn.pruning.netadapt import adapt as search
 from edgebnn.pruning.settings import Settings
-from edgebnn.reports.pruning import write_reports
+from edgebnn.reports.pruning import amount
 from edgebnn.training import datasets
 from edgebnn.training.history import Progress
 from edgebnn.training.loop import train
@@ -41,10 +40,9 @@ from edgebnn.training.recipes import recommended
 
 DATA = "cifar10"
 BUDGET = "macs=454945680"
-PRETRAINING_EPOCHS = 2
 FIRST_ITERATIONS, MOST_ITERATIONS = 13, 30
-FINE_TUNING_RATE = 0.003
-"""A third of the pre-training's peak: the network is trained already."""
+FINE_TUNING = 1 / 3
+"""Of the pre-training's peak rate: the network is trained already."""
 SAY_EVERY = 10  # steps
 
 
@@ -53,32 +51,35 @@ class Experiment:
     """Where it is kept, the seed of everything random, and what it may use and take."""
 
     folder: Path
+    precision: str
+    budget: str
     seed: int
     workers: int | None
+    pretraining_epochs: int
     epochs: int
+    most_iterations: int
 
     @property
     def fine_tuning(self) -> Recipe:
-        recipe = recommended("alexnet", "float", DATA)
-        return replace(
-            recipe, epochs=self.epochs, learning_rate=FINE_TUNING_RATE, warmup_epochs=0.0, seed=self.seed + 1
-        )
+        recipe = recommended("alexnet", self.precision, DATA)
+        rate = recipe.learning_rate * FINE_TUNING
+        return replace(recipe, epochs=self.epochs, learning_rate=rate, warmup_epochs=0.0, seed=self.seed + 1)
 
     @property
     def settings(self) -> Settings:
         """The published ones: 10 short-term steps of 128 images, judged on 1,024 that no training sees."""
-        return Settings(seed=self.seed)
+        return Settings(seed=self.seed, iterations=self.most_iterations)
 
 
 def pretrain(experiment: Experiment) -> dict[str, Any]:
-    """Two epochs of the recommended recipe for float AlexNet: 23 minutes each on two cores."""
+    """The recommended recipe, two epochs of it by default: 23 minutes each on two cores for float AlexNet."""
     history = train_named(
         "alexnet",
         DATA,
         experiment.folder / "pretrain",
-        precision="float",
+        precision=experiment.precision,
         seed=experiment.seed,
-        changes={"epochs": PRETRAINING_EPOCHS},
+        changes={"epochs": experiment.pretraining_epochs},
         progress=_say_progress,
     )
     say(f"pre-trained in {history.seconds / 60:.0f} minutes: test accuracy {history.test_accuracy:.2%}")
@@ -87,19 +88,18 @@ def pretrain(experiment: Experiment) -> dict[str, Any]:
 
 def adapt(experiment: Experiment) -> dict[str, Any]:
     """Thirteen iterations, or fewer if the budget is met earlier."""
-    return _adapted(experiment, replace(experiment.settings, iterations=FIRST_ITERATIONS))
+    first = min(FIRST_ITERATIONS, experiment.most_iterations)
+    return _adapted(experiment, replace(experiment.settings, iterations=first))
 
 
 def onward(experiment: Experiment) -> dict[str, Any]:
     """On to the iteration that first meets the budget."""
-    return _adapted(experiment, replace(experiment.settings, iterations=MOST_ITERATIONS))
+    return _adapted(experiment, experiment.settings)
 
 
 def finetune(experiment: Experiment) -> dict[str, Any]:
     """Long-term training of the network that the search ended with."""
-    return _adapted(
-        experiment, replace(experiment.settings, iterations=MOST_ITERATIONS, long_term=experiment.fine_tuning)
-    )
+    return _adapted(experiment, replace(experiment.settings, long_term=experiment.fine_tuning))
 
 
 def control(experiment: Experiment) -> dict[str, Any]:
@@ -116,26 +116,23 @@ def control(experiment: Experiment) -> dict[str, Any]:
 
 
 def _adapted(experiment: Experiment, settings: Settings) -> dict[str, Any]:
-    with local_pool(experiment.workers, 3 * 2**30) as pool:
-        result = search(
-            _pretrained(experiment),
-            datasets.load(DATA),
-            parse(BUDGET),
-            settings,
-            experiment.folder / "adapt",
-            executor=pool,
-            progress=_say_iteration,
-        )
-    write_reports(experiment.folder / "adapt", result.history)
-    return _outcome(result)
-
-
-def _outcome(result: Result) -> dict[str, Any]:
+    result = prune_in(
+        experiment.folder / "adapt",
+        _pretrained(experiment),
+        datasets.load(DATA),
+        "host",
+        experiment.budget,
+        settings=settings,
+        workers=experiment.workers,
+        progress=_say_iteration,
+    )
     last = result.iterations[-1]
     return {
         "iterations": len(result.iterations),
-        "macs": result.predicted,
-        "initial_macs": result.initial,
+        "resource": result.history["resource"],
+        "initial": result.initial,
+        "predicted": result.predicted,
+        "measured": result.measured,
         "met": result.met,
         "widths": dict(last.widths),
         "layers": [iteration.layer for iteration in result.iterations],
@@ -178,18 +175,32 @@ def _say_iteration(at: pruning_history.Progress) -> None:
     elif at.stage != "long_term" or at.done % SAY_EVERY == 0:
         judged = "" if at.accuracy is None else f", {at.accuracy:.2%}"
         left = "" if at.seconds_left is None else f", about {at.seconds_left / 60:.0f} minutes left"
-        say(f"{at.stage} {at.iteration}, {at.layer} {at.done} of {at.total}{judged}, {at.predicted:,.0f} MACs{left}")
+        now = f"{amount(at.predicted, at.unit)} {at.unit}"
+        say(f"{at.stage} {at.iteration}, {at.layer} {at.done} of {at.total}{judged}, {now}{left}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--run-dir", type=Path, required=True, help="where checkpoints and results are kept")
     parser.add_argument("--stage", choices=list(STAGES), action="append", help="only this one; all in turn by default")
+    parser.add_argument("--precision", default="float", choices=["float", "w1a1"])
+    parser.add_argument("--budget", default=BUDGET)
+    parser.add_argument("--iterations", type=int, default=MOST_ITERATIONS, help="at most so many")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, help="proposals at once (default: by cores and memory)")
+    parser.add_argument("--pretraining-epochs", type=int, default=2)
     parser.add_argument("--epochs", type=int, default=1, help="of long-term training, and of the control")
     options = parser.parse_args()
-    experiment = Experiment(options.run_dir, options.seed, options.workers, options.epochs)
+    experiment = Experiment(
+        folder=options.run_dir,
+        precision=options.precision,
+        budget=options.budget,
+        seed=options.seed,
+        workers=options.workers,
+        pretraining_epochs=options.pretraining_epochs,
+        epochs=options.epochs,
+        most_iterations=options.iterations,
+    )
     for name in options.stage or STAGES:
         say(f"stage {name}")
         outcome = STAGES[name](experiment)
