@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgebnn.converters.from_keras import input_shapes, load_model
 from edgebnn.errors import InputError
+from edgebnn.files import write_text
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning import executors, run_state
 from edgebnn.pruning.budget import Budget, parse
@@ -39,8 +40,8 @@ FROM_THE_FILE = ("flash", "ram", "int8_macs")
 """Resources that are read from the converted model."""
 BINARY_RATE, FLOAT_RATE = 2e-3, 0.01
 """Peaks of the learning rate in the training at the end: for Adam, and for SGD with momentum."""
-SAMPLES = "latency_samples.json"
-"""Where in the run's folder measured layers are kept, unless the user names a file."""
+SAMPLES, PLAN = "latency_samples.json", "plan.txt"
+"""In the run's folder: the layers measured, unless the user names a file for them; and which channels go together."""
 
 
 def prune(
@@ -115,6 +116,7 @@ def prune_in(
             progress=progress,
         )
     write_reports(run_dir, result.history)
+    write_text(run_dir / PLAN, couple(network).explain() + "\n")
     return result
 
 
