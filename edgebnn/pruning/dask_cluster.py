@@ -75,6 +75,8 @@ def _translated(inner: Future[Any]) -> Future[Any]:
     outer: Future[Any] = Future()
 
     def done(future: Future[Any]) -> None:
+        if outer.cancelled():
+            return
         if future.cancelled():
             outer.cancel()
             outer.set_running_or_notify_cancel()
@@ -85,6 +87,7 @@ def _translated(inner: Future[Any]) -> Future[Any]:
         else:
             outer.set_exception(BrokenExecutor(str(error)) if isinstance(error, KilledWorker) else error)
 
+    outer.add_done_callback(lambda future: inner.cancel() if future.cancelled() else None)
     inner.add_done_callback(done)
     return outer
 

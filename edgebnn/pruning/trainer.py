@@ -11,6 +11,7 @@ import pickle
 import queue
 import sys
 import threading
+import traceback
 from typing import BinaryIO
 
 from edgebnn.errors import EdgebnnError
@@ -23,7 +24,9 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not come between the answers
     jobs: queue.SimpleQueue[Job | EdgebnnError] = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=(sys.stdin.buffer, jobs), daemon=True).start()
+    # a stream of its own: Python aborts if it finds standard input being read when it ends
+    stream = os.fdopen(os.dup(0), "rb")
+    threading.Thread(target=_receive, args=(stream, jobs), daemon=True).start()
     from edgebnn.pruning.fine_tuning import perform, use_one_thread
 
     use_one_thread()
@@ -55,4 +58,12 @@ def _receive(stream: BinaryIO, jobs: queue.SimpleQueue[Job | EdgebnnError]) -> N
 
 
 if __name__ == "__main__":
-    main()
+    code = 1
+    try:
+        main()
+        code = 0
+    finally:
+        if code:
+            traceback.print_exc()
+            sys.stderr.flush()
+        os._exit(code)  # without the farewells of TensorFlow's threads, which may wait for each other

@@ -11,15 +11,21 @@ import tempfile
 import threading
 from functools import cache
 
-from edgebnn.errors import EdgebnnError
+from edgebnn.errors import EdgebnnError, one_line
 from edgebnn.pruning.job import Job, ProposalResult
 
 ATTEMPTS = 3
-"""How often a job is begun before its training process is taken to die of the job itself."""
+"""How often a job is begun before its training processes are taken to die of the job itself."""
+
+_ENDING_SECONDS = 5.0
 
 
 class TrainerError(EdgebnnError):
-    """The process that trains a proposal died."""
+    """The process that trains a proposal ended with an error."""
+
+
+class TrainerLostError(TrainerError):
+    """The process that trains a proposal was killed: the job may well be done by another."""
 
 
 class Trainer:
@@ -39,7 +45,7 @@ class Trainer:
         )
 
     def perform(self, job: Job) -> ProposalResult:
-        """Raises :class:`TrainerError` if the process dies, and what the job itself raises."""
+        """Raises :class:`TrainerError` if the process ends, and what the job itself raises."""
         assert self._process.stdin is not None, "made with pipes"
         assert self._process.stdout is not None, "made with pipes"
         try:
@@ -47,7 +53,7 @@ class Trainer:
             self._process.stdin.flush()
             answer = pickle.load(self._process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):
-            raise TrainerError(self._cause()) from None
+            raise self._cause() from None
         if isinstance(answer, EdgebnnError):
             raise answer
         assert isinstance(answer, ProposalResult), answer
@@ -67,13 +73,18 @@ class Trainer:
             if stream is not None:
                 stream.close()
 
-    def _cause(self) -> str:
-        self._process.kill()  # it may only have closed its streams
-        code = self._process.wait()
+    def _cause(self) -> TrainerError:
+        try:
+            code = self._process.wait(timeout=_ENDING_SECONDS)
+        except subprocess.TimeoutExpired:  # it has only closed its streams
+            self._process.kill()
+            code = self._process.wait()
+        if code <= 0:
+            how = f"killed by {signal.Signals(-code).name}" if code else "without an answer"
+            return TrainerLostError(f"the process that trains a proposal ended ({how})")
         self._errors.seek(0)
         said = self._errors.read().decode(errors="replace").strip().splitlines()
-        how = f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return f"the process that trains a proposal died ({how})" + (f": {said[-1]}" if said and code > 0 else "")
+        return TrainerError(one_line(f"the process that trains a proposal failed: {said[-1] if said else code}"))
 
 
 class Trainers:
@@ -86,19 +97,22 @@ class Trainers:
         self._generation = 0
 
     def run(self, job: Job) -> ProposalResult:
-        """The job's result. A process that dies has its job begun again in a new one, :data:`ATTEMPTS` times at most.
+        """The job's result. A process that is killed has its job begun again by another, up to :data:`ATTEMPTS` times.
 
-        Raises :class:`TrainerError` then or after :meth:`close`, and what the job itself raises.
+        Raises :class:`TrainerError` then, and after :meth:`close`, and what the job itself raises.
         """
         generation = self._generation
         for attempt in range(1, ATTEMPTS + 1):
             trainer = self._take()
             try:
                 result = trainer.perform(job)
-            except TrainerError as error:
+            except TrainerLostError as error:
                 self._drop(trainer)
                 if attempt == ATTEMPTS or generation != self._generation:
                     raise TrainerError(f"{error}, {attempt} times; if memory is short, use fewer workers") from None
+            except TrainerError:
+                self._drop(trainer)
+                raise
             except EdgebnnError:
                 self._give_back(trainer)
                 raise

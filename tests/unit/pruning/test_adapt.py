@@ -22,6 +22,7 @@ from edgebnn.pruning.history import Progress, Result
 from edgebnn.pruning.netadapt import adapt
 from edgebnn.pruning.search import PruningError
 from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.trainers import TrainerError
 from edgebnn.training.evaluation import evaluate, inference
 from tests.support.images import blobs
 from tests.support.pruning_run import BUDGET, SETTINGS, small_model
@@ -234,6 +235,15 @@ def test_what_only_a_target_knows_decides_too(tmp_path: Path, pool: Executor) ->
     hidden = next(o for o in result.iterations[0].proposals if o.layer == "hidden")
     assert hidden.width % 4 == 0
     assert len(asked) == len(set(asked)) <= 16
+
+
+def failing_importance(*arguments: Any) -> Any:
+    raise ZeroDivisionError("no such importance")
+
+
+def test_a_training_process_that_fails_says_why(tmp_path: Path, pool: Executor) -> None:
+    with pytest.raises(TrainerError, match=r"trains a proposal failed: ZeroDivisionError: no such importance$"):
+        run(tmp_path, replace(ONE, importance=failing_importance), executor=pool)
 
 
 def test_importances_of_ones_own_are_imported_by_workers(tmp_path: Path, pool: Executor) -> None:
