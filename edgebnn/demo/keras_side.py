@@ -12,15 +12,19 @@ from edgebnn.converters.convert import convert
 from edgebnn.converters.findings import Finding as Found
 from edgebnn.converters.from_keras import load_model
 from edgebnn.converters.lint import lint_keras
+from edgebnn.door.retrain import deployment
+from edgebnn.files import write_bytes
 from edgebnn.graph.types import Array
 from edgebnn.models import build
-from edgebnn.reports.data import Epoch, Finding
+from edgebnn.reports.data import Epoch, Finding, Retraining, Stage
 from edgebnn.reports.progress import training_bar
 from edgebnn.training.evaluation import inference
 from edgebnn.training.loop import train
 from edgebnn.training.recipes import Training
+from edgebnn.training.retraining import retrain
 from edgebnn.training.splits import Dataset
 
+from .plan import Retraining as Asked
 from .results import Converted, Trained
 
 
@@ -50,6 +54,33 @@ def convert_models(plan: Training, dataset: Dataset, trained: Path, deployed: Pa
     convert(_build(plan, dataset, "float"), in_float, to="float")
     subjects = (f"the Keras model {model.name}", f"the file {deployed.name}")
     return Converted(subjects, tuple(_finding(subjects[f not in before], f) for f in found))
+
+
+def retrain_model(
+    asked: Asked, dataset: Dataset, parent: Path, folder: Path, file: Path, console: Console
+) -> Retraining:
+    """Retrain the float network ``parent`` in ``folder``, or go on where it was left, and deploy it as ``file``."""
+
+    def tell(stage: Any) -> None:
+        console.print(f"  {stage.name}: {stage.accuracy:.2%}, {stage.where}", highlight=False)
+
+    to = asked.plan.to
+    with training_bar(console) as progress:
+        result = retrain(
+            load_model(str(parent)), dataset, asked.plan, folder, deployment(dataset, to), progress=progress, tell=tell
+        )
+    write_bytes(file, result.file.read_bytes())
+    int8 = convert(load_model(str(result.model)), folder / "int8.tflite", to="w1a8", portable=True)
+    return Retraining(
+        network=f"{asked.parent.model}, {', '.join(map(str, asked.parent.widths))} channels",
+        required=asked.required,
+        within=asked.within,
+        stages=tuple(Stage(stage.name, stage.accuracy, stage.samples, stage.where) for stage in result.stages),
+        epochs=len(result.epochs),
+        seconds=sum(epoch.seconds for epoch in result.epochs),
+        packed_bytes=file.stat().st_size,
+        int8_bytes=int8.bytes,
+    )
 
 
 def keras_outputs(trained: Path, images: Array) -> Array:

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from edgebnn import machine
 from edgebnn.graph import counts
 from edgebnn.graph.types import Graph
-from edgebnn.reports.data import Accuracy, Agreement, Fact, Layer, ModelFacts, ReportData, Reproduce
+from edgebnn.reports.data import Accuracy, Agreement, Fact, Layer, ModelFacts, ReportData, Reproduce, Retraining
 from edgebnn.targets.model_file import open_model
 
 from .plan import Run
@@ -31,6 +31,7 @@ def report_data(
     accuracy: Accuracy,
     agreements: Sequence[Agreement],
     timed: Timed,
+    retraining: Retraining,
 ) -> ReportData:
     """Everything the page shows, of this moment."""
     training = run.plan.training
@@ -58,6 +59,7 @@ def report_data(
         lint_subjects=converted.subjects,
         findings=converted.findings,
         reproduce=_reproduce(run),
+        retraining=retraining,
     )
 
 
@@ -94,6 +96,8 @@ def _recipe(run: Run, trained: Trained) -> tuple[Fact, ...]:
 def _reproduce(run: Run) -> Reproduce:
     """The commands that made the run, and one for each of its parts."""
     deployed, trained = shlex.quote(str(run.deployed)), shlex.quote(str(run.trained))
+    parent, retrained = shlex.quote(str(run.parent)), shlex.quote(str(run.retrained))
+    again = run.plan.retraining
     options = f"{'--fast ' if run.fast else ''}--seed {run.seed} -o {shlex.quote(str(run.folder))}"
     return Reproduce(
         commands=(
@@ -103,6 +107,8 @@ def _reproduce(run: Run) -> Reproduce:
             f"edgebnn analyze {deployed}",
             f"edgebnn validate {deployed} --target host --layers",
             f"edgebnn profile {deployed} --target host",
+            f"edgebnn retrain {parent} --to w1a8 --data {again.parent.dataset} "
+            f"--epochs {again.plan.recipe.epochs} --seed {run.seed} -o {retrained}",
         ),
         seed=run.seed,
         versions=tuple(Fact(name, _version(name)) for name in _PACKAGES),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
 
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable
-from edgebnn.training import recipes
+from edgebnn.training import plans, recipes
 from edgebnn.training.recipes import Training
 from edgebnn.training.splits import Dataset
 
@@ -17,16 +17,40 @@ from .steps import Steps, code_digest, digest
 
 
 @dataclass(frozen=True)
+class Retraining:
+    """A float network, how it is brought to fewer bits, and what is asked of it deployed.
+
+    ``required`` is the accuracy, ``within`` how much less than the float network's it may be, both as shares.
+    """
+
+    parent: Training
+    plan: plans.Plan
+    required: float
+    within: float
+
+
+@dataclass(frozen=True)
 class Plan:
-    """The training, the accuracy asked for, and how many test images the reference executor gets."""
+    """The trainings, the accuracy asked for, and how many test images the reference executor gets."""
 
     training: Training
     required: float
     reference_images: int
+    retraining: Retraining
 
 
-FULL = Plan(recipes.DEMO, required=0.985, reference_images=10_000)
-FAST = Plan(recipes.DEMO_FAST, required=0.90, reference_images=1_000)
+FULL = Plan(
+    recipes.DEMO,
+    required=0.985,
+    reference_images=10_000,
+    retraining=Retraining(recipes.DEMO_PARENT, recipes.DEMO_RETRAINING, required=0.99, within=0.003),
+)
+FAST = Plan(
+    recipes.DEMO_FAST,
+    required=0.90,
+    reference_images=1_000,
+    retraining=Retraining(recipes.DEMO_PARENT_FAST, recipes.DEMO_RETRAINING_FAST, required=0.90, within=0.05),
+)
 
 
 @dataclass(frozen=True)
@@ -44,22 +68,34 @@ class Run:
     def folder(self) -> Path:
         return self.steps.folder
 
-    @property
-    def training_key(self) -> str:
-        """Stands for everything the training depends on."""
+    def key(self, training: object) -> str:
+        """Stands for everything that ``training``, a dataclass of plain values, depends on."""
         data = self.dataset
         images = digest(data.train.images.tobytes() + data.train.labels.tobytes())
         code = code_digest("edgebnn.models", "edgebnn.training", "edgebnn.preprocessing")
-        return digest(repr((asdict(self.plan.training), images, code)).encode())
+        return digest(repr((training, images, code)).encode())
 
-    @property
-    def training_folder(self) -> Path:
+    def training_folder(self, name: str, training: object) -> Path:
         """Another training gets another folder, so that an interrupted one is not lost to a changed option."""
-        return self.folder / f"training-{self.training_key[:12]}"
+        return self.folder / f"{name}-{self.key(training)[:12]}"
 
     @property
     def trained(self) -> Path:
-        return self.training_folder / "model.keras"
+        return self.training_folder("training", self.plan.training) / "model.keras"
+
+    @property
+    def parent(self) -> Path:
+        """The float network that is retrained."""
+        return self.training_folder("parent", self.plan.retraining.parent) / "model.keras"
+
+    @property
+    def retraining_folder(self) -> Path:
+        return self.training_folder("retraining", self.plan.retraining)
+
+    @property
+    def retrained(self) -> Path:
+        """The retrained network, deployed: 1-bit weights, 8-bit feature maps."""
+        return self.folder / "w1a8.tflite"
 
     @property
     def deployed(self) -> Path:
@@ -84,10 +120,16 @@ class Run:
 
 
 def chosen(fast: bool, seed: int) -> Plan:
-    """The plan with ``seed`` in its training."""
+    """The plan with ``seed`` in its trainings."""
     plan = FAST if fast else FULL
-    recipe = replace(plan.training.recipe, seed=seed)
-    return replace(plan, training=replace(plan.training, recipe=recipe))
+    parent, to_w1a8 = plan.retraining.parent, plan.retraining.plan
+    retraining = replace(
+        plan.retraining,
+        parent=replace(parent, recipe=replace(parent.recipe, seed=seed)),
+        plan=replace(to_w1a8, recipe=replace(to_w1a8.recipe, seed=seed)),
+    )
+    training = replace(plan.training, recipe=replace(plan.training.recipe, seed=seed))
+    return replace(plan, training=training, retraining=retraining)
 
 
 def folder_for(out: Path) -> Path:

@@ -47,6 +47,42 @@ class Accuracy:
 
 
 @dataclass(frozen=True)
+class Stage:
+    """Accuracy at one stage of a retraining; ``where`` is what computed it."""
+
+    name: str
+    accuracy: float
+    samples: int
+    where: str
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """A network brought to fewer bits: ``stages`` in order, the first in float and the last deployed.
+
+    ``required`` is the bar for the deployed one, ``within`` how much less accurate it may be than the float one.
+    ``packed_bytes`` is the deployed file, ``int8_bytes`` the same network with a byte for each weight.
+    """
+
+    network: str
+    required: float
+    within: float
+    stages: tuple[Stage, ...]
+    epochs: int
+    seconds: float
+    packed_bytes: int
+    int8_bytes: int
+
+    @property
+    def deployed(self) -> float:
+        return self.stages[-1].accuracy
+
+    @property
+    def passed(self) -> bool:
+        return self.deployed >= max(self.required, self.stages[0].accuracy - self.within)
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One epoch of training, counted from 1; the validation figures are None where no images were held out."""
 
@@ -207,3 +243,4 @@ class ReportData:
     lint_subjects: tuple[str, ...]
     findings: tuple[Finding, ...]
     reproduce: Reproduce
+    retraining: Retraining | None = None

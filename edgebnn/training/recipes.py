@@ -31,6 +31,24 @@ class Training:
 DEMO = Training("resnet8", "w1a1", (32, 64, 128), "mnist", Recipe(epochs=5, hold_out=5000, augmentation="shift"))
 DEMO_FAST = Training("resnet8", "w1a1", (32, 64, 128), "mnist", Recipe(epochs=1, hold_out=2000, train_images=15_000))
 
+# The network retrained to W1A8 in the demo, and how: half as wide as the W1A1 one, and float to begin with.
+DEMO_PARENT = Training(
+    "resnet8",
+    "float",
+    (16, 32, 64),
+    "mnist",
+    Recipe(
+        4,
+        optimizer="sgd",
+        learning_rate=0.05,
+        weight_decay=5e-4,
+        warmup_epochs=0.25,
+        hold_out=5000,
+        augmentation="shift",
+    ),
+)
+DEMO_PARENT_FAST = replace(DEMO_PARENT, recipe=replace(DEMO_FAST.recipe, learning_rate=5e-3))
+
 
 def recommended(model: str, precision: str, dataset: str) -> Recipe:
     """A recipe to start from, for any model name of :data:`edgebnn.models.MODELS`, precision, and data set spec."""
@@ -61,3 +79,10 @@ def retraining(to: Target, dataset: str) -> Plan:
         augmentation="shift" if digits else "shift_flip",
     )
     return Plan(to, recipe, Descent() if to == "w1a8" else None, Distillation())
+
+
+DEMO_RETRAINING = retraining("w1a8", "mnist")
+DEMO_RETRAINING_FAST = replace(
+    DEMO_RETRAINING,
+    recipe=replace(DEMO_RETRAINING.recipe, epochs=1, hold_out=2000, train_images=15_000, augmentation="none"),
+)

@@ -57,6 +57,19 @@ def test_the_deployed_model_gives_the_answers_of_keras_and_of_the_reference(resu
     assert reference["max_abs_diff"] <= 1e-5 * reference["output_range"] or reference["apart"] > 0
 
 
+def test_the_retrained_model_reaches_its_bars_and_conversion_costs_nothing(result: dict[str, Any]) -> None:
+    found = result["retraining"]
+    accuracy = {stage["name"]: stage["accuracy"] for stage in found["stages"]}
+    assert list(accuracy) == ["float", "post-training", "retrained", "converted", "deployed"]
+    assert accuracy["deployed"] >= max(found["required"], accuracy["float"] - found["within"])
+    assert abs(accuracy["converted"] - accuracy["retrained"]) <= 0.002
+    assert abs(accuracy["deployed"] - accuracy["converted"]) <= 0.002
+    assert accuracy["post-training"] < accuracy["retrained"]
+    kinds = [op.kind for op in read(result["retrained_model"]).ops]
+    assert kinds.count("EdgebnnConv2dW1A8") == 6
+    assert found["packed_bytes"] == Path(result["retrained_model"]).stat().st_size < found["int8_bytes"]
+
+
 def test_the_report_holds_what_the_result_says(result: dict[str, Any]) -> None:
     data = html.read(Path(result["report_data"]))
     assert data.accuracy is not None
@@ -85,7 +98,7 @@ def test_the_report_opens_in_a_browser(result: dict[str, Any], tmp_path: Path) -
 
 def test_a_second_run_keeps_every_step(result: dict[str, Any], folder: Path) -> None:
     again, said = run(folder, AGAIN_SECONDS)
-    assert said.count("done before") == 5
+    assert said.count("done before") == 7
     changing = ("seconds",)
     assert {k: v for k, v in again.items() if k not in changing} == {
         k: v for k, v in result.items() if k not in changing

@@ -55,6 +55,8 @@ def test_every_part_of_a_full_report_is_shown() -> None:
     ids = {attributes["id"] for _, attributes in page.elements if "id" in attributes}
     assert {"accuracy", "latency", "ratio", "file", "agreement"} <= ids
     assert {"training", "layers", "sizes", "times", "agreements", "lint", "reproduce"} <= ids
+    assert "retraining" in ids
+    assert page.of_class("stage") == 5
     assert page.of_class("layer") == len(report().layers)
     for words in (
         "98.89",
@@ -63,6 +65,8 @@ def test_every_part_of_a_full_report_is_shown() -> None:
         "24.9 kB",
         "python3 tools/demo.py",
         "channels-off-32",
+        "99.19",
+        "passes the bars of 99.0 % deployed and at most 0.3 %",
         "measured",
     ):
         assert words in re.sub(r"\s+", " ", page.text)
@@ -79,6 +83,7 @@ def test_a_report_without_optional_parts_has_no_empty_sections() -> None:
         agreements=(),
         lint_subjects=(),
         findings=(),
+        retraining=None,
     )
     page = Page(html.render(bare))
     sections = [attributes.get("id") for tag, attributes in page.elements if tag == "section"]
@@ -104,6 +109,7 @@ def _hostile(text: str) -> ReportData:
     full = report()
     assert full.timing is not None
     assert full.sizes is not None
+    assert full.retraining is not None
     replace = dataclasses.replace
     return replace(
         full,
@@ -114,6 +120,7 @@ def _hostile(text: str) -> ReportData:
         agreements=tuple(replace(a, reference=text, note=text) for a in full.agreements),
         rivals=tuple(replace(r, name=text) for r in full.rivals),
         timing=replace(full.timing, device=text),
+        retraining=replace(full.retraining, network=text),
     )
 
 
