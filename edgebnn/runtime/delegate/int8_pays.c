@@ -3,11 +3,10 @@
  * int8 weights are loaded once for a few pixels, so products cost more where there are few: twice as much for one, as in a
  * dense layer at batch 1. */
 #include <string.h>
-#if defined(__linux__) && defined(__aarch64__)
-#include <sys/auxv.h>
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
 #endif
 
-#include "edgebnn.h"
 #include "int8_layers.h"
 
 enum int8_kernels {
@@ -34,17 +33,11 @@ static const double MARGIN = 1.1; /* by which it must be faster */
 static int int8_kernels_here(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_cpu_init();
-  if (__builtin_cpu_supports("avx512vnni")) return EB_INT8_VNNI;
-#if defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 12
-  if (__builtin_cpu_supports("avxvnni")) return EB_INT8_VNNI;
+  unsigned leaf[4];
+  const int avx_vnni = __get_cpuid_count(7, 1, &leaf[0], &leaf[1], &leaf[2], &leaf[3]) && leaf[0] & 1u << 4;
+  if (avx_vnni || __builtin_cpu_supports("avx512vnni")) return EB_INT8_VNNI;
 #endif
-#elif defined(__linux__) && defined(__aarch64__)
-  const unsigned long dot_products = 1ul << 20; /* HWCAP_ASIMDDP, in the kernel's asm/hwcap.h */
-  if (getauxval(AT_HWCAP) & dot_products) return EB_INT8_DOT;
-#elif defined(__aarch64__)
-  return EB_INT8_DOT; /* Apple's processors have them */
-#endif
-  return EB_INT8_WIDENING;
+  return eb_cpu_features() & EB_CPU_NEON_DOT ? EB_INT8_DOT : EB_INT8_WIDENING;
 }
 
 static double count(int32_t a, int32_t b) { return (double)a * (double)b; }
@@ -65,7 +58,7 @@ static double speedup(const cost *c, const eb_w1a8_plan *plan) {
 
 bool eb_int8_pays(const eb_op *op) {
   const eb_w1a8_plan *plan = &op->as.w1a8.plan;
-  if (plan->kernel == NULL) return false; /* depthwise: nothing but smaller */
+  if (plan->op.depthwise) return false; /* depthwise: nothing but smaller */
   const int int8 = int8_kernels_here();
   for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
     if (costs[i].int8 == int8 && strcmp(costs[i].kernel, plan->kernel->name) == 0)
