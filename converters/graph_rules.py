@@ -16,6 +16,7 @@ from .w1a8_rules import binary_weights_in_int8, slower_than_int8
 
 _CHANNEL_AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": -1, "TRANSPOSE_CONV": 0}
 _ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "LEAKY_RELU", "TANH", "LOGISTIC", "HARD_SWISH", "ELU")
+_COLLAPSED = 1e-7  # a scale; TFLite's converter gives 2e-6 / 255 to what is always 0
 _SAMPLE = 2  # weights of a channel below which "all of one magnitude" says nothing
 _BLOCK, _HALF_BLOCK = 32, 16  # output channels that the vector kernels compute at once
 _FEW_WORDS = 2  # of input channels: docs/performance.md has the measured ratios against int8
@@ -59,6 +60,17 @@ def float_between_int8(graph: Graph, index: int) -> str | None:
     if not makers or not any(user.kind == "DEQUANTIZE" for user in graph.ops[:index]):
         return None
     return f"{makers[0]} runs in float between int8 layers"
+
+
+def collapsed_range(graph: Graph, index: int) -> str | None:
+    """An int8 range of no width: in calibration the result was always 0, so it is 0 in use too, whatever its inputs."""
+    for tensor in (graph.tensors[i] for i in graph.ops[index].outputs):
+        if tensor.dtype != DType.INT8 or tensor.quantization is None or not tensor.quantization.per_tensor:
+            continue
+        scale = tensor.quantization.scale[0]
+        if scale < _COLLAPSED:
+            return f"its int8 range has collapsed to {256 * scale:.1g}: it was 0 for every calibration sample"
+    return None
 
 
 def same_zero_padding(graph: Graph, index: int) -> str | None:
@@ -158,6 +170,12 @@ GRAPH_RULES: tuple[Rule[Graph, int], ...] = (
     Rule("sign-op", "warning", sign_op, "convert to lce, with one of Larq's signs as quantizer"),
     Rule(
         "float-between-int8", "warning", float_between_int8, "replace the op, or give it quantized inputs in training"
+    ),
+    Rule(
+        "collapsed-range",
+        "warning",
+        collapsed_range,
+        "calibrate with typical inputs; if it is 0 then too, the layer is dead: train again or take it out",
     ),
     Rule("same-zero-padding", "warning", same_zero_padding, "use pad_values=1.0 in training"),
     Rule(

@@ -54,6 +54,8 @@ def recognize(graph: Graph, index: int) -> Binary | Finding | None:
     binary = two_valued(centred)
     if binary is None:
         return _almost(view, centred)
+    if not binary.magnitude.any():
+        return None
     return _unfit(view) or _overflow(view, binary) or binary
 
 

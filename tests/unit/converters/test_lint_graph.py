@@ -51,6 +51,11 @@ def _int8_conv(weights: Array) -> Graph:
     return chain([("CONV_2D", Conv2DOptions(Padding.VALID, 1, 1), (x, filters, None), (_int8("layer"),), 1)])
 
 
+def _collapsed(scale: float) -> Graph:
+    y = tensor("layer", (1, 4, 4, 32), DType.INT8, per_tensor(scale, 0))
+    return chain([_plain("QUANTIZE", _float("x"), y)])
+
+
 def _w1a8(channels: int) -> Graph:
     """A dense layer from 512 inputs."""
     signs = np.where(np.random.default_rng(0).random((channels, 512)) < 0.5, -127, 127).astype(np.int8)
@@ -139,6 +144,7 @@ CASES: dict[str, tuple[Graph, Graph]] = {
     "pointwise-float": (_layer(size=1, channels=64, outputs=256), _layer(size=1, channels=256, outputs=256)),
     "not-packed": (_repacked(also_used=False), _repacked(also_used=True)),
     "activation-not-fused": (_activated("RELU"), _activated("ABS")),
+    "collapsed-range": (_collapsed(2e-6 / 255), _collapsed(1e-5)),
     "w1a8-slower": (_w1a8(10), _w1a8(512)),
 }
 

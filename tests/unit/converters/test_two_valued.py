@@ -80,6 +80,12 @@ def test_only_one_magnitude_a_channel_is_two_valued(values: list[list[int]]) -> 
     assert two_valued(np.array(values, np.int8)) is None
 
 
+def test_a_layer_of_nothing_but_zeros_is_no_binary_one() -> None:
+    packed, findings = to_w1a8(one_conv(np.zeros((16, 3, 3, 16), np.int8)))
+    assert [op.kind for op in packed.ops] == ["CONV_2D"]
+    assert [f.rule for f in findings] == ["w1a8-nothing-packed"]
+
+
 def test_constant_channels_and_magnitudes_of_their_own_are_two_valued() -> None:
     found = two_valued(np.array([[5, 5], [-127, -127], [1, -1], [0, 0]], np.int8))
     assert found is not None
