@@ -14,6 +14,7 @@ from edgebnn.converters.write_tflite import write
 from edgebnn.graph.ops.dense import FullyConnectedOptions
 from edgebnn.graph.types import DType
 from tests.support.graphs import constant, one_op, per_tensor, tensor
+from tests.support.packed_runs import here
 
 SIDE = 4096
 INT8_BYTES = SIDE * SIDE
@@ -66,11 +67,8 @@ def grown(folder: Path, name: str, pack_int8: str) -> int:
 @pytest.mark.parametrize(("name", "pack_int8"), [("packed", "auto"), ("int8", "auto"), ("int8", "all")])
 def test_weights_are_kept_packed_in_both_forms(folder: Path, name: str, pack_int8: str) -> None:
     """Within a sixth of a byte a weight: 1 bit each, what the kernel's order wastes, constants and scratch."""
-    if pack_int8 == "auto" and name == "int8":
-        from tests.unit.runtime.test_w1a8_costs import here
-
-        if here() is None:
-            pytest.skip("no costs are known of this processor")
+    if (name, pack_int8) == ("int8", "auto") and here() is None:
+        pytest.skip("no costs are known of this processor")
     assert INT8_BYTES // 8 <= grown(folder, name, pack_int8) < INT8_BYTES // 6
 
 

@@ -8,30 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgebnn import machine
 from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.w1a8 import to_w1a8
-from edgebnn.converters.write_tflite import to_bytes
-from edgebnn.graph.types import Graph
 from edgebnn.runtime import build
-from edgebnn.runtime.interpreter import Interpreter
-from edgebnn.runtime.w1a8_costs import MARGIN, Cost, Work, read_costs, speedup
+from edgebnn.runtime.w1a8_costs import MARGIN, Work, read_costs, speedup
+from tests.support.packed_runs import here, ran_packed
 from tests.support.w1a8_graphs import ConvLayer, DenseLayer, conv_pair, dense_pair
-
-
-def ran_packed(graph: Graph, pack_int8: str) -> list[str]:
-    """Kernels of the layers that ran packed."""
-    interpreter = Interpreter(model_content=to_bytes(graph), pack_int8=pack_int8)  # type: ignore[arg-type]
-    interpreter.allocate_tensors()
-    return [op.kernel for op in interpreter.profile(repeats=1).ops if op.op.endswith("(packed)")]
-
-
-def here() -> Cost | None:
-    """The line of this processor; None if there is none for it."""
-    kernels = ran_packed(conv_pair(ConvLayer())[0], "all")
-    flags = machine.cpu_flags()
-    int8 = "VNNI" if {"avx512_vnni", "avx_vnni"} & set(flags) else "DOT" if "asimddp" in flags else "WIDENING"
-    return next((cost for cost in read_costs() if [cost.kernel] == kernels and cost.int8 == int8), None)
 
 
 def work_of(layer: ConvLayer) -> Work:

@@ -1,0 +1,26 @@
+"""Which layers of a standard int8 file run with packed weights here, and what is known of this processor's costs."""
+
+from __future__ import annotations
+
+from edgebnn import machine
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.graph.types import Graph
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.w1a8_costs import Cost, read_costs
+
+from .w1a8_graphs import ConvLayer, conv_pair
+
+
+def ran_packed(graph: Graph, pack_int8: str) -> list[str]:
+    """Kernels of the layers that ran packed."""
+    interpreter = Interpreter(model_content=to_bytes(graph), pack_int8=pack_int8)  # type: ignore[arg-type]
+    interpreter.allocate_tensors()
+    return [op.kernel for op in interpreter.profile(repeats=1).ops if op.op.endswith("(packed)")]
+
+
+def here() -> Cost | None:
+    """The line of this processor; None if there is none for it."""
+    kernels = ran_packed(conv_pair(ConvLayer())[0], "all")
+    flags = machine.cpu_flags()
+    int8 = "VNNI" if {"avx512_vnni", "avx_vnni"} & set(flags) else "DOT" if "asimddp" in flags else "WIDENING"
+    return next((cost for cost in read_costs() if [cost.kernel] == kernels and cost.int8 == int8), None)
