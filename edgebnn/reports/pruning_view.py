@@ -46,6 +46,8 @@ def _accepted(at: PruningProgress) -> str:
 
 
 def _title(at: PruningProgress) -> str:
+    if at.stage == "table":
+        return f"measuring layers for the latency table, {at.layer}"
     if at.stage == "long_term":
         return f"long-term training, {_judged(at, 'training images')}"
     tried = f", {at.layer}: {_judged(at)}" if at.layer and at.stage == "search" else ""
