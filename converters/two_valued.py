@@ -46,7 +46,7 @@ def recognize(graph: Graph, index: int) -> Binary | Finding | None:
     A finding says why not, where they are two-valued or nearly so; None: there is nothing to say.
     """
     view = op_view(graph, index)
-    if not _has_int8_weights(view):
+    if not _has_8_bit_weights(view):
         return None
     centred = _centred(view)
     if centred.size < _FEWEST * len(centred):
@@ -79,13 +79,15 @@ def _sizes(weights: NDArray[np.signedinteger[Any]]) -> NDArray[np.int16]:
     return np.abs(weights.astype(np.int16)).reshape(weights.shape[0], -1)
 
 
-def _has_int8_weights(view: OpView) -> bool:
+def _has_8_bit_weights(view: OpView) -> bool:
     if not isinstance(view.op.options, Conv2DOptions | DepthwiseConv2DOptions | FullyConnectedOptions):
         return False
     if isinstance(view.op.options, FullyConnectedOptions) and view.op.options.weights_format != WeightsFormat.DEFAULT:
         return False
     weights = view.inputs[1] if len(view.inputs) > 1 else None
-    return weights is not None and weights.data is not None and weights.dtype == DType.INT8 and weights.elements > 0
+    if weights is None or weights.data is None or weights.elements == 0:
+        return False
+    return weights.dtype in (DType.INT8, DType.UINT8)
 
 
 def _weights(view: OpView) -> Tensor:
@@ -151,7 +153,7 @@ def _almost(view: OpView, weights: NDArray[np.int16]) -> Finding | None:
     return _warning(view, "w1a8-almost-binary", message, _BINARIZE)
 
 
-_FULL = "quantize activations too (full integer quantization, with representative data)"
+_FULL = "quantize everything to int8 (full integer quantization, with representative data)"
 
 
 def _unfit(view: OpView) -> Finding | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,18 @@ def test_a_dense_layer_with_weights_about_a_zero_point_is_packed() -> None:
     np.testing.assert_array_equal(run(packed, [x_in])[0], expected)
 
 
+def _uint8() -> Graph:
+    """As TFLite quantized before int8: weights about a zero point of 128."""
+    graph = one_conv(plus_minus((16, 3, 3, 16)))
+    data = (plus_minus((16, 3, 3, 16)).astype(np.int16) + 128).astype(np.uint8)
+    graph = with_weights(graph, data=data, dtype=DType.UINT8, quantization=per_tensor(0.01, 128))
+    ends = {*graph.inputs, *graph.outputs}
+    return replace(
+        graph,
+        tensors=tuple(replace(t, dtype=DType.UINT8) if i in ends else t for i, t in enumerate(graph.tensors)),
+    )
+
+
 @pytest.mark.parametrize(
     ("graph", "rule", "message"),
     [
@@ -129,6 +142,7 @@ def test_a_dense_layer_with_weights_about_a_zero_point_is_packed() -> None:
             "two-valued about a zero point",
         ),
         (with_weights(one_conv(plus_minus((16, 3, 3, 16))), quantization=None), "w1a8-scales", "not all there"),
+        (_uint8(), "w1a8-activations", "it maps uint8 to uint8, not int8"),
     ],
 )
 def test_layers_of_other_quantizations_are_left_and_named(graph: Graph, rule: str, message: str) -> None:
