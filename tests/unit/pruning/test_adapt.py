@@ -155,10 +155,15 @@ def test_a_full_disk_costs_nothing_that_was_finished(
     state = run_state.load(tmp_path)
     assert state is not None
     assert len(state.pending) == 2
+    path, mine = tmp_path / run_state.STATE, state.cpu_classes[0]
+    path.write_text(path.read_text().replace(mine, "another"))
     events: list[Progress] = []
     result = run(tmp_path, executor=pool, progress=events.append)
     assert len([event for event in events if event.stage == "search"]) == 1
-    assert replace(result.iterations[0], measured=None) == replace(straight[1].iterations[0], measured=None)
+    assert any(f"another class of CPU ({mine})" in event.message for event in events if event.stage == "note")
+    assert result.history["cpu_class"] == f"another; {mine}"
+    proposals = [replace(outcome, cpu_class=mine) for outcome in result.iterations[0].proposals]
+    assert proposals == list(straight[1].iterations[0].proposals)
 
 
 def test_a_loss_that_is_not_finite_is_reported(tmp_path: Path, pool: Executor) -> None:
@@ -241,15 +246,9 @@ def failing_importance(*arguments: Any) -> Any:
     raise ZeroDivisionError("no such importance")
 
 
-def test_a_training_process_that_fails_says_why(tmp_path: Path, pool: Executor) -> None:
-    with pytest.raises(TrainerError, match=r"trains a proposal failed: ZeroDivisionError: no such importance$"):
-        run(tmp_path, replace(ONE, importance=failing_importance), executor=pool)
-
-
-def test_importances_of_ones_own_are_imported_by_workers(tmp_path: Path, pool: Executor) -> None:
-    from edgebnn.pruning.importance import random
-
-    named = run(tmp_path / "named", replace(ONE, importance="random"), executor=pool)
-    given = run(tmp_path / "given", replace(ONE, importance=random), executor=pool)
-    assert given.history["settings"]["importance"] == "edgebnn.pruning.importance:random"
-    assert given.iterations == named.iterations
+def test_importances_of_ones_own_are_imported_by_training_processes_and_their_failures_told(tmp_path: Path) -> None:
+    settings = replace(ONE, importance=failing_importance)
+    assert settings.as_json()["importance"].endswith("test_adapt:failing_importance")
+    message = r"the process that trains a proposal failed: ZeroDivisionError: no such importance$"
+    with executors.in_turn() as pool, pytest.raises(TrainerError, match=message):
+        run(tmp_path, settings, executor=pool)

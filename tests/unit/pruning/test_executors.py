@@ -49,7 +49,7 @@ def test_a_killed_run_and_killed_training_processes_change_nothing(
     assert state is not None
     assert state.pending, "killed in the middle of an iteration"
     assert not (tmp_path / run_state.MODEL).exists()
-    after = finished(start(tmp_path, "local:2", "trainers", "1"))
+    after = finished(start(tmp_path, "local:1", "trainers", "1"))
     assert sorted(before + after) == sorted(proposals), "finished proposals are not trained again"
     assert (tmp_path / run_state.HISTORY).read_bytes() == history
 
