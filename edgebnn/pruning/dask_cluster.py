@@ -28,11 +28,11 @@ def connected(address: str) -> Iterator[Executor]:
     """See :func:`.executors.cluster`."""
     try:
         client = Client(address, timeout=_CONNECT_SECONDS, set_as_default=False)
-    except (OSError, ValueError, TimeoutError) as error:
+    except (OSError, ValueError, asyncio.TimeoutError) as error:
         raise InputError(f"cluster {address}: no dask scheduler answers there ({error})") from None
     try:
         client.wait_for_workers(1, timeout=_CONNECT_SECONDS)
-    except TimeoutError:
+    except asyncio.TimeoutError:
         client.close()
         raise InputError(f"cluster {address}: the scheduler has no workers; start some with `dask worker`") from None
     try:
