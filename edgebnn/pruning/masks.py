@@ -3,6 +3,10 @@
 TF-MOT multiplies weights by their masks whenever a layer is called. For a binarized kernel that is not enough, since
 the sign of a latent zero is +1: there the mask acts once more, behind the quantizer. A removed channel then has no
 filter, bias, scale or shift, its moving statistics are neutral, and no kernel reads it: it adds 0 to every accumulator.
+
+A proposal of ResNet-20 (made, compiled, ten steps of 128, judged; one thread) takes 1.4 to 1.8 times as long masked as
+cut when one group loses a quarter, and 2.5 times when all groups lose three eighths (measured, pairs of runs): TF-MOT's
+wrappers cost more than surgery, and a full network computes more. So the search cuts first.
 """
 
 from __future__ import annotations
@@ -18,7 +22,7 @@ from edgebnn._tfmot import tfmot
 from edgebnn.pruning.coupling import analyse
 from edgebnn.pruning.quantizers import elementwise_quantizer
 from edgebnn.pruning.surgery import Keep, layer_at, rebuilding, survivors
-from edgebnn.pruning.tracing import Site
+from edgebnn.pruning.tracing import Names, Site
 
 _QUANTIZERS: Mapping[str, str] = {
     "kernel": "kernel_quantizer",
@@ -38,14 +42,14 @@ def masked(model: keras.Model, keep: Keep) -> keras.Model:
     coupling = analyse(model)
     alive = survivors(coupling, keep)
     sites = coupling.trace.sites
-    touched = {path: site for path, site in sites.items() if any(not alive[axis.ids].all() for axis in site.axes)}
+    touched = {names: site for names, site in sites.items() if any(not alive[axis.ids].all() for axis in site.axes)}
     with rebuilding(model):
-        result = _wrapped(model, "", touched, alive)
-    for path, site in sites.items():
+        result = _wrapped(model, (), touched, alive)
+    for names, site in sites.items():
         if site.layer.weights:
-            layer = _counterpart(result, path)
+            layer = _counterpart(result, names)
             layer.set_weights(_switched_off(site, alive))
-            if path in touched:
+            if names in touched:
                 _set_masks(layer, site, alive)
     return result
 
@@ -57,9 +61,9 @@ def unmask(trained: keras.Model, model: keras.Model) -> keras.Model:
     """
     with rebuilding(model):
         plain = keras.models.clone_model(model)
-    for path, site in analyse(model).trace.sites.items():
+    for names, site in analyse(model).trace.sites.items():
         if site.layer.weights:
-            layer_at(plain, path).set_weights(_counterpart(trained, path).get_weights())
+            layer_at(plain, names).set_weights(_counterpart(trained, names).get_weights())
     return plain
 
 
@@ -100,17 +104,17 @@ class MaskedQuantizer:
         return kernel
 
 
-def _wrapped(model: keras.Model, prefix: str, touched: Mapping[str, Site], alive: NDArray[np.bool_]) -> keras.Model:
+def _wrapped(model: keras.Model, prefix: Names, touched: Mapping[Names, Site], alive: NDArray[np.bool_]) -> keras.Model:
     """A clone of ``model`` whose ``touched`` layers TF-MOT knows how to mask."""
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
-        path = prefix + layer.name
+        names = (*prefix, layer.name)
         if isinstance(layer, keras.Model):
-            return _wrapped(layer, f"{path}/", touched, alive)
+            return _wrapped(layer, names, touched, alive)
         fresh = type(layer).from_config(layer.get_config())
-        if path not in touched:
+        if names not in touched:
             return fresh
-        _make_prunable(fresh, touched[path], alive)
+        _make_prunable(fresh, touched[names], alive)
         return tfmot.sparsity.keras.prune_low_magnitude(fresh, pruning_schedule=FixedMask())
 
     return keras.models.clone_model(model, clone_function=clone)
@@ -164,10 +168,8 @@ def _set_masks(wrapper: Any, site: Site, alive: NDArray[np.bool_]) -> None:
     wrapper.pruning_step.assign(1)  # TF-MOT refuses to train before its callback has been at work; there is none here
 
 
-def _counterpart(model: keras.Model, path: str) -> keras.layers.Layer:
+def _counterpart(model: keras.Model, names: Names) -> keras.layers.Layer:
     """The layer of a masked model, or its wrapper."""
-    *models, name = path.split("/")
-    for inner in models:
-        model = model.get_layer(inner)
-    renamed = f"prune_low_magnitude_{name}"
-    return model.get_layer(renamed if any(layer.name == renamed for layer in model.layers) else name)
+    inner = layer_at(model, names[:-1])
+    renamed = f"prune_low_magnitude_{names[-1]}"
+    return inner.get_layer(renamed if any(layer.name == renamed for layer in inner.layers) else names[-1])

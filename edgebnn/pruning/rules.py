@@ -242,6 +242,7 @@ _ELEMENTWISE_OPS = (
     *("__operators__.add", "math.add", "math.subtract", "math.multiply", "math.truediv", "math.maximum"),
     *("math.minimum", "math.negative", "math.abs", "math.sign", "math.sigmoid", "math.tanh", "clip_by_value"),
     *("nn.relu", "nn.relu6", "nn.leaky_relu", "nn.elu", "nn.silu", "identity"),
+    "quantization.fake_quant_with_min_max_args",
 )
 
 _K = keras.layers

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.pruning.coupling import Coupling, Plan, analyse
-from edgebnn.pruning.tracing import Site
+from edgebnn.pruning.tracing import Names, Site
 
 Keep = Mapping[str, Sequence[int]]
 """For each group by name the channels that stay; a group that is not named keeps all."""
@@ -27,10 +27,10 @@ def cut(model: keras.Model, keep: Keep) -> keras.Model:
     coupling = analyse(model)
     alive = survivors(coupling, keep)
     with rebuilding(model):
-        smaller = type(model).from_config(_resized(model.get_config(), "", coupling.trace.sites, alive))
-        for path, site in coupling.trace.sites.items():
+        smaller = type(model).from_config(_resized(model.get_config(), (), coupling.trace.sites, alive))
+        for names, site in coupling.trace.sites.items():
             if site.layer.weights:
-                layer_at(smaller, path).set_weights(surviving_weights(site, alive))
+                layer_at(smaller, names).set_weights(surviving_weights(site, alive))
     return smaller
 
 
@@ -75,17 +75,17 @@ def _kept(plan: Plan, name: str, channels: Sequence[int]) -> NDArray[np.bool_]:
 
 
 def _resized(
-    config: dict[str, Any], prefix: str, sites: Mapping[str, Site], alive: NDArray[np.bool_]
+    config: dict[str, Any], prefix: Names, sites: Mapping[Names, Site], alive: NDArray[np.bool_]
 ) -> dict[str, Any]:
     """A model's configuration with its layers' sizes, and its inner models', counted anew."""
     layers = []
     for entry in config["layers"]:
         inner = dict(entry["config"])
-        path = prefix + inner.get("name", entry.get("name", ""))
+        names = (*prefix, inner.get("name", entry.get("name")))
         if "layers" in inner:
-            inner = _resized(inner, f"{path}/", sites, alive)
-        elif path in sites:
-            for size in sites[path].sizes:
+            inner = _resized(inner, names, sites, alive)
+        elif names in sites:
+            for size in sites[names].sizes:
                 count = int(alive[size.ids].sum())
                 inner[size.key] = _with_last(inner[size.key], count) if size.last else count
         layers.append({key: value for key, value in entry.items() if key != "build_config"} | {"config": inner})
@@ -107,8 +107,8 @@ def surviving_weights(site: Site, alive: NDArray[np.bool_]) -> list[NDArray[Any]
     return weights
 
 
-def layer_at(model: keras.Model, path: str) -> keras.layers.Layer:
-    """The layer called ``path``, behind the names of the models it lies in."""
-    head, *rest = path.split("/")
-    layer = model.get_layer(head)
-    return layer_at(layer, "/".join(rest)) if rest else layer
+def layer_at(model: keras.Model, names: Names) -> keras.layers.Layer:
+    """The layer called ``names[-1]`` in the model inside the model that the names before it lead to."""
+    for name in names:
+        model = model.get_layer(name)
+    return model

@@ -16,6 +16,8 @@ from edgebnn.pruning.channels import Channels, Ids
 from edgebnn.pruning.layers import LayerShape
 
 Shape: TypeAlias = tuple[int | None, ...]
+Names: TypeAlias = tuple[str, ...]
+"""Where a layer is: the names of the models it lies in, then its own (any of which may hold a slash)."""
 
 OUTPUT, INPUT = "output channels", "input channels"
 NORMALIZATION, DEPTHWISE, SLOPES, SHAPE = "normalization", "depthwise", "slopes", "shape"
@@ -56,7 +58,7 @@ class Mac:
 
 @dataclass
 class Site:
-    """What is noted about one layer, over all its calls."""
+    """What is noted about one layer, over all its calls; ``path`` is its names with slashes between them."""
 
     path: str
     layer: keras.layers.Layer
@@ -71,7 +73,7 @@ class Trace:
     """Everything noted about a model; ``uncounted`` names layers whose multiply-accumulates no rule counts."""
 
     channels: Channels = field(default_factory=Channels)
-    sites: dict[str, Site] = field(default_factory=dict)
+    sites: dict[Names, Site] = field(default_factory=dict)
     macs: list[Mac] = field(default_factory=list)
     uncounted: list[str] = field(default_factory=list)
 
@@ -140,7 +142,7 @@ def trace(model: keras.Model, rules: Mapping[type, Rule]) -> Trace:
         ids = found.channels.new(_width(tuple(tensor.shape)), tensor._keras_history.layer.name)
         found.channels.freeze(ids, "the network's input")
         inputs.append(ids)
-    for ids in _walk(model, "", inputs, found, rules):
+    for ids in _walk(model, (), inputs, found, rules):
         found.channels.freeze(ids, "the network's output")
     return found
 
@@ -151,7 +153,7 @@ def _require_graph(model: keras.Model, path: str) -> None:
 
 
 def _walk(
-    model: keras.Model, prefix: str, inputs: Sequence[Ids], found: Trace, rules: Mapping[type, Rule]
+    model: keras.Model, prefix: Names, inputs: Sequence[Ids], found: Trace, rules: Mapping[type, Rule]
 ) -> list[Ids]:
     values: dict[int, Ids] = {}
     for tensor, ids in zip(model.inputs, inputs, strict=True):
@@ -169,13 +171,14 @@ def _walk(
     return [values[id(tensor)] for tensor in model.outputs]
 
 
-def _node(node: Any, prefix: str, inputs: tuple[Ids, ...], found: Trace, rules: Mapping[type, Rule]) -> list[Ids]:
+def _node(node: Any, prefix: Names, inputs: tuple[Ids, ...], found: Trace, rules: Mapping[type, Rule]) -> list[Ids]:
     layer = node.layer
     if isinstance(layer, keras.Model):
-        _require_graph(layer, prefix + layer.name)
+        names = (*prefix, layer.name)
+        _require_graph(layer, "/".join(names))
         if len(inputs) != len(layer.inputs):
-            raise InputError(f"{prefix}{layer.name}: a model inside the model, called in a way not understood")
-        return _walk(layer, f"{prefix}{layer.name}/", inputs, found, rules)
+            raise InputError(f"{'/'.join(names)}: a model inside the model, called in a way not understood")
+        return _walk(layer, names, inputs, found, rules)
     arguments = tf.nest.flatten((node.call_args, node.call_kwargs))
     constants = tuple(given for given in arguments if not any(given is tensor for tensor in node.keras_inputs))
     input_shapes = tuple(tuple(tensor.shape) for tensor in node.keras_inputs)
@@ -206,15 +209,20 @@ def _require_all_noted(call: Call) -> None:
 
 def _call(
     layer: keras.layers.Layer,
-    prefix: str,
+    prefix: Names,
     inputs: tuple[Ids, ...],
     input_shapes: tuple[Shape, ...],
     output_shape: Shape,
     constants: tuple[Any, ...],
     found: Trace,
 ) -> Call:
-    path = prefix + layer.name
-    site = found.sites.setdefault(path, Site(path, layer))
+    names = (*prefix, layer.name)
+    path = "/".join(names)
+    site = found.sites.get(names)
+    if site is None:
+        if any(other.path == path for other in found.sites.values()):
+            raise InputError(f"{path}: two layers have this name, one of them within a model: rename one")
+        site = found.sites[names] = Site(path, layer)
     site.calls += 1
     return Call(layer, path, inputs, input_shapes, output_shape, constants, found, site)
 

@@ -10,6 +10,7 @@ import pytest
 
 from edgebnn.errors import InputError
 from edgebnn.models import build
+from edgebnn.pruning import surgery
 from edgebnn.pruning.coupling import Member, Plan, couple
 
 ALEXNET_BEFORE = (70_276_800, 223_948_800, 112_140_288, 149_520_384, 99_680_256, 37_748_736, 16_777_216, 40_960)
@@ -149,6 +150,19 @@ def test_models_inside_models_are_looked_into() -> None:
     x = backbone(layers.Conv2D(4, 1, name="conv")(image))
     plan = couple(_model(image, layers.Conv2D(2, 1, name="out")(x)))
     assert _widths(plan) == {"conv": 4, "backbone/conv": 5}
+
+
+def test_names_with_slashes_are_names_unless_two_layers_have_them() -> None:
+    keras, layers = _keras(), _layers()
+    inner_image = layers.Input((6, 6, 4))
+    backbone = keras.Model(inner_image, layers.Conv2D(5, 1, name="conv")(inner_image), name="backbone")
+    image = layers.Input((6, 6, 3))
+    x = layers.Conv2D(4, 1, name="stem/conv")(image)
+    model = _model(image, layers.Conv2D(2, 1)(backbone(x)))
+    assert surgery.cut(model, {"stem/conv": [0], "backbone/conv": [1, 2]}).get_layer("stem/conv").filters == 1
+    clash = _model(image, backbone(layers.Conv2D(4, 1, name="backbone/conv")(image)))
+    with pytest.raises(InputError, match="backbone/conv: two layers have this name"):
+        couple(clash)
 
 
 def test_reshaped_units_go_together_by_channel() -> None:

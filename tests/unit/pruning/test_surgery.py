@@ -11,7 +11,7 @@ from edgebnn.errors import InputError
 from edgebnn.models import build
 from edgebnn.pruning import masks, surgery
 from edgebnn.pruning.coupling import couple
-from tests.support.random_networks import double_precision, random_images, random_keep, random_network, randomize
+from tests.support.random_networks import STEPS, double_precision, random_images, random_keep, random_network, randomize
 
 SMALL = {
     "resnet8": {"input_shape": (12, 12, 3), "widths": (6, 8, 10)},
@@ -52,7 +52,7 @@ def test_our_models_cut_are_our_models_masked(name: str, precision: str) -> None
         _check_cut_equals_masked(model, rng)
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(len(STEPS)))
 def test_random_networks_cut_are_random_networks_masked(seed: int) -> None:
     with double_precision():
         _check_cut_equals_masked(random_network(seed), np.random.default_rng(seed))
