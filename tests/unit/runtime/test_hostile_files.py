@@ -35,6 +35,17 @@ def test_damaged_files_never_crash_the_process(seed: int) -> None:
     assert result.stdout.count("loaded") > 5
 
 
+def test_damaged_int8_files_give_the_same_packed_as_not() -> None:
+    """Layers with two-valued weights, run packed, refuse what LiteRT refuses, and never crash."""
+    command = [sys.executable, "-m", "tests.support.run_damaged_int8", "1", str(COUNT)]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    last = result.stdout.splitlines()[-1] if result.stdout else ""
+    assert result.returncode == 0, f"ended with {result.returncode} at '{last}': {result.stderr[-800:]}"
+    assert "different" not in result.stdout
+    assert result.stdout.count("refused") > COUNT
+    assert result.stdout.count("equal") > COUNT
+
+
 @pytest.mark.parametrize("shared", ["vector", "table"])
 def test_files_that_name_the_same_data_without_end_are_refused_in_time(shared: str) -> None:
     builder = flatbuffers.Builder(1 << 20)
