@@ -47,7 +47,7 @@ DEMO_PARENT = Training(
         augmentation="shift",
     ),
 )
-DEMO_PARENT_FAST = replace(DEMO_PARENT, recipe=replace(DEMO_FAST.recipe, learning_rate=5e-3))
+DEMO_PARENT_FAST = replace(DEMO_PARENT, recipe=DEMO_FAST.recipe)
 
 
 def recommended(model: str, precision: str, dataset: str) -> Recipe:

@@ -1,0 +1,63 @@
+"""What all verbs of the command line share: how one is registered, and how it speaks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from rich.console import Console
+
+import edgebnn
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+OUT = Console()
+ERR = Console(stderr=True)
+FILE = click.Path(path_type=Path)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(edgebnn.__version__)
+def cli() -> None:
+    """From a Larq/Keras model to a measured 1-bit model."""
+
+
+def verb(example: str) -> Callable[[Command], Command]:
+    """Register a verb: its help ends with ``example``, and it takes ``--json``."""
+
+    def decorate(function: Command) -> Command:
+        epilog = f"Example: {example}"
+        option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object, and nothing else.")
+        cli.command(name=function.__name__.rstrip("_"), epilog=epilog)(option(function))
+        return function
+
+    return decorate
+
+
+def show(as_json: bool, value: dict[str, Any], *shown: RenderableType) -> None:
+    """Print ``value`` as JSON, or what a person reads."""
+    if as_json:
+        click.echo(json.dumps(value, indent=2))
+    else:
+        for item in shown:
+            OUT.print(item)
+
+
+def status(message: str) -> AbstractContextManager[object]:
+    """A spinner on standard error while one thing is done that cannot tell how far it is."""
+    return ERR.status(message) if ERR.is_terminal else nullcontext()
+
+
+target_option = click.option("--target", default="host", show_default=True, help="Where to run.")
+threads_option = click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
+repeats_option = click.option("--repeats", type=click.IntRange(4), default=30, show_default=True)
+input_option = click.option(
+    "--input", "input_path", type=FILE, help="An .npy of inputs [N, ...], .npz for several; without it: noise."
+)
