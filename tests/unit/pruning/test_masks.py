@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -109,3 +112,9 @@ def test_masking_leaves_the_model_alone() -> None:
     masked = masks.masked(model, keep)
     _train(masked, images, np.zeros(4, np.int32), steps=1)
     np.testing.assert_array_equal(model(images), before)
+
+
+def test_masks_can_be_the_first_import() -> None:
+    """TF-MOT touches TensorFlow's Keras when imported: Keras 2 must have been settled before."""
+    environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
+    subprocess.run([sys.executable, "-c", "import edgebnn.pruning.masks"], env=environment, check=True)
