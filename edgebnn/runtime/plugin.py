@@ -27,8 +27,8 @@ LITERT_DELEGATE = Any
 @dataclass(frozen=True)
 class OpTime:
     """When one of our ops ran in the last profiled invoke. ``node`` is its index in the file, ``partition`` that of the
-    first op that ran in the same node of the interpreter; times are nanoseconds of
-    CLOCK_MONOTONIC; ``kernel`` is empty for ops that have only one."""
+    first op that ran in the same node of the interpreter; times are those of
+    time.perf_counter_ns; ``kernel`` is empty for ops that have only one."""
 
     node: int
     partition: int

@@ -67,7 +67,7 @@ typedef struct {
     eb_bmaxpool2d bmaxpool2d;
     eb_op_w1a8 w1a8;
   } as;
-  int64_t begin_ns, end_ns; /* of the last profiled invoke, CLOCK_MONOTONIC */
+  int64_t begin_ns, end_ns; /* of the last profiled invoke, eb_now */
 } eb_op;
 
 /* What the delegate knows of one kind of op. All but `run` and `release` refuse by eb_refuse and return false. */

@@ -35,7 +35,7 @@ const char *edgebnn_delegate_message(const TfLiteDelegate *delegate);
 /* 1 if the last refusal was of the interpreter's memory layout. */
 int edgebnn_delegate_mismatch(const TfLiteDelegate *delegate);
 
-/* One op in the last profiled invoke; times are CLOCK_MONOTONIC nanoseconds. */
+/* One op in the last profiled invoke; times are nanoseconds of the system's clock that never goes back. */
 typedef struct {
   int node;           /* index of the op in the file */
   int partition;      /* node of the first op of its partition */

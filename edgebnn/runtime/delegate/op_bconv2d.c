@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "options.h"
+#include "system.h"
 
 enum { INPUT, FILTER, MULTIPLIER, BIAS, THRESHOLD };
 static const char *const roles[] = {"input", "filter", "multiplier", "bias", "threshold"};
@@ -77,10 +78,10 @@ static bool same_arrangement(const eb_bconv2d_plan *a, const eb_bconv2d_plan *b)
 static bool pack(eb_delegate *delegate, const LiteContext *context, eb_op *op, const eb_bconv2d_plan *plan) {
   eb_op_bconv2d *conv = &op->as.bconv2d;
   if (conv->persistent != NULL && same_arrangement(&conv->plan, plan)) return true;
-  free(conv->persistent);
-  const size_t bytes = (plan->persistent_bytes / EB_ALIGNMENT + 1) * EB_ALIGNMENT;
-  conv->persistent = aligned_alloc(EB_ALIGNMENT, bytes);
-  if (conv->persistent == NULL) return eb_refuse_op(delegate, op, "no memory for its weights (%zu bytes)", bytes);
+  eb_free(conv->persistent);
+  conv->persistent = eb_allocate(plan->persistent_bytes);
+  if (conv->persistent == NULL)
+    return eb_refuse_op(delegate, op, "no memory for its weights (%zu bytes)", plan->persistent_bytes);
   eb_bconv2d_prepare(plan, data(context, op, FILTER), data(context, op, MULTIPLIER), data(context, op, BIAS),
                      data(context, op, THRESHOLD), conv->persistent);
   return true;
@@ -117,7 +118,7 @@ static void run(const eb_op *op, const void *input, void *output, int64_t begin,
   eb_bconv2d_run(&conv->plan, conv->persistent, input, output, (int32_t)begin, (int32_t)end, scratch);
 }
 
-static void release(eb_op *op) { free(op->as.bconv2d.persistent); }
+static void release(eb_op *op) { eb_free(op->as.bconv2d.persistent); }
 
 const eb_op_kind eb_kind_bconv2d = {.custom_code = "LceBconv2d",
                                     .inputs = 5,

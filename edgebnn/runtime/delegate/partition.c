@@ -3,13 +3,12 @@
  * The interpreter may prepare a partition again at any time (a resized input) and may free and initialise it again;
  * tensors inside a partition have no memory of their own, so they are resized and listed as the node's temporaries,
  * which gives them a place in the interpreter's arena. */
-#define _POSIX_C_SOURCE 200809L
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "delegate.h"
 #include "int8_layers.h"
+#include "system.h"
 
 /* Into about so many for each thread is work cut that can be cut anywhere. */
 enum { PORTIONS = 8 };
@@ -44,7 +43,7 @@ static void release(eb_partition *partition) {
     if (op->kind != NULL && op->kind->release != NULL) op->kind->release(op);
   }
   free(partition->ops);
-  free(partition->scratch);
+  eb_free(partition->scratch);
   free(partition);
 }
 
@@ -135,8 +134,8 @@ static bool reserve_scratch(eb_partition *partition) {
   if (partition->thread_scratch > SIZE_MAX / (size_t)partition->threads) return false;
   const size_t bytes = partition->thread_scratch * (size_t)partition->threads;
   if (bytes <= partition->scratch_bytes) return true;
-  free(partition->scratch);
-  partition->scratch = aligned_alloc(EB_ALIGNMENT, bytes);
+  eb_free(partition->scratch);
+  partition->scratch = eb_allocate(bytes);
   partition->scratch_bytes = partition->scratch == NULL ? 0 : bytes;
   return partition->scratch != NULL;
 }
@@ -182,12 +181,6 @@ static void run_range(void *pointer, int64_t begin, int64_t end, int thread) {
   run->op->kind->run(run->op, run->input, run->output, begin, end, run->scratch + (size_t)thread * run->thread_scratch);
 }
 
-static int64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 static int invoke(LiteContext *context, LiteNode *node) {
   eb_partition *partition = node->user_data;
   const bool profiling = atomic_load_explicit(&partition->delegate->profiling, memory_order_relaxed);
@@ -202,10 +195,10 @@ static int invoke(LiteContext *context, LiteNode *node) {
       context->report_error(context, "%s '%s': a tensor has no memory", op->kind->custom_code, op->name);
       return LITE_ERROR;
     }
-    if (profiling) op->begin_ns = now();
+    if (profiling) op->begin_ns = eb_now();
     const eb_units units = {.count = op->tiles, .row = op->row, .grain = op->grain};
     eb_pool_run(partition->delegate->pool, partition->threads, units, run_range, &run);
-    if (profiling) op->end_ns = now();
+    if (profiling) op->end_ns = eb_now();
   }
   return LITE_OK;
 }

@@ -8,17 +8,14 @@
  *
  * One word tells the task's number, whether it is open, for how many threads, how many workers have entered it and how
  * many of these are still in it. */
-#define _POSIX_C_SOURCE 200809L
 #include "pool.h"
 
 #include <pthread.h>
 #include <sched.h>
-#include <signal.h>
 #include <stdatomic.h>
-#include <stdlib.h>
 #include <string.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "system.h"
 
 enum {
   MAX_WORKERS = 255,
@@ -57,7 +54,7 @@ struct eb_pool {
   pthread_cond_t done;
   int count;
   int processors;
-  pid_t owner; /* threads do not survive a fork */
+  int64_t owner; /* the process: threads do not survive a fork */
   pthread_t workers[MAX_WORKERS];
   share shares[MAX_WORKERS + 1];
 };
@@ -72,16 +69,10 @@ static void pause_processor(void) {
 #endif
 }
 
-static int64_t now(void) {
-  struct timespec time;
-  clock_gettime(CLOCK_MONOTONIC, &time);
-  return (int64_t)time.tv_sec * 1000000000 + time.tv_nsec;
-}
-
 /* Passes a moment, in which another thread may have the processor. False if it is time to sleep: at once where threads
  * outnumber the processors. */
 static bool look_out(const eb_pool *pool, uint64_t state, int64_t since) {
-  if (part(state, THREADS) > (uint64_t)pool->processors || now() - since > SPIN_NS) return false;
+  if (part(state, THREADS) > (uint64_t)pool->processors || eb_now() - since > SPIN_NS) return false;
   for (int i = 0; i < PAUSES; i++) pause_processor();
   sched_yield();
   return true;
@@ -142,7 +133,7 @@ static void sleep_until_called(eb_pool *pool, uint64_t left) {
 
 /* Waits for a task and enters it. Returns the number of the thread in it, or 0 when the pool stops. */
 static int enter(eb_pool *pool, uint64_t *left) {
-  int64_t since = now();
+  int64_t since = eb_now();
   while (!atomic_load(&pool->stop)) {
     uint64_t state = atomic_load(&pool->state);
     while (calls(state, *left)) {
@@ -152,7 +143,7 @@ static int enter(eb_pool *pool, uint64_t *left) {
     }
     if (look_out(pool, state, since)) continue;
     sleep_until_called(pool, *left);
-    since = now();
+    since = eb_now();
   }
   return 0;
 }
@@ -176,21 +167,21 @@ static void *work(void *argument) {
 }
 
 eb_pool *eb_pool_create(void) {
-  eb_pool *pool = aligned_alloc(LINE_BYTES, sizeof *pool);
+  eb_pool *pool = eb_allocate(sizeof *pool);
   if (pool == NULL) return NULL;
   memset(pool, 0, sizeof *pool);
   pthread_mutex_init(&pool->busy, NULL);
   pthread_mutex_init(&pool->mutex, NULL);
   pthread_cond_init(&pool->wake, NULL);
   pthread_cond_init(&pool->done, NULL);
-  pool->processors = (int)sysconf(_SC_NPROCESSORS_ONLN);
-  pool->owner = getpid();
+  pool->processors = eb_processors();
+  pool->owner = eb_process();
   return pool;
 }
 
 void eb_pool_destroy(eb_pool *pool) {
   if (pool == NULL) return;
-  if (pool->owner == getpid()) {
+  if (pool->owner == eb_process()) {
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->stop, true);
     pthread_cond_broadcast(&pool->wake);
@@ -201,21 +192,14 @@ void eb_pool_destroy(eb_pool *pool) {
     pthread_mutex_destroy(&pool->mutex);
     pthread_mutex_destroy(&pool->busy);
   }
-  free(pool);
+  eb_free(pool);
 }
 
 int eb_pool_reserve(eb_pool *pool, int threads) {
   if (threads > MAX_WORKERS + 1) threads = MAX_WORKERS + 1;
-  if (threads < 2 || pool->owner != getpid()) return 1;
-  sigset_t all, before;
-  sigfillset(&all); /* signals are the host program's */
+  if (threads < 2 || pool->owner != eb_process()) return 1;
   pthread_mutex_lock(&pool->busy);
-  pthread_sigmask(SIG_SETMASK, &all, &before);
-  while (pool->count < threads - 1) {
-    if (pthread_create(&pool->workers[pool->count], NULL, work, pool) != 0) break;
-    pool->count++;
-  }
-  pthread_sigmask(SIG_SETMASK, &before, NULL);
+  while (pool->count < threads - 1 && eb_start_thread(&pool->workers[pool->count], work, pool)) pool->count++;
   const int available = pool->count + 1;
   pthread_mutex_unlock(&pool->busy);
   return available < threads ? available : threads;
@@ -239,7 +223,7 @@ static void close_task(eb_pool *pool) {
   uint64_t state;
   int64_t since = 0;
   while (part(state = atomic_load(&pool->state), INSIDE) > 0) {
-    if (since == 0) since = now();
+    if (since == 0) since = eb_now();
     if (look_out(pool, state, since)) continue;
     pthread_mutex_lock(&pool->mutex);
     atomic_store(&pool->caller_sleeps, true);
@@ -252,7 +236,7 @@ static void close_task(eb_pool *pool) {
 void eb_pool_run(eb_pool *pool, int threads, eb_units units, eb_pool_fn function, void *argument) {
   const int64_t portions = (units.count + units.grain - 1) / units.grain;
   if (threads > portions) threads = (int)portions;
-  if (threads < 2 || pool->owner != getpid() || pthread_mutex_trylock(&pool->busy) != 0) {
+  if (threads < 2 || pool->owner != eb_process() || pthread_mutex_trylock(&pool->busy) != 0) {
     function(argument, 0, units.count, 0);
     return;
   }

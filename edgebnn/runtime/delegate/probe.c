@@ -1,8 +1,7 @@
 /* Probes of the interpreter's struct layouts.
  *
  * Nothing tells a plug-in which layout its interpreter was compiled with, and a wrong guess ends in a crash. So, before
- * anything is relied on, every struct is read with care (through a pipe: the kernel answers EFAULT where a load would
- * crash) and compared with what must hold in any interpreter, whatever the model:
+ * anything is relied on, every struct is read with care (eb_read_doubtful) and compared with what must hold in any interpreter, whatever the model:
  *   - the context's function slots lie in the module that called us;
  *   - a node stands directly before its registration, and consecutive pairs at constant distance;
  *   - the tensors that nodes name have a known type, sane dimensions, a readable name, and a constant among them has
@@ -11,24 +10,17 @@
  *   - the parameters of a convolution or dense layer can be read;
  *   - an op whose custom name is one of ours has the custom op's builtin code and readable options.
  * On failure the interpreter's own error reporter is not called: it may be any function. */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <fcntl.h>
-#include <limits.h>
 #include <string.h>
-#include <unistd.h>
-#if defined(__linux__)
-#include <sys/syscall.h>
-#endif
 
 #include "delegate.h"
 #include "int8_layers.h"
+#include "system.h"
 
 enum { MAX_PLAN = 1 << 20, MAX_NAME = 64, PAGE = 4096, LINE = 64, MAX_TYPE = 32, MAX_ALLOCATION = 8, MAX_ARRAY = 1 << 20 };
 
 typedef struct {
   eb_delegate *delegate;
-  int pipe[2];
+  eb_reader reader;
 } prober;
 
 static bool mismatch(prober *probe, const char *what) {
@@ -40,46 +32,17 @@ static bool mismatch(prober *probe, const char *what) {
   return false;
 }
 
-static long write_doubtful(int file, const void *from, size_t size) {
-#if defined(__linux__)
-  /* Not through write(): sanitizers check its arguments, and these are doubtful by intent. */
-  return syscall(SYS_write, file, from, size);
-#else
-  return (long)write(file, from, size);
-#endif
-}
-
-static bool open_pipe(int ends[2]) {
-  if (pipe(ends) != 0) return false;
-  for (int i = 0; i < 2; i++) {
-    fcntl(ends[i], F_SETFD, FD_CLOEXEC);
-    fcntl(ends[i], F_SETFL, O_NONBLOCK);
-  }
-  return true;
-}
-
 /* Copies what may be unmapped memory. */
 static bool copy(prober *probe, void *to, const void *from, size_t size) {
-  char *target = to;
-  const char *source = from;
-  if (source == NULL) return false;
-  while (size > 0) {
-    const size_t part = size < PIPE_BUF ? size : PIPE_BUF;
-    if (write_doubtful(probe->pipe[1], source, part) != (long)part) return false;
-    if (read(probe->pipe[0], target, part) != (ssize_t)part) return false;
-    source += part;
-    target += part;
-    size -= part;
-  }
-  return true;
+  return from != NULL && eb_read_doubtful(&probe->reader, to, from, size);
 }
 
 static bool readable(prober *probe, const void *from, size_t size) {
-  char sink[PIPE_BUF];
+  char sink[PAGE];
   const char *source = from;
   if (source == NULL) return size == 0;
-  for (size_t at = 0; at < size; at += PIPE_BUF) {
-    const size_t part = size - at < PIPE_BUF ? size - at : PIPE_BUF;
+  for (size_t at = 0; at < size; at += PAGE) {
+    const size_t part = size - at < PAGE ? size - at : PAGE;
     if (!copy(probe, sink, source + at, part)) return false;
   }
   return true;
@@ -119,10 +82,10 @@ static bool functions_probed(prober *probe, const LiteContext *context, const vo
   memcpy(&slots.named.add_tensors, &context->add_tensors, sizeof(void *));
   memcpy(&slots.named.get_node, &context->get_node_and_registration, sizeof(void *));
   memcpy(&slots.named.replace, &context->replace_node_subsets, sizeof(void *));
-  Dl_info home, info;
-  if (dladdr(caller, &home) == 0) return mismatch(probe, "the caller's module is unknown");
+  const void *home = eb_module_of(caller);
+  if (home == NULL) return mismatch(probe, "the caller's module is unknown");
   for (size_t i = 0; i < sizeof slots / sizeof(void *); i++) {
-    if (slots.address[i] == NULL || dladdr(slots.address[i], &info) == 0 || info.dli_fbase != home.dli_fbase)
+    if (slots.address[i] == NULL || eb_module_of(slots.address[i]) != home)
       return mismatch(probe, "a function of its context is elsewhere");
   }
   if (context->recommended_num_threads < -1 || context->recommended_num_threads > (1 << 16))
@@ -228,9 +191,8 @@ static bool context_probed(prober *probe, LiteContext *context, const void *call
 
 bool eb_probe_layout(eb_delegate *delegate, LiteContext *context, const void *caller) {
   prober probe = {.delegate = delegate};
-  if (!open_pipe(probe.pipe)) return eb_refuse(delegate, "no pipe can be made to probe the interpreter");
+  if (!eb_reader_open(&probe.reader)) return eb_refuse(delegate, "no pipe can be made to probe the interpreter");
   const bool agreed = context_probed(&probe, context, caller);
-  close(probe.pipe[0]);
-  close(probe.pipe[1]);
+  eb_reader_close(&probe.reader);
   return agreed;
 }

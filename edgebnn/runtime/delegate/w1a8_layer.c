@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "system.h"
+
 enum { DENSE_ROW = 28 };
 
 bool eb_w1a8_is_quantized(const LiteTensor *tensor) {
@@ -106,10 +108,10 @@ static bool pack(eb_delegate *delegate, const LiteContext *context, eb_op *op, c
                  eb_w1a8_loader load) {
   eb_op_w1a8 *layer = &op->as.w1a8;
   if (layer->persistent != NULL && layer->plan.kernel == plan->kernel) return true;
-  const size_t bytes = (plan->persistent_bytes / EB_ALIGNMENT + 1) * EB_ALIGNMENT;
-  free(layer->persistent);
-  layer->persistent = aligned_alloc(EB_ALIGNMENT, bytes);
-  if (layer->persistent == NULL) return eb_refuse_op(delegate, op, "no memory for its weights (%zu bytes)", bytes);
+  eb_free(layer->persistent);
+  layer->persistent = eb_allocate(plan->persistent_bytes);
+  if (layer->persistent == NULL)
+    return eb_refuse_op(delegate, op, "no memory for its weights (%zu bytes)", plan->persistent_bytes);
   eb_w1a8_constants constants = {0};
   eb_w1a8_owned owned = {0};
   const bool packed = load(delegate, context, op, &constants, &owned) &&
@@ -140,6 +142,6 @@ void eb_w1a8_run_op(const eb_op *op, const void *input, void *output, int64_t be
   eb_w1a8_run(&layer->plan, layer->persistent, input, output, (int32_t)begin, (int32_t)end, scratch);
 }
 
-void eb_w1a8_release(eb_op *op) { free(op->as.w1a8.persistent); }
+void eb_w1a8_release(eb_op *op) { eb_free(op->as.w1a8.persistent); }
 
 bool eb_op_is_w1a8(const eb_op *op) { return op->kind->run == eb_w1a8_run_op; }

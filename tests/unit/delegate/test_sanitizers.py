@@ -27,7 +27,8 @@ def test_the_delegate_is_clean_under_sanitizers(sanitizer: str, tmp_path: Path) 
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
 def test_the_pool_runs_every_unit_once_and_then_sleeps(sanitizer: str, tmp_path: Path) -> None:
-    files = [build.Source(build.DELEGATE / "pool.c"), build.Source(HERE / "exercise_pool.c")]
+    files = [build.Source(build.DELEGATE / name) for name in ("pool.c", "system_posix.c")]
+    files.append(build.Source(HERE / "exercise_pool.c"))
     flags = ("-D_POSIX_C_SOURCE=200809L", *SANITIZERS[sanitizer])
     assert _output_of(files, flags, tmp_path / "exercise_pool") == "pool: all as expected\n"
 
