@@ -33,6 +33,8 @@ _FORMATS = {
     "linux-aarch64": ("ELF", "AARCH64"),
     "linux-armv7": ("ELF", "ARM"),
     "macos-aarch64": ("MACHO", "ARM64"),
+    "macos-x86_64": ("MACHO", "X86_64"),
+    "windows-x86_64": ("PE", "AMD64"),
 }
 
 
@@ -63,7 +65,8 @@ def check_library(platform: Platform, path: Path) -> None:
 
 def _processor(binary: Any) -> str:
     header = binary.header
-    return str(getattr(header, "machine_type", None) or header.cpu_type).rpartition(".")[2]
+    names = ("machine_type", "cpu_type", "machine")  # of ELF, Mach-O and PE
+    return str(next(getattr(header, name) for name in names if hasattr(header, name))).rpartition(".")[2]
 
 
 def check_wheel(platform: Platform, path: Path) -> None:

@@ -54,11 +54,17 @@ def main() -> None:
 def build(machines: Sequence[str], output: Path, library_only: bool = False) -> list[Path]:
     """Makes and checks what is asked for, says what was made, and returns the files."""
     output.mkdir(parents=True, exist_ok=True)
+    wanted = [PLATFORMS[machine] for machine in machines]
+    if not library_only:
+        for platform in wanted:
+            if not platform.tags:
+                print(f"{platform.machine}: no wheel, as LiteRT has none for it; --library makes the library")
+        wanted = [platform for platform in wanted if platform.tags]
     made = []
     with tempfile.TemporaryDirectory(prefix=".build-", dir=output) as name:
         folder = Path(name)
         pure = None if library_only else _pure_wheel(folder)
-        for platform in (PLATFORMS[machine] for machine in machines):
+        for platform in wanted:
             library = _compile(platform, folder)
             if pure is None:
                 file = _archive(platform, library, folder)

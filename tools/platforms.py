@@ -8,8 +8,9 @@ from dataclasses import dataclass
 @dataclass(frozen=True)
 class Platform:
     """``machine``: as :func:`edgebnn.runtime.library.machine_name` calls it; ``processor``: as :func:`platform.machine`
-    does; ``tags``: of the wheel, the most general first; ``libraries``: all that the system must provide;
-    ``ran``: where this very build was run, empty if it only was compiled."""
+    does; ``tags``: of the wheel, the most general first, none where LiteRT has no wheel that edgebnn could use;
+    ``libraries``: all that the system must provide; ``ran``: where this very build was run, empty if it only was
+    compiled."""
 
     machine: str
     processor: str
@@ -22,6 +23,10 @@ class Platform:
 
 _GLIBC = frozenset({"libc.so.6", "libpthread.so.0", "libdl.so.2", "libm.so.6"})
 _SONAME = ("-Wl,-soname,libedgebnn.so",)
+_LIBSYSTEM = frozenset({"/usr/lib/libSystem.B.dylib"})
+_INSTALL_NAME = ("-Wl,-install_name,@rpath/libedgebnn.dylib",)
+_C_RUNTIME = ("environment", "filesystem", "heap", "locale", "math", "private", "runtime", "stdio", "string", "time")
+_WINDOWS = frozenset({"KERNEL32.dll", *(f"api-ms-win-crt-{part}-l1-1-0.dll" for part in (*_C_RUNTIME, "convert"))})
 
 # glibc 2.17 is the oldest that has a manylinux tag and that LiteRT's wheels (2.27 and newer) could run on anyway.
 PLATFORMS = {
@@ -59,8 +64,26 @@ PLATFORMS = {
             processor="arm64",
             zig_target="aarch64-macos.12.0",
             tags=("macosx_12_0_arm64",),
-            libraries=frozenset({"/usr/lib/libSystem.B.dylib"}),
-            link_flags=("-Wl,-install_name,@rpath/libedgebnn.dylib",),
+            libraries=_LIBSYSTEM,
+            link_flags=_INSTALL_NAME,
+            ran="",
+        ),
+        Platform(
+            machine="macos-x86_64",
+            processor="x86_64",
+            zig_target="x86_64-macos.12.0",
+            tags=(),
+            libraries=_LIBSYSTEM,
+            link_flags=_INSTALL_NAME,
+            ran="",
+        ),
+        Platform(
+            machine="windows-x86_64",
+            processor="AMD64",
+            zig_target="x86_64-windows-gnu",
+            tags=("win_amd64",),
+            libraries=_WINDOWS,
+            link_flags=(),
             ran="",
         ),
     )
