@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
 """Whole binary networks at 224x224 in LiteRT with our delegate, against the LCE wheel: one thread.
 
-Usage: .venv/bin/python -m tools.bench.models [--repeats N] [--kernels NAME] [--cache DIR] [--json FILE]
-       [--markdown FILE]
+Usage: .venv/bin/python -m tools.bench.models [--repeats N] [--around float|int8] [--kernels NAME] [--cache DIR]
+       [--json FILE] [--markdown FILE]
 
-Weights are random: time does not depend on them. Both run the same file in the same process, in turn; a ratio is the
-median over rounds of theirs / ours, in thread time. Shares of our time are from one profile.
+Weights are random: time does not depend on them. What surrounds the binary layers (the first convolution, the last
+layer) is float, as LCE's converter leaves it, or int8, as it is after conversion with calibration inputs. Both run the
+same file in the same process, in turn; a ratio is the median over rounds of theirs / ours, in thread time. Shares of
+our time are from one profile.
 """
 
 from __future__ import annotations
@@ -59,6 +61,9 @@ NETWORKS: Mapping[str, Callable[[], Any]] = {
 }
 
 
+_CALIBRATION = 4  # images; ranges do not matter for time
+
+
 @dataclass(frozen=True)
 class Result:
     """Shares are fractions of our time: of quantizing and pooling packed signs, and of binary convolutions."""
@@ -72,14 +77,17 @@ class Result:
     convolution_share: float
 
 
-def content(name: str, cache: Path) -> bytes:
-    """The network as an LCE file, converted once."""
-    path = cache / f"{name.lower().replace(' ', '_')}.tflite"
+def content(name: str, cache: Path, around: str = "float") -> bytes:
+    """The network as an LCE file, converted once; ``around``: what surrounds the binary layers, float or int8."""
+    suffix = "" if around == "float" else f"_{around}"
+    path = cache / f"{name.lower().replace(' ', '_')}{suffix}.tflite"
     if not path.is_file():
         from edgebnn.converters.from_keras import convert
 
+        model = NETWORKS[name]()
+        images = np.random.default_rng(0).normal(size=(_CALIBRATION, *model.input_shape[1:])).astype(np.float32)
         cache.mkdir(parents=True, exist_ok=True)
-        write_bytes(path, convert(NETWORKS[name](), "lce"))
+        write_bytes(path, convert(model, "lce", [images] if around == "int8" else None))
     return path.read_bytes()
 
 
@@ -112,9 +120,9 @@ def compare(name: str, model: bytes, repeats: int, kernels: str | None = None) -
     )
 
 
-def markdown(results: list[Result], repeats: int) -> str:
+def markdown(results: list[Result], repeats: int, around: str) -> str:
     lines = [
-        f"Whole networks at 224x224, batch 1, one thread, on {machine.describe()}.",
+        f"Whole networks at 224x224, {around} around the binary layers, batch 1, one thread, on {machine.describe()}.",
         f"Measured, thread time, {repeats} rounds, interleaved; the ratio is the median of theirs / ours.",
         "",
         "| network | kernel | edgebnn ms | LCE 0.16 ms | ratio | quantize and pool | binary convolutions |",
@@ -131,6 +139,7 @@ def markdown(results: list[Result], repeats: int) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--around", choices=("float", "int8"), default="float", help="what surrounds the binary layers")
     parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where converted networks are kept")
     parser.add_argument("--json", type=Path)
@@ -139,14 +148,19 @@ def main() -> None:
     results = []
     for name in NETWORKS:
         print(f"timing {name}", file=sys.stderr, flush=True)
-        results.append(compare(name, content(name, options.cache), options.repeats, options.kernels))
-    table = markdown(results, options.repeats)
+        results.append(compare(name, content(name, options.cache, options.around), options.repeats, options.kernels))
+    table = markdown(results, options.repeats, options.around)
     print(table, end="")
     if options.markdown:
         options.markdown.write_text(table, encoding="utf-8")
     if options.json:
         fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 1}
-        document = {**fields, "repeats": options.repeats, "networks": [asdict(result) for result in results]}
+        document = {
+            **fields,
+            "around": options.around,
+            "repeats": options.repeats,
+            "networks": [asdict(result) for result in results],
+        }
         options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
 
 

@@ -18,4 +18,4 @@ def test_a_network_is_compared_and_its_time_divided() -> None:
     assert result.ratio > 0
     assert 0 < result.convolution_share < 1
     assert 0 < result.quantize_and_pool_share < 1 - result.convolution_share
-    assert "| small | portable |" in markdown([result], 2)
+    assert "| small | portable |" in markdown([result], 2, "float")
