@@ -9,7 +9,7 @@ import numpy as np
 from edgebnn.arithmetic.packing import WORD_BITS, packed_channels
 from edgebnn.graph.ops.binary import LceBconv2dOptions
 from edgebnn.graph.ops.enums import Padding
-from edgebnn.graph.types import DType, Graph
+from edgebnn.graph.types import ABSENT, DType, Graph
 
 from .findings import Rule
 from .w1a8_rules import binary_weights_in_int8, slower_than_int8
@@ -17,6 +17,7 @@ from .w1a8_rules import binary_weights_in_int8, slower_than_int8
 _CHANNEL_AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": -1, "TRANSPOSE_CONV": 0}
 _ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "LEAKY_RELU", "TANH", "LOGISTIC", "HARD_SWISH", "ELU")
 _COLLAPSED = 1e-7  # a scale; TFLite's converter gives 2e-6 / 255 to what is always 0
+_SAME_SCALE = 1e-3  # relative; converters compute in float32
 _SAMPLE = 2  # weights of a channel below which "all of one magnitude" says nothing
 _BLOCK, _HALF_BLOCK = 32, 16  # output channels that the vector kernels compute at once
 _FEW_WORDS = 2  # of input channels: docs/performance.md has the measured ratios against int8
@@ -71,6 +72,33 @@ def collapsed_range(graph: Graph, index: int) -> str | None:
         if scale < _COLLAPSED:
             return f"its int8 range has collapsed to {256 * scale:.1g}: it was 0 for every calibration sample"
     return None
+
+
+def bias_scale(graph: Graph, index: int) -> str | None:
+    """An int8 layer adds its bias to sums in steps of input times weight scale, whatever scale the bias was made with.
+
+    TensorFlow Lite's converter, calibrating a model with fake quantization behind some of its layers only, makes the
+    bias of the others with the calibrated range of their input, where the input itself keeps the trained one.
+    """
+    op = graph.ops[index]
+    if op.kind in ("EdgebnnConv2dW1A8", "EdgebnnDenseW1A8"):
+        weights, bias = graph.tensors[op.inputs[2]].data, op.inputs[4]
+    elif op.kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED") and len(op.inputs) > 2:
+        quantization = graph.tensors[op.inputs[1]].quantization
+        weights, bias = None if quantization is None else np.array(quantization.scale), op.inputs[2]
+    else:
+        return None
+    source, made = (
+        graph.tensors[op.inputs[0]].quantization,
+        None if bias == ABSENT else graph.tensors[bias].quantization,
+    )
+    if weights is None or source is None or made is None:
+        return None
+    ratio = np.array(made.scale) / (weights * source.scale[0])
+    worst = float(ratio.flat[np.argmax(np.abs(ratio - 1))])
+    if abs(worst - 1) < _SAME_SCALE:
+        return None
+    return f"its bias was quantized in steps {worst:.2f} times those in which it is added: its results are wrong"
 
 
 def same_zero_padding(graph: Graph, index: int) -> str | None:
@@ -177,6 +205,7 @@ GRAPH_RULES: tuple[Rule[Graph, int], ...] = (
         collapsed_range,
         "calibrate with typical inputs; if it is 0 then too, the layer is dead: train again or take it out",
     ),
+    Rule("bias-scale", "error", bias_scale, "fake-quantize all results in training, or none (`edgebnn retrain` does)"),
     Rule("same-zero-padding", "warning", same_zero_padding, "use pad_values=1.0 in training"),
     Rule(
         "few-channels", "warning", few_channels, "keep it int8 (the first layer always), or give it 32 channels or more"

@@ -56,6 +56,15 @@ def _collapsed(scale: float) -> Graph:
     return chain([_plain("QUANTIZE", _float("x"), y)])
 
 
+def _biased(ratio: float) -> Graph:
+    """A convolution whose bias is in steps of ``ratio`` times those of its sums."""
+    weights = np.random.default_rng(0).integers(-127, 128, (32, 1, 1, 32)).astype(np.int8)
+    scales = np.linspace(0.01, 0.02, 32)
+    bias = constant("bias", np.ones(32, np.int32), per_channel(scales * Q.scale[0] * ratio, 0))
+    operands = (_int8("x"), constant("filters", weights, per_channel(scales, 0)), bias)
+    return chain([("CONV_2D", Conv2DOptions(Padding.VALID, 1, 1), operands, (_int8("layer"),), 1)])
+
+
 def _w1a8(channels: int) -> Graph:
     """A dense layer from 512 inputs."""
     signs = np.where(np.random.default_rng(0).random((channels, 512)) < 0.5, -127, 127).astype(np.int8)
@@ -145,6 +154,7 @@ CASES: dict[str, tuple[Graph, Graph]] = {
     "not-packed": (_repacked(also_used=False), _repacked(also_used=True)),
     "activation-not-fused": (_activated("RELU"), _activated("ABS")),
     "collapsed-range": (_collapsed(2e-6 / 255), _collapsed(1e-5)),
+    "bias-scale": (_biased(0.678), _biased(1.0)),
     "w1a8-slower": (_w1a8(10), _w1a8(512)),
 }
 
@@ -203,3 +213,14 @@ def test_zero_padding_with_an_int8_result_is_known_to_be_refused_by_lce() -> Non
     messages = [finding.message for finding in lint_graph(_signs(*steps))]
     assert len(messages) == 1
     assert "LCE's own interpreter refuses" in messages[0]
+
+
+@pytest.mark.parametrize(("ratio", "rules"), [(0.678, ["bias-scale"]), (1.0, [])])
+def test_a_packed_layers_bias_is_looked_at_too(ratio: float, rules: list[str]) -> None:
+    signs = np.where(np.random.default_rng(0).random((64, 512)) < 0.5, -127, 127).astype(np.int8)
+    x, y = (tensor(name, (1, count), DType.INT8, Q) for name, count in (("x", 512), ("layer", 64)))
+    bias = constant("bias", np.ones(64, np.int32), per_tensor(0.01 * Q.scale[0] * ratio, 0))
+    operands = (x, constant("weights", signs, per_tensor(0.01, 0)), bias)
+    graph, _ = to_w1a8(chain([("FULLY_CONNECTED", FullyConnectedOptions(), operands, (y,), 1)]))
+    assert graph.ops[0].kind == "EdgebnnDenseW1A8"
+    assert [finding.rule for finding in lint_graph(graph) if finding.level == "error"] == rules
