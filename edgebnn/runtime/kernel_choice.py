@@ -33,7 +33,7 @@ class _W1A8Line(ctypes.Structure):
 
     _fields_ = (
         *_Line._fields_,
-        ("functions", ctypes.c_void_p * 2),
+        ("functions", ctypes.c_void_p * 3),
         ("numbers", ctypes.c_int32 * 6),
         ("least_columns", ctypes.c_int32),
     )

@@ -5,7 +5,7 @@
  * pixels at a time make twelve independent sums and use each weight read six times. Nothing is summed across a
  * register: a word of 16 channels takes an XOR, a popcount and an addition.
  */
-#include "output_transform.h"
+#include "bconv2d_tiles.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -43,34 +43,5 @@ EB_INLINE void count(const eb_bconv2d_block *b, int32_t first, int pixels, int v
   }
 }
 
-/* The last pixels of a block. */
-static void count_rest(const eb_bconv2d_block *b, int32_t first, int32_t pixels, int32_t *x) {
-  switch (pixels) {
-    case 1: count(b, first, 1, 2, x); break;
-    case 2: count(b, first, 2, 2, x); break;
-    case 3: count(b, first, 3, 2, x); break;
-    case 4: count(b, first, 4, 2, x); break;
-    default: count(b, first, 5, 2, x); break;
-  }
-}
-
-static void write_output(const eb_bconv2d_block *b, int32_t first, int32_t pixels, int32_t *x) {
-  eb_write_output(b, first, pixels, x, CHANNEL_TILE);
-}
-
-void eb_bconv2d_avx512(const eb_bconv2d_block *b) {
-  _Alignas(EB_ALIGNMENT) int32_t x[PIXEL_TILE * CHANNEL_TILE];
-  const int32_t whole = b->pixel_count / PIXEL_TILE * PIXEL_TILE;
-  for (int32_t p = 0; p < whole; p += PIXEL_TILE) {
-    if (b->channels <= LANES) {
-      count(b, p, PIXEL_TILE, 1, x);
-    } else {
-      count(b, p, PIXEL_TILE, 2, x);
-    }
-    write_output(b, p, PIXEL_TILE, x);
-  }
-  if (whole == b->pixel_count) return;
-  count_rest(b, whole, b->pixel_count - whole, x);
-  write_output(b, whole, b->pixel_count - whole, x);
-}
+void eb_bconv2d_avx512(const eb_bconv2d_block *b) { eb_run_tiles(b, LANES, CHANNEL_TILE, PIXEL_TILE, count); }
 #endif

@@ -12,6 +12,7 @@ uint32_t eb_cpu_features(void) {
   uint32_t features = EB_CPU_ANY;
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_cpu_init();
+  if (__builtin_cpu_supports("sse4.1")) features |= EB_CPU_SSE41;
   if (__builtin_cpu_supports("avx2")) features |= EB_CPU_AVX2;
   if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512f") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))

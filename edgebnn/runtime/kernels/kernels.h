@@ -89,7 +89,8 @@ enum eb_cpu_feature {
   EB_CPU_AVX512_VPOPCNTDQ = 1 << 1, /* with AVX512F, BW, DQ and VL */
   EB_CPU_NEON = 1 << 2,
   EB_CPU_AVX512_BW = 1 << 3, /* with AVX512F, DQ and VL */
-  EB_CPU_NEON_DOT = 1 << 4   /* AArch64's dot products of bytes, with EB_CPU_NEON */
+  EB_CPU_NEON_DOT = 1 << 4,  /* AArch64's dot products of bytes, with EB_CPU_NEON */
+  EB_CPU_SSE41 = 1 << 5      /* with SSSE3 */
 };
 
 /* Features of the running processor, as a sum of eb_cpu_feature. */

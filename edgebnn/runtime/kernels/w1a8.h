@@ -44,11 +44,13 @@ typedef struct eb_w1a8_constants {
 
 /* One line of w1a8.kernels; w1a8_block.h tells what the numbers mean. */
 typedef struct eb_w1a8_block eb_w1a8_block;
+typedef struct eb_w1a8_depthwise eb_w1a8_depthwise;
 typedef struct eb_w1a8_kernel {
   const char *name;
   uint32_t cpu_features;
   void (*stage)(const int8_t *input, int32_t inputs, void *tables);
   void (*run)(const eb_w1a8_block *block);
+  void (*depthwise)(const eb_w1a8_depthwise *rows);
   int32_t channel_tile;
   int32_t table_inputs, table_bytes;
   int32_t lane_tables, lane_bytes;
@@ -69,7 +71,7 @@ typedef struct eb_w1a8_plan {
   int32_t tiles;           /* rows of output, or parts of their channels: neighbours share work, so threads should take
                               ranges of them */
   eb_w1a8 op;              /* with its window resolved */
-  const eb_w1a8_kernel *kernel; /* NULL for depthwise */
+  const eb_w1a8_kernel *kernel;
 
   int32_t group_inputs, group_outputs, group_blocks;
   int32_t tap_tables;                /* of a group's pixel */

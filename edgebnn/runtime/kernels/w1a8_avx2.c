@@ -5,7 +5,7 @@
  * the index is set where the weight of input i is -1. A register holds the indices of 32 channels, a byte for two tables.
  * Bytes are widened every four tables, words every 1088 (4 * 15 * 1088 = 65280).
  */
-#include "w1a8_block.h"
+#include "w1a8_depthwise.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -160,4 +160,14 @@ void eb_w1a8_avx2(const eb_w1a8_block *b) {
   for (int32_t p = 0; p < whole; p += PIXEL_TILE) compute(b, p, PIXEL_TILE);
   if (whole < b->pixel_count) compute(b, whole, 1);
 }
+EB_INLINE void write_channels(const eb_w1a8_transform *t, int32_t first, int32_t count, const int32_t *sums,
+                              int8_t *output) {
+  int32_t c = 0;
+  if (t->rounding == EB_ROUND_TWICE) {
+    for (; c + EIGHT <= count; c += EIGHT) write_eight(t, first + c, load(sums + c), output - first);
+  }
+  for (; c < count; c++) output[c] = eb_w1a8_output(t, first + c, sums[c]);
+}
+
+void eb_w1a8_avx2_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, write_channels); }
 #endif

@@ -5,7 +5,7 @@
  * Three indices fill 15 bits of a lane, and `vpermw` heeds only the lowest five. A sum of 51 tables fits in int16
  * (51 * 5 * 128 = 32640); then it is widened, even and odd channels apart.
  */
-#include "w1a8_block.h"
+#include "w1a8_depthwise.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -138,10 +138,8 @@ EB_INLINE __m256i round_once(__m256i sum, const double *factor) {
   return _mm512_cvttpd_epi32(whole);
 }
 
-/* HALF channels from `first` on of one pixel. */
-EB_INLINE void write_half(const eb_w1a8_block *b, int32_t first, __m512i x, int8_t *output) {
-  const eb_w1a8_transform *t = &b->transform;
-  const int32_t left = b->channels - first;
+/* HALF channels from `first` on of one pixel, of which `left` are there; output: of channel 0. */
+EB_INLINE void write_half(const eb_w1a8_transform *t, int32_t first, int32_t left, __m512i x, int8_t *output) {
   if (left <= 0) return;
   const __m512i scaled = _mm512_mullo_epi32(x, _mm512_loadu_si512(t->magnitude + first));
   const __m512i sum = _mm512_add_epi32(scaled, _mm512_loadu_si512(t->bias + first));
@@ -182,8 +180,11 @@ EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels, 
   for (int p = 0; p < pixels; p++) {
     int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
     for (int v = 0; v < vectors; v++) {
-      write_half(b, v * LANES, _mm512_permutex2var_epi32(x[p][v][0], front, x[p][v][1]), output);
-      write_half(b, v * LANES + HALF, _mm512_permutex2var_epi32(x[p][v][0], back, x[p][v][1]), output);
+      const int32_t first_half = v * LANES, second_half = first_half + HALF;
+      write_half(&b->transform, first_half, b->channels - first_half,
+                 _mm512_permutex2var_epi32(x[p][v][0], front, x[p][v][1]), output);
+      write_half(&b->transform, second_half, b->channels - second_half,
+                 _mm512_permutex2var_epi32(x[p][v][0], back, x[p][v][1]), output);
     }
   }
 }
@@ -215,4 +216,12 @@ void eb_w1a8_avx512(const eb_w1a8_block *b) {
   }
   compute_rest(b, whole, b->pixel_count - whole);
 }
+EB_INLINE void write_channels(const eb_w1a8_transform *t, int32_t first, int32_t count, const int32_t *sums,
+                              int8_t *output) {
+  for (int32_t c = 0; c < count; c += HALF) {
+    write_half(t, first + c, count - c, _mm512_loadu_si512(sums + c), output - first);
+  }
+}
+
+void eb_w1a8_avx512_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, write_channels); }
 #endif

@@ -7,9 +7,10 @@
  * least significant first, and the lanes of `channel_tile` channels stand side by side. (A kernel that multiplies
  * instead has tables that are the inputs themselves, and reads an index as the signs that it is.)
  *
- * To add a kernel, write w1a8_<name>.c with two functions, and one line in w1a8.kernels:
- *   eb_w1a8_<name>_stage   makes the tables of one pixel;
- *   eb_w1a8_<name>         computes the output of one block of channels for some pixels, requantization included.
+ * To add a kernel, write w1a8_<name>.c with three functions, and one line in w1a8.kernels:
+ *   eb_w1a8_<name>_stage       makes the tables of one pixel;
+ *   eb_w1a8_<name>             computes the output of one block of channels for some pixels, requantization included;
+ *   eb_w1a8_<name>_depthwise   computes some rows of a depthwise layer, by w1a8_depthwise.h.
  */
 #ifndef EDGEBNN_W1A8_BLOCK_H
 #define EDGEBNN_W1A8_BLOCK_H
@@ -19,11 +20,12 @@
 #include "bconv2d.h"
 #include "w1a8.h"
 
-/* Two functions for each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1. */
+/* Three functions for each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1. */
 #define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
                        complements, least_columns, flags)                                                              \
   void eb_w1a8_##name##_stage(const int8_t *input, int32_t inputs, void *tables);                                      \
-  void eb_w1a8_##name(const eb_w1a8_block *block);
+  void eb_w1a8_##name(const eb_w1a8_block *block);                                                                     \
+  void eb_w1a8_##name##_depthwise(const eb_w1a8_depthwise *rows);
 #include "w1a8.kernels"
 #undef EB_W1A8_KERNEL
 
@@ -50,6 +52,16 @@ struct eb_w1a8_block {
   eb_w1a8_transform transform; /* its arrays begin at the block's first channel */
   int8_t *output;              /* of the first pixel and channel */
   size_t output_stride;        /* from pixel to pixel */
+};
+
+/* Rows [row_begin, row_end) of output of a depthwise layer. */
+struct eb_w1a8_depthwise {
+  const eb_w1a8_plan *plan;
+  const void *persistent;
+  const int8_t *input;
+  int8_t *output;
+  int32_t row_begin, row_end;
+  void *scratch; /* an eb_depthwise_tap for each tap; aligned to EB_ALIGNMENT */
 };
 
 /* One output from one sum, exactly as TFLite's reference kernels round (double: gemmlowp's

@@ -194,7 +194,7 @@ EB_INLINE void eb_w1a8_neon_compute(const eb_w1a8_block *b, int32_t channel, int
     int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
     int32x4_t sums[4];
     for (int i = 0; i < 4; i++) sums[i] = vreinterpretq_s32_u32(x[p][i]);
-    eb_w1a8_neon_write(b, channel, sums, output);
+    eb_w1a8_neon_write(&b->transform, channel, b->channels - channel, sums, output + channel);
   }
 }
 

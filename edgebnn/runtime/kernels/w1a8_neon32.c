@@ -11,4 +11,6 @@ void eb_w1a8_neon32_stage(const int8_t *input, int32_t inputs, void *tables) {
 }
 
 void eb_w1a8_neon32(const eb_w1a8_block *b) { eb_w1a8_neon_run_ones(b, 0); }
+
+void eb_w1a8_neon32_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_neon_write_channels); }
 #endif

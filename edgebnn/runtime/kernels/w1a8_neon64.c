@@ -130,4 +130,6 @@ void eb_w1a8_neon64(const eb_w1a8_block *b) {
   }
   eb_w1a8_neon_run_ones(b, first);
 }
+
+void eb_w1a8_neon64_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_neon_write_channels); }
 #endif

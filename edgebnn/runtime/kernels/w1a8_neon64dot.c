@@ -118,10 +118,11 @@ void eb_w1a8_neon64dot(const eb_w1a8_block *b) {
     const int32_t count = eb_at_most(b->pixel_count - first, ROW);
     sum_row(b, first, count, sums);
     for (int32_t p = 0; p < count; p++) {
-      int32x4_t x[VECTORS];
-      for (int v = 0; v < VECTORS; v++) x[v] = vld1q_s32(sums + p * CHANNELS + 4 * v);
-      eb_w1a8_neon_write(b, 0, x, b->output + (size_t)(first + p) * b->output_stride);
+      int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
+      eb_w1a8_neon_write_channels(&b->transform, 0, b->channels, sums + p * CHANNELS, output);
     }
   }
 }
+
+void eb_w1a8_neon64dot_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_neon_write_channels); }
 #endif

@@ -4,7 +4,7 @@
 
 #include <arm_neon.h>
 
-#include "w1a8_block.h"
+#include "w1a8_depthwise.h"
 
 /* gemmlowp's SaturatingRoundingDoublingHighMul is one instruction; its RoundingDivideByPOT rounds halves away from
  * zero, which is what a shift with rounding does once one is taken from negative numbers. */
@@ -42,22 +42,30 @@ EB_INLINE int32x4_t eb_w1a8_neon_scale(const eb_w1a8_transform *t, int32_t c, in
   return vqaddq_s32(y, vdupq_n_s32(t->zero_point));
 }
 
-/* The outputs of one pixel's 16 channels from `channel` on, those that are there. */
-EB_INLINE void eb_w1a8_neon_write(const eb_w1a8_block *b, int32_t channel, const int32x4_t *sums, int8_t *output) {
-  const eb_w1a8_transform *t = &b->transform;
+/* The outputs of one pixel's 16 channels from `first` on, of which `left` are there; output: of the first. */
+EB_INLINE void eb_w1a8_neon_write(const eb_w1a8_transform *t, int32_t first, int32_t left, const int32x4_t *sums,
+                                  int8_t *output) {
   int16x4_t narrow[4];
-  for (int i = 0; i < 4; i++) narrow[i] = vqmovn_s32(eb_w1a8_neon_scale(t, channel + 4 * i, sums[i]));
+  for (int i = 0; i < 4; i++) narrow[i] = vqmovn_s32(eb_w1a8_neon_scale(t, first + 4 * i, sums[i]));
   const int8x8_t low = vqmovn_s16(vcombine_s16(narrow[0], narrow[1]));
   const int8x8_t high = vqmovn_s16(vcombine_s16(narrow[2], narrow[3]));
   const int8x16_t bounded = vmaxq_s8(vcombine_s8(low, high), vdupq_n_s8((int8_t)t->min));
   const int8x16_t y = vminq_s8(bounded, vdupq_n_s8((int8_t)t->max));
-  const int32_t left = b->channels - channel;
   if (left >= 16) {
-    vst1q_s8(output + channel, y);
+    vst1q_s8(output, y);
   } else {
     int8_t rest[16];
     vst1q_s8(rest, y);
-    memcpy(output + channel, rest, (size_t)left);
+    memcpy(output, rest, (size_t)left);
+  }
+}
+
+EB_INLINE void eb_w1a8_neon_write_channels(const eb_w1a8_transform *t, int32_t first, int32_t count,
+                                           const int32_t *sums, int8_t *output) {
+  for (int32_t c = 0; c < count; c += 16) {
+    int32x4_t x[4];
+    for (int i = 0; i < 4; i++) x[i] = vld1q_s32(sums + c + 4 * i);
+    eb_w1a8_neon_write(t, first + c, count - c, x, output + c);
   }
 }
 

@@ -4,9 +4,9 @@
 
 #include "w1a8_block.h"
 
-/* Channels of the arrays of constants: blocks are padded to the kernel's tile. */
+/* Channels of the arrays of constants: blocks are padded to the kernel's tile, those of depthwise to 32. */
 static inline size_t eb_w1a8_padded_channels(const eb_w1a8_plan *plan) {
-  if (plan->kernel == NULL) return (size_t)plan->op.channels_out;
+  if (plan->op.depthwise) return (size_t)eb_packed_words(plan->op.channels_out) * 32;
   return (size_t)plan->op.groups * (size_t)plan->group_blocks * (size_t)plan->kernel->channel_tile;
 }
 
@@ -18,6 +18,8 @@ static inline size_t eb_w1a8_array_bytes(const eb_w1a8_plan *plan) {
 static inline size_t eb_w1a8_constants_bytes(const eb_w1a8_plan *plan) {
   return (plan->op.rounding == EB_ROUND_ONCE ? 4 : 5) * eb_w1a8_array_bytes(plan);
 }
+
+enum { EB_W1A8_DEPTHWISE_TAP_BYTES = 128 }; /* of scratch, for the signs of 32 channels */
 
 /* Words of a depthwise filter: [taps][ceil(channels_out / 32)]. */
 static inline size_t eb_w1a8_depthwise_words(const eb_w1a8_plan *plan) {
@@ -46,9 +48,5 @@ static inline eb_w1a8_transform eb_w1a8_transform_of(const eb_w1a8_plan *plan, c
   t.max = plan->op.output_max;
   return t;
 }
-
-/* Depthwise, rows [row_begin, row_end) of output. */
-void eb_w1a8_depthwise_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input, int8_t *output,
-                           int32_t row_begin, int32_t row_end);
 
 #endif

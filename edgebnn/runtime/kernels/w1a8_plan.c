@@ -8,8 +8,8 @@ enum { ENOUGH_TILES = 16 }; /* for any number of threads that a small layer is w
 static const eb_w1a8_kernel kernels[] = {
 #define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
                        complements, least_columns, flags)                                                              \
-  EB_ON_##architecture({#name, features, eb_w1a8_##name##_stage, eb_w1a8_##name, channel_tile, table_inputs,           \
-                        table_bytes, lane_tables, lane_bytes, complements, least_columns},)
+  EB_ON_##architecture({#name, features, eb_w1a8_##name##_stage, eb_w1a8_##name, eb_w1a8_##name##_depthwise,           \
+                        channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, complements, least_columns},)
 #include "w1a8.kernels"
 #undef EB_W1A8_KERNEL
 };
@@ -116,8 +116,9 @@ eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t
   plan->group_outputs = op->channels_out / op->groups;
   plan->row_parts = 1;
   if (op->depthwise) {
-    plan->kernel = NULL;
+    const int32_t taps = plan->op.window.filter_height * plan->op.window.filter_width;
     plan->constants_offset = eb_align(sizeof(int32_t) * eb_w1a8_depthwise_words(plan));
+    plan->scratch_bytes = (size_t)taps * EB_W1A8_DEPTHWISE_TAP_BYTES;
   } else {
     plan->group_blocks = eb_ceil_div(plan->group_outputs, plan->kernel->channel_tile);
     plan_segments(plan);

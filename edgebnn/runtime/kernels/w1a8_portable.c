@@ -1,7 +1,7 @@
 /* W1A8 convolution in plain C. A table holds, for four inputs x, the 16 sums of +x and -x as int16: bit i of the index
  * set takes x[i] with a minus. Two indices a byte, eight channels side by side.
  */
-#include "w1a8_block.h"
+#include "w1a8_depthwise.h"
 
 enum { CHANNEL_TILE = 8, TABLE_INPUTS = 4, ENTRIES = 16, LANE_TABLES = 2 };
 
@@ -44,3 +44,10 @@ void eb_w1a8_portable(const eb_w1a8_block *b) {
     for (int32_t c = 0; c < b->channels; c++) output[c] = eb_w1a8_output(&b->transform, c, sums[c]);
   }
 }
+
+EB_INLINE void write_channels(const eb_w1a8_transform *t, int32_t first, int32_t count, const int32_t *sums,
+                              int8_t *output) {
+  for (int32_t c = 0; c < count; c++) output[c] = eb_w1a8_output(t, first + c, sums[c]);
+}
+
+void eb_w1a8_portable_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, write_channels); }

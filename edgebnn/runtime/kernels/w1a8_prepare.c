@@ -92,7 +92,7 @@ static void prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *c
   const eb_w1a8_transform t = eb_w1a8_transform_of(plan, persistent);
   const int32_t magnitude = constants->magnitude == NULL ? 1 : constants->magnitude[c];
   const int32_t bias = constants->bias == NULL ? 0 : constants->bias[c];
-  const int64_t excess = plan->kernel == NULL ? 0 : excess_of(plan, filter);
+  const int64_t excess = plan->op.depthwise ? 0 : excess_of(plan, filter);
   ((int32_t *)t.magnitude)[at] = magnitude;
   ((int32_t *)t.bias)[at] = (int32_t)((uint32_t)bias - (uint32_t)magnitude * (uint32_t)excess);
   if (plan->op.rounding == EB_ROUND_ONCE) {
@@ -107,7 +107,7 @@ eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *con
   if (status != EB_OK) return status;
   memset(persistent, 0, plan->persistent_bytes);
   const uint32_t *filters = (const uint32_t *)constants->filter;
-  if (plan->kernel == NULL) {
+  if (plan->op.depthwise) {
     memcpy(persistent, filters, eb_w1a8_depthwise_words(plan) * sizeof(int32_t));
     for (int32_t c = 0; c < plan->op.channels_out; c++) {
       prepare_channel(plan, constants, NULL, c, (size_t)c, persistent);

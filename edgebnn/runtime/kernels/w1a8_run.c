@@ -122,8 +122,9 @@ static void run_blocks(const eb_w1a8_plan *plan, const memory *m, const void *pe
 
 void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input, int8_t *output,
                  int32_t tile_begin, int32_t tile_end, void *scratch) {
-  if (plan->kernel == NULL) {
-    eb_w1a8_depthwise_run(plan, persistent, input, output, tile_begin, tile_end);
+  if (plan->op.depthwise) {
+    const eb_w1a8_depthwise rows = {plan, persistent, input, output, tile_begin, tile_end, scratch};
+    plan->kernel->depthwise(&rows);
     return;
   }
   const memory m = memory_of(plan, scratch);
