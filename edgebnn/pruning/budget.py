@@ -23,8 +23,8 @@ class Kind:
     suffixes: Mapping[str, float]
 
 
-# Those that pruning.resources counts follow from the widths alone, latency from a table, the others from the model as it
-# is deployed: int8_macs too, since what is float in training may become int8.
+# What pruning.resources counts follows from the widths alone, latency from a table, the others from the model as it is
+# deployed: int8_macs too, since what is float in training may become int8.
 RESOURCES: Mapping[str, Kind] = MappingProxyType(
     {
         "latency": Kind("ms", _TIME),

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -40,6 +41,9 @@ from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.loop import check_fit, train
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.splits import Dataset, Split
+
+Describe: TypeAlias = Callable[[State], Mapping[str, Any]]
+"""The history as JSON can hold it."""
 
 
 def adapt(
@@ -99,20 +103,37 @@ def adapt(
     describe = partial(report.describe, budget=budget, problem=problem, settings=settings, table=table)
     with _or_local(executor, model, settings) as pool:
         session = Session(run_dir, problem, settings, plan, pool, state, measure_whole, progress)
-        try:
-            for iteration in search.search(problem, settings, session.score, state.iterations):
-                session.accept(iteration)
-                report.write(run_dir, describe(session.state))
-        except PruningError as error:
-            raise PruningError(f"{error}{_what_is_kept(run_dir, session)}") from None
-    state = _judge(run_dir, session, dataset)
-    _save(run_dir, session.network)
+        _search(run_dir, session, problem, settings, describe)
+    return _finish(run_dir, session, problem, settings, dataset, describe, progress)
+
+
+def _search(run_dir: Path, session: Session, problem: Problem, settings: Settings, describe: Describe) -> None:
+    try:
+        for iteration in search.search(problem, settings, session.score, session.state.iterations):
+            session.accept(iteration)
+            report.write(run_dir, describe(session.state))
+    except PruningError as error:
+        raise PruningError(f"{error}{_what_is_kept(run_dir, session)}") from None
+
+
+def _finish(
+    run_dir: Path,
+    session: Session,
+    problem: Problem,
+    settings: Settings,
+    dataset: Dataset,
+    describe: Describe,
+    progress: ProgressCallback,
+) -> Result:
+    """Judge what the search came to, save it, and train it for a long term if that is asked for."""
+    state, network = _judge(run_dir, session, dataset), session.network
+    _save(run_dir, network)
     report.write(run_dir, describe(state))
     if settings.long_term is not None:
-        state = _train_on(run_dir, session.network, dataset, settings.long_term, state, progress)
-        _save(run_dir, session.network)
+        state = _train_on(run_dir, network, dataset, settings.long_term, state, progress)
+        _save(run_dir, network)
         report.write(run_dir, describe(state))
-    return report.result(run_dir, session.network, describe(state), state, problem)
+    return report.result(run_dir, network, describe(state), state, problem)
 
 
 def _check_importance(settings: Settings) -> None:
