@@ -61,7 +61,7 @@ def recommended(model: str, precision: str, dataset: str) -> Recipe:
         augmentation="shift" if digits else "shift_flip",
         checkpoint_steps=100 if large else None,  # an epoch of AlexNet on CIFAR-10 takes 23 minutes on two cores
     )
-    if precision == "w1a1":
+    if precision in ("w1a1", "w1a8"):
         return binary
     # SGD with momentum and weight decay (He et al., 2016); AlexNet has no batch norm and wants a smaller rate.
     rate = 0.01 if model == "alexnet" else 0.05

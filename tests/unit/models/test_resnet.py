@@ -59,7 +59,7 @@ def test_inner_widths_change_only_the_inside_of_blocks() -> None:
     assert layers["stage2_block1_conv2"].input_shape[-1] == 6
 
 
-@pytest.mark.parametrize("precision", ["float", "w1a1"])
+@pytest.mark.parametrize("precision", ["float", "w1a8", "w1a1"])
 @pytest.mark.parametrize(
     ("depth", "widths", "shape", "map_size"),
     [(8, (4, 8, 12), (32, 32, 3), 8), (20, (4, 8, 12), (28, 28, 1), 4), (18, (4, 8, 12, 16), (64, 64, 3), 2)],
