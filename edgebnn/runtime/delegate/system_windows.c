@@ -1,11 +1,11 @@
 /* Windows. Python's time.perf_counter_ns reads the performance counter there. */
+#include "../kernels/kernels.h"
+#include "system.h"
+
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
 #include <malloc.h>
 #include <windows.h>
-
-#include "../kernels/kernels.h"
-#include "system.h"
 
 void *eb_allocate(size_t bytes) {
   return bytes > SIZE_MAX - EB_ALIGNMENT ? NULL : _aligned_malloc(bytes + EB_ALIGNMENT, EB_ALIGNMENT);
