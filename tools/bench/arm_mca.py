@@ -109,7 +109,7 @@ W1A8_LAYERS = (
     Layer(14, 256, 256, output="int8"),
     Layer(7, 512, 512, output="int8"),
     Layer(28, 256, 256, filter=1, output="int8"),
-    Layer(1, 4096, 4096, filter=1, output="int8"),
+    Layer(1, 1024, 1024, filter=1, output="int8"),
 )
 LAYERS = {"bconv2d": BINARY_LAYERS, "w1a8": W1A8_LAYERS}
 
