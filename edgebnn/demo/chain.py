@@ -15,7 +15,7 @@ from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports import format, html
-from edgebnn.reports.data import Accuracy, Retraining
+from edgebnn.reports.data import Accuracy, Pruning, Retraining
 from edgebnn.reports.progress import bar
 from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
@@ -49,15 +49,16 @@ def demo(
     answers = _answer(run)
     compared = _compare(run)
     timed = _time(run)
+    pruning = _prune(run)
     _train_parent(run)
     retraining = _retrain(run)
     agreements = (answers.agreement, compared.reference)
     outcome = Accuracy(answers.deployed, answers.keras, answers.agreement.samples, plan.required)
-    report = page.report_data(run, trained, converted, outcome, agreements, timed, retraining)
+    report = page.report_data(run, trained, converted, outcome, agreements, timed, retraining, pruning)
     html.write(report, run.report, run.report_data)
-    steps.say(f"8/8 Report: {run.report}")
+    steps.say(f"9/9 Report: {run.report}")
     return DemoResult(
-        passed=outcome.passed and retraining.passed,
+        passed=outcome.passed and pruning.passed and retraining.passed,
         accuracy=outcome.deployed,
         required=plan.required,
         keras_accuracy=outcome.keras,
@@ -67,8 +68,10 @@ def demo(
         file_bytes=run.deployed.stat().st_size,
         float_file_bytes=run.in_float.stat().st_size,
         retraining=retraining,
+        pruning=pruning,
         seconds=time.monotonic() - started,
         model=str(run.deployed),
+        pruned_model=str(run.pruned),
         retrained_model=str(run.retrained),
         report=str(run.report),
         report_data=str(run.report_data),
@@ -77,13 +80,13 @@ def demo(
 
 def _train(run: Run) -> Trained:
     training = run.plan.training
-    title = f"1/8 Train {training.model} {training.precision} on {training.dataset}"
+    title = f"1/9 Train {training.model} {training.precision} on {training.dataset}"
     return _trained(run, "train", title, training, run.trained)
 
 
 def _train_parent(run: Run) -> Trained:
     training = run.plan.retraining.parent
-    title = f"6/8 Train {training.model} {training.precision}, to be retrained"
+    title = f"7/9 Train {training.model} {training.precision}, to be retrained"
     return _trained(run, "train-parent", title, training, run.parent)
 
 
@@ -98,6 +101,21 @@ def _trained(run: Run, name: str, title: str, training: Training, model: Path) -
     return run.steps.do(name, title, [run.key(training)], Trained, make, [_name(run, model)])
 
 
+def _prune(run: Run) -> Pruning:
+    asked, folder = run.plan.pruning, run.pruning_folder
+
+    def make() -> Pruning:
+        from .keras_side import prune_model
+
+        if run.steps.fresh:
+            shutil.rmtree(folder, ignore_errors=True)
+        return prune_model(asked, run.dataset, run.trained, folder, run.deployed, run.pruned, run.console)
+
+    title = f"6/9 Prune it to {asked.budget}, train it on, convert it again"
+    inputs = [file_digest(run.trained), repr(asked), target("host").device, _everything()]
+    return run.steps.do("prune", title, inputs, Pruning, make, [_name(run, run.pruned)])
+
+
 def _retrain(run: Run) -> Retraining:
     asked, folder = run.plan.retraining, run.retraining_folder
 
@@ -108,7 +126,7 @@ def _retrain(run: Run) -> Retraining:
             shutil.rmtree(folder, ignore_errors=True)
         return retrain_model(asked, run.dataset, run.parent, folder, run.retrained, run.console)
 
-    title = f"7/8 Retrain it to {asked.plan.to}: 1-bit weights, 8-bit feature maps"
+    title = f"8/9 Retrain it to {asked.plan.to}: 1-bit weights, 8-bit feature maps"
     inputs = [file_digest(run.parent), run.key(asked), _everything()]
     return run.steps.do("retrain", title, inputs, Retraining, make, [_name(run, run.retrained)])
 
@@ -121,7 +139,7 @@ def _convert(run: Run) -> Converted:
 
     inputs = [file_digest(run.trained), code_digest("edgebnn.models", "edgebnn.converters", "edgebnn.graph")]
     files = [_name(run, run.deployed), _name(run, run.in_float)]
-    return run.steps.do("convert", "2/8 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
+    return run.steps.do("convert", "2/9 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
 
 
 def _answer(run: Run) -> Answers:
@@ -141,7 +159,7 @@ def _answer(run: Run) -> Answers:
             agreement("Keras", ours, theirs, "the trained model in TensorFlow, which sums floats in another order"),
         )
 
-    title = f"3/8 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
+    title = f"3/9 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
     inputs = [file_digest(run.trained), file_digest(run.deployed), _everything()]
     return run.steps.do("answer", title, inputs, Answers, make, [_name(run, run.outputs)])
 
@@ -158,7 +176,7 @@ def _compare(run: Run) -> Compared:
         note = "NumPy: exact in its integers, its floats rounded in another order than XNNPACK's"
         return Compared(agreement("the reference executor", ours, reference, note))
 
-    title = f"4/8 Compare with the reference executor on {format.grouped(count)} images"
+    title = f"4/9 Compare with the reference executor on {format.grouped(count)} images"
     inputs = [file_digest(run.deployed), file_digest(run.outputs), count, _everything()]
     return run.steps.do("compare", title, inputs, Compared, make)
 
@@ -175,7 +193,7 @@ def _time(run: Run) -> Timed:
         return time_inference(host, model, run.dataset.test.images[:1], rivals)
 
     inputs = [file_digest(run.deployed), file_digest(run.in_float), host.device, _everything()]
-    return run.steps.do("time", "5/8 Time it, op by op and against others", inputs, Timed, make)
+    return run.steps.do("time", "5/9 Time it, op by op and against others", inputs, Timed, make)
 
 
 def _everything() -> str:

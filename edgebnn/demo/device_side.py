@@ -49,11 +49,12 @@ def time_inference(target: Target, model: ModelFile, image: Array, rivals: Seque
     profile = target.profile(model, preprocess(image), repeats=REPEATS)
     return Timed(
         timing=_timing(profile, target),
-        rivals=tuple(_rival(target, model, against, name) for against, name in rivals),
+        rivals=tuple(rival(target, model, against, name) for against, name in rivals),
     )
 
 
-def _rival(target: Target, model: ModelFile, against: str, name: str) -> Rival:
+def rival(target: Target, model: ModelFile, against: str, name: str) -> Rival:
+    """``model`` timed in turn with ``against``, called ``name``, as :func:`time_inference` does."""
     result = benchmark(target, model, against=against, repeats=PAIRS)
     assert result.against is not None
     return Rival(

@@ -12,18 +12,26 @@ from edgebnn.converters.convert import convert
 from edgebnn.converters.findings import Finding as Found
 from edgebnn.converters.from_keras import load_model
 from edgebnn.converters.lint import lint_keras
+from edgebnn.door.adapting import prune_in
 from edgebnn.door.retrain import deployment
 from edgebnn.files import write_bytes
 from edgebnn.graph.types import Array
 from edgebnn.models import build
-from edgebnn.reports.data import Epoch, Finding, Retraining, Stage
-from edgebnn.reports.progress import training_bar
+from edgebnn.reports.data import Epoch, Finding, Pruning, Retraining, Stage, Width
+from edgebnn.reports.progress import bar, training_bar
+from edgebnn.reports.pruning import STAGES
+from edgebnn.reports.pruning_view import pruning_view
+from edgebnn.targets import target
+from edgebnn.targets.model_file import open_model
 from edgebnn.training.evaluation import inference
 from edgebnn.training.loop import train
 from edgebnn.training.recipes import Training
 from edgebnn.training.retraining import retrain
 from edgebnn.training.splits import Dataset
 
+from .compare import accuracy
+from .device_side import deployed_outputs, rival
+from .plan import Pruning as AskedPruning
 from .plan import Retraining as Asked
 from .results import Converted, Trained
 
@@ -54,6 +62,44 @@ def convert_models(plan: Training, dataset: Dataset, trained: Path, deployed: Pa
     convert(_build(plan, dataset, "float"), in_float, to="float")
     subjects = (f"the Keras model {model.name}", f"the file {deployed.name}")
     return Converted(subjects, tuple(_finding(subjects[f not in before], f) for f in found))
+
+
+def prune_model(
+    asked: AskedPruning, dataset: Dataset, trained: Path, folder: Path, before: Path, file: Path, console: Console
+) -> Pruning:
+    """Prune the network ``trained`` in ``folder``, or go on where it was left, and deploy it as ``file``.
+
+    ``before`` is the network's own file, with which ``file`` is timed in turn.
+    """
+    host, test = target("host"), dataset.test
+    with pruning_view(console) as progress:
+        result = prune_in(folder, trained, dataset, host, asked.budget, settings=asked.settings, progress=progress)
+    convert(result.model, file)
+    with bar(console, "images", len(test)) as update:
+        deployed = accuracy(deployed_outputs(file, test.images, update), test.labels)
+    history = result.history
+    stages = [
+        Stage(words, history["accuracy"][stage], len(test), "Keras")
+        for stage, words in STAGES.items()
+        if history["accuracy"][stage] is not None
+    ]
+    widths = result.iterations[-1].widths if result.iterations else history["initial_widths"]
+    return Pruning(
+        resource=history["resource"],
+        unit=history["unit"],
+        initial=result.initial,
+        budget=result.budget,
+        predicted=result.predicted,
+        met=result.met,
+        iterations=len(result.iterations),
+        widths=tuple(Width(name, full, widths[name]) for name, full in history["initial_widths"].items()),
+        required=asked.required,
+        stages=(*stages, Stage("deployed", deployed, len(test), "the file, in the runtime")),
+        timing=rival(host, open_model(file), str(before), "the network before pruning, deployed"),
+        bytes_before=before.stat().st_size,
+        bytes_after=file.stat().st_size,
+        folder=folder.name,
+    )
 
 
 def retrain_model(

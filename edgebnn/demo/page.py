@@ -12,7 +12,17 @@ from importlib.metadata import PackageNotFoundError, version
 from edgebnn import machine
 from edgebnn.graph import counts
 from edgebnn.graph.types import Graph
-from edgebnn.reports.data import Accuracy, Agreement, Fact, Layer, ModelFacts, ReportData, Reproduce, Retraining
+from edgebnn.reports.data import (
+    Accuracy,
+    Agreement,
+    Fact,
+    Layer,
+    ModelFacts,
+    Pruning,
+    ReportData,
+    Reproduce,
+    Retraining,
+)
 from edgebnn.targets.model_file import open_model
 
 from .plan import Run
@@ -32,6 +42,7 @@ def report_data(
     agreements: Sequence[Agreement],
     timed: Timed,
     retraining: Retraining,
+    pruning: Pruning,
 ) -> ReportData:
     """Everything the page shows, of this moment."""
     training = run.plan.training
@@ -60,6 +71,7 @@ def report_data(
         findings=converted.findings,
         reproduce=_reproduce(run),
         retraining=retraining,
+        pruning=pruning,
     )
 
 
@@ -97,7 +109,7 @@ def _reproduce(run: Run) -> Reproduce:
     """The commands that made the run, and one for each of its parts."""
     deployed, trained = shlex.quote(str(run.deployed)), shlex.quote(str(run.trained))
     parent, retrained = shlex.quote(str(run.parent)), shlex.quote(str(run.retrained))
-    again = run.plan.retraining
+    training, again = run.plan.training, run.plan.retraining
     options = f"{'--fast ' if run.fast else ''}--seed {run.seed} -o {shlex.quote(str(run.folder))}"
     return Reproduce(
         commands=(
@@ -107,6 +119,8 @@ def _reproduce(run: Run) -> Reproduce:
             f"edgebnn analyze {deployed}",
             f"edgebnn validate {deployed} --target host --layers",
             f"edgebnn profile {deployed} --target host",
+            f"edgebnn prune {trained} --data {training.dataset} --target host --budget {run.plan.pruning.budget} "
+            f"-o {shlex.quote(str(run.folder / 'pruned.keras'))}",
             f"edgebnn retrain {parent} --to w1a8 --data {again.parent.dataset} "
             f"--epochs {again.plan.recipe.epochs} --seed {run.seed} -o {retrained}",
         ),

@@ -9,7 +9,9 @@ from rich.console import Console
 
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable
+from edgebnn.pruning.settings import Settings
 from edgebnn.training import plans, recipes
+from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import Training
 from edgebnn.training.splits import Dataset
 
@@ -30,6 +32,15 @@ class Retraining:
 
 
 @dataclass(frozen=True)
+class Pruning:
+    """What the deployed network is cut down to, how, and the accuracy asked of it then."""
+
+    budget: str
+    settings: Settings
+    required: float
+
+
+@dataclass(frozen=True)
 class Plan:
     """The trainings, the accuracy asked for, and how many test images the reference executor gets."""
 
@@ -37,6 +48,7 @@ class Plan:
     required: float
     reference_images: int
     retraining: Retraining
+    pruning: Pruning
 
 
 FULL = Plan(
@@ -44,12 +56,22 @@ FULL = Plan(
     required=0.985,
     reference_images=10_000,
     retraining=Retraining(recipes.DEMO_PARENT, recipes.DEMO_RETRAINING, required=0.99, within=0.003),
+    pruning=Pruning(
+        "latency=0.85x",
+        Settings(ratio=0.05, iterations=8, steps=20, long_term=Recipe(3, learning_rate=2e-3, augmentation="shift")),
+        required=0.975,
+    ),
 )
 FAST = Plan(
     recipes.DEMO_FAST,
     required=0.90,
     reference_images=1_000,
     retraining=Retraining(recipes.DEMO_PARENT_FAST, recipes.DEMO_RETRAINING_FAST, required=0.90, within=0.05),
+    pruning=Pruning(
+        "macs=0.9x",  # a table of latencies takes half a minute to measure
+        Settings(ratio=0.1, iterations=2, steps=5, hold_out=256, long_term=Recipe(1, 128, 2e-3, train_images=8_000)),
+        required=0.90,
+    ),
 )
 
 
@@ -98,6 +120,17 @@ class Run:
         return self.folder / "w1a8.tflite"
 
     @property
+    def pruning_folder(self) -> Path:
+        """Everything of the pruning: history, charts, networks. Times hold for one version of the kernels only."""
+        code = code_digest("edgebnn.pruning", "edgebnn.door", "edgebnn.runtime")
+        return self.training_folder("pruning", (self.plan.pruning, self.plan.training, code))
+
+    @property
+    def pruned(self) -> Path:
+        """The pruned network, deployed."""
+        return self.folder / "pruned.tflite"
+
+    @property
     def deployed(self) -> Path:
         return self.folder / "model.tflite"
 
@@ -129,7 +162,13 @@ def chosen(fast: bool, seed: int) -> Plan:
         plan=replace(to_w1a8, recipe=replace(to_w1a8.recipe, seed=seed)),
     )
     training = replace(plan.training, recipe=replace(plan.training.recipe, seed=seed))
-    return replace(plan, training=training, retraining=retraining)
+    return replace(plan, training=training, retraining=retraining, pruning=_seeded(plan.pruning, seed))
+
+
+def _seeded(pruning: Pruning, seed: int) -> Pruning:
+    settings = pruning.settings
+    long_term = settings.long_term and replace(settings.long_term, seed=seed)
+    return replace(pruning, settings=replace(settings, seed=seed, long_term=long_term))
 
 
 def folder_for(out: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgebnn.reports.data import Agreement, Epoch, Finding, Retraining, Rival, Timing
+from edgebnn.reports.data import Agreement, Epoch, Finding, Pruning, Retraining, Rival, Timing
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,8 @@ class Timed:
 class DemoResult:
     """The outcome; field names are the JSON's. Accuracies are shares, ``latency_ms`` is measured on this machine.
 
-    ``passed`` is whether the deployed model reached ``required``, and the one retrained to W1A8 what it has to.
+    ``passed`` is whether the deployed model reached ``required``, and the pruned one and the one retrained to W1A8
+    what they have to.
     """
 
     passed: bool
@@ -64,8 +65,10 @@ class DemoResult:
     file_bytes: int
     float_file_bytes: int
     retraining: Retraining
+    pruning: Pruning
     seconds: float
     model: str
+    pruned_model: str
     retrained_model: str
     report: str
     report_data: str

@@ -83,6 +83,48 @@ class Retraining:
 
 
 @dataclass(frozen=True)
+class Width:
+    """Channels that are cut together, named after the first layer that gives them."""
+
+    name: str
+    before: int
+    after: int
+
+
+@dataclass(frozen=True)
+class Pruning:
+    """A network cut down to a budget.
+
+    ``resource`` is what the budget is of, in ``unit``; ``stages`` are accuracies, the first as given and the last
+    deployed; ``timing`` is the deployed file timed in turn with the one before pruning. ``met``: the budget, as
+    predicted. ``required`` is the bar for the deployed accuracy.
+    """
+
+    resource: str
+    unit: str
+    initial: float
+    budget: float
+    predicted: float
+    met: bool
+    iterations: int
+    widths: tuple[Width, ...]
+    required: float
+    stages: tuple[Stage, ...]
+    timing: Rival
+    bytes_before: int
+    bytes_after: int
+    folder: str
+
+    @property
+    def deployed(self) -> float:
+        return self.stages[-1].accuracy
+
+    @property
+    def passed(self) -> bool:
+        return self.met and self.deployed >= self.required
+
+
+@dataclass(frozen=True)
 class Epoch:
     """One epoch of training, counted from 1; the validation figures are None where no images were held out."""
 
@@ -244,3 +286,4 @@ class ReportData:
     findings: tuple[Finding, ...]
     reproduce: Reproduce
     retraining: Retraining | None = None
+    pruning: Pruning | None = None

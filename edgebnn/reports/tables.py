@@ -131,6 +131,13 @@ def demo(result: DemoResult) -> Table:
         table.add_row(f"as {found.reference}", f"{same} of {samples} predictions are the same")
     table.add_row("file", f"{format.size(result.file_bytes)}, {format.size(result.float_file_bytes)} in float")
     table.add_row("latency, one thread", f"{format.cost(result.latency_ms, 'ms')}, measured on this machine")
+    pruned = result.pruning
+    table.add_row(
+        f"pruned to {format.percent(pruned.budget / pruned.initial, 0)} of its {pruned.resource}",
+        f"{format.percent(pruned.deployed)} deployed, {format.significant(pruned.timing.ratio)} times as fast; "
+        f"{'reaches' if pruned.passed else 'MISSES'} the budget and the {format.percent(pruned.required, 1)} asked for",
+        style="" if pruned.passed else "bold red",
+    )
     retrained = result.retraining
     float_one, *_, deployed = retrained.stages
     table.add_row(

@@ -20,7 +20,20 @@ from edgebnn import cli
 from edgebnn.converters.read_tflite import read
 from tests.support.topologies import lce_bytes
 
-VERBS = ("train", "retrain", "convert", "lint", "analyze", "run", "validate", "profile", "benchmark", "demo", "doctor")
+VERBS = (
+    "train",
+    "prune",
+    "retrain",
+    "convert",
+    "lint",
+    "analyze",
+    "run",
+    "validate",
+    "profile",
+    "benchmark",
+    "demo",
+    "doctor",
+)
 
 
 def edgebnn(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -70,6 +70,16 @@ def test_the_retrained_model_reaches_its_bars_and_conversion_costs_nothing(resul
     assert found["packed_bytes"] == Path(result["retrained_model"]).stat().st_size < found["int8_bytes"]
 
 
+def test_the_pruned_model_meets_its_budget_and_its_bar(result: dict[str, Any]) -> None:
+    found = result["pruning"]
+    assert found["met"]
+    assert found["predicted"] <= found["budget"] < found["initial"]
+    assert found["stages"][-1]["accuracy"] >= found["required"]
+    assert abs(found["stages"][-1]["accuracy"] - found["stages"][-2]["accuracy"]) < 0.001, "deployed, as in Keras"
+    assert any(width["after"] < width["before"] for width in found["widths"])
+    assert found["bytes_after"] == Path(result["pruned_model"]).stat().st_size < found["bytes_before"]
+
+
 def test_the_report_holds_what_the_result_says(result: dict[str, Any]) -> None:
     data = html.read(Path(result["report_data"]))
     assert data.accuracy is not None
@@ -98,7 +108,7 @@ def test_the_report_opens_in_a_browser(result: dict[str, Any], tmp_path: Path) -
 
 def test_a_second_run_keeps_every_step(result: dict[str, Any], folder: Path) -> None:
     again, said = run(folder, AGAIN_SECONDS)
-    assert said.count("done before") == 7
+    assert said.count("done before") == 8
     changing = ("seconds",)
     assert {k: v for k, v in again.items() if k not in changing} == {
         k: v for k, v in result.items() if k not in changing

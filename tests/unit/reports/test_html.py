@@ -13,7 +13,7 @@ import pytest
 
 from edgebnn.errors import InputError
 from edgebnn.reports import html
-from edgebnn.reports.data import ReportData
+from edgebnn.reports.data import ReportData, Width
 from tests.support.reports import report
 
 VOID = {"meta", "link", "br", "path", "use"}
@@ -56,7 +56,8 @@ def test_every_part_of_a_full_report_is_shown() -> None:
     assert {"accuracy", "latency", "ratio", "file", "agreement"} <= ids
     assert {"training", "layers", "sizes", "times", "agreements", "lint", "reproduce"} <= ids
     assert "retraining" in ids
-    assert page.of_class("stage") == 5
+    assert "pruning" in ids
+    assert page.of_class("stage") == 10
     assert page.of_class("layer") == len(report().layers)
     for words in (
         "98.89",
@@ -84,6 +85,7 @@ def test_a_report_without_optional_parts_has_no_empty_sections() -> None:
         lint_subjects=(),
         findings=(),
         retraining=None,
+        pruning=None,
     )
     page = Page(html.render(bare))
     sections = [attributes.get("id") for tag, attributes in page.elements if tag == "section"]
@@ -110,6 +112,7 @@ def _hostile(text: str) -> ReportData:
     assert full.timing is not None
     assert full.sizes is not None
     assert full.retraining is not None
+    assert full.pruning is not None
     replace = dataclasses.replace
     return replace(
         full,
@@ -121,6 +124,7 @@ def _hostile(text: str) -> ReportData:
         rivals=tuple(replace(r, name=text) for r in full.rivals),
         timing=replace(full.timing, device=text),
         retraining=replace(full.retraining, network=text),
+        pruning=replace(full.pruning, widths=(Width(text, 2, 1),), timing=replace(full.pruning.timing, name=text)),
     )
 
 
