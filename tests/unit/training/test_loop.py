@@ -15,6 +15,7 @@ from edgebnn.errors import InputError
 from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.history import Progress
 from edgebnn.training.loop import TrainingError, train
+from edgebnn.training.method import Method, cross_entropy
 from edgebnn.training.recipe import Recipe
 from tests.support.images import blobs
 from tests.support.training_run import tiny_model
@@ -165,3 +166,29 @@ def test_models_and_data_that_do_not_fit_are_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="cannot be used as a run folder"):
         train(tiny_model(), blobs(), RECIPE, tmp_path / "file")
+
+
+def test_a_method_is_told_where_the_run_stands_and_makes_what_is_saved(tmp_path: Path) -> None:
+    shares: list[float] = []
+    model, data = tiny_model(dropout=0.0), blobs(train=96, test=16)
+    method = Method(
+        loss=lambda images, labels, logits: 0.5 * cross_entropy(images, labels, logits),
+        before_step=shares.append,
+        result=lambda trained: keras.Model(trained.inputs, keras.layers.Softmax(name="softmax")(trained.outputs[0])),
+        identity={"kind": "half"},
+    )
+    recipe = Recipe(2, batch=32, learning_rate=0.0)
+    history = train(model, data, recipe, tmp_path / "half", method=method)
+    assert shares == pytest.approx([0, 1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1])
+    assert keras.models.load_model(history.model_path, compile=False).layers[-1].name == "softmax"
+    plain = train(model, data, recipe, tmp_path / "plain")
+    # The statistics of batch norm move, but a training step is judged on its own batch.
+    assert history.epochs[0].loss == pytest.approx(plain.epochs[0].loss / 2, rel=1e-5)
+    with pytest.raises(InputError, match="another training"):
+        train(model, data, recipe, tmp_path / "half")
+
+
+def test_a_plain_training_is_known_by_model_data_and_recipe_alone(tmp_path: Path) -> None:
+    """So that folders written before there were methods go on."""
+    train(tiny_model(), blobs(train=32, test=16), Recipe(1, batch=32), tmp_path)
+    assert set(json.loads((tmp_path / "run.json").read_text())) == {"model", "data", "recipe"}
