@@ -3,6 +3,7 @@
 #define EDGEBNN_BCONV2D_H
 
 #include "bconv2d_block.h"
+#include "window.h"
 
 static inline int32_t eb_at_most(int32_t x, int32_t limit) { return x < limit ? x : limit; }
 static inline int32_t eb_at_least(int32_t x, int32_t limit) { return x > limit ? x : limit; }
@@ -22,10 +23,10 @@ static inline int eb_pads_after_transform(const eb_bconv2d *op) {
   return eb_pads_with_zeros(op) && op->output_type == EB_FLOAT32 && op->activation == EB_ACT_NONE;
 }
 
-/* Bytes of a thread's scratch, in this order: gathered windows, what padding takes back, and where each pixel finds
- * it. */
+/* Bytes of a thread's scratch, in this order: gathered windows, what padding takes back, where each pixel finds it, and
+ * which taps it is for. */
 typedef struct eb_bconv2d_scratch {
-  size_t pixels_bytes, padding_bytes, pointers_bytes;
+  size_t pixels_bytes, padding_bytes, pointers_bytes, patches_bytes;
 } eb_bconv2d_scratch;
 
 static inline eb_bconv2d_scratch eb_bconv2d_scratch_of(const eb_bconv2d_plan *plan) {
@@ -36,6 +37,7 @@ static inline eb_bconv2d_scratch eb_bconv2d_scratch_of(const eb_bconv2d_plan *pl
   scratch.pixels_bytes = eb_align(pixels * (size_t)plan->window_words * sizeof(uint32_t));
   scratch.padding_bytes = pads ? eb_align(pixels * row) : 0;
   scratch.pointers_bytes = pads ? eb_align(pixels * sizeof(int32_t *)) : 0;
+  scratch.patches_bytes = pads ? eb_align(pixels * sizeof(eb_patch)) : 0;
   return scratch;
 }
 

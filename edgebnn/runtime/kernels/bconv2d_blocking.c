@@ -63,6 +63,6 @@ eb_status eb_bconv2d_plan_block(eb_bconv2d_plan *plan, eb_bconv2d_blocking block
   if (tiles > INT32_MAX || row * blocking.tile_pixels > INT32_MAX / 16) return EB_TOO_LARGE;
   plan->tiles = (int32_t)tiles;
   const eb_bconv2d_scratch scratch = eb_bconv2d_scratch_of(plan);
-  plan->scratch_bytes = scratch.pixels_bytes + scratch.padding_bytes + scratch.pointers_bytes;
+  plan->scratch_bytes = scratch.pixels_bytes + scratch.padding_bytes + scratch.pointers_bytes + scratch.patches_bytes;
   return EB_OK;
 }

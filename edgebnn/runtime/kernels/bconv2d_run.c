@@ -17,8 +17,9 @@ typedef struct memory {
   const void *constants;
   const int32_t *tap_sums;
   uint32_t *windows;        /* [tile_pixels][window_words] */
-  int32_t *padding;         /* [tile_pixels][channel_tile] */
-  const int32_t **pointers; /* [tile_pixels] */
+  int32_t *padding;         /* [tile_pixels][channel_tile]: a row for each of the patches */
+  const int32_t **pointers; /* [tile_pixels]: a row of padding, or NULL */
+  eb_patch *patches;        /* [tile_pixels]: those that differ in the taps that lie in the padding */
 } memory;
 
 static memory memory_of(const eb_bconv2d_plan *plan, const void *persistent, void *scratch) {
@@ -32,6 +33,7 @@ static memory memory_of(const eb_bconv2d_plan *plan, const void *persistent, voi
   m.windows = scratch;
   m.padding = (int32_t *)(void *)(own + bytes.pixels_bytes);
   m.pointers = (const int32_t **)(void *)(own + bytes.pixels_bytes + bytes.padding_bytes);
+  m.patches = (eb_patch *)(void *)(own + bytes.pixels_bytes + bytes.padding_bytes + bytes.pointers_bytes);
   return m;
 }
 
@@ -49,28 +51,54 @@ static void sum_padding(const eb_bconv2d_plan *plan, const eb_patch *patch, cons
   }
 }
 
-/* For each pixel of the region, what zero padding takes back of the channels from `first` on, or NULL. */
-static void find_padding(const eb_bconv2d_plan *plan, const region *r, const memory *m, int32_t first,
-                         int32_t channels) {
+static int same_taps(const eb_patch *a, const eb_patch *b) {
+  return a->y_begin == b->y_begin && a->y_end == b->y_end && a->x_begin == b->x_begin && a->x_end == b->x_end;
+}
+
+/* The row of padding for a patch, which is noted if it is new. The last ones are the likeliest. */
+static const int32_t *row_of(const eb_bconv2d_plan *plan, const memory *m, const eb_patch *patch, int32_t *count) {
+  int32_t index = *count - 1;
+  while (index >= 0 && !same_taps(&m->patches[index], patch)) index--;
+  if (index < 0) {
+    index = (*count)++;
+    m->patches[index] = *patch;
+  }
+  return m->padding + (size_t)index * (size_t)plan->kernel->channel_tile;
+}
+
+/* For each pixel of the region, the row in which it will find what zero padding takes back, or NULL. Returns the number
+ * of rows. Windows that lie within the image are passed over a row at a time. */
+static int32_t find_padding(const eb_bconv2d_plan *plan, const region *r, const memory *m) {
   const eb_window *w = &plan->op.window;
   const eb_columns inner = eb_inner_columns(w);
-  int32_t *row = m->padding;
-  int32_t column = r->pixel_begin % w->output_width;
-  int row_is_padded = -1; /* of the image; not known yet */
-  for (int32_t pixel = r->pixel_begin; pixel < r->pixel_end; pixel++, column++) {
-    if (column == w->output_width) {
-      column = 0;
-      row_is_padded = -1;
+  memset(m->pointers, 0, (size_t)(r->pixel_end - r->pixel_begin) * sizeof(*m->pointers));
+  int32_t rows = 0;
+  for (int32_t pixel = r->pixel_begin; pixel < r->pixel_end;) {
+    int32_t column = pixel % w->output_width;
+    const int32_t row_end = eb_at_most(pixel - column + w->output_width, r->pixel_end);
+    const eb_patch first = eb_patch_at(w, pixel);
+    const int row_is_padded = first.y_begin > 0 || first.y_end < w->filter_height;
+    while (pixel < row_end) {
+      if (!row_is_padded && column >= inner.begin && column < inner.end) {
+        const int32_t passed = eb_at_most(inner.end - column, row_end - pixel);
+        pixel += passed;
+        column += passed;
+        continue;
+      }
+      const eb_patch patch = eb_patch_at(w, pixel);
+      if (eb_patch_is_padded(&patch, w)) m->pointers[pixel - r->pixel_begin] = row_of(plan, m, &patch, &rows);
+      pixel++;
+      column++;
     }
-    const int is_inner = column >= inner.begin && column < inner.end;
-    m->pointers[pixel - r->pixel_begin] = NULL;
-    if (is_inner && row_is_padded == 0) continue;
-    const eb_patch patch = eb_patch_at(w, pixel);
-    row_is_padded = patch.y_begin > 0 || patch.y_end < w->filter_height;
-    if (!eb_patch_is_padded(&patch, w)) continue;
-    sum_padding(plan, &patch, m->tap_sums + first, channels, row);
-    m->pointers[pixel - r->pixel_begin] = row;
-    row += plan->kernel->channel_tile;
+  }
+  return rows;
+}
+
+/* What zero padding takes back of the channels from `first` on. */
+static void fill_padding(const eb_bconv2d_plan *plan, const memory *m, int32_t rows, int32_t first, int32_t channels) {
+  for (int32_t row = 0; row < rows; row++) {
+    int32_t *padding = m->padding + (size_t)row * (size_t)plan->kernel->channel_tile;
+    sum_padding(plan, &m->patches[row], m->tap_sums + first, channels, padding);
   }
 }
 
@@ -109,13 +137,14 @@ static void run_region(const eb_bconv2d_plan *plan, const region *r, const memor
       .padding = pads ? m->pointers : NULL,
       .pads_after = eb_pads_after_transform(&plan->op),
   };
+  const int32_t rows = pads ? find_padding(plan, r, m) : 0;
   for (int32_t block = r->block_begin; block < r->block_end; block++) {
     const size_t index = (size_t)r->group * (size_t)plan->group_blocks + (size_t)block;
     const int32_t first = r->group * plan->group_channels + block * tile;
     b.weights = m->weights + index * eb_block_bytes(plan);
     b.channels = eb_at_most(plan->group_channels - block * tile, tile);
     aim(plan, r, m, first, output, &b);
-    if (pads) find_padding(plan, r, m, first, b.channels);
+    fill_padding(plan, m, rows, first, b.channels);
     plan->kernel->run(&b);
   }
 }
