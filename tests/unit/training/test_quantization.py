@@ -20,10 +20,14 @@ from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import DType, Graph, Quantization, Tensor
 from edgebnn.models import build
 from edgebnn.models.rebuild import weights_by_name
+from edgebnn.pruning import surgery
+from edgebnn.pruning.coupling import couple
+from edgebnn.training.binarization import binarize
 from edgebnn.training.optimizers import make_optimizer
 from edgebnn.training.quantization import frozen, int8_points, quantize_aware, strip
 from edgebnn.training.quantizers import RANGE_DECAY, ChannelQuantizer, RangeQuantizer
 from edgebnn.training.recipe import Recipe
+from tests.support.random_networks import random_keep
 
 SHAPE = (16, 16, 3)
 
@@ -180,3 +184,13 @@ def test_weight_decay_reaches_the_weights_that_are_rounded() -> None:
     optimizer = make_optimizer(model, recipe)
     decayed = [tuple(v.shape) for v in model.trainable_variables if optimizer._use_weight_decay(v)]
     assert sorted(decayed) == [(1, 1, 4, 5), (1, 1, 5, 6), (3, 3, 3, 4), (6, 10)]
+
+
+def test_a_pruned_network_can_be_quantized_too() -> None:
+    model = network()
+    smaller = binarize(surgery.cut(model, random_keep(couple(model), np.random.default_rng(5))))
+    assert smaller.count_params() < model.count_params()
+    student = quantize_aware(smaller)
+    np.testing.assert_array_equal(strip(student)(images()), smaller(images()))
+    student(images(), training=True)
+    np.testing.assert_allclose(student(images()), smaller(images()), atol=0.1)
