@@ -2,20 +2,9 @@
  * step outside is caught; scratch and outputs start as garbage, and outputs have guard words around them. Sums are
  * checked with plain loops.
  */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#include "kernels.h"
+#include "exercise.h"
 
 enum { GUARD = 4 }; /* outputs are aligned to an element, and to no more */
-
-static unsigned long long state = 1;
-
-static uint32_t draw(void) {
-  state = state * 6364136223846793005ull + 1442695040888963407ull;
-  return (uint32_t)(state >> 32);
-}
 
 static void fail(const char *what, const eb_bconv2d *op) {
   const eb_window *w = &op->window;
@@ -24,36 +13,6 @@ static void fail(const char *what, const eb_bconv2d *op) {
          (int)w->filter_height, (int)w->filter_width, (int)w->stride_height, (int)w->dilation_height, (int)w->padding,
          (int)op->pad_value, (int)op->output_type);
   exit(1);
-}
-
-static void *allocate(size_t bytes) {
-  void *memory = malloc(bytes > 0 ? bytes : 1);
-  if (memory == NULL) exit(2);
-  return memory;
-}
-
-/* To the kernels' alignment; ends at the byte. */
-static void *allocate_aligned(size_t bytes, unsigned char **raw) {
-  *raw = allocate(bytes + EB_ALIGNMENT);
-  unsigned char *memory = *raw + (EB_ALIGNMENT - (uintptr_t)*raw % EB_ALIGNMENT);
-  memset(memory, 0xA5, bytes);
-  return memory;
-}
-
-/* Packed pixels of random signs; the unused bits are 0. */
-static int32_t *draw_signs(size_t pixels, int32_t channels) {
-  const size_t words = (size_t)eb_packed_words(channels);
-  int32_t *signs = allocate(pixels * words * sizeof(int32_t));
-  for (size_t i = 0; i < pixels * words; i++) {
-    const uint32_t last = channels % 32 != 0 && i % words == words - 1 ? (1u << channels % 32) - 1 : ~0u;
-    signs[i] = (int32_t)(draw() & last);
-  }
-  return signs;
-}
-
-static int sign_at(const int32_t *signs, size_t pixel, int32_t channels, int32_t channel) {
-  const uint32_t word = (uint32_t)signs[pixel * (size_t)eb_packed_words(channels) + (size_t)(channel / 32)];
-  return (word >> channel % 32 & 1) ? -1 : 1;
 }
 
 /* The dot product of output pixel and channel. */
