@@ -42,6 +42,7 @@ def test_an_idx_file_is_read_in_its_shape(tmp_path: Path) -> None:
         (gzip.compress(bytes([0, 0, 9, 1, 0, 0, 0, 0])), "is no idx file"),
         (gzip.compress(bytes([0, 0, 8, 1, 0, 0, 0, 5, 1, 2])), r"holds 2 bytes where its header promises \(5,\)"),
     ],
+    ids=["missing", "not gzip", "cut short", "no header", "other type", "fewer values"],  # gzip's bytes hold the time
 )
 def test_a_damaged_idx_file_is_refused_by_name(tmp_path: Path, content: bytes | None, message: str) -> None:
     path = tmp_path / "labels.gz"
