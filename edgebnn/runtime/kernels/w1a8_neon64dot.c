@@ -40,9 +40,14 @@ static void expand(const uint8_t *lanes, size_t tables, int8_t *weights) {
 }
 
 /* In assembly, so that the file needs no flags, on which compilers do not agree. */
-#define DOT(sum, weights, inputs, lane)                                       \
-  __asm__(".arch armv8.2-a+dotprod\n\tsdot %0.4s, %1.16b, %2.4b[" #lane "]" \
-          : "+w"(sum)                                                         \
+#if defined(__ARM_FEATURE_DOTPROD)
+#define WITH_DOT_PRODUCTS ""
+#else
+#define WITH_DOT_PRODUCTS ".arch armv8.2-a+dotprod\n\t"
+#endif
+#define DOT(sum, weights, inputs, lane)                            \
+  __asm__(WITH_DOT_PRODUCTS "sdot %0.4s, %1.16b, %2.4b[" #lane "]" \
+          : "+w"(sum)                                              \
           : "w"(weights), "w"(inputs))
 
 /* Adds a table, whose number among four is `lane`. */
