@@ -30,7 +30,9 @@ SETTLED_ROUNDS = 6
 SETTLED = 0.005
 """A model is done when neither so many rounds nor so many seconds lowered its time by more than this share."""
 LAYER_SECONDS = 0.3
-WHOLE_SECONDS = 2.0
+LAYER_RUNS = 300
+"""A layer settles for as long as so many of its runs take, within :data:`LAYER_SECONDS` and :data:`WHOLE_SECONDS`."""
+WHOLE_SECONDS = 4.0
 MOST_SECONDS = 30.0
 BATCH_BYTES = 256 * 2**20
 """Models measured in turn hold at most so many bytes together; XNNPACK keeps a second copy of their weights."""
@@ -58,6 +60,7 @@ class _Least:
             self.lowered_to, self.rounds, self.since = self.total, 0, time.monotonic()
 
     def settled(self, seconds: float) -> bool:
+        seconds = max(seconds, min(LAYER_RUNS * self.total / 1000, WHOLE_SECONDS))
         return self.rounds >= SETTLED_ROUNDS and time.monotonic() - self.since >= seconds
 
 
@@ -66,7 +69,7 @@ def measure_models(
 ) -> tuple[float, ...]:
     """Milliseconds of one inference of each of ``models``, measured in turn, or simulated where the target simulates.
 
-    ``seconds``: how long they must not have fallen to count as settled.
+    ``seconds``: how long they must not have fallen to count as settled, at least.
 
     Raises InputError for a target that does not tell times, EdgebnnError where a model cannot run there.
     """

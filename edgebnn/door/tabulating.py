@@ -13,7 +13,7 @@ from pathlib import Path
 import edgebnn
 from edgebnn.pruning import latency_sampling
 from edgebnn.pruning.coupling import Plan
-from edgebnn.pruning.history import ProgressCallback
+from edgebnn.pruning.history import Progress, ProgressCallback
 from edgebnn.pruning.latency_sampling import Sampling
 from edgebnn.pruning.latency_table import Device, LatencyTable
 from edgebnn.runtime.library import find
@@ -22,6 +22,9 @@ from edgebnn.targets.model_file import ModelFile
 
 from .deploying import passes_signs_on
 from .measuring import kind_of_times, measure_layers, measure_models
+
+DISTURBED = 1.1
+"""Layers that take longer than the whole network by this factor were measured while something else ran."""
 
 
 def latency_table(
@@ -49,6 +52,13 @@ def latency_table(
         progress,
     )
     (total,) = measure_models(target, [whole], threads=threads)
+    alone = table.latency(plan.layers())
+    if alone > total * DISTURBED and progress is not None:
+        message = (
+            f"the layers took {alone:.3g} ms one by one, the whole network {total:.3g} ms: something else kept "
+            f"{target.name} busy, and predictions will be too high; when it is idle, measure again into another table"
+        )
+        progress(Progress("note", message=message))
     return table.calibrated(plan.layers(), total)
 
 

@@ -130,9 +130,10 @@ class LatencyTable:
     def calibrated(self, layers: Sequence[LayerShape], whole: float) -> LatencyTable:
         """The table for networks cut out of the one of ``layers``, which takes ``whole`` milliseconds as measured.
 
-        What its layers alone do not explain lies between them (additions, pooling) and shrinks with the feature maps.
+        What its layers alone do not explain lies between them (additions, pooling) and shrinks with the feature maps;
+        nothing does where they took longer alone.
         """
-        rest = whole - sum(map(self.layer, layers))
+        rest = max(0.0, whole - sum(map(self.layer, layers)))
         return replace(self, between=rest / sum(map(_elements, layers)))
 
     def layer(self, layer: LayerShape) -> float:

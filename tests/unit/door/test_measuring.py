@@ -41,9 +41,10 @@ class ScriptedTarget(Target):
         return Profile(self._kind, self._unit, sum(times) + 100, (*ops, idle))
 
 
-@pytest.fixture
+@pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "LAYER_SECONDS", 0.0)
+    monkeypatch.setattr(measuring, "LAYER_RUNS", 0)
 
 
 def file(layer: LayerShape) -> ModelFile:
@@ -75,7 +76,6 @@ def test_what_is_no_time_is_refused() -> None:
         measure_models(ScriptedTarget(lambda model: (1.0,), unit="cycles"), [file(conv())])
 
 
-@pytest.mark.usefixtures("hasty")
 def test_layers_of_one_shape_are_measured_once() -> None:
     place = ScriptedTarget(lambda model: (float(len(model.content)),))
     layers = [conv(), replace(conv(), name="same again"), conv(out_channels=8)]
@@ -84,7 +84,6 @@ def test_layers_of_one_shape_are_measured_once() -> None:
     assert len({id(model) for model in place.asked}) == 2
 
 
-@pytest.mark.usefixtures("hasty")
 def test_large_layers_are_not_held_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(measuring, "BATCH_BYTES", 4 * conv().weights)
     place = ScriptedTarget(lambda model: (1.0,))

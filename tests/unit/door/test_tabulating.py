@@ -47,6 +47,25 @@ def test_the_prediction_for_the_unpruned_network_is_what_it_takes(
     assert layers_alone < table.latency(smaller) < layers_alone + BETWEEN * 1e-3
 
 
+def test_layers_that_take_longer_than_the_whole_network_are_told_of(
+    tmp_path: Path, network: tuple[Plan, ModelFile]
+) -> None:
+    def disturbed(model: ModelFile) -> list[float]:
+        return [time * (1.0 if model is whole else 3.0) for time in by_macs(model)]
+
+    plan, whole = network
+    notes: list[str] = []
+    table = latency_table(
+        ScriptedTarget(disturbed, kind="simulated"),
+        plan,
+        whole,
+        tmp_path / "table.json",
+        progress=lambda event: notes.append(event.message),
+    )
+    assert "something else kept scripted busy" in notes[-1]
+    assert table.between == 0
+
+
 def test_samples_are_used_again_and_refused_on_another_device(tmp_path: Path, network: tuple[Plan, ModelFile]) -> None:
     plan, whole = network
     place, path = ScriptedTarget(by_macs, kind="simulated"), tmp_path / "table.json"
