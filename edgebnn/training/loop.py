@@ -129,7 +129,6 @@ def train(
         if state.step == 0:
             write_metrics(run_dir / checkpoints.METRICS, state.finished)
     write_metrics(run_dir / checkpoints.METRICS, state.finished)
-    method.before_step(1.0)
     with atomic_path(run_dir / checkpoints.MODEL) as temporary:
         method.result(model).save(temporary)
     return History(state.finished, run_dir / checkpoints.MODEL, resumed_from)
@@ -224,6 +223,7 @@ def _diverged(run: _Run, what: str, epoch: int, step: int) -> TrainingError:
 
 def _finish_epoch(run: _Run, state: State) -> State:
     started, epoch = time.perf_counter(), len(state.finished)
+    run.method.before_step((epoch + 1) / run.recipe.epochs)
     validation_loss, validation_accuracy = (
         evaluate(run.predict, run.validation) if len(run.validation) else (None, None)
     )

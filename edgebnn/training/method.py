@@ -27,7 +27,7 @@ class Method:
 
     Attributes:
         loss: to be minimised; regularization losses of the layers are added to it.
-        before_step: told before each step what share of the run is done, in [0, 1], and once more at the end, with 1.
+        before_step: told before each step, and before an epoch is judged, what share of the run is done, in [0, 1].
             What it changes must follow from that share alone, so that a resumed run is the same.
         result: of the trained model makes the one that is saved.
         identity: plain values that tell this method from others; a run folder is not continued by another.

@@ -29,7 +29,7 @@ from edgebnn.training.splits import Dataset
 
 StageName: TypeAlias = Literal["float", "given", "post-training", "retrained", "converted", "deployed"]
 
-STAGES, TRAINING, FILE = "stages.json", "training", "model.tflite"
+STAGES, TRAINING, UNTRAINED, FILE = "stages.json", "training", "post-training.tflite", "model.tflite"
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,10 @@ def retrain(
 
     done.measure("given" if binary else "float", "Keras", lambda: evaluate(inference(model), dataset.test)[1])
     if plan.to == "int8" or not binary:
-        file = run_dir / "post-training.tflite"
 
         def untrained() -> float:
-            deployment.write(binarize(model) if plan.to == "w1a8" else model, file)
-            return deployment.accuracy(file, False)
+            deployment.write(binarize(model) if plan.to == "w1a8" else model, run_dir / UNTRAINED)
+            return deployment.accuracy(run_dir / UNTRAINED, False)
 
         done.measure("post-training", "the file, deployed, without retraining", untrained)
     student, method = _student(model, parent, plan, binary)
