@@ -18,22 +18,29 @@
 extern "C" {
 #endif
 
+/* Inside the library, behind kernels.h, what is seen from outside. */
+#if defined(EB_EXPORT)
+#define EDGEBNN_API EB_EXPORT
+#else
+#define EDGEBNN_API
+#endif
+
 typedef struct TfLiteDelegate TfLiteDelegate;
 
 /* Makes a delegate from `count` options, each a key and a value: num_threads (0, the default: the interpreter's),
  * kernels (the name of one kernel for every convolution), pack_int8 (which int8 layers with two-valued weights are run
  * with 1-bit ones: auto, the default: where it pays; all; none), profile and log (0 or 1). For a wrong option, `report`
  * (or NULL) is called with a message, and NULL is returned. */
-TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
-                                              void (*report)(const char *message));
+EDGEBNN_API TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
+                                                          void (*report)(const char *message));
 
-void tflite_plugin_destroy_delegate(TfLiteDelegate *delegate);
+EDGEBNN_API void tflite_plugin_destroy_delegate(TfLiteDelegate *delegate);
 
 /* The last refusal, empty if there was none. */
-const char *edgebnn_delegate_message(const TfLiteDelegate *delegate);
+EDGEBNN_API const char *edgebnn_delegate_message(const TfLiteDelegate *delegate);
 
 /* 1 if the last refusal was of the interpreter's memory layout. */
-int edgebnn_delegate_mismatch(const TfLiteDelegate *delegate);
+EDGEBNN_API int edgebnn_delegate_mismatch(const TfLiteDelegate *delegate);
 
 /* One op in the last profiled invoke; times are nanoseconds of the system's clock that never goes back. */
 typedef struct {
@@ -46,10 +53,10 @@ typedef struct {
 } edgebnn_op_time;
 
 /* To be called between invokes, by the thread that invokes, as the next. */
-void edgebnn_profile_enable(TfLiteDelegate *delegate, int on);
+EDGEBNN_API void edgebnn_profile_enable(TfLiteDelegate *delegate, int on);
 
 /* Writes up to `capacity` entries in no particular order and returns how many there are. */
-int edgebnn_profile_read(const TfLiteDelegate *delegate, edgebnn_op_time *times, int capacity);
+EDGEBNN_API int edgebnn_profile_read(const TfLiteDelegate *delegate, edgebnn_op_time *times, int capacity);
 
 #ifdef __cplusplus
 }
