@@ -34,7 +34,8 @@ def check_types() -> None:
     run([str(PYTHON), "-m", "mypy", "-p", "edgebnn"], MYPYPATH=str(tree.parent))
     scripts = sorted(str(path) for path in (ROOT / "tools").glob("*.py"))
     run([str(PYTHON), "-m", "mypy", *scripts], MYPYPATH=f"{tree.parent}:{ROOT / 'tools'}")
-    run([str(PYTHON), "-m", "mypy", "-p", "tools.bench"], MYPYPATH=f"{tree.parent}:{ROOT}")
+    packages = ["-p", "tools.bench", "-p", "tools.experiments"]
+    run([str(PYTHON), "-m", "mypy", *packages], MYPYPATH=f"{tree.parent}:{ROOT}")
 
 
 def main() -> None:
