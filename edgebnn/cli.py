@@ -89,20 +89,16 @@ def convert(
     show(as_json, value, *([tables.findings(result.findings)] if result.findings else []), wrote)
 
 
-CALIBRATION_SAMPLES = 256
-
-
 def calibration_inputs(spec: str) -> tuple[Array, ...]:
     """An array for each input: those of an .npy or .npz file, or training images, preprocessed as in training."""
     if spec.endswith((".npy", ".npz")):
         from edgebnn.targets.inputs import read_named_arrays
 
         return tuple(read_named_arrays(Path(spec)).values())
-    from edgebnn.preprocessing import preprocess
+    from edgebnn.door.deploying import calibration_samples
     from edgebnn.training import datasets
 
-    images = datasets.load(spec).train.images
-    return (preprocess(images[:: max(1, len(images) // CALIBRATION_SAMPLES)][:CALIBRATION_SAMPLES]),)
+    return (calibration_samples(datasets.load(spec).train.images),)
 
 
 @verb("edgebnn lint resnet8.tflite")

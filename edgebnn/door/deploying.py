@@ -11,6 +11,7 @@ from edgebnn.converters.convert import Target as Format
 from edgebnn.converters.convert import convert
 from edgebnn.graph import counts
 from edgebnn.graph.types import Array, DType
+from edgebnn.preprocessing import preprocess
 from edgebnn.targets.model_file import ModelFile, open_model
 
 if TYPE_CHECKING:
@@ -19,6 +20,13 @@ if TYPE_CHECKING:
     from edgebnn.pruning.layers import LayerShape
 
 CALIBRATION_IMAGES = 64
+"""For files that are only measured: what the ranges are does not change what a network costs."""
+CALIBRATION_SAMPLES = 256
+
+
+def calibration_samples(images: Array, size: tuple[int, int] | None = None) -> Array:
+    """Some of ``images`` (uint8 [N, H, W, C]), spread over all of them, preprocessed as in training."""
+    return preprocess(images[:: max(1, len(images) // CALIBRATION_SAMPLES)][:CALIBRATION_SAMPLES], size)
 
 
 def format_of(layers: Sequence[LayerShape]) -> Format:

@@ -18,13 +18,13 @@ from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.runtime.interpreter import load
 
+from .deploying import calibration_samples
+
 if TYPE_CHECKING:
     from edgebnn.training.history import ProgressCallback
     from edgebnn.training.plans import Plan
     from edgebnn.training.retraining import Deployment, Retrained, Stage
     from edgebnn.training.splits import Dataset
-
-CALIBRATION_SAMPLES = 256
 
 _FILES: Mapping[str, FileKind] = {"w1a8": "w1a8", "int8": "int8", "w1a1": "lce"}
 _BATCH = 250
@@ -84,9 +84,9 @@ def deployment(dataset: Dataset, to: Literal["w1a8", "int8", "w1a1"]) -> Deploym
     from edgebnn.training.retraining import Deployment
 
     def write(model: Any, path: Path) -> None:
-        chosen = dataset.train.images[:: max(1, len(dataset.train) // CALIBRATION_SAMPLES)][:CALIBRATION_SAMPLES]
         _, height, width, _ = model.input_shape
-        convert(model, path, _FILES[to], None if to == "w1a1" else preprocess(chosen, (height, width)))
+        inputs = None if to == "w1a1" else calibration_samples(dataset.train.images, (height, width))
+        convert(model, path, _FILES[to], inputs)
 
     def accuracy(path: Path, exact: bool) -> float:
         return file_accuracy(path, dataset.test.images, dataset.test.labels, exact)

@@ -7,13 +7,13 @@ Each is a context manager that gives a ``concurrent.futures.Executor``; any othe
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
+from edgebnn import machine
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.pruning.trainers import trainers
 
@@ -81,7 +81,7 @@ def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:
 
 def default_workers(worker_bytes: int = WORKER_BYTES) -> int:
     """One process for each core this process may use, as far as free memory allows, but one at least."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = machine.cores()
     free = free_memory()
     return cores if free is None else max(1, min(cores, free // worker_bytes))
 
