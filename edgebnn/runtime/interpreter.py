@@ -52,7 +52,8 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         if (model_path is None) == (model_content is None):
             raise ValueError("one of model_path and model_content must be given")
         self._source = open_model(model_path if model_path is not None else bytes(model_content or b""))
-        self._plugin = load_plugin(kernels, pack_int8)
+        preserve_all = bool(options.get("experimental_preserve_all_tensors", len(args) > 2 and args[2]))
+        self._plugin = load_plugin(kernels, pack_int8, keep_tensors=preserve_all)
         delegates = [self._plugin.litert, *(experimental_delegates or ())]
         path = None if model_path is None else os.fspath(model_path)
         try:

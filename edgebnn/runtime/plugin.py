@@ -27,8 +27,8 @@ LITERT_DELEGATE = Any
 @dataclass(frozen=True)
 class OpTime:
     """When one of our ops ran in the last profiled invoke. ``node`` is its index in the file, ``partition`` that of the
-    first op that ran in the same node of the interpreter; times are those of
-    time.perf_counter_ns; ``kernel`` is empty for ops that have only one."""
+    first op that ran in the same node of the interpreter; times are those of time.perf_counter_ns; ``kernel`` is empty
+    for ops that have only one; ``added`` is the index of the ADD that was done with it, or -1."""
 
     node: int
     partition: int
@@ -37,12 +37,14 @@ class OpTime:
     kernel: str
     begin_ns: int
     end_ns: int
+    added: int = -1
 
 
 class _OpTime(ctypes.Structure):
     _fields_ = (
         ("node", ctypes.c_int),
         ("partition", ctypes.c_int),
+        ("added", ctypes.c_int),
         ("op", ctypes.c_char_p),
         ("name", ctypes.c_char_p),
         ("kernel", ctypes.c_char_p),
@@ -104,15 +106,17 @@ class Plugin:
                 kernel=t.kernel.decode(),
                 begin_ns=t.begin_ns,
                 end_ns=t.end_ns,
+                added=t.added,
             )
             for t in times
         ]
         return tuple(sorted(read, key=lambda t: t.begin_ns))
 
 
-def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None) -> Plugin:
+def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None, keep_tensors: bool = False) -> Plugin:
     """Loads the delegate into LiteRT. ``kernels`` forces one convolution kernel by name, as does EDGEBNN_KERNELS.
     ``pack_int8`` (default: EDGEBNN_PACK_INT8, else "auto"): which int8 layers with two-valued weights run packed.
+    ``keep_tensors``: no two ops become one, and the tensors between them keep their values.
 
     Raises:
         BuildError: the library cannot be compiled or loaded.
@@ -125,8 +129,13 @@ def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None) -
     try:
         if choice.name is not None:
             check(choice, read_tables(path))
-        options = {"log": 0, "pack_int8": pack_int8 or os.environ.get(PACK_INT8_VARIABLE) or "auto"}
-        litert = load_delegate(str(path), {**options, **({"kernels": choice.name} if choice.name else {})})
+        options = {
+            "log": 0,
+            "pack_int8": pack_int8 or os.environ.get(PACK_INT8_VARIABLE) or "auto",
+            "keep_tensors": int(keep_tensors),
+            **({"kernels": choice.name} if choice.name else {}),
+        }
+        litert = load_delegate(str(path), options)
     except ValueError as error:
         raise InputError(str(error).splitlines()[-1]) from None
     except (OSError, AttributeError) as error:

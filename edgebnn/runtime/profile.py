@@ -31,7 +31,7 @@ class OpProfile:
     index: of the op in the file, of the first one for a stretch, -1 for the interpreter's own time.
     op: its kind, or those of the stretch with their numbers ("CONV_2D x2 + ADD"). name: the layer, the last one of a
     stretch. value: in the profile's unit. share: of the total, 0 to 1. kernel: what ran it, if that is known.
-    members: indices of all ops of the stretch.
+    members: indices of all ops of the stretch, or of a convolution and the addition that is done with it.
     """
 
     index: int
@@ -134,7 +134,7 @@ def _segments(times: Sequence[OpTime], nodes: Sequence[NodeInfo]) -> list[_Segme
         opens = op.partition != partition
         partition = op.partition
         result.append(_Segment(tuple(stretches.get(number - 1, ())) if opens else ()))
-        result.append(_Segment((by_index[op.node],), op))
+        result.append(_Segment(tuple(by_index[node] for node in (op.node, op.added) if node >= 0), op))
     return [*result, _Segment(tuple(stretches.get(number, ())))]
 
 
@@ -142,7 +142,7 @@ def _stretches(times: Sequence[OpTime], nodes: Sequence[NodeInfo]) -> dict[int, 
     """The ops that are not ours, by the number of our partitions that ran before them: LiteRT splits the graph so that
     every op runs as early as the partitions that it needs allow."""
     order = {partition: number for number, partition in enumerate(dict.fromkeys(op.partition for op in times), 1)}
-    ours = {op.node: order[op.partition] for op in times}
+    ours = {node: order[op.partition] for op in times for node in (op.node, op.added)}
     done: dict[int, int] = {}
     stretches: dict[int, list[NodeInfo]] = {}
     for node in nodes:
@@ -162,8 +162,8 @@ def _profile(segments: Sequence[_Segment], values: NDArray[np.float64], total: f
         entries.append(
             OpProfile(
                 index=segment.nodes[0].index,
-                op=segment.ours.op if segment.ours else _kinds(segment.nodes),
-                name=segment.nodes[-1].name,
+                op=_ours(segment.ours) if segment.ours else _kinds(segment.nodes),
+                name=segment.nodes[0 if segment.ours else -1].name,
                 value=value,
                 share=value / total,
                 kernel=segment.ours.kernel if segment.ours else "litert",
@@ -174,6 +174,10 @@ def _profile(segments: Sequence[_Segment], values: NDArray[np.float64], total: f
         entries.append(OpProfile(-1, INTERPRETER, "between the ops", idle, idle / total))
     kind = "measured" if machine.emulated_on() is None else "simulated"
     return Profile(kind, "ms", total, tuple(entries))
+
+
+def _ours(op: OpTime) -> str:
+    return op.op if op.added < 0 else f"{op.op} + ADD"
 
 
 def _kinds(nodes: Iterable[NodeInfo]) -> str:

@@ -20,7 +20,7 @@ from edgebnn.targets.qemu_user import MACHINES, Machine, run
 from tests.differential.test_kernels_rows import DTYPES, SHAPES, values
 from tests.differential.test_kernels_rows import reference as rows_reference
 from tests.support import ckernels, emulated
-from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, reference
+from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, reference, residual_like
 from tests.support.emulated import WARNINGS, compiled
 from tools.bench.arm_mca import RUN_CASES
 
@@ -63,6 +63,17 @@ def test_convolution_equals_reference(kernel: emulated.Kernel, case: ConvCase, p
     operands = case.operands()
     expected = reference(case, operands)
     assert bit_equal(kernel.convolve(case, operands, parts, expected), expected)
+
+
+@SPLIT
+@given(case=conv_cases(), parts=st.integers(1, 4))
+@example(replace(PLAIN, pad_value=0), 2)
+def test_a_residual_is_added_last(kernel: emulated.Kernel, case: ConvCase, parts: int) -> None:
+    case = replace(case, output="float32")
+    operands = case.operands()
+    plain = reference(case, operands)
+    residual = residual_like(plain, case.seed)
+    assert bit_equal(kernel.convolve(case, operands, parts, plain, residual), plain + residual)
 
 
 @pytest.mark.parametrize("words", [1, 2, 3, 143, 144, 145, 146, 289, 2000])

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edgebnn.graph.ops.enums import Activation, Padding
 from tests.support import ckernels
-from tests.support.binary_cases import ConvCase, bit_equal, c_convolution, conv_cases, reference, splits
+from tests.support.binary_cases import ConvCase, bit_equal, c_convolution, conv_cases, reference, residual_like, splits
 
 LINES = [line.name.decode() for line in ckernels.kernel_lines()]
 
@@ -46,6 +46,19 @@ def test_the_cut_does_not_change_the_result(line: str, case: ConvCase, pixels: i
     blocked = c_convolution(case, operands, line).blocked(pixels, blocks)
     y = blocked.run(operands.x, splits(blocked.plan.tiles, [cut]))
     assert bit_equal(y, reference(case, operands))
+
+
+@given(case=conv_cases(), cut=st.floats(0, 1), in_place=st.booleans())
+@example(replace(PLAIN, pad_value=0), 0.5, True)
+@example(replace(PLAIN, pad_value=0, activation=Activation.RELU, channels_out=70), 0.5, True)
+def test_a_residual_is_added_last(line: str, case: ConvCase, cut: float, in_place: bool) -> None:
+    case = replace(case, output="float32")
+    operands = case.operands()
+    convolution = c_convolution(case, operands, line)
+    expected = reference(case, operands)
+    residual = residual_like(expected, case.seed)
+    y = convolution.run(operands.x, splits(convolution.plan.tiles, [cut]), residual, in_place)
+    assert bit_equal(y, expected + residual)
 
 
 @pytest.mark.parametrize("channels", [1, 8, 16, 17, 24, 32, 70])

@@ -164,6 +164,11 @@ def reference(case: ConvCase, operands: Operands) -> Array:
     return run(conv_graph(case, operands), [operands.x])[0]
 
 
+def residual_like(y: Array, seed: int) -> NDArray[np.float32]:
+    """Something to add to ``y``, of its magnitude."""
+    return np.random.default_rng(seed).normal(0, 1 + np.abs(y).max(), y.shape).astype(np.float32)
+
+
 def bit_equal(one: Array, other: Array) -> bool:
     """The same bits, but for the sign of zero."""
     return one.dtype == other.dtype and one.shape == other.shape and np.array_equal(one, other)

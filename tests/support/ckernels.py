@@ -182,8 +182,15 @@ class Convolution:
         accept(library().eb_bconv2d_plan_block(ctypes.byref(plan), Blocking(tile_pixels, tile_blocks)))
         return Convolution(plan, self.persistent)
 
-    def run(self, x: NDArray[np.int32], tile_bounds: Sequence[int] | None = None) -> NDArray[np.generic]:
+    def run(
+        self,
+        x: NDArray[np.int32],
+        tile_bounds: Sequence[int] | None = None,
+        residual: NDArray[np.generic] | None = None,
+        in_place: bool = False,
+    ) -> NDArray[np.generic]:
         """``tile_bounds``: where the ranges of tiles begin and end; they are run from the last to the first.
+        ``residual``: what is added; the output then takes its place if ``in_place``.
 
         Input and output are aligned to their elements' size, and to no more.
         """
@@ -193,12 +200,16 @@ class Convolution:
         moved = garbage(x.nbytes, offset=x.itemsize).view(x.dtype).reshape(x.shape)
         moved[...] = x
         scratch = garbage(self.plan.scratch_bytes)
+        if residual is not None and in_place:
+            y[...] = residual
+            residual = y
         bounds = tile_bounds or (0, self.plan.tiles)
         for begin, end in reversed(list(pairwise(bounds))):
             library().eb_bconv2d_run(
                 ctypes.byref(self.plan),
                 pointer(self.persistent),
                 pointer(moved),
+                pointer(residual),
                 pointer(y),
                 begin,
                 end,

@@ -69,10 +69,12 @@ class Kernel:
     program: Program
     line: str
 
-    def convolve(self, case: ConvCase, operands: Operands, parts: int, like: Array) -> Array:
+    def convolve(
+        self, case: ConvCase, operands: Operands, parts: int, like: Array, residual: Array | None = None
+    ) -> Array:
         """``like``: an array of the output's shape and type."""
-        constants = (operands.multiplier, operands.bias, operands.threshold)
-        arrays = (operands.x, operands.filters, *constants)
+        added = np.zeros(0, np.float32) if residual is None else residual
+        arrays = (operands.x, operands.filters, operands.multiplier, operands.bias, operands.threshold, added)
         y = self.program.output(BCONV2D, c_operation(case), arrays, parts, self.line)
         return np.frombuffer(y, like.dtype).reshape(like.shape)
 

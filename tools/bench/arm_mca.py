@@ -251,7 +251,8 @@ def encode_layer(operation: str, layer: Layer) -> bytes:
     packed = struct.pack("<20ifi", *window, *options, 1.0, 0)
     multiplier, bias = np.full((2, layer.channels_out), 0.125, np.float32)
     threshold = np.full(layer.channels_out, terms // 2, np.int32)
-    return encode_case(0, packed, (draw(layer.size, layer.size, words), filters, multiplier, bias, threshold))
+    signs, residual = draw(layer.size, layer.size, words), np.zeros(0, np.float32)  # nothing is added
+    return encode_case(0, packed, (signs, filters, multiplier, bias, threshold, residual))
 
 
 def layer_instructions(kernel: Kernel, program: Path, layer: Layer) -> int:

@@ -34,12 +34,16 @@ static void *allocate(size_t bytes) {
   return memory;
 }
 
+static void *read_sized_array(int64_t *bytes) {
+  read_bytes(bytes, sizeof(*bytes));
+  void *array = allocate((size_t)*bytes);
+  read_bytes(array, (size_t)*bytes);
+  return array;
+}
+
 static void *read_array(void) {
   int64_t bytes;
-  read_bytes(&bytes, sizeof(bytes));
-  void *array = allocate((size_t)bytes);
-  read_bytes(array, (size_t)bytes);
-  return array;
+  return read_sized_array(&bytes);
 }
 
 static int32_t read_parts(void) {
@@ -54,6 +58,8 @@ static output run_bconv2d(const char *kernel) {
   const int32_t parts = read_parts();
   void *input = read_array(), *filter = read_array(), *multiplier = read_array(), *bias = read_array();
   void *threshold = read_array();
+  int64_t added;
+  float *residual = read_sized_array(&added);
   eb_bconv2d_plan plan;
   output y = {eb_bconv2d_plan_make(&op, kernel, eb_cpu_features(), &plan), NULL, 0};
   if (y.status == EB_OK) {
@@ -69,7 +75,7 @@ static output run_bconv2d(const char *kernel) {
       for (int32_t part = parts; part > 0; part--) {
         const int32_t begin = (int32_t)((int64_t)plan.tiles * (part - 1) / parts);
         const int32_t end = (int32_t)((int64_t)plan.tiles * part / parts);
-        eb_bconv2d_run(&plan, persistent, input, y.data, begin, end, scratch);
+        eb_bconv2d_run(&plan, persistent, input, added == 0 ? NULL : residual, y.data, begin, end, scratch);
       }
     }
     free(persistent);
@@ -80,6 +86,7 @@ static output run_bconv2d(const char *kernel) {
   free(multiplier);
   free(bias);
   free(threshold);
+  free(residual);
   return y;
 }
 

@@ -12,7 +12,7 @@
 #include "pool.h"
 #include "tflite_layout.h"
 
-enum { EB_MAX_RANK = 8, EB_MAX_THREADS = 256 };
+enum { EB_MAX_RANK = 8, EB_MAX_THREADS = 256, EB_OUTSIDE = -1 };
 
 /* Which int8 layers with two-valued weights are run with packed weights. */
 enum eb_pack_int8 { EB_PACK_WHERE_IT_PAYS, EB_PACK_ALL, EB_PACK_NONE };
@@ -25,6 +25,7 @@ typedef struct {
   char kernel[64];    /* the forced kernel; empty: the best one */
   int num_threads;    /* 0: as many as the interpreter recommends */
   int pack_int8;      /* enum eb_pack_int8 */
+  bool keep_tensors;  /* nothing is fused, and every tensor has memory of its own */
   bool log;           /* refusals go to standard error too */
   atomic_bool profiling;
   bool mismatch;      /* the last refusal was of the interpreter's layout */
@@ -50,13 +51,30 @@ typedef struct {
   int keep_num_dims; /* dense */
 } eb_op_w1a8;
 
+/* What one call of a kind's run reads and writes. */
+typedef struct {
+  const void *input;
+  const void *residual; /* or NULL */
+  void *output;
+  void *scratch;
+} eb_op_memory;
+
 /* One op as the delegate runs it. */
 typedef struct {
   const eb_op_kind *kind;
   const char *name; /* of its first output tensor: the layer's name */
   int node;   /* index of the node, which is the op's index in the file */
   int inputs[5];
+  int residual; /* the tensor that is added, or EB_OUTSIDE: none */
   int output;
+  int added_node; /* the node of the addition that a convolution does too, or EB_OUTSIDE: none */
+
+  /* Its place among the ops of the partition, by their indices there. */
+  int input_op, residual_op; /* what gives its input and its residual; EB_OUTSIDE: an op outside */
+  int last_reader;           /* of its output; itself: none */
+  bool leaves;               /* the output is needed outside */
+  int holder;                /* the output lies in the memory of this op's output */
+
   int64_t tiles;        /* work units of one invoke */
   int64_t row;          /* so many are cheaper one after the other on the same thread; 0: does not matter */
   int64_t grain;        /* the fewest that a thread takes at once; 0: the delegate chooses */
@@ -78,9 +96,14 @@ struct eb_op_kind {
   bool (*read)(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, eb_op *op);
   /* Settles output shape (whose rank is the output's in the file), tiles and memory for the input's present shape. */
   bool (*prepare)(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape);
-  void (*run)(const eb_op *op, const void *input, void *output, int64_t begin, int64_t end, void *scratch);
+  void (*run)(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end);
   void (*release)(eb_op *op);
 };
+
+/* An op of a kind, for the node `index`, of which nothing is read yet. */
+static inline eb_op eb_op_new(const eb_op_kind *kind, int index) {
+  return (eb_op){.kind = kind, .name = "", .node = index, .residual = EB_OUTSIDE, .added_node = EB_OUTSIDE};
+}
 
 /* The kind that runs a custom op, or NULL. */
 const eb_op_kind *eb_op_kind_of(const char *custom_code);
@@ -89,6 +112,7 @@ extern const eb_op_kind eb_kind_quantize;
 extern const eb_op_kind eb_kind_dequantize;
 extern const eb_op_kind eb_kind_bconv2d;
 extern const eb_op_kind eb_kind_bmaxpool2d;
+extern const eb_op_kind eb_kind_add;
 extern const eb_op_kind eb_kind_w1a8_conv2d;
 extern const eb_op_kind eb_kind_w1a8_dense;
 
@@ -115,6 +139,13 @@ bool eb_op_is_w1a8(const eb_op *op);
 /* Fills `op` from a node of a kind, constants and options checked. The name is the tensor's own. */
 bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                 const eb_op_kind *kind, eb_op *op);
+
+/* Joins what can be done in one step, and finds each op's place among the others. outputs: the partition's tensors that
+ * are needed outside. */
+void eb_connect(eb_partition *partition, const LiteIntArray *outputs);
+
+/* Chooses the ops' holders, for the tensors' present sizes. False: no memory. */
+bool eb_share_memory(eb_partition *partition, const LiteContext *context);
 
 /* The delegate's kernel over one partition: what replaces the LCE nodes in the interpreter's plan. */
 LiteRegistration eb_partition_registration(void);

@@ -29,8 +29,9 @@ typedef struct TfLiteDelegate TfLiteDelegate;
 
 /* Makes a delegate from `count` options, each a key and a value: num_threads (0, the default: the interpreter's),
  * kernels (the name of one kernel for every convolution), pack_int8 (which int8 layers with two-valued weights are run
- * with 1-bit ones: auto, the default: where it pays; all; none), profile and log (0 or 1). For a wrong option, `report`
- * (or NULL) is called with a message, and NULL is returned. */
+ * with 1-bit ones: auto, the default: where it pays; all; none), keep_tensors (1: no two ops become one, and the tensors
+ * between them keep their values, for an interpreter that preserves all tensors), profile and log (0 or 1). For a wrong
+ * option, `report` (or NULL) is called with a message, and NULL is returned. */
 EDGEBNN_API TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
                                                           void (*report)(const char *message));
 
@@ -46,6 +47,7 @@ EDGEBNN_API int edgebnn_delegate_mismatch(const TfLiteDelegate *delegate);
 typedef struct {
   int node;           /* index of the op in the file */
   int partition;      /* node of the first op of its partition */
+  int added;          /* index of the ADD that is a part of it, or -1 */
   const char *op;     /* custom code */
   const char *name;   /* first output tensor */
   const char *kernel; /* of a convolution; else empty */

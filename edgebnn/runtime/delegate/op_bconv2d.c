@@ -87,6 +87,15 @@ static bool pack(eb_delegate *delegate, const LiteContext *context, eb_op *op, c
   return true;
 }
 
+static bool fits_residual(eb_delegate *delegate, const LiteContext *context, const eb_op *op, const int *output_shape) {
+  if (op->residual < 0) return true;
+  const LiteTensor *residual = &context->tensors[op->residual];
+  bool fits = residual->dims->size == 4;
+  for (int i = 0; i < 4 && fits; i++) fits = residual->dims->data[i] == output_shape[i];
+  return fits || eb_refuse_op(delegate, op, "what is added to it, '%s', has no longer its output's shape",
+                              eb_tensor_name(residual));
+}
+
 static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape) {
   eb_op_bconv2d *conv = &op->as.bconv2d;
   const LiteTensor *input = &context->tensors[op->inputs[INPUT]];
@@ -110,12 +119,13 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   output_shape[1] = plan.op.window.output_height;
   output_shape[2] = plan.op.window.output_width;
   output_shape[3] = conv->op.output_type == EB_PACKED ? eb_packed_words(conv->op.channels_out) : conv->op.channels_out;
-  return true;
+  return fits_residual(delegate, context, op, output_shape);
 }
 
-static void run(const eb_op *op, const void *input, void *output, int64_t begin, int64_t end, void *scratch) {
+static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_bconv2d *conv = &op->as.bconv2d;
-  eb_bconv2d_run(&conv->plan, conv->persistent, input, output, (int32_t)begin, (int32_t)end, scratch);
+  eb_bconv2d_run(&conv->plan, conv->persistent, memory->input, memory->residual, memory->output, (int32_t)begin,
+                 (int32_t)end, memory->scratch);
 }
 
 static void release(eb_op *op) { eb_free(op->as.bconv2d.persistent); }

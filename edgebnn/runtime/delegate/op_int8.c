@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "int8_layers.h"
+#include "builtin_layers.h"
 #include "int8_weights.h"
 #include "w1a8_layer.h"
 
@@ -206,7 +206,8 @@ bool eb_int8_recognize(const eb_delegate *delegate, const LiteContext *context, 
     if (layers[i].builtin_code != builtin_code) continue;
     const int inputs = node->inputs->size;
     int activation;
-    *op = (eb_op){.kind = &layers[i].kind, .name = "", .node = index, .inputs = {INPUT, WEIGHTS, LITE_OPTIONAL_TENSOR}};
+    *op = eb_op_new(&layers[i].kind, index);
+    op->inputs[BIAS] = LITE_OPTIONAL_TENSOR;
     if (node->builtin_data == NULL || node->outputs->size != 1 || inputs < BIAS || inputs > MOST_INPUTS) return false;
     for (int k = 0; k < inputs; k++) op->inputs[k] = node->inputs->data[k];
     op->output = node->outputs->data[0];

@@ -66,9 +66,8 @@ static bool prepare_quantize(eb_delegate *delegate, const LiteContext *context, 
   return eb_refuse_status(delegate, op, eb_quantize_check(&op->as.rows));
 }
 
-static void run_quantize(const eb_op *op, const void *input, void *output, int64_t begin, int64_t end, void *scratch) {
-  (void)scratch;
-  eb_quantize_run(&op->as.rows, input, output, begin, end);
+static void run_quantize(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
+  eb_quantize_run(&op->as.rows, memory->input, memory->output, begin, end);
 }
 
 static bool read_dequantize(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, eb_op *op) {
@@ -95,10 +94,8 @@ static bool prepare_dequantize(eb_delegate *delegate, const LiteContext *context
   return eb_refuse_status(delegate, op, eb_dequantize_check(&op->as.rows));
 }
 
-static void run_dequantize(const eb_op *op, const void *input, void *output, int64_t begin, int64_t end,
-                           void *scratch) {
-  (void)scratch;
-  eb_dequantize_run(&op->as.rows, input, output, begin, end);
+static void run_dequantize(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
+  eb_dequantize_run(&op->as.rows, memory->input, memory->output, begin, end);
 }
 
 const eb_op_kind eb_kind_quantize = {.custom_code = "LceQuantize",

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "delegate.h"
-#include "int8_layers.h"
+#include "builtin_layers.h"
 #include "system.h"
 
 /* Into about so many for each thread is work cut that can be cut anywhere. */
@@ -25,7 +25,7 @@ const eb_op_kind *eb_op_kind_of(const char *custom_code) {
 
 bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                 const eb_op_kind *kind, eb_op *op) {
-  *op = (eb_op){.kind = kind, .name = "", .node = index};
+  *op = eb_op_new(kind, index);
   if (node->outputs->size != 1) return eb_refuse_op(delegate, op, "node %d must have one output", index);
   op->output = node->outputs->data[0];
   if (op->output < 0) return eb_refuse_op(delegate, op, "node %d must have one output", index);
@@ -60,7 +60,7 @@ static bool read_ops(eb_partition *partition, LiteContext *context, const LiteIn
     if (registration->builtin_code == LITE_BUILTIN_CUSTOM) {
       const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
       if (!eb_op_read(partition->delegate, context, node, nodes->data[i], kind, op)) return false;
-    } else if (!eb_int8_recognize(partition->delegate, context, node, nodes->data[i], registration->builtin_code, op)) {
+    } else if (!eb_builtin_recognize(partition->delegate, context, node, nodes->data[i], registration->builtin_code, op)) {
       return eb_refuse(partition->delegate, "layer '%s' has changed since it was chosen", op->name);
     }
   }
@@ -76,6 +76,7 @@ static void *init(LiteContext *context, const char *buffer, size_t length) {
   if (partition == NULL) return NULL;
   partition->delegate = delegate;
   partition->usable = read_ops(partition, context, params->nodes);
+  if (partition->usable) eb_connect(partition, params->outputs);
   partition->next = delegate->partitions;
   delegate->partitions = partition;
   return partition;
@@ -106,19 +107,13 @@ static bool resize(LiteContext *context, const eb_op *op, const int *shape) {
   return context->resize_tensor(context, tensor, dims) == LITE_OK; /* owns dims now */
 }
 
-static bool leaves_partition(const LiteNode *node, int tensor) {
-  for (int i = 0; i < node->outputs->size; i++) {
-    if (node->outputs->data[i] == tensor) return true;
-  }
-  return false;
-}
-
 static bool list_temporaries(const eb_partition *partition, LiteNode *node) {
   LiteIntArray *inner = malloc(sizeof(LiteIntArray) + (size_t)partition->count * sizeof(int));
   if (inner == NULL) return false;
   inner->size = 0;
   for (int i = 0; i < partition->count; i++) {
-    if (!leaves_partition(node, partition->ops[i].output)) inner->data[inner->size++] = partition->ops[i].output;
+    const eb_op *op = &partition->ops[i];
+    if (!op->leaves && op->holder == i) inner->data[inner->size++] = op->output;
   }
   free(node->temporaries);
   node->temporaries = inner;
@@ -156,7 +151,8 @@ static bool prepare_ops(eb_partition *partition, LiteContext *context, LiteNode 
     if (op->row == 0) op->row = 1;
     if (!resize(context, op, shape)) return eb_refuse_op(delegate, op, "its output cannot be resized");
   }
-  if (!list_temporaries(partition, node) || !reserve_scratch(partition)) return eb_refuse(delegate, "no memory");
+  if (!eb_share_memory(partition, context) || !list_temporaries(partition, node) || !reserve_scratch(partition))
+    return eb_refuse(delegate, "no memory");
   return true;
 }
 
@@ -170,15 +166,24 @@ static int prepare(LiteContext *context, LiteNode *node) {
 
 typedef struct {
   const eb_op *op;
-  const void *input;
-  void *output;
-  char *scratch;
+  eb_op_memory memory; /* the scratch is all threads' */
   size_t thread_scratch;
 } run_argument;
 
 static void run_range(void *pointer, int64_t begin, int64_t end, int thread) {
   const run_argument *run = pointer;
-  run->op->kind->run(run->op, run->input, run->output, begin, end, run->scratch + (size_t)thread * run->thread_scratch);
+  eb_op_memory memory = run->memory;
+  memory.scratch = (char *)memory.scratch + (size_t)thread * run->thread_scratch;
+  run->op->kind->run(run->op, &memory, begin, end);
+}
+
+static void *output_of(const eb_partition *partition, const LiteContext *context, int index) {
+  return context->tensors[partition->ops[partition->ops[index].holder].output].data;
+}
+
+/* Where a tensor is that the op at `index`, or one outside, gives. */
+static const void *data_of(const eb_partition *partition, const LiteContext *context, int tensor, int index) {
+  return index >= 0 ? output_of(partition, context, index) : context->tensors[tensor].data;
 }
 
 static int invoke(LiteContext *context, LiteNode *node) {
@@ -186,12 +191,13 @@ static int invoke(LiteContext *context, LiteNode *node) {
   const bool profiling = atomic_load_explicit(&partition->delegate->profiling, memory_order_relaxed);
   for (int i = 0; i < partition->count; i++) {
     eb_op *op = &partition->ops[i];
-    run_argument run = {.op = op,
-                        .input = context->tensors[op->inputs[0]].data,
-                        .output = context->tensors[op->output].data,
-                        .scratch = partition->scratch,
-                        .thread_scratch = partition->thread_scratch};
-    if (run.input == NULL || run.output == NULL) {
+    const eb_op_memory memory = {
+        .input = data_of(partition, context, op->inputs[0], op->input_op),
+        .residual = op->residual < 0 ? NULL : data_of(partition, context, op->residual, op->residual_op),
+        .output = output_of(partition, context, i),
+        .scratch = partition->scratch};
+    run_argument run = {.op = op, .memory = memory, .thread_scratch = partition->thread_scratch};
+    if (memory.input == NULL || memory.output == NULL || (memory.residual == NULL && op->residual >= 0)) {
       context->report_error(context, "%s '%s': a tensor has no memory", op->kind->custom_code, op->name);
       return LITE_ERROR;
     }

@@ -6,27 +6,32 @@
 
 #include "delegate.h"
 #include "edgebnn.h"
-#include "int8_layers.h"
+#include "builtin_layers.h"
 
-/* Whether the node is an int8 layer to be run with packed weights. */
-static bool is_wanted(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
-                      int32_t builtin_code) {
-  eb_op op;
-  return delegate->pack_int8 != EB_PACK_NONE &&
-         eb_int8_recognize(delegate, context, node, index, builtin_code, &op) &&
-         (delegate->pack_int8 == EB_PACK_ALL || eb_int8_pays(&op));
+static bool packing_is_wanted(const eb_delegate *delegate, const eb_op *op) {
+  return delegate->pack_int8 == EB_PACK_ALL || (delegate->pack_int8 == EB_PACK_WHERE_IT_PAYS && eb_int8_pays(op));
 }
 
-/* Appends the custom ops of ours to `nodes`, and int8 layers with two-valued weights. Each is read once here, so that a
- * bad custom op is refused before the graph is changed. */
-static bool claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *plan, LiteIntArray *nodes) {
+/* Whether the node is an int8 layer to be run with packed weights, or adds to a convolution's output. */
+static bool is_wanted(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                      int32_t builtin_code, const bool *is_convolution) {
+  eb_op op;
+  if (!eb_builtin_recognize(delegate, context, node, index, builtin_code, &op)) return false;
+  if (op.kind == &eb_kind_add) return is_convolution[op.inputs[0]] || is_convolution[op.residual];
+  return packing_is_wanted(delegate, &op);
+}
+
+/* Appends the custom ops of ours to `nodes`, and those of the interpreter's that are taken over. Each is read once here, so
+ * that a bad custom op is refused before the graph is changed. is_convolution: all false, for each tensor. */
+static bool claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *plan, LiteIntArray *nodes,
+                  bool *is_convolution) {
   for (int i = 0; i < plan->size; i++) {
     LiteNode *node;
     LiteRegistration *registration;
     if (context->get_node_and_registration(context, plan->data[i], &node, &registration) != LITE_OK)
       return eb_refuse(delegate, "node %d cannot be read", plan->data[i]);
     if (registration->builtin_code != LITE_BUILTIN_CUSTOM) {
-      if (is_wanted(delegate, context, node, plan->data[i], registration->builtin_code))
+      if (is_wanted(delegate, context, node, plan->data[i], registration->builtin_code, is_convolution))
         nodes->data[nodes->size++] = plan->data[i];
       continue;
     }
@@ -35,6 +40,7 @@ static bool claim(eb_delegate *delegate, LiteContext *context, const LiteIntArra
     eb_op op;
     if (kind == NULL) continue;
     if (!eb_op_read(delegate, context, node, plan->data[i], kind, &op)) return false;
+    is_convolution[op.output] = kind == &eb_kind_bconv2d;
     nodes->data[nodes->size++] = plan->data[i];
   }
   return true;
@@ -44,16 +50,22 @@ static int delegate_graph(LiteContext *context, eb_delegate *delegate) {
   LiteIntArray *plan;
   if (context->get_execution_plan(context, &plan) != LITE_OK) return LITE_ERROR;
   LiteIntArray *nodes = malloc(sizeof(LiteIntArray) + (size_t)plan->size * sizeof(int));
-  if (nodes == NULL) return LITE_ERROR;
+  bool *is_convolution = calloc(context->tensors_size + 1, sizeof *is_convolution);
+  if (nodes == NULL || is_convolution == NULL) {
+    free(nodes);
+    free(is_convolution);
+    return LITE_ERROR;
+  }
   nodes->size = 0;
   int status = LITE_OK;
-  if (!claim(delegate, context, plan, nodes)) {
+  if (!claim(delegate, context, plan, nodes, is_convolution)) {
     context->report_error(context, "%s", delegate->message);
     status = LITE_ERROR;
   } else if (nodes->size > 0) {
     status = context->replace_node_subsets(context, eb_partition_registration(), nodes, &delegate->lite);
   }
   free(nodes);
+  free(is_convolution);
   return status;
 }
 
@@ -101,6 +113,8 @@ static bool set_option(eb_delegate *delegate, const char *key, const char *value
   } else if (strcmp(key, "profile") == 0) {
     if (!parse_flag(value, &flag)) return false;
     atomic_store(&delegate->profiling, flag);
+  } else if (strcmp(key, "keep_tensors") == 0) {
+    if (!parse_flag(value, &delegate->keep_tensors)) return false;
   } else if (strcmp(key, "log") == 0) {
     if (!parse_flag(value, &flag)) return false;
     delegate->log = flag;
@@ -133,10 +147,10 @@ EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **valu
   const int options = (int)count; /* Python passes a C int: the upper half is not defined */
   for (int i = 0; i < options; i++) {
     if (set_option(delegate, keys[i], values[i])) continue;
-    char message[256];
+    char message[320];
     snprintf(message, sizeof message,
              "option %.60s=%.60s is none of num_threads=0..%d, kernels=NAME (one that this processor runs), "
-             "pack_int8=auto|all|none, profile=0|1, log=0|1",
+             "pack_int8=auto|all|none, keep_tensors=0|1, profile=0|1, log=0|1",
              keys[i], values[i], EB_MAX_THREADS);
     if (report != NULL) report(message);
     eb_pool_destroy(pool);

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "delegate.h"
-#include "int8_layers.h"
+#include "builtin_layers.h"
 #include "system.h"
 
 enum { MAX_PLAN = 1 << 20, MAX_NAME = 64, PAGE = 4096, LINE = 64, MAX_TYPE = 32, MAX_ALLOCATION = 8, MAX_ARRAY = 1 << 20 };
@@ -159,7 +159,7 @@ static bool node_probed(prober *probe, LiteContext *context, int index, const ch
   if (*place != NULL && *place != first) return mismatch(probe, "size of a registration");
   *place = first;
 
-  const size_t params = eb_int8_params_bytes(entry.builtin_code);
+  const size_t params = eb_builtin_params_bytes(entry.builtin_code);
   if (params > 0 && fields.builtin_data != NULL) {
     if (!readable(probe, fields.builtin_data, params)) return mismatch(probe, "parameters of a layer");
     return tensors_probed(probe, context, fields.inputs) && tensors_probed(probe, context, fields.outputs);

@@ -21,6 +21,7 @@ EB_EXPORT int edgebnn_profile_read(const TfLiteDelegate *lite, edgebnn_op_time *
       if (count >= capacity) continue;
       times[count] = (edgebnn_op_time){.node = op->node,
                                        .partition = partition->ops[0].node,
+                                       .added = op->added_node,
                                        .op = op->kind->custom_code,
                                        .name = op->name,
                                        .kernel = kernel_of(op),

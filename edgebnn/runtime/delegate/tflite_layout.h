@@ -42,6 +42,7 @@ enum { LITE_OK = 0, LITE_ERROR = 1 };
 enum { LITE_FLOAT32 = 1, LITE_INT32 = 2, LITE_BOOL = 6, LITE_INT8 = 9 };
 enum { LITE_MMAP_RO = 1, LITE_ARENA_RW = 2, LITE_DYNAMIC = 4 };
 enum {
+  LITE_BUILTIN_ADD = 0,
   LITE_BUILTIN_CONV_2D = 3,
   LITE_BUILTIN_DEPTHWISE_CONV_2D = 4,
   LITE_BUILTIN_FULLY_CONNECTED = 9,
@@ -106,6 +107,11 @@ typedef struct {
   void *delegate;
   _Bool might_have_side_effect;
 } LiteNode;
+
+/* builtin_data of ADD, as far as it is read. */
+typedef struct {
+  int activation;
+} LiteAddParams;
 
 /* builtin_data of CONV_2D; newer releases have a field more. */
 typedef struct {

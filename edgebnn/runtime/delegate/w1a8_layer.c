@@ -137,9 +137,10 @@ bool eb_w1a8_prepare_op(eb_delegate *delegate, const LiteContext *context, eb_op
   return true;
 }
 
-void eb_w1a8_run_op(const eb_op *op, const void *input, void *output, int64_t begin, int64_t end, void *scratch) {
+void eb_w1a8_run_op(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_w1a8 *layer = &op->as.w1a8;
-  eb_w1a8_run(&layer->plan, layer->persistent, input, output, (int32_t)begin, (int32_t)end, scratch);
+  eb_w1a8_run(&layer->plan, layer->persistent, memory->input, memory->output, (int32_t)begin, (int32_t)end,
+              memory->scratch);
 }
 
 void eb_w1a8_release(eb_op *op) { eb_free(op->as.w1a8.persistent); }

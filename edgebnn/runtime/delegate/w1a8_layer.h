@@ -42,7 +42,7 @@ typedef bool (*eb_w1a8_loader)(eb_delegate *delegate, const LiteContext *context
  * they are, and sets what an op's prepare must. */
 bool eb_w1a8_prepare_op(eb_delegate *delegate, const LiteContext *context, eb_op *op, eb_w1a8_loader load,
                         int *output_shape);
-void eb_w1a8_run_op(const eb_op *op, const void *input, void *output, int64_t begin, int64_t end, void *scratch);
+void eb_w1a8_run_op(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end);
 void eb_w1a8_release(eb_op *op);
 
 #endif

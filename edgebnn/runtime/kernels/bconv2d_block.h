@@ -17,6 +17,9 @@
 
 #define EB_INLINE static inline __attribute__((always_inline))
 
+/* No kernel's channel_tile is greater. */
+enum { EB_MOST_CHANNEL_TILE = 32 };
+
 /* The lines of the table that this architecture has. */
 #define EB_ON_ANY(...) __VA_ARGS__
 #if defined(__x86_64__)
@@ -63,6 +66,7 @@ struct eb_bconv2d_block {
   void *output;                 /* the first channel; packed: the word that holds its bit */
   size_t output_stride;         /* from pixel to pixel, in elements; packed: in words */
   int32_t first_bit;            /* packed: the first channel's bit in its word */
+  const float *residual;        /* NULL, or what is added to float output, in the same places; may be the output */
   int32_t pads_after;           /* padding is taken back after the transform */
   const int32_t *const *padding; /* NULL, or for each pixel NULL or what zero padding takes back, [channels] */
 };

@@ -103,8 +103,8 @@ static void fill_padding(const eb_bconv2d_plan *plan, const memory *m, int32_t r
 }
 
 /* Where a block's output goes, and what makes it. first: its first output channel, among all. */
-static void aim(const eb_bconv2d_plan *plan, const region *r, const memory *m, int32_t first, void *output,
-                eb_bconv2d_block *b) {
+static void aim(const eb_bconv2d_plan *plan, const region *r, const memory *m, int32_t first, const float *residual,
+                void *output, eb_bconv2d_block *b) {
   const eb_bconv2d *op = &plan->op;
   const size_t pixel = (size_t)r->pixel_begin;
   b->first_bit = first % 32;
@@ -119,10 +119,11 @@ static void aim(const eb_bconv2d_plan *plan, const region *r, const memory *m, i
   b->output_stride = (size_t)op->channels_out;
   const size_t at = pixel * b->output_stride + (size_t)first;
   b->output = op->output_type == EB_FLOAT32 ? (void *)((float *)output + at) : (void *)((int8_t *)output + at);
+  b->residual = residual == NULL ? NULL : residual + at;
 }
 
 static void run_region(const eb_bconv2d_plan *plan, const region *r, const memory *m, const uint32_t *windows,
-                       void *output) {
+                       const float *residual, void *output) {
   const int32_t tile = plan->kernel->channel_tile;
   const int pads = eb_pads_with_zeros(&plan->op);
   eb_bconv2d_block b = {
@@ -143,7 +144,7 @@ static void run_region(const eb_bconv2d_plan *plan, const region *r, const memor
     const int32_t first = r->group * plan->group_channels + block * tile;
     b.weights = m->weights + index * eb_block_bytes(plan);
     b.channels = eb_at_most(plan->group_channels - block * tile, tile);
-    aim(plan, r, m, first, output, &b);
+    aim(plan, r, m, first, residual, output, &b);
     fill_padding(plan, m, rows, first, b.channels);
     plan->kernel->run(&b);
   }
@@ -163,8 +164,8 @@ static region region_of(const eb_bconv2d_plan *plan, int32_t tile) {
   return r;
 }
 
-void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input, void *output,
-                    int32_t tile_begin, int32_t tile_end, void *scratch) {
+void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input, const float *residual,
+                    void *output, int32_t tile_begin, int32_t tile_end, void *scratch) {
   const memory m = memory_of(plan, persistent, scratch);
   const int in_place = eb_bconv2d_reads_in_place(plan);
   int32_t gathered_pixel = -1, gathered_group = -1;
@@ -178,7 +179,7 @@ void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const i
         gathered_pixel = r.pixel_begin;
         gathered_group = r.group;
       }
-      run_region(plan, &r, &m, windows, output);
+      run_region(plan, &r, &m, windows, residual, output);
     }
   }
 }

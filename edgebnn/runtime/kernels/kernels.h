@@ -15,7 +15,7 @@
  * The other operations need neither memory nor preparation: check once, then run ranges of [0, tiles).
  *
  * Alignment: persistent and scratch memory to EB_ALIGNMENT; tensors to their element's size.
- * Tensors of one operation must not overlap. The header is C99 and C++.
+ * Tensors of one operation must not overlap, but where it is said. The header is C99 and C++.
  */
 #ifndef EDGEBNN_KERNELS_H
 #define EDGEBNN_KERNELS_H
@@ -197,9 +197,11 @@ EB_EXPORT void eb_bconv2d_prepare(const eb_bconv2d_plan *plan, const int32_t *fi
                                   const float *bias, const int32_t *threshold, void *persistent);
 
 /* input: [batches, input_height, input_width, ceil(channels_in / 32)] packed;
- * output: [batches, output_height, output_width, channels_out] float or int8_t, or packed int32_t. */
-EB_EXPORT void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input, void *output,
-                              int32_t tile_begin, int32_t tile_end, void *scratch);
+ * output: [batches, output_height, output_width, channels_out] float or int8_t, or packed int32_t;
+ * residual: NULL, or with float output a tensor of the output's shape that is added to it last. It alone may overlap the
+ * output, if it lies in the same place. */
+EB_EXPORT void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input,
+                              const float *residual, void *output, int32_t tile_begin, int32_t tile_end, void *scratch);
 
 /* ---- LceQuantize, LceDequantize -------------------------------------------------------------------------------- */
 
@@ -223,6 +225,12 @@ EB_EXPORT void eb_quantize_run(const eb_rows *op, const void *input, int32_t *ou
 /* +1 and -1 (float32), zero_point +- round(1 / scale) saturated (int8), true and false (bool). */
 EB_EXPORT void eb_dequantize_run(const eb_rows *op, const int32_t *input, void *output, int64_t row_begin,
                                  int64_t row_end);
+
+/* ---- ADD of float32 ----------------------------------------------------------------------------------------------- */
+
+/* output = a + b, for rows as above of float32. */
+EB_EXPORT void eb_add_run(const eb_rows *op, const float *a, const float *b, float *output, int64_t row_begin,
+                          int64_t row_end);
 
 /* ---- LceBMaxPool2d ---------------------------------------------------------------------------------------------- */
 

@@ -202,40 +202,59 @@ EB_INLINE void eb_output_packed(const eb_bconv2d_block *b, const int32_t *restri
   if (b->first_bit + channels > 32) output[1] = (int32_t)(bits >> 32);
 }
 
+/* What zero padding takes back, as LCE does for plain float output: from the result, not from the sums. */
+EB_INLINE void eb_unpad_float(const eb_bconv2d_block *b, const int32_t *restrict padding, int32_t channels,
+                              float *restrict y) {
+  for (int32_t c = 0; c < channels; c++) y[c] += b->multiplier[c] * (float)padding[c];
+}
+
+/* One pixel, with what is added to it after all else. The output may lie where the residual does. */
+EB_INLINE void eb_output_added(const eb_bconv2d_block *b, const int32_t *restrict x, const int32_t *padding,
+                               const float *residual, int32_t channels, float *output) {
+  float y[EB_MOST_CHANNEL_TILE];
+  eb_output_float(b, x, channels, y);
+  if (padding != NULL) eb_unpad_float(b, padding, channels, y);
+  for (int32_t c = 0; c < channels; c++) y[c] += residual[c];
+  memcpy(output, y, (size_t)channels * sizeof(float));
+}
+
+EB_INLINE void eb_write_floats(const eb_bconv2d_block *b, int32_t first, int32_t pixels, const int32_t *x,
+                               int32_t lanes, int32_t channels) {
+  for (int32_t p = 0; p < pixels; p++) {
+    const int32_t *row = x + (size_t)p * (size_t)lanes;
+    const int32_t *padding = b->pads_after ? b->padding[first + p] : NULL;
+    const size_t at = (size_t)(first + p) * b->output_stride;
+    float *output = (float *)b->output + at;
+    if (b->residual != NULL) {
+      eb_output_added(b, row, padding, b->residual + at, channels, output);
+      continue;
+    }
+    eb_output_float(b, row, channels, output);
+    if (padding != NULL) eb_unpad_float(b, padding, channels, output);
+  }
+}
+
 /* `pixels` rows of x, [lanes], from pixel `first` of the block on; the first `channels` lanes count. */
 EB_INLINE void eb_write_rows(const eb_bconv2d_block *b, int32_t first, int32_t pixels, const int32_t *x, int32_t lanes,
                              int32_t channels) {
   const size_t at = (size_t)first * b->output_stride;
-  if (b->output_type == EB_INT8) {
-    eb_output_int8(b, x, lanes, pixels, channels, (int8_t *)b->output + at);
-    return;
-  }
-  for (int32_t p = 0; p < pixels; p++) {
-    const int32_t *row = x + (size_t)p * (size_t)lanes;
-    const size_t to = at + (size_t)p * b->output_stride;
-    if (b->output_type == EB_FLOAT32) {
-      eb_output_float(b, row, channels, (float *)b->output + to);
-    } else {
-      eb_output_packed(b, row, channels, (int32_t *)b->output + to);
-    }
+  switch (b->output_type) {
+    case EB_FLOAT32: eb_write_floats(b, first, pixels, x, lanes, channels); break;
+    case EB_INT8: eb_output_int8(b, x, lanes, pixels, channels, (int8_t *)b->output + at); break;
+    default:
+      for (int32_t p = 0; p < pixels; p++) {
+        const size_t to = at + (size_t)p * b->output_stride;
+        eb_output_packed(b, x + (size_t)p * (size_t)lanes, channels, (int32_t *)b->output + to);
+      }
   }
 }
 
-/* What zero padding takes back, from the sums or, as LCE does for plain float output, from the result. */
+/* What zero padding takes back from the sums. */
 EB_INLINE void eb_unpad_sums(const eb_bconv2d_block *b, int32_t first, int32_t pixels, int32_t *x, int32_t lanes) {
   for (int32_t p = 0; p < pixels; p++) {
     const int32_t *padding = b->padding[first + p];
     if (padding == NULL) continue;
     for (int32_t c = 0; c < b->channels; c++) x[p * lanes + c] += padding[c];
-  }
-}
-
-EB_INLINE void eb_unpad_output(const eb_bconv2d_block *b, int32_t first, int32_t pixels) {
-  for (int32_t p = first; p < first + pixels; p++) {
-    const int32_t *padding = b->padding[p];
-    if (padding == NULL) continue;
-    float *y = (float *)b->output + (size_t)p * b->output_stride;
-    for (int32_t c = 0; c < b->channels; c++) y[c] += b->multiplier[c] * (float)padding[c];
   }
 }
 
@@ -248,7 +267,6 @@ EB_INLINE void eb_write_output(const eb_bconv2d_block *b, int32_t first, int32_t
   } else {
     eb_write_rows(b, first, pixels, x, lanes, b->channels);
   }
-  if (b->padding != NULL && b->pads_after) eb_unpad_output(b, first, pixels);
 }
 
 #endif

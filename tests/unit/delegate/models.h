@@ -120,6 +120,40 @@ static inline void chain_create(chain *model, int output_type, int threads) {
           model->conv2.size);
 }
 
+typedef struct {
+  options conv;
+  fake_interpreter fake;
+} residual;
+
+enum { FIRST = BACK + 1, FIRST_SUM, PACKED_SUM, SECOND, SECOND_SUM };
+
+/* Two blocks: quantize, a convolution with float output, and the sum of that and of what was quantized. */
+static inline void residual_create(residual *model, int threads) {
+  fake_interpreter *fake = &model->fake;
+  fake_create(fake, threads);
+  model->conv = conv_options(CHANNELS1, 0, 1);
+  uint32_t words[CHANNELS1 * 9 * 2];
+  float factors[CHANNELS1];
+  for (int i = 0; i < CHANNELS1; i++) factors[i] = 1.0f - 0.25f * (float)i;
+  noise(words, sizeof words, 7);
+  const int image[] = {1, 9, 7, CHANNELS1}, bits[] = {1, 9, 7, 2};
+  static const int none = 0; /* no activation */
+  fake_tensor(fake, IMAGE, LITE_FLOAT32, 4, image, NULL);
+  fake_tensor(fake, FILTER1, LITE_INT32, 4, (int[]){CHANNELS1, 3, 3, 2}, words);
+  fake_tensor(fake, MULTIPLIER, LITE_FLOAT32, 1, (int[]){CHANNELS1}, factors);
+  const int from[] = {IMAGE, FIRST_SUM}, packed[] = {PACKED, PACKED_SUM};
+  for (int block = 0; block < 2; block++) {
+    const int convolved = block == 0 ? FIRST : SECOND, sum = block == 0 ? FIRST_SUM : SECOND_SUM;
+    fake_tensor(fake, packed[block], LITE_INT32, 4, bits, NULL);
+    fake_tensor(fake, convolved, LITE_FLOAT32, 4, image, NULL);
+    fake_tensor(fake, sum, LITE_FLOAT32, 4, image, NULL);
+    fake_op(fake, "LceQuantize", 1, &from[block], packed[block], NULL, 0);
+    fake_op(fake, "LceBconv2d", 5, (int[]){packed[block], FILTER1, MULTIPLIER, MULTIPLIER, -1}, convolved,
+            model->conv.bytes, model->conv.size);
+    fake_builtin(fake, LITE_BUILTIN_ADD, 2, (int[]){from[block], convolved}, sum, &none);
+  }
+}
+
 /* `kernel` NULL: the best one. */
 static inline LiteDelegate *make_delegate(const char *kernel) {
   char *keys[] = {"log", "kernels"}, *values[] = {"0", (char *)kernel};

@@ -40,9 +40,10 @@ static int32_t dot(const eb_bconv2d *op, const int32_t *input, const int32_t *fi
 }
 
 /* With multiplier 1, bias 0 and threshold K / 2, outputs follow from dot alone. */
-static int output_is_right(const eb_bconv2d *op, const void *output, int32_t pixel, int32_t channel, int32_t sum) {
+static int output_is_right(const eb_bconv2d *op, const void *output, int32_t pixel, int32_t channel, int32_t sum,
+                           float added) {
   const size_t at = (size_t)pixel * (size_t)op->channels_out + (size_t)channel;
-  if (op->output_type == EB_FLOAT32) return ((const float *)output)[at] == (float)sum;
+  if (op->output_type == EB_FLOAT32) return ((const float *)output)[at] == (float)sum + added;
   if (op->output_type == EB_INT8) {
     const int32_t clipped = sum < -128 ? -128 : sum > 127 ? 127 : sum;
     return ((const int8_t *)output)[at] == clipped;
@@ -51,7 +52,8 @@ static int output_is_right(const eb_bconv2d *op, const void *output, int32_t pix
   return (sign_at(output, (size_t)pixel, op->channels_out, channel) < 0) == ((k - sum) / 2 > k / 2);
 }
 
-static void check_bconv2d(const eb_bconv2d *op, const char *kernel) {
+/* `added` to each output by a residual that lies where the output will; 0: there is none. */
+static void check_bconv2d(const eb_bconv2d *op, const char *kernel, float added) {
   eb_bconv2d_plan plan;
   const eb_status status = eb_bconv2d_plan_make(op, kernel, eb_cpu_features(), &plan);
   if (status == EB_EMPTY_OUTPUT || status == EB_UNSUPPORTED || status == EB_CPU_LACKS_KERNEL) return;
@@ -80,15 +82,18 @@ static void check_bconv2d(const eb_bconv2d *op, const char *kernel) {
   void *persistent = allocate_aligned(plan.persistent_bytes, &raw_persistent);
   void *scratch = allocate_aligned(plan.scratch_bytes, &raw_scratch);
 
+  float *residual = added == 0.0f ? NULL : (float *)(void *)(output + GUARD);
+  for (size_t i = 0; residual != NULL && i < pixels * (size_t)op->channels_out; i++) residual[i] = added;
+
   eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
   const int32_t middle = plan.tiles / 2;
-  eb_bconv2d_run(&plan, persistent, input, output + GUARD, middle, plan.tiles, scratch);
-  eb_bconv2d_run(&plan, persistent, input, output + GUARD, 0, middle, scratch);
+  eb_bconv2d_run(&plan, persistent, input, residual, output + GUARD, middle, plan.tiles, scratch);
+  eb_bconv2d_run(&plan, persistent, input, residual, output + GUARD, 0, middle, scratch);
 
   for (int32_t pixel = 0; pixel < (int32_t)pixels; pixel++) {
     for (int32_t c = 0; c < op->channels_out; c++) {
       const int32_t sum = dot(op, input, filter, pixel, c);
-      if (!output_is_right(op, output + GUARD, pixel, c, sum)) fail("wrong output", op);
+      if (!output_is_right(op, output + GUARD, pixel, c, sum, added)) fail("wrong output", op);
     }
   }
   for (size_t i = 0; i < GUARD; i++) {
@@ -118,7 +123,8 @@ static void check_bconv2ds(const char *kernel) {
                             1 + d / 2, paddings[p][0], 0, 0, 0, 0},
                            channels[c].in, channels[c].out, channels[c].groups, paddings[p][1], EB_ACT_NONE, types[t],
                            1.0f, 0};
-    check_bconv2d(&op, kernel);
+    check_bconv2d(&op, kernel, 0.0f);
+    if (types[t] == EB_FLOAT32) check_bconv2d(&op, kernel, 3.0f);
   }
 }
 
