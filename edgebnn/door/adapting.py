@@ -98,7 +98,7 @@ def prune_in(
     limit = parse(budget) if isinstance(budget, str) else budget
     search = settings or Settings()
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
-    deploy = _deployment(network, dataset)
+    deploy = deployment(network, dataset)
     timed = limit.resource == "latency"
     with _executor(workers, cluster) as executor:
         result = adapt(
@@ -147,7 +147,7 @@ def long_term(model: keras.Model, data: str, epochs: int, settings: Settings) ->
 Deployment: TypeAlias = Callable[[Any], ModelFile]
 
 
-def _deployment(model: keras.Model, dataset: Dataset) -> Deployment:
+def deployment(model: keras.Model, dataset: Dataset) -> Deployment:
     """Networks like ``model`` as the files that they are deployed as."""
     images = preprocess(dataset.train.images[:CALIBRATION_IMAGES], _image_size(model))
     form = format_of(couple(model).layers())

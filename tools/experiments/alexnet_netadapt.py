@@ -16,8 +16,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -28,22 +26,19 @@ from edgebnn._tensorflow import keras
 from edgebnn.door.adapting import prune_in
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
-from edgebnn.pruning import history as pruning_history
 from edgebnn.pruning.settings import Settings
-from edgebnn.reports.pruning import amount
 from edgebnn.training import datasets
-from edgebnn.training.history import Progress
 from edgebnn.training.loop import train
 from edgebnn.training.named import train_named
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import recommended
+from tools.experiments.saying import say, say_pruning, say_steps
 
 DATA = "cifar10"
 BUDGET = "macs=454945680"
 FIRST_ITERATIONS, MOST_ITERATIONS = 13, 30
 FINE_TUNING = 1 / 3
 """Of the pre-training's peak rate: the network is trained already."""
-SAY_EVERY = 10  # steps
 
 
 @dataclass(frozen=True)
@@ -80,7 +75,7 @@ def pretrain(experiment: Experiment) -> dict[str, Any]:
         precision=experiment.precision,
         seed=experiment.seed,
         changes={"epochs": experiment.pretraining_epochs},
-        progress=_say_progress,
+        progress=say_steps,
     )
     say(f"pre-trained in {history.seconds / 60:.0f} minutes: test accuracy {history.test_accuracy:.2%}")
     return {"test_accuracy": history.test_accuracy, "seconds": history.seconds}
@@ -110,7 +105,7 @@ def control(experiment: Experiment) -> dict[str, Any]:
         datasets.load(DATA),
         experiment.fine_tuning,
         experiment.folder / "control",
-        _say_progress,
+        say_steps,
     )
     return {"test_accuracy": history.test_accuracy, "seconds": history.seconds}
 
@@ -124,7 +119,7 @@ def _adapted(experiment: Experiment, settings: Settings) -> dict[str, Any]:
         experiment.budget,
         settings=settings,
         workers=experiment.workers,
-        progress=_say_iteration,
+        progress=say_pruning,
     )
     last = result.iterations[-1]
     return {
@@ -155,28 +150,6 @@ STAGES: dict[str, Callable[[Experiment], dict[str, Any]]] = {
     "finetune": finetune,
     "control": control,
 }
-
-
-def say(message: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
-
-
-def _say_progress(at: Progress) -> None:
-    if at.finished is not None or at.step % SAY_EVERY == 0:
-        say(
-            f"epoch {at.epoch} of {at.epochs}, step {at.step} of {at.steps}: "
-            f"loss {at.loss:.3f}, accuracy {at.accuracy:.2%}"
-        )
-
-
-def _say_iteration(at: pruning_history.Progress) -> None:
-    if at.stage == "note":
-        say(at.message)
-    elif at.stage != "long_term" or at.done % SAY_EVERY == 0:
-        judged = "" if at.accuracy is None else f", {at.accuracy:.2%}"
-        left = "" if at.seconds_left is None else f", about {at.seconds_left / 60:.0f} minutes left"
-        now = f"{amount(at.predicted, at.unit)} {at.unit}"
-        say(f"{at.stage} {at.iteration}, {at.layer} {at.done} of {at.total}{judged}, {now}{left}")
 
 
 def main() -> None:

@@ -13,8 +13,6 @@ with nothing else to do), and results.json, table.md and accuracy.svg are writte
 from __future__ import annotations
 
 import argparse
-import sys
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -27,10 +25,11 @@ from edgebnn.converters.from_keras import load_model
 from edgebnn.door.retrain import file_accuracy, retrain
 from edgebnn.errors import InputError
 from edgebnn.training import datasets, recipes
-from edgebnn.training.history import EpochMetrics, History, Progress
+from edgebnn.training.history import History
 from edgebnn.training.loop import train
 from edgebnn.training.named import train_named
 from edgebnn.training.retraining import Stage
+from tools.experiments.saying import say, say_epochs
 from tools.experiments.study_report import Arm, read_arm, write_arm, write_report
 
 MODEL, DATA, WIDTHS, EPOCHS, SEED = "resnet20", "cifar10", (16, 32, 64), 20, 0
@@ -53,7 +52,7 @@ def trained_longer(folder: Path) -> Arm:
     model = load_model(str(_parent(folder)))
     recipe = replace(recipes.retraining("int8", DATA).recipe, epochs=EPOCHS, seed=SEED)
     keras.utils.set_random_seed(SEED)
-    history = train(model, datasets.load(DATA), recipe, folder / "w32a32-longer", _say_progress)
+    history = train(model, datasets.load(DATA), recipe, folder / "w32a32-longer", say_epochs)
     return _deployed(folder, "w32a32-longer", "float", history)
 
 
@@ -66,7 +65,7 @@ def retrained(folder: Path, to: Literal["int8", "w1a8"]) -> Arm:
         output=folder / f"{to}.tflite",
         run_dir=folder / to,
         changes={"epochs": EPOCHS, "seed": SEED},
-        progress=_say_progress,
+        progress=say_epochs,
         tell=_say_stage,
     )
     return Arm(to, result.stages, result.epochs, str(result.file))
@@ -90,7 +89,7 @@ def _train_named(precision: str, run_dir: Path) -> History:
         widths=WIDTHS,
         seed=SEED,
         changes={"epochs": EPOCHS},
-        progress=_say_progress,
+        progress=say_epochs,
     )
 
 
@@ -110,20 +109,6 @@ def _deployed(folder: Path, name: str, to: Literal["float", "lce"], history: His
         Stage("deployed", file_accuracy(file, test.images, test.labels), len(test), "the file, in the runtime"),
     )
     return Arm(name, stages, history.epochs, str(file))
-
-
-def say(message: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
-
-
-def _say_progress(at: Progress) -> None:
-    if at.finished is not None:
-        say(_epoch(at.finished))
-
-
-def _epoch(epoch: EpochMetrics) -> str:
-    held_out = "" if epoch.validation_accuracy is None else f", held out {epoch.validation_accuracy:.2%}"
-    return f"epoch {epoch.epoch}: training {epoch.accuracy:.2%}{held_out}, {epoch.seconds:.0f} s"
 
 
 def _say_stage(stage: Stage) -> None:

@@ -14,8 +14,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -31,18 +29,14 @@ from edgebnn.door.measuring import measure_models
 from edgebnn.door.retrain import file_accuracy, retrain
 from edgebnn.files import write_text
 from edgebnn.graph.opdef import Macs
-from edgebnn.pruning import history as pruning_history
 from edgebnn.pruning.settings import Settings
 from edgebnn.reports import format as words
-from edgebnn.reports.pruning import amount
 from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
 from edgebnn.training import datasets
-from edgebnn.training.history import Progress
 from edgebnn.training.named import train_named
 from edgebnn.training.splits import Dataset
-
-SAY_EVERY = 50  # steps
+from tools.experiments.saying import say, say_epochs, say_pruning
 
 
 @dataclass(frozen=True)
@@ -88,7 +82,7 @@ def rows(chain: Chain) -> Iterator[Row]:
     for name, source in (("trained", trained), ("adapted", adapted)):
         file = chain.folder / f"w1a8_{name}.tflite"
         changes = {"epochs": chain.retraining_epochs, "seed": chain.seed}
-        retrain(source, chain.dataset, "w1a8", output=file, changes=changes, progress=_say_training)
+        retrain(source, chain.dataset, "w1a8", output=file, changes=changes, progress=say_epochs)
         yield _row(chain, f"{name}, retrained", "1-bit, 8-bit activations", file)
     binary = _trained(chain, "w1a1")
     yield _row(chain, "trained", "1-bit, 1-bit activations", _converted(chain, "w1a1_trained", binary, "lce"))
@@ -106,7 +100,7 @@ def _trained(chain: Chain, precision: str) -> Path:
         widths=chain.widths,
         seed=chain.seed,
         changes={"epochs": chain.epochs},
-        progress=_say_training,
+        progress=say_epochs,
     )
     return history.model_path
 
@@ -124,7 +118,7 @@ def _adapted(chain: Chain, precision: str, model: Path) -> Path:
         "host",
         chain.budget,
         settings=replace(settings, long_term=recipe),
-        progress=_say_pruning,
+        progress=say_pruning,
     )
     return result.model_path
 
@@ -164,24 +158,6 @@ def markdown(chain: Chain, found: list[Row]) -> str:
         for row in found
     ]
     return "\n".join(lines) + "\n"
-
-
-def say(message: str) -> None:
-    print(f"{time.strftime('%H:%M:%S')} {message}", file=sys.stderr, flush=True)
-
-
-def _say_training(at: Progress) -> None:
-    if at.finished is not None or at.step % SAY_EVERY == 0:
-        say(f"epoch {at.epoch} of {at.epochs}, step {at.step} of {at.steps}: {at.accuracy:.2%}")
-
-
-def _say_pruning(at: pruning_history.Progress) -> None:
-    if at.stage == "note":
-        say(at.message)
-    elif at.stage == "accepted":
-        say(f"iteration {at.iteration}: {at.layer}, {at.accuracy:.2%}, {amount(at.predicted, at.unit)} {at.unit}")
-    elif at.stage == "long_term" and at.done % SAY_EVERY == 0:
-        say(f"long-term training, step {at.done} of {at.total}: {at.accuracy:.2%}")
 
 
 def _widths(text: str) -> tuple[int, ...]:
