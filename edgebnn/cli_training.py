@@ -11,6 +11,15 @@ import click
 from edgebnn.command import ERR, FILE, show, status, target_option, threads_option, verb
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
+from edgebnn.training.compute import COMPUTES
+
+_compute_option = click.option(
+    "--compute",
+    type=click.Choice(COMPUTES),
+    default=COMPUTES[0],
+    show_default=True,
+    help="Numbers that training multiplies in; bfloat16 is faster on processors that have it.",
+)
 
 
 @verb("edgebnn train resnet8 --precision w1a1 --data mnist -o resnet8.keras")
@@ -24,6 +33,7 @@ from edgebnn.files import check_writable, write_bytes
 @click.option("--learning-rate", type=float, help="The peak.  [default: the recipe's]")
 @click.option("--augmentation", help="none, shift or shift_flip.  [default: the recipe's]")
 @click.option("--image-size", type=click.IntRange(1), help="Resize the images of a folder to so many pixels a side.")
+@_compute_option
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--run-dir", type=FILE, help="Checkpoints and metrics.  [default: OUTPUT without .keras, plus .run]")
 def train(
@@ -92,6 +102,7 @@ def parse_widths(text: str) -> tuple[int, ...]:
 @click.option("--learning-rate", type=float, help="The peak.  [default: the plan's]")
 @click.option("--augmentation", help="none, shift or shift_flip.  [default: the plan's]")
 @click.option("--image-size", type=click.IntRange(1), help="Resize the images of a folder to so many pixels a side.")
+@_compute_option
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--run-dir", type=FILE, help="Checkpoints and stages.  [default: OUTPUT with the suffix .run]")
 def retrain(
@@ -160,6 +171,7 @@ def retrain(
 @click.option("--cluster", metavar="tcp://HOST:PORT", help="A dask scheduler whose workers train the proposals.")
 @click.option("--table", type=FILE, help="A latency table to use and extend.  [default: a new one in the run's folder]")
 @threads_option
+@_compute_option
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--run-dir", type=FILE, help="All that is kept.  [default: OUTPUT without .keras, plus .run]")
 @click.option("--resume", is_flag=True, help="Go on with the pruning that the run's folder holds.")

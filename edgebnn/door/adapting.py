@@ -26,6 +26,7 @@ from edgebnn.targets import target as target_named
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
 from edgebnn.training import datasets
+from edgebnn.training.compute import check_compute
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.splits import Dataset
 
@@ -97,6 +98,8 @@ def prune_in(
     place = target_named(target) if isinstance(target, str) else target
     limit = parse(budget) if isinstance(budget, str) else budget
     search = settings or Settings()
+    if cluster is None:  # else it is other machines that compute
+        check_compute(search.compute)
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
     deploy = deployment(network, dataset)
     timed = limit.resource == "latency"
@@ -138,6 +141,7 @@ def long_term(model: keras.Model, data: str, epochs: int, settings: Settings) ->
         augmentation=augmentation,
         hold_out=settings.hold_out,
         seed=settings.seed,
+        compute=settings.compute,
     )
     if "w1a1" in {layer.precision for layer in couple(model).layers()}:
         return shared

@@ -16,6 +16,7 @@ from edgebnn.pruning import importance, store, surgery
 from edgebnn.pruning.coupling import Group, couple
 from edgebnn.pruning.job import Job, ProposalResult
 from edgebnn.pruning.settings import Settings
+from edgebnn.training.compute import computing_in
 from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.loop import compile_step
 from edgebnn.training.optimizers import make_optimizer
@@ -50,7 +51,8 @@ def perform(job: Job) -> ProposalResult:
     training = _split(job, job.data.train_images, job.data.train_labels)
     kept = channels_kept(network, group, job.width, training, job.settings, job.seed)
     cut = surgery.cut(network, {group.name: kept})
-    failure = _fine_tune(cut, training, job.settings, job.seed)
+    with computing_in(job.settings.compute):
+        failure = _fine_tune(cut, training, job.settings, job.seed)
     loss, accuracy = None, None
     if failure is None:
         held_out = _split(job, job.data.held_out_images, job.data.held_out_labels)

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
 from edgebnn.errors import InputError
+from edgebnn.training.compute import COMPUTES
 from edgebnn.training.recipe import OPTIMIZERS, Recipe
 
 SELECTIONS = ("accuracy", "ratio")
@@ -36,6 +37,7 @@ class Settings:
         optimizer: ``"sgd"`` with momentum 0.9, or ``"adam"``.
         learning_rate: of short-term fine-tuning.
         weight_decay: of short-term fine-tuning, decoupled.
+        compute: of short-term fine-tuning, a name in :data:`edgebnn.training.compute.COMPUTES`.
         hold_out: training images set aside, on which proposals are judged; the test set plays no part in the search.
         seed: of the choice of held-out images, of every proposal's batches, and of random importances.
         long_term: how the pruned network is trained at the end; None leaves that to the user.
@@ -53,6 +55,7 @@ class Settings:
     optimizer: str = "sgd"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
+    compute: str = "float32"
     hold_out: int = 1024
     seed: int = 0
     long_term: Recipe | None = None
@@ -68,7 +71,7 @@ class Settings:
         for name in ("learning_rate", "weight_decay"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise InputError(f"pruning: {name} must be a finite number, zero or more, not {getattr(self, name)}")
-        for name, known in (("selection", SELECTIONS), ("optimizer", OPTIMIZERS)):
+        for name, known in (("selection", SELECTIONS), ("optimizer", OPTIMIZERS), ("compute", COMPUTES)):
             if getattr(self, name) not in known:
                 raise InputError(f"pruning: unknown {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
 

@@ -24,6 +24,7 @@ from edgebnn.preprocessing import preprocess
 from edgebnn.training import checkpoints
 from edgebnn.training.augment import AUGMENTATIONS
 from edgebnn.training.checkpoints import State
+from edgebnn.training.compute import check_compute, computing_in
 from edgebnn.training.evaluation import Inference, evaluate, inference
 from edgebnn.training.history import EpochMetrics, History, Progress, ProgressCallback, write_metrics
 from edgebnn.training.method import PLAIN, Loss, Method, cross_entropy
@@ -98,10 +99,12 @@ def train(
     end, it only loads them. ``run_dir`` then holds ``model.keras`` and ``metrics.jsonl``.
 
     Raises:
-        InputError: if model and data do not fit, or the folder holds another training or cannot be written.
+        InputError: if model and data do not fit, the processor lacks what the recipe computes in, or the folder holds
+            another training or cannot be written.
         TrainingError: if the loss or a weight is no longer finite; the last good checkpoint is kept.
     """
     check_fit(model, dataset)
+    check_compute(recipe.compute)
     training, validation = dataset.hold_out(recipe.hold_out, recipe.seed)
     if recipe.train_images is not None:
         training = training.take(_rng(recipe, _SUBSET, 0).permutation(len(training))[: recipe.train_images])
@@ -122,7 +125,8 @@ def train(
     resumed_from = len(state.finished) * run.steps + state.step
     steps: Iterator[Step] = _compiled_steps(run)
     while len(state.finished) < recipe.epochs:
-        state = _segment(run, state, next(steps))
+        with computing_in(recipe.compute):
+            state = _segment(run, state, next(steps))
         if state.step == run.steps:
             state = _finish_epoch(run, state)
         checkpoints.save(run_dir, run.variables, state)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from edgebnn.errors import InputError
 from edgebnn.training.augment import AUGMENTATIONS
+from edgebnn.training.compute import COMPUTES
 from edgebnn.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "sgd")
@@ -30,6 +31,7 @@ class Recipe:
         hold_out: training images set aside, on which each epoch is judged.
         train_images: train on only so many randomly chosen images; all by default.
         seed: of the order of images, augmentation, dropout, and the choice of images.
+        compute: a name in :data:`edgebnn.training.compute.COMPUTES`.
         checkpoint_steps: also make a checkpoint within an epoch, after every so many steps.
     """
 
@@ -44,6 +46,7 @@ class Recipe:
     hold_out: int = 0
     train_images: int | None = None
     seed: int = 0
+    compute: str = "float32"
     checkpoint_steps: int | None = None
 
     def __post_init__(self) -> None:
@@ -55,6 +58,11 @@ class Recipe:
         for name in ("learning_rate", "warmup_epochs", "weight_decay"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise InputError(f"recipe: {name} must be a finite number, zero or more, not {getattr(self, name)}")
-        for name, known in (("schedule", SCHEDULES), ("optimizer", OPTIMIZERS), ("augmentation", AUGMENTATIONS)):
+        for name, known in (
+            ("schedule", SCHEDULES),
+            ("optimizer", OPTIMIZERS),
+            ("augmentation", AUGMENTATIONS),
+            ("compute", COMPUTES),
+        ):
             if getattr(self, name) not in known:
                 raise InputError(f"recipe: unknown {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")

@@ -34,6 +34,7 @@ from edgebnn.reports import format as words
 from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
 from edgebnn.training import datasets
+from edgebnn.training.compute import COMPUTES
 from edgebnn.training.named import train_named
 from edgebnn.training.splits import Dataset
 from tools.experiments.saying import say, say_epochs, say_pruning
@@ -55,6 +56,7 @@ class Chain:
     retraining_epochs: int
     iterations: int
     seed: int
+    compute: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,7 @@ def rows(chain: Chain) -> Iterator[Row]:
     )
     for name, source in (("trained", trained), ("adapted", adapted)):
         file = chain.folder / f"w1a8_{name}.tflite"
-        changes = {"epochs": chain.retraining_epochs, "seed": chain.seed}
+        changes = {"epochs": chain.retraining_epochs, "seed": chain.seed, "compute": chain.compute}
         retrain(source, chain.dataset, "w1a8", output=file, changes=changes, progress=say_epochs)
         yield _row(chain, f"{name}, retrained", "1-bit, 8-bit activations", file)
     binary = _trained(chain, "w1a1")
@@ -99,7 +101,7 @@ def _trained(chain: Chain, precision: str) -> Path:
         precision=precision,
         widths=chain.widths,
         seed=chain.seed,
-        changes={"epochs": chain.epochs},
+        changes={"epochs": chain.epochs, "compute": chain.compute},
         progress=say_epochs,
     )
     return history.model_path
@@ -109,7 +111,7 @@ def _adapted(chain: Chain, precision: str, model: Path) -> Path:
     """By the latency that this machine measures, or whatever the budget is of; trained on at the end."""
     from edgebnn.converters.from_keras import load_model
 
-    settings = Settings(iterations=chain.iterations, seed=chain.seed)
+    settings = Settings(iterations=chain.iterations, seed=chain.seed, compute=chain.compute)
     recipe = long_term(load_model(str(model)), chain.data, chain.pruned_epochs, settings)
     result = prune_in(
         chain.folder / f"{precision}_adapted",
@@ -178,6 +180,7 @@ def _chain(arguments: Any) -> Chain:
         retraining_epochs=arguments.retraining_epochs,
         iterations=arguments.iterations,
         seed=arguments.seed,
+        compute=arguments.compute,
     )
 
 
@@ -194,6 +197,9 @@ def main() -> None:
     parser.add_argument("--retraining-epochs", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument(
+        "--compute", default="float32", choices=COMPUTES, help="of training; files are judged as they are"
+    )
     chain = _chain(parser.parse_args())
     chain.folder.mkdir(parents=True, exist_ok=True)
     found: list[Row] = []

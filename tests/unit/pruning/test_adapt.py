@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.pruning import executors, run_state
@@ -132,6 +133,21 @@ def test_an_executor_that_lost_its_workers_is_given_up_and_the_run_goes_on_later
     # more iterations than before continue the search that ended at its limit
     whole = run(tmp_path, SETTINGS, executor=pool)
     assert replace_measured(whole) == replace_measured(straight[1])
+
+
+@pytest.mark.skipif(
+    not {"avx512_bf16", "amx_bf16"} & machine.cpu_flags(), reason="this processor has no instructions for bfloat16"
+)
+def test_proposals_are_trained_in_the_numbers_asked_for(tmp_path: Path, pool: Executor) -> None:
+    losses = {
+        compute: {
+            outcome.layer: outcome.loss
+            for outcome in run(tmp_path / compute, replace(ONE, compute=compute), executor=pool).iterations[0].proposals
+        }
+        for compute in ("float32", "bfloat16")
+    }
+    assert losses["float32"] == pytest.approx(losses["bfloat16"], rel=0.1)
+    assert losses["float32"] != losses["bfloat16"]
 
 
 def replace_measured(result: Result) -> Any:
