@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import click
 
@@ -13,6 +14,11 @@ from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.training.compute import COMPUTES
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+_data_option = click.option(
+    "--data", required=True, help="mnist, cifar10 or an image folder (train/CLASS/*, test/CLASS/*)."
+)
 _compute_option = click.option(
     "--compute",
     type=click.Choice(COMPUTES),
@@ -20,21 +26,34 @@ _compute_option = click.option(
     show_default=True,
     help="Numbers that training multiplies in; bfloat16 is faster on processors that have it.",
 )
+_seed_option = click.option("--seed", type=int, default=0, show_default=True)
+
+
+def _recipe_options(command: _Command) -> _Command:
+    """What a training takes besides its model and data; None, where it is not given, leaves it to the recipe."""
+    options = (
+        click.option("--epochs", type=click.IntRange(1), help="Passes over the data.  [default: as recommended]"),
+        click.option("--batch", type=click.IntRange(1), help="Images in a step.  [default: as recommended]"),
+        click.option("--learning-rate", type=float, help="The peak.  [default: as recommended]"),
+        click.option("--augmentation", help="none, shift or shift_flip.  [default: as recommended]"),
+        click.option(
+            "--image-size", type=click.IntRange(1), help="Resize images of a folder to so many pixels a side."
+        ),
+        _compute_option,
+        _seed_option,
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
 
 
 @verb("edgebnn train resnet8 --precision w1a1 --data mnist -o resnet8.keras")
 @click.argument("model")
-@click.option("--data", required=True, help="mnist, cifar10 or an image folder (train/CLASS/*, test/CLASS/*).")
+@_data_option
 @click.option("-o", "--output", type=FILE, required=True, help="The .keras file to write.")
 @click.option("--precision", default="w1a1", show_default=True, help="float, w1a8 or w1a1.")
 @click.option("--widths", help="Channels by stage or layer, as in 32,64,128.  [default: the model's own]")
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the data.  [default: the recipe's]")
-@click.option("--batch", type=click.IntRange(1), help="Images in a step.  [default: the recipe's]")
-@click.option("--learning-rate", type=float, help="The peak.  [default: the recipe's]")
-@click.option("--augmentation", help="none, shift or shift_flip.  [default: the recipe's]")
-@click.option("--image-size", type=click.IntRange(1), help="Resize the images of a folder to so many pixels a side.")
-@_compute_option
-@click.option("--seed", type=int, default=0, show_default=True)
+@_recipe_options
 @click.option("--run-dir", type=FILE, help="Checkpoints and metrics.  [default: OUTPUT without .keras, plus .run]")
 def train(
     model: str,
@@ -94,16 +113,10 @@ def parse_widths(text: str) -> tuple[int, ...]:
 @verb("edgebnn retrain resnet8.keras --to w1a8 --data mnist -o resnet8.tflite")
 @click.argument("model")
 @click.option("--to", type=click.Choice(["w1a8", "int8", "w1a1"]), default="w1a8", show_default=True)
-@click.option("--data", required=True, help="mnist, cifar10 or an image folder (train/CLASS/*, test/CLASS/*).")
+@_data_option
 @click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
 @click.option("--parent", help="A float Keras model to learn from.  [default: MODEL, where its weights are float]")
-@click.option("--epochs", type=click.IntRange(1), help="Passes over the data.  [default: the plan's]")
-@click.option("--batch", type=click.IntRange(1), help="Images in a step.  [default: the plan's]")
-@click.option("--learning-rate", type=float, help="The peak.  [default: the plan's]")
-@click.option("--augmentation", help="none, shift or shift_flip.  [default: the plan's]")
-@click.option("--image-size", type=click.IntRange(1), help="Resize the images of a folder to so many pixels a side.")
-@_compute_option
-@click.option("--seed", type=int, default=0, show_default=True)
+@_recipe_options
 @click.option("--run-dir", type=FILE, help="Checkpoints and stages.  [default: OUTPUT with the suffix .run]")
 def retrain(
     model: str,
@@ -150,7 +163,7 @@ def retrain(
 
 @verb("edgebnn prune resnet8.keras --data mnist --target host --budget latency=0.6x -o pruned.keras")
 @click.argument("model")
-@click.option("--data", required=True, help="mnist, cifar10 or an image folder (train/CLASS/*, test/CLASS/*).")
+@_data_option
 @target_option
 @click.option(
     "--budget",
@@ -172,7 +185,7 @@ def retrain(
 @click.option("--table", type=FILE, help="A latency table to use and extend.  [default: a new one in the run's folder]")
 @threads_option
 @_compute_option
-@click.option("--seed", type=int, default=0, show_default=True)
+@_seed_option
 @click.option("--run-dir", type=FILE, help="All that is kept.  [default: OUTPUT without .keras, plus .run]")
 @click.option("--resume", is_flag=True, help="Go on with the pruning that the run's folder holds.")
 def prune(
@@ -238,7 +251,7 @@ def prune(
 @click.option("-o", "--output", type=FILE, help="The run's folder.  [default: runs/demo, or runs/demo-fast]")
 @click.option("--fast", is_flag=True, help="Under two minutes: less training, fewer images in the slowest comparison.")
 @click.option("--fresh", is_flag=True, help="Do every step again, also those whose results are there.")
-@click.option("--seed", type=int, default=0, show_default=True)
+@_seed_option
 def demo(output: Path | None, fast: bool, fresh: bool, seed: int, as_json: bool) -> int:
     """The whole chain on MNIST: train, convert, run every test image, compare, profile, report.
 
