@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,7 +112,12 @@ class Bmaxpool2d(ctypes.Structure):
 
 @lru_cache
 def library() -> ctypes.CDLL:
-    lib = ctypes.CDLL(str(build.library()))
+    """That of this machine."""
+    return open_library(build.library())
+
+
+def open_library(path: Path) -> ctypes.CDLL:
+    lib = ctypes.CDLL(str(path))
     lib.eb_status_name.restype = ctypes.c_char_p
     lib.eb_cpu_features.restype = ctypes.c_uint32
     lib.eb_bconv2d_kernel_at.restype = ctypes.POINTER(Kernel)

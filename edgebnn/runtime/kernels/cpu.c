@@ -6,6 +6,10 @@
 #endif
 #endif
 
+#if defined(__x86_64__) || defined(__i386__)
+#include <cpuid.h>
+#endif
+
 #include "kernels.h"
 
 uint32_t eb_cpu_features(void) {
@@ -13,7 +17,13 @@ uint32_t eb_cpu_features(void) {
 #if defined(__x86_64__) || defined(__i386__)
   __builtin_cpu_init();
   if (__builtin_cpu_supports("sse4.1")) features |= EB_CPU_SSE41;
-  if (__builtin_cpu_supports("avx2")) features |= EB_CPU_AVX2;
+  if (__builtin_cpu_supports("avx2")) {
+    unsigned leaf[4];
+    const unsigned avx_vnni = 1u << 4; /* not known by name to every compiler */
+    features |= EB_CPU_AVX2;
+    if (__get_cpuid_count(7, 1, &leaf[0], &leaf[1], &leaf[2], &leaf[3]) && leaf[0] & avx_vnni)
+      features |= EB_CPU_AVX_VNNI;
+  }
   if (__builtin_cpu_supports("avx512vpopcntdq") && __builtin_cpu_supports("avx512f") &&
       __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
     features |= EB_CPU_AVX512_VPOPCNTDQ;

@@ -54,7 +54,7 @@ typedef struct eb_w1a8_kernel {
   int32_t channel_tile;
   int32_t table_inputs, table_bytes;
   int32_t lane_tables, lane_bytes;
-  int32_t complements;
+  int32_t counts;
   int32_t least_columns; /* of output: for narrower layers a line below is better */
 } eb_w1a8_kernel;
 

@@ -8,9 +8,9 @@
 #include "w1a8_depthwise.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "w1a8_avx2_output.h"
 
-enum { CHANNEL_TILE = 32, PIXEL_TILE = 2, TABLE_INPUTS = 4, LANE_TABLES = 2, TABLE_BYTES = 32, RUN = 1088, EIGHT = 8 };
+enum { CHANNEL_TILE = 32, PIXEL_TILE = 2, TABLE_INPUTS = 4, LANE_TABLES = 2, TABLE_BYTES = 32, RUN = 1088 };
 
 void eb_w1a8_avx2_stage(const int8_t *input, int32_t inputs, void *tables) {
   const __m256i fifteen = _mm256_set1_epi8(15);
@@ -101,32 +101,6 @@ EB_INLINE void sum_run(const __m256i *lanes, size_t tables, const char *table, s
   for (int p = 0; p < pixels; p++) widen(&sums[p], x[p]);
 }
 
-EB_INLINE __m256i load(const int32_t *values) { return _mm256_loadu_si256((const __m256i *)(const void *)values); }
-
-EB_INLINE __m256i round_twice(__m256i sum, __m256i multiplier, __m256i left, __m256i right) {
-  const __m256i shifted = _mm256_sllv_epi32(sum, left), nudge = _mm256_set1_epi64x(1 << 30);
-  const __m256i even = _mm256_mul_epi32(shifted, multiplier);
-  const __m256i odd = _mm256_mul_epi32(_mm256_srli_epi64(shifted, 32), _mm256_srli_epi64(multiplier, 32));
-  const __m256i low = _mm256_srli_epi64(_mm256_add_epi64(even, nudge), 31);
-  const __m256i high = _mm256_blend_epi32(low, _mm256_slli_epi64(_mm256_add_epi64(odd, nudge), 1), 0xAA);
-  const __m256i one = _mm256_set1_epi32(1);
-  const __m256i mask = _mm256_sub_epi32(_mm256_sllv_epi32(one, right), one);
-  const __m256i threshold = _mm256_add_epi32(_mm256_srli_epi32(mask, 1), _mm256_srli_epi32(high, 31));
-  const __m256i up = _mm256_cmpgt_epi32(_mm256_and_si256(high, mask), threshold);
-  return _mm256_sub_epi32(_mm256_srav_epi32(high, right), up);
-}
-
-/* Outputs of eight channels, all of them there, rounded twice. */
-EB_INLINE void write_eight(const eb_w1a8_transform *t, int32_t c, __m256i x, int8_t *output) {
-  const __m256i sum = _mm256_add_epi32(_mm256_mullo_epi32(x, load(t->magnitude + c)), load(t->bias + c));
-  __m256i y = round_twice(sum, load(t->multiplier + c), load(t->left + c), load(t->right + c));
-  y = _mm256_max_epi32(y, _mm256_set1_epi32(t->min - t->zero_point));
-  y = _mm256_min_epi32(y, _mm256_set1_epi32(t->max - t->zero_point));
-  y = _mm256_add_epi32(y, _mm256_set1_epi32(t->zero_point));
-  const __m128i narrow = _mm_packs_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
-  _mm_storel_epi64((__m128i *)(void *)(output + c), _mm_packs_epi16(narrow, narrow));
-}
-
 EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels) {
   __m256i x[PIXEL_TILE][4];
   for (int p = 0; p < pixels; p++) {
@@ -145,13 +119,9 @@ EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels) 
   }
   for (int p = 0; p < pixels; p++) {
     int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
-    int32_t c = 0;
-    if (b->transform.rounding == EB_ROUND_TWICE) {
-      for (; c + EIGHT <= b->channels; c += EIGHT) write_eight(&b->transform, c, x[p][c / EIGHT], output);
-    }
     _Alignas(EB_ALIGNMENT) int32_t sums[CHANNEL_TILE];
     for (int i = 0; i < 4; i++) _mm256_store_si256((__m256i *)(void *)sums + i, x[p][i]);
-    for (; c < b->channels; c++) output[c] = eb_w1a8_output(&b->transform, c, sums[c]);
+    eb_w1a8_avx2_write(&b->transform, 0, b->channels, sums, output);
   }
 }
 
@@ -160,14 +130,6 @@ void eb_w1a8_avx2(const eb_w1a8_block *b) {
   for (int32_t p = 0; p < whole; p += PIXEL_TILE) compute(b, p, PIXEL_TILE);
   if (whole < b->pixel_count) compute(b, whole, 1);
 }
-EB_INLINE void write_channels(const eb_w1a8_transform *t, int32_t first, int32_t count, const int32_t *sums,
-                              int8_t *output) {
-  int32_t c = 0;
-  if (t->rounding == EB_ROUND_TWICE) {
-    for (; c + EIGHT <= count; c += EIGHT) write_eight(t, first + c, load(sums + c), output - first);
-  }
-  for (; c < count; c++) output[c] = eb_w1a8_output(t, first + c, sums[c]);
-}
 
-void eb_w1a8_avx2_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, write_channels); }
+void eb_w1a8_avx2_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_avx2_write); }
 #endif

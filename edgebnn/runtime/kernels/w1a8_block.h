@@ -20,9 +20,12 @@
 #include "bconv2d.h"
 #include "w1a8.h"
 
+/* What the tables of a kernel count for an input x whose weight is +1, and for one whose weight is -1; u = x + 128. */
+enum { EB_COUNTS_INPUTS, /* x and -x */ EB_COUNTS_UNSIGNED, /* u and -u */ EB_COUNTS_COMPLEMENTS /* u and 255 - u */ };
+
 /* Three functions for each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1. */
 #define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
-                       complements, least_columns, flags)                                                              \
+                       counts, least_columns, flags)                                                                   \
   void eb_w1a8_##name##_stage(const int8_t *input, int32_t inputs, void *tables);                                      \
   void eb_w1a8_##name(const eb_w1a8_block *block);                                                                     \
   void eb_w1a8_##name##_depthwise(const eb_w1a8_depthwise *rows);

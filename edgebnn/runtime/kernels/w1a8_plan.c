@@ -7,9 +7,9 @@ enum { ENOUGH_TILES = 16 }; /* for any number of threads that a small layer is w
 
 static const eb_w1a8_kernel kernels[] = {
 #define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
-                       complements, least_columns, flags)                                                              \
+                       counts, least_columns, flags)                                                                   \
   EB_ON_##architecture({#name, features, eb_w1a8_##name##_stage, eb_w1a8_##name, eb_w1a8_##name##_depthwise,           \
-                        channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, complements, least_columns},)
+                        channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, counts, least_columns},)
 #include "w1a8.kernels"
 #undef EB_W1A8_KERNEL
 };

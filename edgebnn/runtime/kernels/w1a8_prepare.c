@@ -52,8 +52,9 @@ static int64_t excess_of(const eb_w1a8_plan *plan, const uint32_t *filter) {
   const eb_window *w = &plan->op.window;
   const int64_t minus = count_minus(plan, filter);
   const int64_t sum = (int64_t)w->filter_height * w->filter_width * plan->group_inputs - 2 * minus;
-  const int64_t tables = plan->kernel->complements ? 255 * minus + 128 * sum : 0;
-  return tables + plan->op.input_zero_point * sum;
+  const int64_t offsets = plan->kernel->counts == EB_COUNTS_INPUTS ? 0 : 128 * sum;
+  const int64_t complements = plan->kernel->counts == EB_COUNTS_COMPLEMENTS ? 255 * minus : 0;
+  return offsets + complements + plan->op.input_zero_point * sum;
 }
 
 /* A factor as multiplier * 2^(left - right - 31), multiplier in [2^30, 2^31) or 0, the way TFLite makes it (and

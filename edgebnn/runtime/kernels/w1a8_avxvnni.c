@@ -1,0 +1,138 @@
+/* W1A8 convolution with AVX-VNNI (processors that have it without AVX-512): a table is four inputs as u = x + 128, and
+ * packed weights become bytes of +1 and -1 before they are used, once for up to 60 pixels of a row. `vpdpbusd` makes 32
+ * multiply-accumulates, of four inputs and eight channels; 16 channels by six pixels take 12 of them, whose sums leave
+ * registers for two of weights and one of inputs. Sums are of 32 bits throughout. Where a row is short, expanding costs more than the look-ups of w1a8_avx2.c.
+ */
+#include "w1a8_depthwise.h"
+
+#if defined(__x86_64__)
+#include "w1a8_avx2_output.h"
+
+enum {
+  CHANNELS = 16,
+  VECTORS = CHANNELS / 8, /* of the weights of a table, and of sums */
+  TABLE_BYTES = 4,
+  PIXELS = 6,
+  ROW = 60,  /* pixels that expanded weights serve */
+  CHUNK = 64 /* tables whose weights are expanded at a time: 4 KB */
+};
+
+/* sum += weights * inputs, of four neighbours each. In assembly, since gcc would copy sums from register to register; in
+ * the encoding of AVX-VNNI or, where the file is compiled for AVX-512, in that one. For older compilers and their
+ * assemblers, which do not know the former, three instructions of AVX2 do the same. */
+#if defined(__AVX512VNNI__) && defined(__AVX512VL__)
+#define DOT(sum, inputs, weights) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(inputs), "v"(weights))
+#elif defined(__clang__) ? __clang_major__ >= 12 : __GNUC__ >= 11
+#define DOT(sum, inputs, weights) __asm__("%{vex%} vpdpbusd %2, %1, %0" : "+x"(sum) : "x"(inputs), "x"(weights))
+#else
+#define DOT(sum, inputs, weights) \
+  ((sum) = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(inputs, weights), _mm256_set1_epi16(1))))
+#endif
+
+void eb_w1a8_avxvnni_stage(const int8_t *input, int32_t inputs, void *tables) {
+  uint8_t *u = tables;
+  const int32_t padded = eb_round_up(inputs, TABLE_BYTES);
+  for (int32_t i = 0; i < inputs; i++) u[i] = (uint8_t)((uint8_t)input[i] ^ 0x80u);
+  for (int32_t i = inputs; i < padded; i++) u[i] = 0;
+}
+
+EB_INLINE void store_signs(__m256i signs, __m256i bits, int8_t *weights) {
+  const __m256i minus = _mm256_cmpeq_epi8(_mm256_and_si256(signs, bits), bits);
+  _mm256_store_si256((__m256i *)(void *)weights, _mm256_or_si256(minus, _mm256_set1_epi8(1)));
+}
+
+/* Bytes of +1 and -1, [tables][CHANNELS][4 inputs]; an odd number of tables is rounded up. */
+static void expand(const uint8_t *lanes, size_t tables, int8_t *weights) {
+  const __m256i bits = _mm256_set1_epi32(0x08040201), high_bits = _mm256_slli_epi16(bits, 4);
+  const int next = 0x01010101; /* four times the same channel */
+  const __m256i first = _mm256_setr_epi32(0, next, 2 * next, 3 * next, 4 * next, 5 * next, 6 * next, 7 * next);
+  for (size_t t = 0; t < tables; t += 2, lanes += CHANNELS, weights += 2 * CHANNELS * TABLE_BYTES) {
+    const __m256i lane = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)lanes));
+    for (int v = 0; v < VECTORS; v++) {
+      const __m256i signs = _mm256_shuffle_epi8(lane, _mm256_add_epi8(first, _mm256_set1_epi8((char)(8 * v))));
+      store_signs(signs, bits, weights + 32 * v);
+      store_signs(signs, high_bits, weights + CHANNELS * TABLE_BYTES + 32 * v);
+    }
+  }
+}
+
+/* sums: [pixels][CHANNELS]. */
+EB_INLINE void add_tables(const int8_t *weights, const char *inputs, size_t tables, size_t stride, const int pixels,
+                          int32_t *to) {
+  __m256i sums[PIXELS][VECTORS];
+#pragma GCC unroll 6
+  for (int p = 0; p < pixels; p++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) sums[p][v] = _mm256_load_si256((const __m256i *)(void *)to + p * VECTORS + v);
+  }
+  do {
+    __m256i w[VECTORS];
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) w[v] = _mm256_load_si256((const __m256i *)(const void *)weights + v);
+#pragma GCC unroll 6
+    for (int p = 0; p < pixels; p++) {
+      int32_t four;
+      memcpy(&four, inputs + (size_t)p * stride, sizeof(four));
+      const __m256i x = _mm256_set1_epi32(four);
+#pragma GCC unroll 2
+      for (int v = 0; v < VECTORS; v++) DOT(sums[p][v], x, w[v]);
+    }
+    weights += CHANNELS * TABLE_BYTES;
+    inputs += TABLE_BYTES;
+  } while (--tables > 0);
+#pragma GCC unroll 6
+  for (int p = 0; p < pixels; p++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; v++) _mm256_store_si256((__m256i *)(void *)to + p * VECTORS + v, sums[p][v]);
+  }
+}
+
+/* The last pixels, fewer than PIXELS. */
+static void add_rest(const int8_t *weights, const char *inputs, size_t tables, size_t stride, int32_t pixels,
+                     int32_t *to) {
+  switch (pixels) {
+    case 1: add_tables(weights, inputs, tables, stride, 1, to); break;
+    case 2: add_tables(weights, inputs, tables, stride, 2, to); break;
+    case 3: add_tables(weights, inputs, tables, stride, 3, to); break;
+    case 4: add_tables(weights, inputs, tables, stride, 4, to); break;
+    case 5: add_tables(weights, inputs, tables, stride, 5, to); break;
+    default: break;
+  }
+}
+
+/* Sums of `count` pixels from `first` on (at most ROW). */
+static void sum_row(const eb_w1a8_block *b, int32_t first, int32_t count, int32_t *sums) {
+  _Alignas(EB_ALIGNMENT) int8_t weights[CHUNK * CHANNELS * TABLE_BYTES];
+  const uint8_t *lanes = b->weights;
+  memset(sums, 0, (size_t)count * CHANNELS * sizeof(*sums));
+  for (size_t s = 0; s < b->segment_count; s++) {
+    const char *inputs = b->segments[s] + (size_t)first * b->pixel_stride;
+    for (size_t tables = b->segment_tables; tables > 0;) {
+      const size_t some = tables < CHUNK ? tables : CHUNK;
+      expand(lanes, some, weights);
+      int32_t p = 0;
+      for (; p + PIXELS <= count; p += PIXELS) {
+        add_tables(weights, inputs + (size_t)p * b->pixel_stride, some, b->pixel_stride, PIXELS, sums + p * CHANNELS);
+      }
+      add_rest(weights, inputs + (size_t)p * b->pixel_stride, some, b->pixel_stride, count - p, sums + p * CHANNELS);
+      lanes += (some + 1) / 2 * CHANNELS;
+      inputs += some * TABLE_BYTES;
+      tables -= some;
+    }
+  }
+}
+
+void eb_w1a8_avxvnni(const eb_w1a8_block *b) {
+  _Alignas(EB_ALIGNMENT) int32_t sums[ROW * CHANNELS];
+  for (int32_t first = 0; first < b->pixel_count; first += ROW) {
+    const int32_t count = eb_at_most(b->pixel_count - first, ROW);
+    sum_row(b, first, count, sums);
+    for (int32_t p = 0; p < count; p++) {
+      int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
+      eb_w1a8_avx2_write(&b->transform, 0, b->channels, sums + p * CHANNELS, output);
+    }
+  }
+}
+
+void eb_w1a8_avxvnni_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_avx2_write); }
+#endif
