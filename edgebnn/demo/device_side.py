@@ -80,6 +80,6 @@ def _timing(profile: Profile, target: Target) -> Timing:
         statistic=f"mean of the middle half of {REPEATS} runs",
         total=profile.total,
         stretches=tuple(
-            Stretch(op.op, op.members, op.kernel != LITERT, op.value, op.share) for op in profile.ops if op.members
+            Stretch(op.label, op.members, op.kernel != LITERT, op.value, op.share) for op in profile.ops if op.members
         ),
     )

@@ -76,7 +76,7 @@ def profile(result: Profile, target: str, device: str) -> Table:
     for op in result.ops:
         table.add_row(
             str(op.index) if op.index >= 0 else "",
-            _plain(op.op),
+            _plain(op.label),
             _plain(format.layer(op.name)),
             format.aligned(op.value, result.total, result.unit),
             format.percent(op.share, 1),

@@ -31,7 +31,8 @@ class OpProfile:
     index: of the op in the file, of the first one for a stretch, -1 for the interpreter's own time.
     op: its kind, or those of the stretch with their numbers ("CONV_2D x2 + ADD"). name: the layer, the last one of a
     stretch. value: in the profile's unit. share: of the total, 0 to 1. kernel: what ran it, if that is known.
-    members: indices of all ops of the stretch, or of a convolution and the addition that is done with it.
+    members: indices of all ops of the stretch, or of a convolution and the addition that is done with it, whose kind is
+    then in ``fused``.
     """
 
     index: int
@@ -41,6 +42,12 @@ class OpProfile:
     share: float
     kernel: str = ""
     members: tuple[int, ...] = ()
+    fused: str = ""
+
+    @property
+    def label(self) -> str:
+        """Everything that was done, in words."""
+        return f"{self.op} + {self.fused}" if self.fused else self.op
 
 
 @dataclass(frozen=True)
@@ -59,7 +66,7 @@ class Profile:
 
     def __str__(self) -> str:
         lines = [f"{self.total:.3f} {self.unit} ({self.kind})"]
-        lines += [f"{op.value:12.4f} {op.share:7.1%}  {op.op:30} {op.name}" for op in self.ops]
+        lines += [f"{op.value:12.4f} {op.share:7.1%}  {op.label:30} {op.name}" for op in self.ops]
         return "\n".join(lines)
 
 
@@ -162,22 +169,19 @@ def _profile(segments: Sequence[_Segment], values: NDArray[np.float64], total: f
         entries.append(
             OpProfile(
                 index=segment.nodes[0].index,
-                op=_ours(segment.ours) if segment.ours else _kinds(segment.nodes),
+                op=segment.ours.op if segment.ours else _kinds(segment.nodes),
                 name=segment.nodes[0 if segment.ours else -1].name,
                 value=value,
                 share=value / total,
                 kernel=segment.ours.kernel if segment.ours else "litert",
                 members=tuple(node.index for node in segment.nodes),
+                fused=_kinds(segment.nodes[1:]) if segment.ours else "",
             )
         )
     if idle > 0:
         entries.append(OpProfile(-1, INTERPRETER, "between the ops", idle, idle / total))
     kind = "measured" if machine.emulated_on() is None else "simulated"
     return Profile(kind, "ms", total, tuple(entries))
-
-
-def _ours(op: OpTime) -> str:
-    return op.op if op.added < 0 else f"{op.op} + ADD"
 
 
 def _kinds(nodes: Iterable[NodeInfo]) -> str:

@@ -71,7 +71,7 @@ def test_tensors_that_are_to_be_preserved_are(case: Residual) -> None:
 def joined(case: Residual) -> list[str]:
     """The ops that the delegate ran, and the interpreter."""
     interpreter = delegate_run(case.graph(), image(case, 1))
-    return [entry.op for entry in interpreter.profile(repeats=2).ops if entry.members]
+    return [entry.label for entry in interpreter.profile(repeats=2).ops if entry.members]
 
 
 def test_an_addition_becomes_part_of_the_convolution_in_front_of_it() -> None:

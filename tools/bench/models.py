@@ -111,11 +111,11 @@ def compare(name: str, model: bytes, repeats: int, kernels: str | None = None) -
     profile = ours.profile(repeats=max(repeats, 5))
 
     def share(kind: str) -> float:
-        return sum(part.share for part in profile.ops if part.op.split()[0] == kind)
+        return sum(part.share for part in profile.ops if part.op == kind)
 
     return Result(
         network=name,
-        kernel=next(part.kernel for part in profile.ops if part.op.startswith("LceBconv2d")),
+        kernel=next(part.kernel for part in profile.ops if part.op == "LceBconv2d"),
         ours_ms=own.median_ms,
         lce_ms=theirs.median_ms,
         ratio=float(np.median(np.divide(theirs.samples_ms, own.samples_ms))),
