@@ -13,7 +13,7 @@ ATTEMPTS = 3
 
 
 def dispatch(executor: Executor, jobs: Sequence[Job]) -> Iterator[tuple[int, ProposalResult]]:
-    """The index of each job and its result, in the order they are finished.
+    """The index of each job and its result, in the order they are finished; those found finished at once, in turn.
 
     Raises :class:`PruningError` if workers are lost again and again, or the executor takes no more jobs, and what a job
     itself raises; jobs that were not begun are then cancelled.
@@ -37,7 +37,7 @@ def dispatch(executor: Executor, jobs: Sequence[Job]) -> Iterator[tuple[int, Pro
             submit(index)
         while waiting:
             finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
-            for future in finished:
+            for future in sorted(finished, key=waiting.__getitem__):  # sets have an order of their own each time
                 index = waiting.pop(future)
                 try:
                     result = future.result()
