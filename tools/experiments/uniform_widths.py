@@ -26,6 +26,7 @@ from edgebnn import machine
 from edgebnn.converters.from_keras import load_model
 from edgebnn.door.adapting import deployment, long_term, prune_in
 from edgebnn.door.measuring import measure_models
+from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.models import build
 from edgebnn.pruning.history import Result
@@ -35,9 +36,6 @@ from edgebnn.training import datasets
 from edgebnn.training.named import train_named
 from edgebnn.training.splits import Dataset
 from tools.experiments.saying import say, say_epochs, say_pruning
-
-FINEST = 64
-"""Scales are multiples of one over this."""
 
 
 @dataclass(frozen=True)
@@ -75,50 +73,74 @@ def compete(contest: Contest, seed: int) -> Outcome:
     folder = contest.folder / f"seed{seed}"
     whole = _trained(contest, folder / "whole", seed, contest.widths, contest.epochs)
     result = _adapted(contest, folder, seed)
-    widths, adapted_ms, uniform_ms = scaled_alike(contest, result.model)
-    say(f"seed {seed}: adapted {adapted_ms:.4g} ms, widths {widths} {uniform_ms:.4g} ms")
+    rival = _rival(contest, folder / "rival.json", result.model)
+    say(f"seed {seed}: adapted {rival.adapted_ms:.4g} ms, widths {rival.widths} {rival.uniform_ms:.4g} ms")
     epochs = contest.epochs + contest.pruned_epochs + _search_epochs(result, contest.dataset)
-    uniform = _trained(contest, folder / "uniform", seed, widths, epochs)
+    uniform = _trained(contest, folder / "uniform", seed, rival.widths, epochs)
     assert result.accuracy.long_term is not None  # settings asked for it
     return Outcome(
         seed=seed,
         whole=whole,
         adapted=result.accuracy.long_term,
         uniform=uniform,
-        adapted_ms=adapted_ms,
-        uniform_ms=uniform_ms,
+        adapted_ms=rival.adapted_ms,
+        uniform_ms=rival.uniform_ms,
         adapted_widths=dict(result.iterations[-1].widths),
-        uniform_widths=widths,
+        uniform_widths=rival.widths,
         epochs=epochs,
     )
 
 
-def scaled_alike(contest: Contest, adapted: Any) -> tuple[tuple[int, ...], float, float]:
-    """The widths of the widest network scaled alike that is no slower than ``adapted``, and both latencies in ms."""
+@dataclass(frozen=True)
+class Rival:
+    """A network scaled alike, and both latencies in ms, measured in turn."""
+
+    widths: tuple[int, ...]
+    adapted_ms: float
+    uniform_ms: float
+
+
+def scaled_alike(contest: Contest, adapted: Any) -> Rival:
+    """The widest network scaled alike that is no slower than ``adapted``.
+
+    Tried one after the other from the widest down: latency climbs in stairs, a wider network may be the quicker one.
+    Raises :class:`InputError` if even the narrowest is slower.
+    """
     deploy = deployment(adapted, contest.dataset)
     ours = deploy(adapted)
-    found = (scaled(contest.widths, 1), math.inf, math.inf)
-    slow, quick = FINEST + 1, 0
-    while slow - quick > 1:
-        widths = scaled(contest.widths, middle := (slow + quick) // 2)
-        rival = build(
+    for widths in scales(contest.widths):
+        network = build(
             contest.network,
             widths=widths,
             classes=len(contest.dataset.classes),
             precision=contest.precision,
             input_shape=adapted.input_shape[1:],
         )
-        adapted_ms, uniform_ms = measure_models(target("host"), [ours, deploy(rival)])
+        adapted_ms, uniform_ms = measure_models(target("host"), [ours, deploy(network)])
         if uniform_ms <= adapted_ms:
-            quick, found = middle, (widths, adapted_ms, uniform_ms)
-        else:
-            slow = middle
-    return found
+            return Rival(widths, adapted_ms, uniform_ms)
+    raise InputError(f"no {contest.network} with widths below {contest.widths} is as quick as the adapted one")
 
 
-def scaled(widths: Sequence[int], share: int) -> tuple[int, ...]:
-    """``share`` / :data:`FINEST` of each."""
-    return tuple(max(1, round(width * share / FINEST)) for width in widths)
+def scales(widths: Sequence[int]) -> list[tuple[int, ...]]:
+    """All widths narrower than ``widths`` and in proportion to them, each rounded to a multiple of what NetAdapt
+    steps by; the widest first."""
+    step, finest = Settings().step, max(widths)
+    scaled = [
+        tuple(max(step, step * round(width * share / (finest * step))) for width in widths)
+        for share in range(finest - 1, 0, -1)
+    ]
+    return [one for one in dict.fromkeys(scaled) if one != tuple(widths)]
+
+
+def _rival(contest: Contest, path: Path, adapted: Any) -> Rival:
+    """What was found before, if ``path`` is there: timings would not choose the same again."""
+    if path.exists():
+        content = json.loads(path.read_text())
+        return Rival(**{**content, "widths": tuple(content["widths"])})
+    rival = scaled_alike(contest, adapted)
+    write_text(path, json.dumps(asdict(rival)))
+    return rival
 
 
 def _trained(contest: Contest, folder: Path, seed: int, widths: Sequence[int], epochs: int) -> float:

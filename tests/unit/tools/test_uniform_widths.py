@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 pytest.importorskip("tensorflow", reason="the comparison trains networks with Keras")
 
 from tests.support.images import blobs
-from tools.experiments.uniform_widths import Contest, Outcome, document, markdown, scaled
+from tools.experiments.uniform_widths import Contest, Outcome, document, markdown, scales
 
 CONTEST = Contest("resnet8", "w1a1", "blobs", blobs(), Path("."), "latency=0.6x", (64, 128, 256), 2, 1, 30)
 
@@ -18,10 +19,14 @@ def outcome(seed: int, adapted: float, uniform: float) -> Outcome:
     return Outcome(seed, 0.9, adapted, uniform, 0.2, 0.19, {"conv": 8}, (40, 80, 160), 4)
 
 
-def test_widths_are_scaled_alike_and_never_to_nothing() -> None:
-    assert scaled((64, 128, 256), 32) == (32, 64, 128)
-    assert scaled((16, 100), 1) == (1, 2)
-    assert scaled((64, 128, 256), 64) == (64, 128, 256)
+def test_scales_are_narrower_in_proportion_and_in_steps() -> None:
+    found = scales((32, 64, 96))
+    assert found[0] == (32, 64, 88)
+    assert found[-1] == (8, 8, 8)
+    assert (16, 32, 48) in found
+    assert len(set(found)) == len(found)
+    assert all(width % 8 == 0 for widths in found for width in widths)
+    assert all(a >= b for wider, one in pairwise(found) for a, b in zip(wider, one, strict=True))
 
 
 def test_the_difference_has_its_standard_error() -> None:
