@@ -2,7 +2,8 @@
 """One network through the whole chain, one table: trained, adapted, fewer bits, retrained, deployed.
 
 Usage: .venv/bin/python -m tools.experiments.whole_chain NETWORK --run-dir DIR [--data cifar10] [--budget latency=0.6x]
-       [--epochs N] [--pruned-epochs N] [--retraining-epochs N] [--iterations N] [--widths 16,32,64] [--trained MODEL]
+       [--epochs N] [--pruned-epochs N] [--retraining-epochs N] [--iterations N] [--ratio R]
+       [--widths 16,32,64] [--trained MODEL]
 
 NETWORK: resnet8, resnet20, resnet18 or alexnet. Two chains: from float weights (trained, adapted, retrained to W1A8),
 and from binary weights and activations (W1A1: trained, adapted and trained on). After every step the network is
@@ -55,6 +56,7 @@ class Chain:
     pruned_epochs: int
     retraining_epochs: int
     iterations: int
+    ratio: float
     seed: int
     compute: str
 
@@ -111,7 +113,7 @@ def _adapted(chain: Chain, precision: str, model: Path) -> Path:
     """By the latency that this machine measures, or whatever the budget is of; trained on at the end."""
     from edgebnn.converters.from_keras import load_model
 
-    settings = Settings(iterations=chain.iterations, seed=chain.seed, compute=chain.compute)
+    settings = Settings(iterations=chain.iterations, ratio=chain.ratio, seed=chain.seed, compute=chain.compute)
     recipe = long_term(load_model(str(model)), chain.data, chain.pruned_epochs, settings)
     result = prune_in(
         chain.folder / f"{precision}_adapted",
@@ -179,6 +181,7 @@ def _chain(arguments: Any) -> Chain:
         pruned_epochs=arguments.pruned_epochs,
         retraining_epochs=arguments.retraining_epochs,
         iterations=arguments.iterations,
+        ratio=arguments.ratio,
         seed=arguments.seed,
         compute=arguments.compute,
     )
@@ -196,6 +199,7 @@ def main() -> None:
     parser.add_argument("--pruned-epochs", type=int, default=5)
     parser.add_argument("--retraining-epochs", type=int, default=5)
     parser.add_argument("--iterations", type=int, default=30)
+    parser.add_argument("--ratio", type=float, default=Settings().ratio, help="of the latency, saved by the first one")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
         "--compute", default="float32", choices=COMPUTES, help="of training; files are judged as they are"
