@@ -12,13 +12,10 @@ Figures hold for this class of machine only, which is printed with them.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -30,6 +27,7 @@ from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.timing import Times, in_turn
 from tools.bench.layers import Layer, binary, float32, int8, packed_input
 from tools.bench.peak import peak_call
+from tools.bench.publishing import command_line, publish
 
 RESNET = tuple(Layer(size, channels, channels) for size, channels in ((56, 64), (28, 128), (14, 256), (7, 512)))
 OTHERS = (Layer(28, 256, 256, filter=1), Layer(14, 512, 512, filter=1), Layer(56, 64, 128, stride=2))
@@ -171,27 +169,18 @@ def markdown(results: list[Result], output: str, repeats: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--layers", choices=LAYERS, default="bars")
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--output", choices=OUTPUTS, default="float32")
     parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     results = []
     for layer in LAYERS[options.layers]:
         print(f"timing {layer.name}", file=sys.stderr, flush=True)
         results.append(compare(layer, options.repeats, OUTPUTS[options.output], options.kernels))
-    table = markdown(results, options.output, options.repeats)
-    print(table, end="")
-    if options.markdown:
-        options.markdown.write_text(table, encoding="utf-8")
-    if options.json:
-        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 1}
-        document = {**fields, "output": options.output, "repeats": options.repeats}
-        document["layers"] = [asdict(result) for result in results]
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    found = {"output": options.output, "repeats": options.repeats, "layers": [asdict(result) for result in results]}
+    publish(options, markdown(results, options.output, options.repeats), found)
 
 
 if __name__ == "__main__":

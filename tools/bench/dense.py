@@ -11,11 +11,8 @@ the ratio comes nearer to that of the sizes, 32 and 8.
 
 from __future__ import annotations
 
-import argparse
-import json
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -29,6 +26,7 @@ from edgebnn.graph.types import DType, Graph, Op, Tensor
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.timing import in_turn
 from tools.bench.bconv2d import prepared, stock
+from tools.bench.publishing import command_line, publish
 from tools.bench.w1a8_vs_xnnpack import Dense, pair
 
 LAYERS = (Dense(9216, 4096), Dense(4096, 4096), Dense(2048, 1000), Dense(1024, 512))
@@ -95,20 +93,12 @@ def markdown(results: list[Result], repeats: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--repeats", type=int, default=15)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     results = [compare(layer, options.repeats) for layer in LAYERS]
-    table = markdown(results, options.repeats)
-    print(table, end="")
-    if options.markdown:
-        options.markdown.write_text(table, encoding="utf-8")
-    if options.json:
-        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 1}
-        document = {**fields, "repeats": options.repeats, "layers": [asdict(result) for result in results]}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    found = {"repeats": options.repeats, "layers": [asdict(result) for result in results]}
+    publish(options, markdown(results, options.repeats), found)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ is the highest resident memory in that time less what it was before. Linux only 
 from __future__ import annotations
 
 import argparse
-import json
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import numpy as np
 
 from edgebnn import machine
 from tools.bench.models import NETWORKS, content
+from tools.bench.publishing import command_line, publish
 
 BAR = 1.2
 INTERPRETERS = ("edgebnn", "lce")
@@ -120,12 +120,10 @@ def markdown(results: list[Result], rounds: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--network", choices=NETWORKS, action="append", help="may be repeated (default: all)")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where converted networks are kept")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
     parser.add_argument("--child", nargs=2, metavar=("INTERPRETER", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
@@ -134,15 +132,12 @@ def main() -> None:
         return
     names = options.network or list(NETWORKS)
     results = [compare(name, content(name, options.cache), options.rounds) for name in names]
-    table = markdown(results, options.rounds)
-    print(table, end="")
-    if options.markdown:
-        options.markdown.write_text(table, encoding="utf-8")
-    if options.json:
-        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 1}
-        networks = [{**asdict(result), "ratio": result.ratio} for result in results]
-        document = {**fields, "bar": BAR, "rounds": options.rounds, "networks": networks}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    found = {
+        "bar": BAR,
+        "rounds": options.rounds,
+        "networks": [{**asdict(result), "ratio": result.ratio} for result in results],
+    }
+    publish(options, markdown(results, options.rounds), found)
 
 
 if __name__ == "__main__":

@@ -12,8 +12,6 @@ a ratio is the median over rounds of theirs / ours, in thread time. Shares of ou
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -27,6 +25,7 @@ from edgebnn import machine
 from edgebnn.files import write_bytes
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.timing import in_turn
+from tools.bench.publishing import command_line, publish
 
 
 def _bireal18() -> Any:
@@ -141,32 +140,19 @@ def markdown(results: list[Result], repeats: int, around: str) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--network", choices=NETWORKS, action="append", help="may be repeated (default: all)")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--around", choices=("float", "int8"), default="float", help="what surrounds the binary layers")
     parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where converted networks are kept")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     results = []
     for name in options.network or NETWORKS:
         print(f"timing {name}", file=sys.stderr, flush=True)
         results.append(compare(name, content(name, options.cache, options.around), options.repeats, options.kernels))
-    table = markdown(results, options.repeats, options.around)
-    print(table, end="")
-    if options.markdown:
-        options.markdown.write_text(table, encoding="utf-8")
-    if options.json:
-        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 1}
-        document = {
-            **fields,
-            "around": options.around,
-            "repeats": options.repeats,
-            "networks": [asdict(result) for result in results],
-        }
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    found = {"around": options.around, "repeats": options.repeats, "networks": [asdict(result) for result in results]}
+    publish(options, markdown(results, options.repeats, options.around), found)
 
 
 if __name__ == "__main__":

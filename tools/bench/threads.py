@@ -13,8 +13,6 @@ others use the cores, root can take them for a moment: run it as `chrt -f 10 .ve
 
 from __future__ import annotations
 
-import argparse
-import json
 import multiprocessing
 import os
 import time
@@ -32,6 +30,7 @@ from edgebnn.runtime.interpreter import Interpreter
 from tools.bench.bconv2d import RESNET, prepared
 from tools.bench.layers import binary
 from tools.bench.models import NETWORKS, content
+from tools.bench.publishing import command_line, publish
 
 BAR = 0.85
 _LEAD = 0.02  # seconds from an order to its beginning, so that both copies begin at once
@@ -133,27 +132,18 @@ def markdown(results: list[Result], rounds: int, load: float) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--network", choices=NETWORKS, action="append", help="may be repeated (default: all)")
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
     parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where converted networks are kept")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     load = os.getloadavg()[0]
     models = {layer.name: to_bytes(binary(layer)) for layer in RESNET}
     models |= {name: content(name, options.cache) for name in options.network or NETWORKS}
     results = [compare(name, model, options.rounds, options.seconds) for name, model in models.items()]
-    table = markdown(results, options.rounds, load)
-    print(table, end="")
-    if options.markdown:
-        options.markdown.write_text(table, encoding="utf-8")
-    if options.json:
-        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 2}
-        document = {**fields, "bar": BAR, "load": load, "rounds": options.rounds}
-        document["models"] = [asdict(result) for result in results]
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    found = {"bar": BAR, "load": load, "rounds": options.rounds, "models": [asdict(result) for result in results]}
+    publish(options, markdown(results, options.rounds, load), found, threads=2)
 
 
 if __name__ == "__main__":

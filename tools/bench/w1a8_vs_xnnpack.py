@@ -11,12 +11,9 @@ bar for AVX2 against an XNNPACK without VNNI can only be tried on a machine with
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -31,6 +28,7 @@ from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.timing import in_turn
 from tools.bench.bconv2d import RESNET, prepared, stock
 from tools.bench.layers import Layer
+from tools.bench.publishing import command_line, publish
 
 INPUT, OUTPUT = Quantization((2.0**-6,), (-5,)), Quantization((0.5,), (3,))
 
@@ -164,24 +162,16 @@ def markdown(results: list[Result], repeats: int) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser = command_line(__doc__)
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--markdown", type=Path)
     options = parser.parse_args()
     results = []
     for layer in LAYERS:
         print(f"timing {layer.name}", file=sys.stderr, flush=True)
         results.append(compare(layer, options.repeats, options.kernels))
-    table = markdown(results, options.repeats)
-    print(table, end="")
-    if options.markdown:
-        options.markdown.write_text(table, encoding="utf-8")
-    if options.json:
-        fields = {"machine": machine.describe(), "class": machine.cpu_class(), "kind": "measured", "threads": 1}
-        document = {**fields, "repeats": options.repeats, "layers": [asdict(result) for result in results]}
-        options.json.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
+    found = {"repeats": options.repeats, "layers": [asdict(result) for result in results]}
+    publish(options, markdown(results, options.repeats), found)
 
 
 if __name__ == "__main__":
