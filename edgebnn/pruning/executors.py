@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.pruning.job import GROWTH
 from edgebnn.pruning.trainers import trainers
 
 P = ParamSpec("P")
@@ -64,10 +65,10 @@ def local_pool(workers: int | None = None, worker_bytes: int = WORKER_BYTES) -> 
 
 
 def memory_needed(model: Any, batch: int) -> int:
-    """Estimated bytes of a process that trains ``model``: weights, their gradients, momentum and copies in transit;
-    activations and their gradients for every image of a batch."""
+    """Estimated bytes that a process which trains ``model`` comes to take: weights, their gradients, momentum and
+    copies in transit; activations and their gradients for every image of a batch; and what it grows by."""
     activations = sum(math.prod(shape[1:]) for layer in model.layers for shape in _shapes(layer.output_shape))
-    return WORKER_BYTES + 4 * (6 * int(model.count_params()) + 2 * batch * activations)
+    return GROWTH * (WORKER_BYTES + 4 * (6 * int(model.count_params()) + 2 * batch * activations))
 
 
 def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:

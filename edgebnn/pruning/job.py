@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edgebnn.errors import EdgebnnError
 from edgebnn.pruning.settings import Settings
 
 
@@ -69,3 +70,15 @@ class ProposalResult:
     failure: str | None
     cpu_class: str
     weights: tuple[NDArray[Any], ...] = field(repr=False)
+
+
+GROWTH = 2
+"""How many times the memory of its first job a training process may come to take."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A training process's answer to a job; ``last`` says that no other can be given to it."""
+
+    content: ProposalResult | EdgebnnError
+    last: bool

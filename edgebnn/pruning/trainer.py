@@ -1,7 +1,8 @@
-"""A training process: jobs come in on standard input, results go out on standard output, both pickled.
+"""A training process: jobs come in on standard input, :class:`.Answer`s go out on standard output, both pickled.
 
-It ends at once when its input ends, that is when the process that started it is gone, however that died, and on its own
-after two minutes without a job.
+It ends at once when its input ends, that is when the process that started it is gone, however that died, on its own
+after two minutes without a job, and when it has grown too large: TensorFlow keeps some memory of every network it
+trained (2.16: about 0.6 GB for AlexNet), whatever becomes of the Python objects.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ import threading
 import traceback
 from typing import BinaryIO
 
+from edgebnn import machine
 from edgebnn.errors import EdgebnnError
-from edgebnn.pruning.job import Job
+from edgebnn.pruning.job import GROWTH, Answer, Job, ProposalResult
 
 IDLE_SECONDS = 120.0
 
@@ -30,19 +32,26 @@ def main() -> None:
     from edgebnn.pruning.fine_tuning import perform, use_one_thread
 
     use_one_thread()
+    first = 0
     while True:
         try:
             job = jobs.get(timeout=IDLE_SECONDS)
         except queue.Empty:
             return
+        content: ProposalResult | EdgebnnError
         try:
-            answer: object = job if isinstance(job, EdgebnnError) else perform(job)
+            content = job if isinstance(job, EdgebnnError) else perform(job)
         except EdgebnnError as error:
-            answer = error
+            content = error
         except OSError as error:
-            answer = EdgebnnError(f"a proposal could not be trained: {error}")
+            content = EdgebnnError(f"a proposal could not be trained: {error}")
+        most = machine.peak_memory()
+        first = first or most
+        answer = Answer(content, last=most > GROWTH * first)
         pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
         answers.flush()
+        if answer.last:
+            return
 
 
 def _receive(stream: BinaryIO, jobs: queue.SimpleQueue[Job | EdgebnnError]) -> None:

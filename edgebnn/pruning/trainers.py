@@ -1,4 +1,4 @@
-"""Training processes as seen by the process that starts them: kept between jobs, replaced when they die."""
+"""Training processes as seen by the process that starts them: kept between jobs, replaced when they end or die."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import threading
 from functools import cache
 
 from edgebnn.errors import EdgebnnError, one_line
-from edgebnn.pruning.job import Job, ProposalResult
+from edgebnn.pruning.job import Answer, Job, ProposalResult
 
 ATTEMPTS = 3
 """How often a job is begun before its training processes are taken to die of the job itself."""
@@ -43,6 +43,7 @@ class Trainer:
             env={**os.environ, **one_thread, "TF_ENABLE_ONEDNN_OPTS": "1", "PYTHONPATH": path},
             start_new_session=True,  # an interrupt at the keyboard is for the process that started it
         )
+        self._ends = False
 
     def perform(self, job: Job) -> ProposalResult:
         """Raises :class:`TrainerError` if the process ends, and what the job itself raises."""
@@ -54,14 +55,16 @@ class Trainer:
             answer = pickle.load(self._process.stdout)
         except (OSError, EOFError, pickle.UnpicklingError):
             raise self._cause() from None
-        if isinstance(answer, EdgebnnError):
-            raise answer
-        assert isinstance(answer, ProposalResult), answer
-        return answer
+        assert isinstance(answer, Answer), answer
+        self._ends = answer.last
+        if isinstance(answer.content, EdgebnnError):
+            raise answer.content
+        return answer.content
 
     @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
+    def ready(self) -> bool:
+        """Whether it takes another job."""
+        return not self._ends and self._process.poll() is None
 
     def kill(self) -> None:
         self._process.kill()
@@ -135,9 +138,9 @@ class Trainers:
         with self._lock:
             while self._idle:
                 trainer = self._idle.pop()
-                if trainer.alive:
+                if trainer.ready:
                     break
-                trainer.close()  # it had nothing to do for long
+                trainer.close()  # it had nothing to do for long, or has grown too large
             else:
                 trainer = Trainer()
             self._busy.add(trainer)

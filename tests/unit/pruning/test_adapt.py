@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import resource as limits
 from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
@@ -256,6 +257,28 @@ def test_what_only_a_target_knows_decides_too(tmp_path: Path, pool: Executor) ->
     hidden = next(o for o in result.iterations[0].proposals if o.layer == "hidden")
     assert hidden.width % 4 == 0
     assert len(asked) == len(set(asked)) <= 16
+
+
+_hoard: list[Any] = []
+
+
+def hoarding_importance(model: keras.Model, group: Any, samples: Any, seed: int) -> Any:
+    """Channels as they come; from a process's second job on, as much memory is kept as it had before."""
+    with Path(os.environ["EDGEBNN_TEST_PIDS"]).open("a") as pids:
+        pids.write(f"{os.getpid()}\n")
+    before = machine.peak_memory() if _hoard else 0
+    _hoard.append(np.ones(before, np.uint8))
+    return np.arange(group.channels)[::-1]
+
+
+def test_a_training_process_that_grows_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "pids"
+    monkeypatch.setenv("EDGEBNN_TEST_PIDS", str(path))
+    with executors.in_turn() as executor:
+        result = run(tmp_path / "run", replace(ONE, importance=hoarding_importance), executor=executor)
+    assert all(outcome.failure is None for outcome in result.iterations[0].proposals)
+    first, second, third = path.read_text().split()
+    assert first == second != third
 
 
 def failing_importance(*arguments: Any) -> Any:
