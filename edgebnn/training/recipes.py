@@ -63,9 +63,14 @@ def recommended(model: str, precision: str, dataset: str) -> Recipe:
     )
     if precision in ("w1a1", "w1a8"):
         return binary
-    # SGD with momentum and weight decay (He et al., 2016); AlexNet has no batch norm and wants a smaller rate.
-    rate = 0.01 if model == "alexnet" else 0.05
+    # SGD with momentum and weight decay (He et al., 2016)
+    rate = float_rate(normalized=model != "alexnet")
     return replace(binary, optimizer="sgd", learning_rate=rate, weight_decay=5e-4, warmup_epochs=0.5)
+
+
+def float_rate(*, normalized: bool) -> float:
+    """The peak learning rate of SGD with momentum for a float network, with batch norm (``normalized``) or without."""
+    return 0.05 if normalized else 0.01
 
 
 def retraining(to: Target, dataset: str) -> Plan:
