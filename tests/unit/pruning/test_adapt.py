@@ -24,7 +24,7 @@ from edgebnn.pruning.history import Progress, Result
 from edgebnn.pruning.netadapt import adapt
 from edgebnn.pruning.search import PruningError
 from edgebnn.pruning.settings import Settings
-from edgebnn.pruning.trainers import TrainerError
+from edgebnn.pruning.trainers import TrainerError, trainers
 from edgebnn.training.evaluation import evaluate, inference
 from tests.support.images import blobs
 from tests.support.pruning_run import BUDGET, SETTINGS, small_model
@@ -274,6 +274,7 @@ def hoarding_importance(model: keras.Model, group: Any, samples: Any, seed: int)
 def test_a_training_process_that_grows_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "pids"
     monkeypatch.setenv("EDGEBNN_TEST_PIDS", str(path))
+    trainers().close()  # those of other tests do not know the variable
     with executors.in_turn() as executor:
         result = run(tmp_path / "run", replace(ONE, importance=hoarding_importance), executor=executor)
     assert all(outcome.failure is None for outcome in result.iterations[0].proposals)
