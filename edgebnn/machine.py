@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 import platform
-import sys
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+_STATUS = Path("/proc/self/status")
 _KERNEL_MACHINE = Path("/proc/sys/kernel/arch")
 _FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm", "armv8l": "arm"}
 
@@ -56,13 +56,14 @@ def cores() -> int:
 
 
 def peak_memory() -> int:
-    """The most bytes of memory that this process has had at a time; 0 where the system does not say (Windows)."""
-    try:
-        import resource
-    except ImportError:
+    """The most bytes of memory that this process has had at a time; 0 where the system does not say (Linux does).
+
+    Not that of ``getrusage``, in which a process inherits the peak of the one that started it.
+    """
+    if not _STATUS.is_file():
         return 0
-    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return most if sys.platform == "darwin" else most * 1024
+    fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
+    return int(fields.get("VmHWM", "0 kB").split()[0]) * 1024
 
 
 def describe() -> str:
