@@ -25,7 +25,7 @@ IDLE_SECONDS = 120.0
 def main() -> None:
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what libraries print must not come between the answers
-    jobs: queue.SimpleQueue[Job | EdgebnnError] = queue.SimpleQueue()
+    jobs: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     # a stream of its own: Python aborts if it finds standard input being read when it ends
     stream = os.fdopen(os.dup(0), "rb")
     threading.Thread(target=_receive, args=(stream, jobs), daemon=True).start()
@@ -35,12 +35,12 @@ def main() -> None:
     first = 0
     while True:
         try:
-            job = jobs.get(timeout=IDLE_SECONDS)
+            received = jobs.get(timeout=IDLE_SECONDS)
         except queue.Empty:
             return
         content: ProposalResult | EdgebnnError
         try:
-            content = job if isinstance(job, EdgebnnError) else perform(job)
+            content = perform(_job(received))
         except EdgebnnError as error:
             content = error
         except OSError as error:
@@ -54,16 +54,22 @@ def main() -> None:
             return
 
 
-def _receive(stream: BinaryIO, jobs: queue.SimpleQueue[Job | EdgebnnError]) -> None:
+def _receive(stream: BinaryIO, jobs: queue.SimpleQueue[bytes]) -> None:
     while True:
         try:
-            content = pickle.load(stream)
+            jobs.put(pickle.load(stream))
         except EOFError:
             os._exit(0)
-        try:
-            jobs.put(pickle.loads(content))
-        except (ImportError, AttributeError) as error:
-            jobs.put(EdgebnnError(f"a proposal needs what cannot be imported where it is trained: {error}"))
+
+
+def _job(content: bytes) -> Job:
+    """Loaded in the main thread: a job may import a module that imports TensorFlow, and two threads that import it at
+    a time can wait for each other for ever."""
+    try:
+        job: Job = pickle.loads(content)
+    except (ImportError, AttributeError) as error:
+        raise EdgebnnError(f"a proposal needs what cannot be imported where it is trained: {error}") from None
+    return job
 
 
 if __name__ == "__main__":
