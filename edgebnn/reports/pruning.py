@@ -82,14 +82,18 @@ def _amounts(history: History, predicted: float, value: float | None, measured: 
 
 def summary(history: History) -> Text:
     """The outcome in a few lines: the budget, and the accuracy on the test images at each stage."""
-    unit, final = history["unit"], history["final"]
+    unit, final, budget = history["unit"], history["final"], history["budget"]
     word = "within" if history["met"] else "above"
     lines = [
         f"{history['resource']}: {amount(history['initial'], unit)} to {amount(final['predicted'], unit)} {unit}, "
-        f"{word} the budget of {amount(history['budget'], unit)} {unit} ({history['kind']})"
+        f"{word} the budget of {amount(budget, unit)} {unit} ({history['kind']})"
     ]
     if final["measured"] is not None:
         lines.append(f"measured again, whole: {amount(final['measured'], unit)} {unit}")
+        if history["met"] and final["measured"] > budget:
+            lines[-1] += (
+                f", {format.percent(final['measured'] / budget - 1, 1)} above the budget: if that matters, ask for less"
+            )
     lines += [
         f"accuracy on the test images, {words}: {format.percent(history['accuracy'][stage])}"
         for stage, words in STAGES.items()

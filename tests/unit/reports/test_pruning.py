@@ -80,6 +80,14 @@ def test_the_summary_names_every_stage_there_was() -> None:
     assert "long-term" not in text
 
 
+@pytest.mark.parametrize(("measured", "said"), [(1.56, True), (1.44, False)])
+def test_the_summary_says_when_the_prediction_met_the_budget_and_the_network_did_not(
+    measured: float, said: bool
+) -> None:
+    met = {**history(), "met": True, "final": {"predicted": 1.49, "measured": measured}}
+    assert ("4.0 % above the budget" in shown(summary(met))) == said
+
+
 @pytest.mark.parametrize("draw", [widths_by_iteration, accuracy_by_resource])
 @pytest.mark.parametrize("accuracy", [0.9, None])
 def test_charts_are_svg_and_the_same_at_every_run(draw: Any, accuracy: float | None) -> None:
