@@ -42,7 +42,7 @@ def unpackable(graph: Graph) -> tuple[Finding, ...]:
 
 
 def _measured() -> Cost:
-    """The costs of the best kernel on the processor that was measured."""
+    """The costs of the best kernel on the processor that was measured first."""
     return next(cost for cost in read_costs() if cost.source == "measured")
 
 
@@ -51,9 +51,9 @@ def _gain(view: OpView) -> str:
     if work is None:
         return "smaller, but depthwise layers are not faster for it"
     text = f"smaller, and about {speedup(measured, work):.1f} times as fast ({measured.name}; by measured costs)"
-    others = (cost for cost in read_costs() if cost.kernel != measured.kernel or cost.source != "measured")
-    pays = sorted({cost.name for cost in others if speedup(cost, work) > MARGIN})
-    return f"{text}; faster too with {', '.join(pays)} (estimated)" if pays else text
+    others = (cost for cost in read_costs() if cost != measured)
+    pays = sorted({f"{cost.name} ({cost.source})" for cost in others if speedup(cost, work) > MARGIN})
+    return f"{text}; faster too with {', '.join(pays)}" if pays else text
 
 
 def _work(view: OpView) -> Work | None:

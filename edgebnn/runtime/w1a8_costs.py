@@ -20,7 +20,8 @@ MARGIN = 1.1
 
 @dataclass(frozen=True)
 class Cost:
-    """On processors that run the kernel ``kernel`` for 1-bit weights, and int8 ones ``int8``: VNNI, DOT or WIDENING.
+    """On processors that run the kernel ``kernel`` for 1-bit weights, and int8 ones ``int8``: VNNI, VNNI_WIDE, DOT or
+    WIDENING.
 
     Costs are in int8 products. ``source``: "measured" or "estimated". ``tile``: channels computed at once.
     """
@@ -38,6 +39,8 @@ class Cost:
     def name(self) -> str:
         """The class of processor."""
         feature = "dot products" if self.kernel.startswith("neon") else "VNNI"
+        if self.int8 == "VNNI_WIDE":
+            feature += " at full width"
         return f"{self.kernel} {'without' if self.int8 == 'WIDENING' else 'with'} {feature}"
 
 

@@ -22,5 +22,6 @@ def here() -> Cost | None:
     """The line of this processor; None if there is none for it."""
     kernels = ran_packed(conv_pair(ConvLayer())[0], "all")
     flags = machine.cpu_flags()
-    int8 = "VNNI" if {"avx512_vnni", "avx_vnni"} & set(flags) else "DOT" if "asimddp" in flags else "WIDENING"
+    vnni = len({"avx512_vnni", "avx_vnni"} & set(flags))
+    int8 = "DOT" if "asimddp" in flags else ("WIDENING", "VNNI", "VNNI_WIDE")[vnni]
     return next((cost for cost in read_costs() if [cost.kernel] == kernels and cost.int8 == int8), None)
