@@ -7,23 +7,26 @@ import platform
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
+_BOARD = Path("/proc/device-tree/model")
 _STATUS = Path("/proc/self/status")
 _KERNEL_MACHINE = Path("/proc/sys/kernel/arch")
+_GENERATION = {"cpu family": "family", "model": "model", "CPU implementer": "implementer", "CPU part": "part"}
 _FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm", "armv8l": "arm"}
 
 
-def cpu_name() -> str:
-    """The processor's name: Linux on ARM gives the board's instead."""
-    fields = _cpuinfo()
-    board = Path("/proc/device-tree/model")
+def cpu_name(board: Path = _BOARD, cpuinfo: Path = _CPUINFO) -> str:
+    """The processor's name and generation: virtual machines call them all by one name, "AMD EPYC", that differ by half
+    in speed. Linux on ARM gives the board's name instead."""
     if board.is_file():
         return board.read_text(errors="replace").strip("\0 \n")
-    return fields.get("model name") or platform.processor() or platform.machine()
+    fields = _fields(cpuinfo)
+    name = fields.get("model name") or platform.processor() or platform.machine()
+    return ", ".join([name, *(f"{word} {fields[field]}" for field, word in _GENERATION.items() if field in fields)])
 
 
 def cpu_flags() -> frozenset[str]:
     """Instruction set extensions as Linux names them; empty elsewhere."""
-    fields = _cpuinfo()
+    fields = _fields(_CPUINFO)
     return frozenset((fields.get("flags") or fields.get("Features") or "").split())
 
 
@@ -74,10 +77,10 @@ def describe() -> str:
     return f"{cpu_name()} ({cpu_class()}), {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
 
 
-def _cpuinfo() -> dict[str, str]:
-    """The fields of the first processor."""
-    if not _CPUINFO.is_file():
+def _fields(cpuinfo: Path) -> dict[str, str]:
+    """What ``cpuinfo`` says of the first processor."""
+    if not cpuinfo.is_file():
         return {}
-    first = _CPUINFO.read_text(errors="replace").split("\n\n")[0]
+    first = cpuinfo.read_text(errors="replace").split("\n\n")[0]
     pairs = (line.partition(":") for line in first.splitlines() if ":" in line)
     return {name.strip(): value.strip() for name, _, value in pairs}
