@@ -177,6 +177,13 @@ def retrain(
 @click.option("--importance", default="l2", show_default=True, help="Which channels stay: l2, gamma, taylor or random.")
 @click.option("--short-term", type=click.IntRange(0), default=10, show_default=True, help="Steps for each proposal.")
 @click.option(
+    "--recalibration",
+    type=click.IntRange(0),
+    default=8,
+    show_default=True,
+    help="Batches that a proposal's batch norms take new averages from.",
+)
+@click.option(
     "--hold-out", type=click.IntRange(1), default=1024, show_default=True, help="Images that judge proposals."
 )
 @click.option("--long-term-epochs", type=click.IntRange(0), default=0, show_default=True, help="Training at the end.")

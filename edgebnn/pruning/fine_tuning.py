@@ -12,7 +12,7 @@ from edgebnn import machine
 from edgebnn._tensorflow import keras, tf
 from edgebnn.errors import InputError
 from edgebnn.preprocessing import preprocess
-from edgebnn.pruning import importance, store, surgery
+from edgebnn.pruning import importance, normalization, store, surgery
 from edgebnn.pruning.coupling import Group, couple
 from edgebnn.pruning.job import Job, ProposalResult
 from edgebnn.pruning.settings import Settings
@@ -55,6 +55,8 @@ def perform(job: Job) -> ProposalResult:
         failure = _fine_tune(cut, training, job.settings, job.seed)
     loss, accuracy = None, None
     if failure is None:
+        batches = _batches(cut, training, job.settings, job.settings.recalibration, job.seed)
+        normalization.recalibrate(cut, (images for images, _ in batches))
         held_out = _split(job, job.data.held_out_images, job.data.held_out_labels)
         loss, accuracy = evaluate(inference(cut), held_out)
         if not math.isfinite(loss):
@@ -93,19 +95,17 @@ def _split(job: Job, images: str, labels: str) -> Split:
 
 def _fine_tune(network: keras.Model, training: Split, settings: Settings, seed: int) -> str | None:
     """Train ``network`` in place for a short term; why that failed, or None."""
-    batch = min(settings.batch, len(training))
     recipe = Recipe(
         epochs=1,
-        batch=batch,
+        batch=settings.batch,
         learning_rate=settings.learning_rate,
         schedule="constant",
         optimizer=settings.optimizer,
         weight_decay=settings.weight_decay,
     )
     step = compile_step(network, make_optimizer(network, recipe))
-    for number, chosen in enumerate(_batches(len(training), batch, settings.steps, seed), start=1):
-        images = training.take(chosen)
-        loss, _ = step(preprocess(images.images, _size(network)), images.labels)
+    for number, (images, labels) in enumerate(_batches(network, training, settings, settings.steps, seed), start=1):
+        loss, _ = step(images, labels)
         if not math.isfinite(loss.numpy().item()):
             return f"the loss is not finite after step {number}"
     if not all(np.isfinite(weight.numpy()).all() for weight in network.weights):
@@ -113,12 +113,16 @@ def _fine_tune(network: keras.Model, training: Split, settings: Settings, seed: 
     return None
 
 
-def _batches(images: int, batch: int, steps: int, seed: int) -> Iterator[NDArray[np.int64]]:
-    """Indices of each step's images: every image once before any comes again, in a new order each time."""
+def _batches(
+    network: keras.Model, training: Split, settings: Settings, count: int, seed: int
+) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int32]]]:
+    """``count`` batches as ``network`` takes them: each image once before any comes again, each time in a new order."""
     rng = np.random.default_rng([seed, _ORDER])
-    order = rng.permutation(images)
-    for _ in range(steps):
+    batch = min(settings.batch, len(training))
+    order = rng.permutation(len(training))
+    for _ in range(count):
         if len(order) < batch:
-            order = rng.permutation(images)
-        yield np.sort(order[:batch])
+            order = rng.permutation(len(training))
+        chosen = training.take(np.sort(order[:batch]))
+        yield preprocess(chosen.images, _size(network)), chosen.labels
         order = order[batch:]

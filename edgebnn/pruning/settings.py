@@ -34,6 +34,8 @@ class Settings:
         importance_images: training images that importances which need data look at.
         steps: of short-term fine-tuning of every proposal.
         batch: images in such a step.
+        recalibration: batches of training images from which a proposal's batch norms take their averages anew before it
+            is judged (:mod:`.normalization`); 0 leaves them as the short-term training did, as in the authors' code.
         optimizer: ``"sgd"`` with momentum 0.9, or ``"adam"``.
         learning_rate: of short-term fine-tuning.
         weight_decay: of short-term fine-tuning, decoupled.
@@ -52,6 +54,7 @@ class Settings:
     importance_images: int = 128
     steps: int = 10
     batch: int = 128
+    recalibration: int = 8
     optimizer: str = "sgd"
     learning_rate: float = 1e-3
     weight_decay: float = 0.0
@@ -62,7 +65,14 @@ class Settings:
 
     def __post_init__(self) -> None:
         """Raises :class:`InputError` for a value that makes no search."""
-        for name, least in (("step", 1), ("iterations", 1), ("steps", 0), ("batch", 1), ("hold_out", 1)):
+        for name, least in (
+            ("step", 1),
+            ("iterations", 1),
+            ("steps", 0),
+            ("batch", 1),
+            ("recalibration", 0),
+            ("hold_out", 1),
+        ):
             if getattr(self, name) < least:
                 raise InputError(f"pruning: {name} must be at least {least}, not {getattr(self, name)}")
         for name in ("ratio", "decay"):

@@ -17,6 +17,7 @@ import pytest
 from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
+from edgebnn.preprocessing import preprocess
 from edgebnn.pruning import executors, run_state
 from edgebnn.pruning.budget import parse
 from edgebnn.pruning.coupling import couple
@@ -102,6 +103,16 @@ def test_channels_that_were_cut_from_the_trained_network_are_told(
         if width < couple(small_model()).widths[name]
     }
     assert 0 <= state.accuracy.pruned <= 1
+
+
+@pytest.mark.parametrize("batches", [0, 8])
+def test_proposals_batch_norms_take_averages_of_their_own(batches: int, tmp_path: Path, pool: Executor) -> None:
+    """Without that, and without training, they have those of the network before: here those of one never trained."""
+    model = run(tmp_path, replace(ONE, steps=0, recalibration=batches), executor=pool).model
+    norm = model.get_layer("norm")
+    found = keras.Model(model.input, norm.input)(preprocess(blobs().train.images)).numpy()
+    expected = found.mean((0, 1, 2)) if batches else np.zeros(found.shape[-1])
+    np.testing.assert_allclose(norm.moving_mean.numpy(), expected, atol=0.15 * found.std())
 
 
 def test_called_again_it_only_loads(straight: tuple[Path, Result, list[Progress]]) -> None:
