@@ -19,7 +19,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from edgebnn._tensorflow import keras, tf
+from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.graph.types import Array, Shape
 
@@ -28,6 +28,7 @@ from .keras_view import view
 from .quiet import captured
 
 Target = Literal["lce", "int8", "float"]
+QuantizedVariable = lq.quantized_variable.QuantizedVariable
 
 # What Keras and the converters raise on models they cannot handle. TensorFlow is loaded by now, the right way.
 _LIBRARY_ERRORS = (
@@ -192,7 +193,8 @@ def _lce(model: Any) -> bytes:
         raise EdgebnnError(
             f"LCE's converter is missing ({error}): pip install larq-compute-engine (x86-64 Linux)"
         ) from None
-    return bytes(convert_keras_model(model))
+    with _weights_quantized(model):
+        return bytes(convert_keras_model(model))
 
 
 def _tflite(model: Any, to: Target, samples: list[Any] | None) -> bytes:
@@ -204,7 +206,28 @@ def _tflite(model: Any, to: Target, samples: list[Any] | None) -> bytes:
             converter.representative_dataset = lambda: (
                 [x[None] for x in sample] for sample in zip(*samples, strict=True)
             )
-    return bytes(converter.convert())
+    with _weights_quantized(model):
+        return bytes(converter.convert())
+
+
+@contextmanager
+def _weights_quantized(model: Any) -> Iterator[None]:
+    """Within it latent weights have the values that their quantizers give them, and no quantizer.
+
+    TensorFlow computes what depends on constants alone only up to 128 MiB of them (constant_fold.cc). Larger weights
+    would be quantized at every inference, from latent ones that take 32 bits each.
+    """
+    variables = {id(v): v for v in model.weights if isinstance(v, QuantizedVariable) and v.quantizer is not None}
+    latent = [(v, v.quantizer, v.latent_variable.numpy()) for v in variables.values()]
+    try:
+        for variable, quantizer, values in latent:
+            variable.latent_variable.assign(quantizer(tf.constant(values)))
+            variable.quantizer = None
+        yield
+    finally:
+        for variable, quantizer, values in latent:
+            variable.quantizer = quantizer
+            variable.latent_variable.assign(values)
 
 
 def _converted(model: Any, to: Target, run: Callable[[], bytes]) -> bytes:

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
 """One network through the whole chain, one table: trained, adapted, fewer bits, retrained, deployed.
 
-Usage: .venv/bin/python -m tools.experiments.whole_chain NETWORK --run-dir DIR [--data cifar10] [--budget latency=0.6x]
-       [--epochs N] [--pruned-epochs N] [--retraining-epochs N] [--iterations N] [--ratio R]
-       [--widths 16,32,64] [--trained MODEL]
+Usage: .venv/bin/python -m tools.experiments.whole_chain NETWORK --run-dir DIR [--data cifar10]
+       [--budget latency=0.6x] [--binary-budget latency=0.6x] [--epochs N] [--pruned-epochs N] [--retraining-epochs N]
+       [--iterations N] [--ratio R] [--widths 16,32,64] [--trained MODEL]
 
 NETWORK: resnet8, resnet20, resnet18 or alexnet. Two chains: from float weights (trained, adapted, retrained to W1A8),
 and from binary weights and activations (W1A1: trained, adapted and trained on). After every step the network is
@@ -50,6 +50,7 @@ class Chain:
     dataset: Dataset
     folder: Path
     budget: str
+    binary_budget: str
     widths: tuple[int, ...] | None
     trained: Path | None
     epochs: int
@@ -79,7 +80,7 @@ def rows(chain: Chain) -> Iterator[Row]:
     """After every step of both chains."""
     trained = chain.trained or _trained(chain, "float")
     yield _row(chain, "trained", "float", _converted(chain, "float_trained", trained, "float"))
-    adapted = _adapted(chain, "float", trained)
+    adapted = _adapted(chain, "float", trained, chain.budget)
     yield _row(
         chain, f"adapted to {chain.budget}, trained on", "float", _converted(chain, "float_adapted", adapted, "float")
     )
@@ -90,9 +91,9 @@ def rows(chain: Chain) -> Iterator[Row]:
         yield _row(chain, f"{name}, retrained", "1-bit, 8-bit activations", file)
     binary = _trained(chain, "w1a1")
     yield _row(chain, "trained", "1-bit, 1-bit activations", _converted(chain, "w1a1_trained", binary, "lce"))
-    adapted = _adapted(chain, "w1a1", binary)
+    adapted = _adapted(chain, "w1a1", binary, chain.binary_budget)
     file = _converted(chain, "w1a1_adapted", adapted, "lce")
-    yield _row(chain, f"adapted to {chain.budget}, trained on", "1-bit, 1-bit activations", file)
+    yield _row(chain, f"adapted to {chain.binary_budget}, trained on", "1-bit, 1-bit activations", file)
 
 
 def _trained(chain: Chain, precision: str) -> Path:
@@ -109,7 +110,7 @@ def _trained(chain: Chain, precision: str) -> Path:
     return history.model_path
 
 
-def _adapted(chain: Chain, precision: str, model: Path) -> Path:
+def _adapted(chain: Chain, precision: str, model: Path, budget: str) -> Path:
     """By the latency that this machine measures, or whatever the budget is of; trained on at the end."""
     from edgebnn.converters.from_keras import load_model
 
@@ -120,7 +121,7 @@ def _adapted(chain: Chain, precision: str, model: Path) -> Path:
         model,
         chain.dataset,
         "host",
-        chain.budget,
+        budget,
         settings=replace(settings, long_term=recipe),
         progress=say_pruning,
     )
@@ -175,6 +176,7 @@ def _chain(arguments: Any) -> Chain:
         dataset=datasets.load(arguments.data),
         folder=arguments.run_dir,
         budget=arguments.budget,
+        binary_budget=arguments.binary_budget or arguments.budget,
         widths=arguments.widths,
         trained=arguments.trained,
         epochs=arguments.epochs,
@@ -193,6 +195,7 @@ def main() -> None:
     parser.add_argument("--run-dir", type=Path, required=True, help="where everything is kept")
     parser.add_argument("--data", default="cifar10")
     parser.add_argument("--budget", default="latency=0.6x")
+    parser.add_argument("--binary-budget", help="of the binary network (default: the same)")
     parser.add_argument("--widths", type=_widths, help="channels by stage or layer, as in 16,32,64")
     parser.add_argument("--trained", type=Path, help="a float model that is trained already")
     parser.add_argument("--epochs", type=int, default=20)
