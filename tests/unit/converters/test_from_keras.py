@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+import edgebnn
 from edgebnn.converters.convert import convert
 from edgebnn.converters.read_tflite import read
 from edgebnn.errors import EdgebnnError, InputError
@@ -276,3 +277,32 @@ def test_importing_the_converters_loads_no_tensorflow() -> None:
         "import sys; import edgebnn.converters.convert, edgebnn.converters.lint; assert 'tensorflow' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# -- weights too large for TensorFlow to fold what depends on them --
+
+LARGE = (8192, 4104)
+"""Inputs and outputs of a dense layer whose latent weights take more than 128 MiB."""
+
+
+@pytest.mark.parametrize(("to", "kind"), [("w1a8", "EdgebnnDenseW1A8"), ("lce", "LceBconv2d")])
+def test_large_binary_weights_are_stored_as_bits(to: Any, kind: str, tmp_path: Path) -> None:
+    keras, lq = from_keras.keras, pytest.importorskip("larq")
+    keras.utils.set_random_seed(0)
+    vector, path = keras.layers.Input(LARGE[:1]), tmp_path / "large.tflite"
+    layer = lq.layers.QuantDense(
+        LARGE[1],
+        input_quantizer="ste_sign" if to == "lce" else None,
+        kernel_quantizer="magnitude_aware_sign",
+        kernel_constraint="weight_clip",
+    )
+    model = keras.Model(vector, keras.layers.Dense(4)(keras.layers.ReLU()(layer(vector))))
+    inputs = np.random.default_rng(0).normal(size=(4, LARGE[0])).astype(np.float32)
+    latent, expected = layer.kernel.latent_variable.numpy(), model(inputs).numpy()
+    convert(model, path, to, None if to == "lce" else [inputs])
+    assert kind in _kinds(path)
+    assert path.stat().st_size < LARGE[0] * LARGE[1] / 8 * 1.05
+    outputs = edgebnn.load(path)(inputs)
+    np.testing.assert_allclose(outputs, expected, atol=0.05 if to == "w1a8" else 1e-4)
+    np.testing.assert_array_equal(layer.kernel.latent_variable.numpy(), latent)
+    np.testing.assert_array_equal(model(inputs).numpy(), expected)
