@@ -52,6 +52,16 @@ def sign_op(graph: Graph, index: int) -> str | None:
     return "signs are computed, and multiplied, as full numbers" if graph.ops[index].kind == "SIGN" else None
 
 
+def constants_computed(graph: Graph, index: int) -> str | None:
+    """What depends on constants alone belongs into the file, but for weights stored as float16 to be dequantized."""
+    op = graph.ops[index]
+    given = [graph.tensors[i] for i in op.inputs if i != ABSENT]
+    if op.kind == "DEQUANTIZE" or not given or any(tensor.data is None for tensor in given):
+        return None
+    values = graph.tensors[op.outputs[0]].elements
+    return f"{op.kind} computes the same {values:,} values at every inference, from constants alone"
+
+
 def float_between_int8(graph: Graph, index: int) -> str | None:
     """A float value that is quantized in the middle of the graph was computed in float: slow on small devices."""
     op = graph.ops[index]
@@ -196,6 +206,7 @@ GRAPH_RULES: tuple[Rule[Graph, int], ...] = (
     Rule("w1a8-slower", "info", slower_than_int8, "keep it for its size; use 3x3 filters and 64 channels or more"),
     Rule("dequantized-signs", "warning", dequantized_signs, _SIGNS),
     Rule("sign-op", "warning", sign_op, "convert to lce, with one of Larq's signs as quantizer"),
+    Rule("constants-computed", "warning", constants_computed, "compute them before conversion; assign them as weights"),
     Rule(
         "float-between-int8", "warning", float_between_int8, "replace the op, or give it quantized inputs in training"
     ),

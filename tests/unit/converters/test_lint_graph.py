@@ -131,6 +131,8 @@ def _activated(kind: str) -> Graph:
 TWO_VALUED = np.where(np.arange(32 * 3 * 3 * 2).reshape(32, 3, 3, 2) % 3, 0.5, -0.5)
 MANY_VALUED = np.random.default_rng(0).normal(size=TWO_VALUED.shape)
 
+FIXED = constant("fixed", np.ones((1, 4), np.float32))
+
 CASES: dict[str, tuple[Graph, Graph]] = {
     "binary-weights-in-float": (_conv(TWO_VALUED), _conv(MANY_VALUED)),
     "binary-weights-in-int8": (
@@ -140,6 +142,10 @@ CASES: dict[str, tuple[Graph, Graph]] = {
     "dequantized-signs": (_unpacked(used=True), _unpacked(used=False)),
     "sign-op": (
         chain([_plain("SIGN", _float("x"), _float("layer"))]),
+        chain([_plain("ABS", _float("x"), _float("layer"))]),
+    ),
+    "constants-computed": (
+        chain([_plain("ABS", _float("x"), _float("y")), _plain("ABS", FIXED, _float("layer"))]),
         chain([_plain("ABS", _float("x"), _float("layer"))]),
     ),
     "float-between-int8": (_island("ABS"), chain([_plain("QUANTIZE", _float("x"), _int8("layer"))])),
