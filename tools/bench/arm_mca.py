@@ -3,8 +3,8 @@
 
 Usage: .venv/bin/python tools/bench/arm_mca.py [--json FILE] [--markdown FILE]
 
-Needs ziglang, llvm-mca (Debian: llvm; llvm-22 where there is one: older ones have no model of their own for
-neoverse-n1) and qemu-user-static. Cycles are estimated, from the static model of a processor, every load a hit of the
+Needs ziglang, llvm-mca (Debian: llvm; from LLVM 17 it has a model of neoverse-n1, which is left out before) and
+qemu-user-static. Cycles are estimated, from the static model of a processor, every load a hit of the
 first-level cache. Instructions are simulated: exact, but they are not time.
 """
 
@@ -58,6 +58,8 @@ KERNELS = (
 )
 _MCA_TRIPLE = {"aarch64": "aarch64-linux-gnu", "armv7": "armv7-linux-gnueabihf"}
 _ITERATIONS = 200
+_FIRST_VERSION = {"neoverse-n1": 17}
+"""Of LLVM with a model of the processor: older ones take Cortex-A57's (github.com/llvm/llvm-project/issues/58990)."""
 _BRANCH = re.compile(
     r"(?P<name>b[.\w]*|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#\d+,)\s+(?:(?P<local>\d+)(?:b|(?P<forward>f))|(?P<label>\.L\w+))$"
 )
@@ -194,11 +196,23 @@ def find_mca() -> str | None:
     return next((name for name in names if shutil.which(name)), None)
 
 
-def cycles(machine: Machine, loop: Sequence[str], processor: str) -> float:
-    """Cycles of one round of a loop. Raises InputError without llvm-mca, or if it does not know the processor."""
+def _mca() -> str:
     mca = find_mca()
     if mca is None:
         raise InputError("llvm-mca is not installed; apt-get install llvm")
+    return mca
+
+
+def has_model(processor: str) -> bool:
+    """Whether llvm-mca knows the processor, and does not take another for it. Raises InputError without llvm-mca."""
+    said = subprocess.run([_mca(), "--version"], capture_output=True, text=True, check=True).stdout
+    version = re.search(r"LLVM version (\d+)", said)
+    return version is not None and int(version[1]) >= _FIRST_VERSION.get(processor, 0)
+
+
+def cycles(machine: Machine, loop: Sequence[str], processor: str) -> float:
+    """Cycles of one round of a loop. Raises InputError without llvm-mca, or if it does not know the processor."""
+    mca = _mca()
     loop = [_BRANCH.sub(r"\g<name> 0x10", line) for line in loop]
     command = [mca, f"-mtriple={_MCA_TRIPLE[machine.name]}", f"-mcpu={processor}", f"-iterations={_ITERATIONS}"]
     if machine.name == "armv7":
@@ -211,6 +225,7 @@ def cycles(machine: Machine, loop: Sequence[str], processor: str) -> float:
 
 
 def loop_figures(kernel: Kernel) -> list[LoopFigure]:
+    """For every processor that llvm-mca has a model of. Raises as :func:`cycles` does."""
     loop = inner_loop(kernel, assembly(kernel))
     macs = macs_of(kernel, loop)
     return [
@@ -222,6 +237,7 @@ def loop_figures(kernel: Kernel) -> list[LoopFigure]:
             macs_per_instruction=macs / len(loop),
         )
         for processor in kernel.processors
+        if has_model(processor)
     ]
 
 
