@@ -25,9 +25,11 @@ def recalibrate(network: keras.Model, batches: Iterable[NDArray[Any]]) -> None:
     if not norms:
         return
     momenta = [layer.momentum for layer in norms]
-    for number, images in enumerate(batches):
-        for layer in norms:
-            layer.momentum = number / (number + 1)  # each batch counts as much as every one before
-        network(images, training=True)
-    for layer, momentum in zip(norms, momenta, strict=True):
-        layer.momentum = momentum
+    try:
+        for number, images in enumerate(batches):
+            for layer in norms:
+                layer.momentum = number / (number + 1)  # each batch counts as much as every one before
+            network(images, training=True)
+    finally:
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
