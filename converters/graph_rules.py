@@ -53,7 +53,7 @@ def sign_op(graph: Graph, index: int) -> str | None:
 
 
 def constants_computed(graph: Graph, index: int) -> str | None:
-    """What depends on constants alone belongs into the file, but for weights stored as float16 to be dequantized."""
+    """What depends on constants alone belongs into the file, but for weights stored in fewer bits to be dequantized."""
     op = graph.ops[index]
     given = [graph.tensors[i] for i in op.inputs if i != ABSENT]
     if op.kind == "DEQUANTIZE" or not given or any(tensor.data is None for tensor in given):

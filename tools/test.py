@@ -11,7 +11,7 @@ import sys
 from environment import PYTHON, ROOT, ensure_debian_packages, ensure_environment, run, say
 
 EXTRAS = ["train", "mcu", "dev"]
-DEBIAN = {"gcc": "gcc", "chromium": "chromium", "qemu-aarch64-static": "qemu-user-static", "llvm-mca": "llvm"}
+DEBIAN = {"gcc": "gcc", "chromium": "chromium", "qemu-aarch64-static": "qemu-user-static", "llvm-mca-19": "llvm-19"}
 
 
 def check_style() -> None:

@@ -1,9 +1,9 @@
 """Batch norms after surgery: their averages are those of the network before, and a few steps of training change little.
 
 A proposal judged by them looks far worse than it is (float ResNet-8 on CIFAR-10, half of the second stage's channels
-cut, after ten steps: 37 % of the held-out images right, 60 % with averages of its own), and most so where many layers
-read what was cut. So proposals are compared with averages taken anew, as in Li et al., "EagleEye: Fast Sub-net
-Evaluation for Efficient Neural Network Pruning", ECCV 2020, section 3.3 (adaptive batch normalization).
+cut, after ten steps: 37 % of the held-out images right, 60 % with averages of its own), and how much so differs
+from layer to layer. So proposals are compared with averages taken anew, as in Li et al., "EagleEye: Fast Sub-net
+Evaluation for Efficient Neural Network Pruning", ECCV 2020 (adaptive batch normalization).
 """
 
 from __future__ import annotations

@@ -3,9 +3,9 @@
 
 Usage: .venv/bin/python tools/bench/arm_mca.py [--json FILE] [--markdown FILE]
 
-Needs ziglang, llvm-mca (Debian: llvm; from LLVM 17 it has a model of neoverse-n1, which is left out before) and
-qemu-user-static. Cycles are estimated, from the static model of a processor, every load a hit of the
-first-level cache. Instructions are simulated: exact, but they are not time.
+Needs ziglang, llvm-mca of LLVM 17 or later (Debian: llvm-19) and qemu-user-static. Cycles are estimated, from the
+static model of a processor, every load a hit of the first-level cache. Instructions are simulated: exact, but they are
+not time.
 """
 
 from __future__ import annotations
@@ -58,8 +58,6 @@ KERNELS = (
 )
 _MCA_TRIPLE = {"aarch64": "aarch64-linux-gnu", "armv7": "armv7-linux-gnueabihf"}
 _ITERATIONS = 200
-_FIRST_VERSION = {"neoverse-n1": 17}
-"""Of LLVM with a model of the processor: older ones take Cortex-A57's (github.com/llvm/llvm-project/issues/58990)."""
 _BRANCH = re.compile(
     r"(?P<name>b[.\w]*|cbn?z\s+\w+,|tbn?z\s+\w+,\s*#\d+,)\s+(?:(?P<local>\d+)(?:b|(?P<forward>f))|(?P<label>\.L\w+))$"
 )
@@ -191,28 +189,17 @@ def macs_of(kernel: Kernel, loop: Sequence[str]) -> int:
 
 
 def find_mca() -> str | None:
-    """The newest llvm-mca there is."""
-    names = [*(f"llvm-mca-{version}" for version in range(30, 13, -1)), "llvm-mca"]
+    """The newest llvm-mca there is, of those with a model of neoverse-n1: before LLVM 17 they take Cortex-A57's for it
+    (github.com/llvm/llvm-project/issues/58990)."""
+    names = (f"llvm-mca-{version}" for version in range(30, 16, -1))
     return next((name for name in names if shutil.which(name)), None)
-
-
-def _mca() -> str:
-    mca = find_mca()
-    if mca is None:
-        raise InputError("llvm-mca is not installed; apt-get install llvm")
-    return mca
-
-
-def has_model(processor: str) -> bool:
-    """Whether llvm-mca knows the processor, and does not take another for it. Raises InputError without llvm-mca."""
-    said = subprocess.run([_mca(), "--version"], capture_output=True, text=True, check=True).stdout
-    version = re.search(r"LLVM version (\d+)", said)
-    return version is not None and int(version[1]) >= _FIRST_VERSION.get(processor, 0)
 
 
 def cycles(machine: Machine, loop: Sequence[str], processor: str) -> float:
     """Cycles of one round of a loop. Raises InputError without llvm-mca, or if it does not know the processor."""
-    mca = _mca()
+    mca = find_mca()
+    if mca is None:
+        raise InputError("llvm-mca of LLVM 17 or later is not installed; apt-get install llvm-19")
     loop = [_BRANCH.sub(r"\g<name> 0x10", line) for line in loop]
     command = [mca, f"-mtriple={_MCA_TRIPLE[machine.name]}", f"-mcpu={processor}", f"-iterations={_ITERATIONS}"]
     if machine.name == "armv7":
@@ -225,7 +212,6 @@ def cycles(machine: Machine, loop: Sequence[str], processor: str) -> float:
 
 
 def loop_figures(kernel: Kernel) -> list[LoopFigure]:
-    """For every processor that llvm-mca has a model of. Raises as :func:`cycles` does."""
     loop = inner_loop(kernel, assembly(kernel))
     macs = macs_of(kernel, loop)
     return [
@@ -237,7 +223,6 @@ def loop_figures(kernel: Kernel) -> list[LoopFigure]:
             macs_per_instruction=macs / len(loop),
         )
         for processor in kernel.processors
-        if has_model(processor)
     ]
 
 

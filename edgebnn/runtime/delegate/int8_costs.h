@@ -6,7 +6,7 @@
  *
  * A product is counted for each channel of the kernel's tile, whether it exists or not. The measured lines were fitted to
  * 40 layers and more. VNNI's, on Zen 4, tell rightly which gain, but for two within a tenth of even. VNNI_WIDE's, on Zen 5
- * (two cores, virtual), holds for no layer that loses, and misses some that gain 12 % at most.
+ * (two cores, virtual), holds for no layer that loses, and misses some that gain 19 % at most.
  * The others have the shape of those, with the speeds of inner loops on other processors (XNNPACK's there not measured);
  * avxvnni's is of the same instruction in AVX-512's encoding, on Zen 4. */
 EB_W1A8_COST(avx512, EB_INT8_VNNI, "measured", 68.0, 0.45, 88.0, 24.0)

@@ -287,7 +287,7 @@ LARGE = (8192, 4104)
 
 @pytest.mark.parametrize(("to", "kind"), [("w1a8", "EdgebnnDenseW1A8"), ("lce", "LceBconv2d")])
 def test_large_binary_weights_are_stored_as_bits(to: Any, kind: str, tmp_path: Path) -> None:
-    keras, lq = from_keras.keras, pytest.importorskip("larq")
+    keras, lq = from_keras.keras, from_keras.lq
     keras.utils.set_random_seed(0)
     vector, path = keras.layers.Input(LARGE[:1]), tmp_path / "large.tflite"
     layer = lq.layers.QuantDense(
