@@ -32,15 +32,16 @@ def test_entries_cover_every_op_once_and_add_up(name: str) -> None:
 
 
 def test_the_total_is_that_of_an_invoke_measured_around_it() -> None:
-    model, x = load(lce_bytes("packed_chain")), images(32)
-    profile = model.profile(x, repeats=20)
-    times = []
-    for _ in range(20):
-        begin = time.perf_counter()
-        model.invoke([x])
-        times.append((time.perf_counter() - begin) * 1000)
-    # Feeding the input and fetching the output are in the second figure; other processes may disturb either.
-    assert 0.3 * np.median(times) < profile.total < 2 * np.median(times)
+    model, x, ratios = load(lce_bytes("packed_chain")), images(32), []
+    for _ in range(10):  # in turn, so that other processes disturb both alike
+        total, times = model.profile(x, repeats=4).total, []
+        for _ in range(4):
+            begin = time.perf_counter()
+            model.invoke([x])
+            times.append((time.perf_counter() - begin) * 1000)
+        ratios.append(total / np.median(times))
+    # Feeding the input and fetching the output are in the second figure.
+    assert 0.3 < np.median(ratios) < 2
 
 
 def test_ops_are_named_as_in_the_graph() -> None:
