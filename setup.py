@@ -75,5 +75,5 @@ setup(
     },
     install_requires=RUNTIME,
     extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "dev": DEV},
-    entry_points={"console_scripts": ["edgebnn=edgebnn.cli:main"]},
+    entry_points={"console_scripts": ["edgebnn=edgebnn.cli.main:main"]},
 )

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from edgebnn.converters.convert import convert
     from edgebnn.converters.read_tflite import read
-    from edgebnn.door.adapting import prune
-    from edgebnn.door.retrain import retrain
     from edgebnn.runtime.interpreter import Interpreter, load
     from edgebnn.targets import target
+    from edgebnn.workflows.prune import prune
+    from edgebnn.workflows.retrain import retrain
 
 __version__ = "0.1.0"
 
@@ -23,8 +23,8 @@ _PUBLIC = {
     "convert": "edgebnn.converters.convert",
     "load": "edgebnn.runtime.interpreter",
     "read": "edgebnn.converters.read_tflite",
-    "prune": "edgebnn.door.adapting",
-    "retrain": "edgebnn.door.retrain",
+    "prune": "edgebnn.workflows.prune",
+    "retrain": "edgebnn.workflows.retrain",
     "target": "edgebnn.targets",
 }
 

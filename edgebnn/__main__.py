@@ -1,6 +1,6 @@
 """``python -m edgebnn`` is the ``edgebnn`` command."""
 
-from edgebnn.cli import main
+from edgebnn.cli.main import main
 
 if __name__ == "__main__":
     main()

@@ -12,8 +12,6 @@ from edgebnn.converters.convert import convert
 from edgebnn.converters.findings import Finding as Found
 from edgebnn.converters.from_keras import load_model
 from edgebnn.converters.lint import lint_keras
-from edgebnn.door.adapting import prune_in
-from edgebnn.door.retrain import deployment
 from edgebnn.files import write_bytes
 from edgebnn.graph.types import Array
 from edgebnn.models import build
@@ -28,6 +26,8 @@ from edgebnn.training.loop import train
 from edgebnn.training.recipes import Training
 from edgebnn.training.retraining import retrain
 from edgebnn.training.splits import Dataset
+from edgebnn.workflows.prune import prune_in
+from edgebnn.workflows.retrain import deployment
 
 from .compare import accuracy
 from .device_side import deployed_outputs, rival

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable
-from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.search.settings import Settings
 from edgebnn.training import plans, recipes
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import Training
@@ -122,7 +122,7 @@ class Run:
     @property
     def pruning_folder(self) -> Path:
         """Everything of the pruning: history, charts, networks. Times hold for one version of the kernels only."""
-        code = code_digest("edgebnn.pruning", "edgebnn.door", "edgebnn.runtime")
+        code = code_digest("edgebnn.pruning", "edgebnn.workflows", "edgebnn.runtime")
         return self.training_folder("pruning", (self.plan.pruning, self.plan.training, code))
 
     @property

@@ -15,13 +15,13 @@ from . import format
 from .pruning import amount
 
 if TYPE_CHECKING:
-    from edgebnn.pruning.history import Progress as PruningProgress
-    from edgebnn.pruning.history import ProgressCallback
+    from edgebnn.pruning.search.history import Progress as PruningProgress
+    from edgebnn.pruning.search.history import ProgressCallback
 
 
 @contextmanager
 def pruning_view(console: Console) -> Iterator[ProgressCallback]:
-    """A callback for :func:`edgebnn.pruning.netadapt.adapt`; the bar counts the proposals of the iteration."""
+    """A callback for :func:`edgebnn.pruning.search.netadapt.adapt`; the bar counts the proposals of the iteration."""
     columns = (TextColumn("  {task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("pruning", total=None, left="")

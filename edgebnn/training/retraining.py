@@ -1,6 +1,6 @@
 """Retraining: what a network loses when its bits go down, won back, with its accuracy at every stage.
 
-Knows nothing of files and runtimes: the door (:mod:`edgebnn.door.retrain`) hands in a :class:`Deployment`.
+Knows nothing of files and runtimes: the workflow (:mod:`edgebnn.workflows.retrain`) hands in a :class:`Deployment`.
 """
 
 from __future__ import annotations

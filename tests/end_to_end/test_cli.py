@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
-from edgebnn import cli
+from edgebnn.cli import main as cli
 from edgebnn.converters.read_tflite import read
 from tests.support.topologies import lce_bytes
 

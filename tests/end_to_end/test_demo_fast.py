@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebnn import cli
+from edgebnn.cli import main as cli
 from edgebnn.converters.read_tflite import read
 from edgebnn.demo import plan
 from edgebnn.reports import html

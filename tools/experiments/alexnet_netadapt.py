@@ -23,16 +23,16 @@ from typing import Any
 
 from edgebnn import machine
 from edgebnn._tensorflow import keras
-from edgebnn.door.adapting import prune_in
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
-from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.search.settings import Settings
 from edgebnn.training import datasets
 from edgebnn.training.compute import COMPUTES
 from edgebnn.training.loop import train
 from edgebnn.training.named import train_named
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import recommended
+from edgebnn.workflows.prune import prune_in
 from tools.experiments.saying import say, say_pruning, say_steps
 
 DATA = "cifar10"

@@ -22,13 +22,13 @@ from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.converters.convert import convert
 from edgebnn.converters.from_keras import load_model
-from edgebnn.door.retrain import file_accuracy, retrain
 from edgebnn.errors import InputError
 from edgebnn.training import datasets, recipes
 from edgebnn.training.history import History
 from edgebnn.training.loop import train
 from edgebnn.training.named import train_named
 from edgebnn.training.retraining import Stage
+from edgebnn.workflows.retrain import file_accuracy, retrain
 from tools.experiments.saying import say, say_epochs
 from tools.experiments.study_report import Arm, read_arm, write_arm, write_report
 

@@ -20,17 +20,17 @@ from typing import Any
 import numpy as np
 
 from edgebnn import machine
-from edgebnn.door.adapting import deployment, prune_in
 from edgebnn.files import write_text
 from edgebnn.models import build
-from edgebnn.pruning.history import Result
-from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.search.history import Result
+from edgebnn.pruning.search.settings import Settings
 from edgebnn.runtime.profile import OpProfile
 from edgebnn.targets import target
 from edgebnn.targets.inputs import noise
 from edgebnn.targets.model_file import ModelFile
 from edgebnn.training import datasets
 from edgebnn.training.splits import Dataset
+from edgebnn.workflows.prune import deployment, prune_in
 from tools.experiments.saying import say, say_pruning
 
 WIDTHS: Mapping[str, tuple[int, ...]] = {

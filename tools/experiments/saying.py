@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from edgebnn.pruning import history as pruning_history
+from edgebnn.pruning.search import history as pruning_history
 from edgebnn.reports.pruning import amount
 from edgebnn.training.history import EpochMetrics, Progress
 

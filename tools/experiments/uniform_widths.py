@@ -24,17 +24,17 @@ import numpy as np
 
 from edgebnn import machine
 from edgebnn.converters.from_keras import load_model
-from edgebnn.door.adapting import deployment, long_term, prune_in
-from edgebnn.door.measuring import measure_models
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.models import build
-from edgebnn.pruning.history import Result
-from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.search.history import Result
+from edgebnn.pruning.search.settings import Settings
 from edgebnn.targets import target
 from edgebnn.training import datasets
 from edgebnn.training.named import train_named
 from edgebnn.training.splits import Dataset
+from edgebnn.workflows.measuring import measure_models
+from edgebnn.workflows.prune import deployment, long_term, prune_in
 from tools.experiments.saying import say, say_epochs, say_pruning
 
 

@@ -25,12 +25,9 @@ import numpy as np
 from edgebnn import machine
 from edgebnn.converters.convert import Target as Format
 from edgebnn.converters.convert import convert
-from edgebnn.door.adapting import long_term, prune_in
-from edgebnn.door.measuring import measure_models
-from edgebnn.door.retrain import file_accuracy, retrain
 from edgebnn.files import write_text
 from edgebnn.graph.opdef import Macs
-from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.search.settings import Settings
 from edgebnn.reports import format as words
 from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
@@ -38,6 +35,9 @@ from edgebnn.training import datasets
 from edgebnn.training.compute import COMPUTES
 from edgebnn.training.named import train_named
 from edgebnn.training.splits import Dataset
+from edgebnn.workflows.measuring import measure_models
+from edgebnn.workflows.prune import long_term, prune_in
+from edgebnn.workflows.retrain import file_accuracy, retrain
 from tools.experiments.saying import say, say_epochs, say_pruning
 
 

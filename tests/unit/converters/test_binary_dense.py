@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edgebnn.cli import cli
+from edgebnn.cli.main import cli
 from edgebnn.converters.binary_dense import to_binary_dense
 from edgebnn.converters.convert import convert
 from edgebnn.converters.read_tflite import read

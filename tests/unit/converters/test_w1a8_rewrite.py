@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from edgebnn.cli import cli
+from edgebnn.cli.main import cli
 from edgebnn.converters.convert import convert
 from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.read_tflite import read

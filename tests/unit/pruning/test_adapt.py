@@ -18,14 +18,15 @@ from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.preprocessing import preprocess
-from edgebnn.pruning import executors, run_state
-from edgebnn.pruning.budget import parse
-from edgebnn.pruning.coupling import couple
-from edgebnn.pruning.history import Progress, Result
-from edgebnn.pruning.netadapt import adapt
-from edgebnn.pruning.search import PruningError
-from edgebnn.pruning.settings import Settings
-from edgebnn.pruning.trainers import TrainerError, trainers
+from edgebnn.pruning.channels.coupling import couple
+from edgebnn.pruning.search import run_state
+from edgebnn.pruning.search.algorithm import PruningError
+from edgebnn.pruning.search.budget import parse
+from edgebnn.pruning.search.history import Progress, Result
+from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.workers import executors
+from edgebnn.pruning.workers.trainers import TrainerError, trainers
 from edgebnn.training.evaluation import evaluate, inference
 from tests.support.images import blobs
 from tests.support.pruning_run import BUDGET, SETTINGS, small_model

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edgebnn.errors import InputError
-from edgebnn.pruning.budget import Budget, parse
+from edgebnn.pruning.search.budget import Budget, parse
 
 
 @pytest.mark.parametrize(

@@ -10,8 +10,8 @@ import pytest
 
 from edgebnn.errors import InputError
 from edgebnn.models import build
-from edgebnn.pruning import surgery
-from edgebnn.pruning.coupling import Member, Plan, couple
+from edgebnn.pruning.channels import surgery
+from edgebnn.pruning.channels.coupling import Member, Plan, couple
 
 ALEXNET_BEFORE = (70_276_800, 223_948_800, 112_140_288, 149_520_384, 99_680_256, 37_748_736, 16_777_216, 40_960)
 ALEXNET_ADAPTED = {"conv1": 48, "conv2": 160, "conv3": 336, "conv4": 184, "conv5": 224, "fc6": 1952, "fc7": 4096}

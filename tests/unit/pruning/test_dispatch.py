@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgebnn.pruning.dispatch import ATTEMPTS, dispatch
-from edgebnn.pruning.search import PruningError
+from edgebnn.pruning.search.algorithm import PruningError
+from edgebnn.pruning.workers.dispatch import ATTEMPTS, dispatch
 
 
 class Losing(Executor):

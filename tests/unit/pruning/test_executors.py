@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 
 from edgebnn.errors import InputError
-from edgebnn.pruning import executors, run_state
+from edgebnn.pruning.search import run_state
+from edgebnn.pruning.workers import executors
 
 ROOT = Path(__file__).parents[3]
 

@@ -12,12 +12,12 @@ import pytest
 from edgebnn.errors import InputError
 from edgebnn.models.alexnet import alexnet
 from edgebnn.models.resnet import resnet
-from edgebnn.pruning.budget import parse
-from edgebnn.pruning.coupling import Plan, couple
-from edgebnn.pruning.latency_sampling import Sampling, measured
-from edgebnn.pruning.latency_table import Device, LatencyTable, signature
-from edgebnn.pruning.layers import LayerShape
-from edgebnn.pruning.resources import resource
+from edgebnn.pruning.channels.coupling import Plan, couple
+from edgebnn.pruning.channels.layers import LayerShape
+from edgebnn.pruning.latency.sampling import Sampling, measured
+from edgebnn.pruning.latency.table import Device, LatencyTable, signature
+from edgebnn.pruning.search.budget import parse
+from edgebnn.pruning.search.resources import resource
 
 DEVICE = Device("board", "1.0", 1)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from edgebnn.pruning.layers import LayerShape
+from edgebnn.pruning.channels.layers import LayerShape
 
 CONV = LayerShape(
     name="conv",

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from edgebnn.models.blocks import precision_named
-from edgebnn.pruning import masks, surgery
-from edgebnn.pruning.coupling import couple
+from edgebnn.pruning.channels import masks, surgery
+from edgebnn.pruning.channels.coupling import couple
 from edgebnn.training.loop import compile_step
 from tests.support.random_networks import double_precision, random_keep, randomize
 
@@ -117,4 +117,4 @@ def test_masking_leaves_the_model_alone() -> None:
 def test_masks_can_be_the_first_import() -> None:
     """TF-MOT touches TensorFlow's Keras when imported: Keras 2 must have been settled before."""
     environment = {name: value for name, value in os.environ.items() if name != "TF_USE_LEGACY_KERAS"}
-    subprocess.run([sys.executable, "-c", "import edgebnn.pruning.masks"], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", "import edgebnn.pruning.channels.masks"], env=environment, check=True)

@@ -11,12 +11,12 @@ import pytest
 
 from edgebnn.errors import InputError
 from edgebnn.models.alexnet import alexnet
-from edgebnn.pruning import search
-from edgebnn.pruning.coupling import couple
-from edgebnn.pruning.history import Outcome
-from edgebnn.pruning.resources import resource
-from edgebnn.pruning.search import Candidate, Problem, PruningError, Resource
-from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.channels.coupling import couple
+from edgebnn.pruning.search import algorithm
+from edgebnn.pruning.search.algorithm import Candidate, Problem, PruningError, Resource
+from edgebnn.pruning.search.history import Outcome
+from edgebnn.pruning.search.resources import resource
+from edgebnn.pruning.search.settings import Settings
 
 # layer preferred, the width that the rule gives it, and the network's MACs then (simulated by hand, facts of AlexNet)
 ALEXNET = [
@@ -48,7 +48,7 @@ def test_alexnet_comes_to_the_published_widths_in_thirteen_iterations() -> None:
         liked = ALEXNET[number - 1][0]
         return [Outcome(c.layer, c.width, c.predicted, float(c.layer == liked), 0.0) for c in candidates]
 
-    found = list(search.search(problem, Settings(), prefer))
+    found = list(algorithm.search(problem, Settings(), prefer))
 
     assert [(i.layer, i.widths[i.layer], i.predicted) for i in found] == ALEXNET
     assert all(iteration.predicted <= iteration.target for iteration in found)
@@ -75,7 +75,7 @@ def problem(goal: float, widths: dict[str, int] | None = None) -> Problem:
     return Problem(found, ["cheap", "dear"], cost, initial, goal)
 
 
-def scored(accuracies: dict[str, float | None], losses: dict[str, float] | None = None) -> search.Score:
+def scored(accuracies: dict[str, float | None], losses: dict[str, float] | None = None) -> algorithm.Score:
     def score(number: int, target: float, candidates: Sequence[Candidate]) -> list[Outcome]:
         return [
             Outcome(
@@ -94,16 +94,16 @@ def scored(accuracies: dict[str, float | None], losses: dict[str, float] | None 
 
 def test_a_group_that_cannot_save_enough_makes_no_proposal_unless_none_can() -> None:
     case = problem(goal=100)
-    assert [c.layer for c in search.propose(case, case.widths, limit=400, step=8)] == ["dear"]
-    assert [c.width for c in search.propose(case, case.widths, limit=420, step=8)] == [8, 32]
-    fewest = search.propose(case, case.widths, limit=50, step=8)
+    assert [c.layer for c in algorithm.propose(case, case.widths, limit=400, step=8)] == ["dear"]
+    assert [c.width for c in algorithm.propose(case, case.widths, limit=420, step=8)] == [8, 32]
+    fewest = algorithm.propose(case, case.widths, limit=50, step=8)
     assert [(c.layer, c.width) for c in fewest] == [("cheap", 8), ("dear", 8)]
-    assert search.propose(case, {"cheap": 8, "dear": 8, "fixed": 3}, limit=50, step=8) == ()
+    assert algorithm.propose(case, {"cheap": 8, "dear": 8, "fixed": 3}, limit=50, step=8) == ()
 
 
 def test_widths_that_are_no_multiple_go_to_the_next_one_below() -> None:
     case = problem(goal=100, widths={"cheap": 13, "dear": 5, "fixed": 3})
-    assert [(c.layer, c.width) for c in search.propose(case, case.widths, limit=66, step=8)] == [("cheap", 8)]
+    assert [(c.layer, c.width) for c in algorithm.propose(case, case.widths, limit=66, step=8)] == [("cheap", 8)]
 
 
 def test_a_dear_resource_is_asked_few_questions_and_gives_the_same_proposals() -> None:
@@ -116,7 +116,7 @@ def test_a_dear_resource_is_asked_few_questions_and_gives_the_same_proposals() -
 
     dear = replace(plain, resource=Resource(value, "units", dear=True))
     for limit in (12_000, 9_000, 8_200.5, 4_200):
-        assert search.propose(dear, plain.widths, limit, 8) == search.propose(plain, plain.widths, limit, 8)
+        assert algorithm.propose(dear, plain.widths, limit, 8) == algorithm.propose(plain, plain.widths, limit, 8)
     assert len(asked) <= 4 * (9 + 7)
 
 
@@ -124,11 +124,11 @@ def test_a_budget_out_of_reach_is_refused_with_the_least_value() -> None:
     with pytest.raises(
         InputError, match=r"budget macs=0.1x: cannot be met: .* \(8\) .* 93 of 445 units.* 44.5; .*0.20"
     ) as e:
-        search.check_reachable(problem(goal=44.5), Settings(), "macs=0.1x")
+        algorithm.check_reachable(problem(goal=44.5), Settings(), "macs=0.1x")
     assert "\n" not in str(e.value)
-    search.check_reachable(problem(goal=93), Settings(), "macs=93")
+    algorithm.check_reachable(problem(goal=93), Settings(), "macs=93")
     with pytest.raises(InputError, match="no layer of this network can lose channels"):
-        search.check_reachable(replace(problem(goal=93), prunable=()), Settings(), "macs=93")
+        algorithm.check_reachable(replace(problem(goal=93), prunable=()), Settings(), "macs=93")
 
 
 def test_selection_by_accuracy_and_by_ratio() -> None:
@@ -137,8 +137,8 @@ def test_selection_by_accuracy_and_by_ratio() -> None:
         Outcome("large", 8, 20, 0.85, 0.4),
         Outcome("failed", 8, 1, None, None, "!"),
     ]
-    assert search.choose(outcomes, "accuracy", accuracy=0.92, predicted=100).layer == "small"  # loses .02 for 10
-    assert search.choose(outcomes, "ratio", accuracy=0.92, predicted=100).layer == "large"  # loses .07 for 80
+    assert algorithm.choose(outcomes, "accuracy", accuracy=0.92, predicted=100).layer == "small"  # loses .02 for 10
+    assert algorithm.choose(outcomes, "ratio", accuracy=0.92, predicted=100).layer == "large"  # loses .07 for 80
 
 
 def test_among_equals_the_least_loss_wins() -> None:
@@ -147,44 +147,44 @@ def test_among_equals_the_least_loss_wins() -> None:
         Outcome("second", 8, 90, 0.9, 0.2),
         Outcome("third", 8, 90, 0.9, 0.2),
     ]
-    assert search.choose(outcomes, "accuracy", 0.9, 100).layer == "second"
+    assert algorithm.choose(outcomes, "accuracy", 0.9, 100).layer == "second"
 
 
 def test_failed_proposals_are_passed_over_until_all_fail() -> None:
     case, settings = problem(goal=300), Settings(ratio=0.05, iterations=1)
-    found = list(search.search(case, settings, scored({"cheap": 0.9, "dear": None})))
+    found = list(algorithm.search(case, settings, scored({"cheap": 0.9, "dear": None})))
     assert found[0].layer == "cheap"
     assert found[0].proposals[1].failure
     with pytest.raises(
         PruningError, match=r"every proposal failed \(cheap: the loss .*; dear: .*lower the learning rate"
     ):
-        list(search.search(case, settings, scored({"cheap": None, "dear": None})))
+        list(algorithm.search(case, settings, scored({"cheap": None, "dear": None})))
 
 
 def test_a_search_goes_on_after_iterations_already_done() -> None:
     case, settings = problem(goal=150), Settings(ratio=0.1)
     score = scored({"cheap": 0.5, "dear": 0.9})
-    whole = list(search.search(case, settings, score))
+    whole = list(algorithm.search(case, settings, score))
     assert len(whole) > 3
     assert whole[-1].predicted <= 150 < whole[-2].predicted
-    assert list(search.search(case, settings, score, whole[:2])) == whole[2:]
-    assert list(search.search(case, settings, score, whole)) == []
+    assert list(algorithm.search(case, settings, score, whole[:2])) == whole[2:]
+    assert list(algorithm.search(case, settings, score, whole)) == []
 
 
 def test_the_search_ends_at_its_limit_or_when_nothing_is_left_to_cut() -> None:
     score = scored({"cheap": 0.5, "dear": 0.9})
-    assert len(list(search.search(problem(goal=1), Settings(iterations=2), score))) == 2
-    last = list(search.search(problem(goal=1), Settings(ratio=0.9), score))[-1]
+    assert len(list(algorithm.search(problem(goal=1), Settings(iterations=2), score))) == 2
+    last = list(algorithm.search(problem(goal=1), Settings(ratio=0.9), score))[-1]
     assert last.widths == {"cheap": 8, "dear": 8, "fixed": 3}
 
 
 def test_what_is_guaranteed_and_how_many_iterations_are_left() -> None:
     case = problem(goal=350)
     settings = Settings(ratio=0.1, decay=0.5)
-    assert search.guaranteed(case, replace(settings, iterations=2)) == pytest.approx(445 * (1 - 0.1 - 0.05))
-    assert search.iterations_left(case, settings, 445, 0) == 30
-    assert search.iterations_left(case, replace(settings, decay=1.0), 445, 0) == 3
-    assert search.iterations_left(case, settings, 350, 3) == 0
+    assert algorithm.guaranteed(case, replace(settings, iterations=2)) == pytest.approx(445 * (1 - 0.1 - 0.05))
+    assert algorithm.iterations_left(case, settings, 445, 0) == 30
+    assert algorithm.iterations_left(case, replace(settings, decay=1.0), 445, 0) == 3
+    assert algorithm.iterations_left(case, settings, 350, 3) == 0
 
 
 @pytest.mark.parametrize(

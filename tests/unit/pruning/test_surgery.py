@@ -9,8 +9,8 @@ import pytest
 
 from edgebnn.errors import InputError
 from edgebnn.models import build
-from edgebnn.pruning import masks, surgery
-from edgebnn.pruning.coupling import couple
+from edgebnn.pruning.channels import masks, surgery
+from edgebnn.pruning.channels.coupling import couple
 from tests.support.random_networks import STEPS, double_precision, random_images, random_keep, random_network, randomize
 
 SMALL = {

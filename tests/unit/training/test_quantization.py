@@ -20,8 +20,8 @@ from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import DType, Graph, Quantization, Tensor
 from edgebnn.models import build
 from edgebnn.models.rebuild import weights_by_name
-from edgebnn.pruning import surgery
-from edgebnn.pruning.coupling import couple
+from edgebnn.pruning.channels import surgery
+from edgebnn.pruning.channels.coupling import couple
 from edgebnn.training.binarization import binarize
 from edgebnn.training.optimizers import make_optimizer
 from edgebnn.training.quantization import frozen, int8_points, quantize_aware, strip

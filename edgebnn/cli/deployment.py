@@ -1,0 +1,223 @@
+"""The verbs of deployment: each thin: parse, call the room, print.
+
+The rooms are imported inside the verbs: ``edgebnn --help`` must not load LiteRT, and only the conversion of Keras
+models may load TensorFlow.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+import edgebnn
+from edgebnn.cli.options import (
+    FILE,
+    input_option,
+    repeats_option,
+    show,
+    status,
+    target_option,
+    threads_option,
+    verb,
+)
+from edgebnn.files import check_writable
+
+if TYPE_CHECKING:
+    from edgebnn.graph.types import Array
+
+
+@verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")
+@click.argument("model")
+@click.option("--to", type=click.Choice(["lce", "int8", "w1a8", "float"]), default="lce", show_default=True)
+@click.option(
+    "--calibration", metavar="DATA", help="For int8, w1a8: mnist, cifar10, an image folder, or an .npy of inputs."
+)
+@click.option(
+    "--portable", is_flag=True, help="For w1a8: leave a standard int8 file, whose weights edgebnn packs in memory."
+)
+@click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
+def convert(
+    model: str,
+    to: Literal["lce", "int8", "w1a8", "float"],
+    calibration: str | None,
+    portable: bool,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Convert a Keras MODEL (a saved model, or package.module:function that returns one) to .tflite.
+
+    w1a8 is int8 with binary weights packed to 1 bit each, the outputs being the same; for it MODEL may also be an
+    int8 .tflite file. What fell back to float, and why, is told before and after.
+    """
+    from edgebnn.reports import tables
+
+    check_writable(output)
+    with status(f"converting {model} to {to}"):
+        inputs = None if calibration is None else calibration_inputs(calibration)
+        result = edgebnn.convert(model, output, to=to, calibration=inputs, portable=portable)
+    value = {"model": str(output), "bytes": result.bytes, "findings": [asdict(f) for f in result.findings]}
+    wrote = f"wrote {output} ({result.bytes:,} bytes)"
+    show(as_json, value, *([tables.findings(result.findings)] if result.findings else []), wrote)
+
+
+def calibration_inputs(spec: str) -> tuple[Array, ...]:
+    """An array for each input: those of an .npy or .npz file, or training images, preprocessed as in training."""
+    if spec.endswith((".npy", ".npz")):
+        from edgebnn.targets.inputs import read_named_arrays
+
+        return tuple(read_named_arrays(Path(spec)).values())
+    from edgebnn.training import datasets
+    from edgebnn.workflows.deploying import calibration_samples
+
+    return (calibration_samples(datasets.load(spec).train.images),)
+
+
+@verb("edgebnn lint resnet8.tflite")
+@click.argument("model")
+@click.option(
+    "--to", type=click.Choice(["lce", "int8", "w1a8", "float"]), default="lce", help="What a Keras model is meant for."
+)
+def lint(model: str, to: str, as_json: bool) -> int:
+    """Say what would silently be slow or wrong in MODEL, a .tflite file or a Keras model; exit 1 on errors."""
+    from edgebnn.converters.lint import lint_graph, lint_keras
+    from edgebnn.reports import tables
+
+    if model.endswith(".tflite"):
+        findings = lint_graph(edgebnn.read(model))
+    else:
+        with status(f"loading {model}"):
+            from edgebnn.converters.from_keras import load_model
+
+            findings = lint_keras(load_model(model), to)
+    value = {"model": model, "findings": [asdict(finding) for finding in findings]}
+    show(as_json, value, tables.findings(findings) if findings else f"{model}: nothing to report")
+    return 1 if any(finding.level == "error" for finding in findings) else 0
+
+
+@verb("edgebnn analyze resnet8.tflite")
+@click.argument("model", type=FILE)
+def analyze(model: Path, as_json: bool) -> None:
+    """Count a .tflite file, layer by layer: MACs by precision, bytes of weights and activations, memory."""
+    from edgebnn.graph.analysis import analyze as count
+    from edgebnn.reports import tables
+    from edgebnn.targets.model_file import open_model
+
+    file = open_model(model)
+    result = count(file.graph, len(file.content))
+    show(as_json, {"model": file.name, **asdict(result)}, tables.analysis(result))
+
+
+@verb("edgebnn run resnet8.tflite --input x.npy --output y.npy")
+@click.argument("model", type=FILE)
+@click.option("--input", "input_path", type=FILE, required=True, help="An .npy of inputs [N, ...]; .npz for several.")
+@click.option("--output", "output_path", type=FILE, required=True, help="The .npy to write; .npz for several outputs.")
+@click.option("--backend", type=click.Choice(["litert", "reference"]), default="litert", show_default=True)
+@threads_option
+def run(model: Path, input_path: Path, output_path: Path, backend: str, threads: int, as_json: bool) -> None:
+    """Run a .tflite file on an array of inputs; outputs are real numbers, also those of int8 models."""
+    from edgebnn.targets.inputs import read_arrays, run_reference, write_arrays
+    from edgebnn.targets.model_file import open_model
+
+    file = open_model(model)
+    arrays = read_arrays(input_path, file)
+    check_writable(output_path)
+    if backend == "reference":
+        outputs = run_reference(file, arrays, threads)
+    else:
+        result = edgebnn.load(model, num_threads=threads)(*arrays)
+        outputs = result if isinstance(result, tuple) else (result,)
+    write_arrays(output_path, file, outputs)
+    shapes = [list(output.shape) for output in outputs]
+    value = {"model": file.name, "backend": backend, "output": str(output_path), "shapes": shapes}
+    show(as_json, value, f"wrote {output_path}: {', '.join(map(str, shapes))}")
+
+
+@verb("edgebnn validate resnet8.tflite --layers")
+@click.argument("model", type=FILE)
+@target_option
+@input_option
+@click.option("--samples", "count", type=click.IntRange(1), default=10, show_default=True, help="At most so many.")
+@click.option(
+    "--tolerance", type=click.FloatRange(0), default=1e-5, show_default=True, help="Of a float output's range."
+)
+@click.option("--layers", is_flag=True, help="Compare every layer, and say where the target first departs.")
+@threads_option
+def validate(
+    model: Path,
+    target: str,
+    input_path: Path | None,
+    count: int,
+    tolerance: float,
+    layers: bool,
+    threads: int,
+    as_json: bool,
+) -> int:
+    """Run a .tflite file on a target and compare with the reference executor; exit 1 if they disagree."""
+    from edgebnn.reports import tables
+    from edgebnn.targets.inputs import read_arrays
+    from edgebnn.targets.model_file import open_model
+
+    file = open_model(model)
+    arrays = () if input_path is None else read_arrays(input_path, file)
+    with status(f"validating on {target}"):
+        result = edgebnn.target(target).validate(
+            file, *arrays, count=count, tolerance=tolerance, layers=layers, threads=threads
+        )
+    value = {name: field for name, field in asdict(result).items() if name != "layers" or layers}
+    show(as_json, value, tables.validation(result))
+    return 0 if result.passed else 1
+
+
+@verb("edgebnn profile resnet8.tflite")
+@click.argument("model", type=FILE)
+@target_option
+@input_option
+@repeats_option
+@threads_option
+def profile(model: Path, target: str, input_path: Path | None, repeats: int, threads: int, as_json: bool) -> None:
+    """Measure each op of ours, and each stretch that LiteRT runs, on a target."""
+    from edgebnn.reports import tables
+    from edgebnn.targets.inputs import read_arrays
+    from edgebnn.targets.model_file import open_model
+
+    file = open_model(model)
+    where = edgebnn.target(target)
+    arrays = () if input_path is None else read_arrays(input_path, file)
+    with status(f"profiling on {target}"):
+        result = where.profile(file, *arrays, threads=threads, repeats=repeats)
+    value = {"target": where.name, "device": where.device, "threads": threads, **asdict(result)}
+    show(as_json, value, tables.profile(result, where.name, where.device))
+
+
+@verb("edgebnn benchmark resnet8.tflite --against lce")
+@click.argument("model", type=FILE)
+@target_option
+@click.option("--against", metavar="WHAT", help="lce, litert, or another .tflite file: timed in turn with MODEL.")
+@repeats_option
+@threads_option
+def benchmark(model: Path, target: str, against: str | None, repeats: int, threads: int, as_json: bool) -> None:
+    """Time a whole inference on noise, alone or in turn with another; ratio = theirs / ours."""
+    from edgebnn.reports import tables
+    from edgebnn.reports.benchmark import benchmark as measure
+    from edgebnn.targets.model_file import open_model
+
+    file = open_model(model)
+    where = edgebnn.target(target)
+    with status(f"timing on {target}"):
+        result = measure(where, file, against=against, threads=threads, repeats=repeats)
+    show(as_json, asdict(result), tables.benchmark(result))
+
+
+@verb("edgebnn doctor")
+def doctor(as_json: bool) -> int:
+    """Say what is there and what is missing on this machine, and how to mend it; exit 1 if nothing can run."""
+    from edgebnn.reports import tables
+    from edgebnn.targets.doctor import examine
+
+    checks = examine()
+    value = {"checks": [asdict(check) for check in checks], "passed": all(c.ok for c in checks if c.required)}
+    show(as_json, value, tables.doctor(checks))
+    return 0 if value["passed"] else 1

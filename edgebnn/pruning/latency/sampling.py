@@ -1,0 +1,239 @@
+"""Which layers to measure for a latency table: few at first, then where interpolation is worst.
+
+All counts are edges of stairs (:func:`.latency_table.stairs`), where the time of the whole step is seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from itertools import pairwise
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+
+from edgebnn.errors import InputError
+from edgebnn.pruning.channels.coupling import Plan
+from edgebnn.pruning.channels.layers import LayerShape
+from edgebnn.pruning.latency.table import (
+    KINDS,
+    Device,
+    Entry,
+    LatencyTable,
+    Point,
+    layer_at,
+    point,
+    signature,
+    stairs,
+)
+from edgebnn.pruning.search.algorithm import smallest
+from edgebnn.pruning.search.history import Progress, ProgressCallback
+
+Measure: TypeAlias = Callable[[Sequence[LayerShape]], Sequence[float]]
+"""Milliseconds of each of some layers on a device."""
+
+Points: TypeAlias = Mapping[LayerShape, Sequence[Point]]
+Span: TypeAlias = tuple[Point, Point]
+Axes: TypeAlias = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How densely a table is sampled.
+
+    Attributes:
+        step: channels that widths will be multiples of: held-back samples lie there, and the least widths.
+        tolerance: interpolation may be wrong by this share at the middle between samples, of the layer's time there or
+            of a tenth of its time with all channels, whichever is more.
+        most: pairs of channel counts for layers of one signature, beyond which nothing is refined.
+        held_back: samples for each signature that only serve to state the error.
+        batch: layers measured between two saves.
+        seed: of the choice of held-back samples.
+    """
+
+    step: int = 8
+    tolerance: float = 0.03
+    most: int = 49
+    held_back: int = 6
+    batch: int = 16
+    seed: int = 0
+
+
+def measured(
+    plan: Plan,
+    measure: Measure,
+    device: Device,
+    path: Path | None = None,
+    sampling: Sampling | None = None,
+    progress: ProgressCallback | None = None,
+) -> LatencyTable:
+    """A table that covers the network of ``plan`` at all widths down to one step.
+
+    With ``path``, what is there is used, and extended as far as it does not suffice; it is saved after every batch, so
+    that an interrupted call goes on where it was. Raises :class:`InputError` if ``path`` holds another device's table
+    or cannot be written, or if ``measure`` gives something else than a positive time for each layer.
+    """
+    if device.kind not in KINDS:
+        raise InputError(f"latency table: kind must be one of {', '.join(KINDS)}, not {device.kind!r}")
+    known = path is not None and path.exists()
+    table = LatencyTable.load(path, device) if path is not None and known else LatencyTable(device, "")
+    return _Sampler(table, measure, path, sampling or Sampling(), progress or (lambda event: None)).extend(plan)
+
+
+class _Sampler:
+    """A table that grows."""
+
+    def __init__(
+        self, table: LatencyTable, measure: Measure, path: Path | None, sampling: Sampling, progress: ProgressCallback
+    ) -> None:
+        self._table, self._measure, self._path = table, measure, path
+        self._sampling, self._progress = sampling, progress
+        self._done, self._expected = 0, 0
+
+    def extend(self, plan: Plan) -> LatencyTable:
+        wanted = {
+            shape: span for shape, span in _spans(plan, self._sampling.step).items() if not self._suffices(shape, span)
+        }
+        for shape, span in wanted.items():
+            self._put(shape, _widened(self._table.entries.get(shape), shape, span))
+        self._expected = len(wanted) * (self._sampling.most // 2 + self._sampling.held_back)
+        growing = list(wanted)
+        while growing:
+            self._sample({shape: self._table.entries[shape].missing() for shape in growing})
+            growing = self._refined(growing)
+        self._hold_back(list(wanted))
+        return self._table
+
+    def _suffices(self, shape: LayerShape, span: Span) -> bool:
+        """Whether an entry was finished for at least this span; where there is nothing between, none is held back."""
+        entry = self._table.entries.get(shape)
+        if entry is None or entry.missing() or not all(map(entry.covers, span)):
+            return False
+        return bool(entry.held_back) or not _between(entry, shape, self._sampling)
+
+    def _refined(self, shapes: Sequence[LayerShape]) -> list[LayerShape]:
+        """Probe the middles between samples; the signatures that got further channel counts, where that was wrong."""
+        probes = {shape: _probes(self._table.entries[shape], shape) for shape in shapes}
+        self._sample({shape: list(found) for shape, found in probes.items()})
+        return [shape for shape in shapes if self._add_worst(shape, probes[shape])]
+
+    def _add_worst(self, shape: LayerShape, probes: Mapping[Point, Axes]) -> bool:
+        """Add the counts of the worst probe of each kind, where it is off by more than the tolerance."""
+        entry, grown = self._table.entries[shape], self._table.entries[shape]
+        least = 0.1 * entry.samples[entry.inputs[-1], entry.outputs[-1]]
+        errors = {
+            where: abs(entry.at(where, stairs(shape)) - entry.samples[where]) / max(entry.samples[where], least)
+            for where in probes
+        }
+        for axes in ((0,), (1,), (0, 1)):
+            worst = max((where for where in probes if probes[where] == axes), key=errors.__getitem__, default=None)
+            if worst is None or errors[worst] <= self._sampling.tolerance:
+                continue
+            larger = _with_counts(grown, {axis: worst[axis] for axis in axes})
+            if len(larger.inputs) * len(larger.outputs) <= self._sampling.most:
+                grown = larger
+        self._put(shape, grown)
+        return grown is not entry
+
+    def _hold_back(self, shapes: Sequence[LayerShape]) -> None:
+        chosen = {shape: _between(self._table.entries[shape], shape, self._sampling) for shape in shapes}
+        for shape, times in self._timed(chosen):
+            entry = self._table.entries[shape]
+            samples = tuple((*where, took, entry.at(where, stairs(shape))) for where, took in times.items())
+            self._put(shape, replace(entry, held_back=(*entry.held_back, *samples)))
+
+    def _sample(self, points: Points) -> None:
+        known = {shape: self._table.entries[shape].samples for shape in points}
+        wanted = {shape: [where for where in points[shape] if where not in known[shape]] for shape in points}
+        for shape, times in self._timed(wanted):
+            entry = self._table.entries[shape]
+            self._put(shape, replace(entry, samples={**entry.samples, **times}))
+
+    def _timed(self, points: Points) -> Iterator[tuple[LayerShape, dict[Point, float]]]:
+        """Measures points in batches; what was received is saved before the next batch."""
+        pairs = [(shape, where) for shape, wheres in points.items() for where in wheres]
+        for start in range(0, len(pairs), self._sampling.batch):
+            batch = pairs[start : start + self._sampling.batch]
+            layers = [layer_at(shape, where) for shape, where in batch]
+            times = [float(took) for took in self._measure(layers)]
+            if len(times) != len(layers) or not all(math.isfinite(took) and took > 0 for took in times):
+                raise InputError(f"{self._table.device.name}: gave {times} ms for {len(layers)} layers")
+            for shape in dict.fromkeys(shape for shape, _ in batch):
+                mine = ((where, took) for (other, where), took in zip(batch, times, strict=True) if other is shape)
+                yield shape, dict(mine)
+            if self._path is not None:
+                self._table.save(self._path)
+            self._done += len(batch)
+            total = max(self._expected, self._done)
+            self._progress(Progress("table", done=self._done, total=total, layer=layers[-1].name))
+
+    def _put(self, shape: LayerShape, entry: Entry) -> None:
+        now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+        self._table = replace(self._table, date=now, entries={**self._table.entries, shape: entry})
+
+
+def _spans(plan: Plan, step: int) -> dict[LayerShape, Span]:
+    """For each signature the least and the greatest channels that its layers can have."""
+    least = plan.layers(smallest(plan.widths, [group.name for group in plan.prunable], step))
+    found: dict[LayerShape, list[Point]] = {}
+    for layer in (*least, *plan.layers()):
+        found.setdefault(signature(layer), []).append(point(layer))
+    return {shape: (_each(min, points), _each(max, points)) for shape, points in found.items()}
+
+
+def _each(choose: Callable[[Iterable[int]], int], points: Sequence[Point]) -> Point:
+    return choose(where[0] for where in points), choose(where[1] for where in points)
+
+
+def _widened(entry: Entry | None, shape: LayerShape, span: Span) -> Entry:
+    """The entry to begin with, or to go on with: its ends, a middle, and what it had."""
+    known = entry or Entry((), ())
+    axes = []
+    for axis, counts in enumerate((known.inputs, known.outputs)):
+        low, high = span[0][axis], span[1][axis]
+        middle = _middle(low, high, stairs(shape)[axis])
+        axes.append(tuple(sorted({*counts, low, high} | ({middle} if middle else set()))))
+    return Entry(axes[0], axes[1], known.samples)
+
+
+def _middle(low: int, high: int, stair: int) -> int | None:
+    """The edge nearest to the middle strictly between two counts, if there is one."""
+    edge = max(round((low + high) / 2 / stair), low // stair + 1) * stair
+    return edge if low < edge < high else None
+
+
+def _probes(entry: Entry, shape: LayerShape) -> dict[Point, Axes]:
+    """Middles between samples, and on which axes: of the sides with the most channels, and of the cells of four."""
+    stair = stairs(shape)
+    inputs = [middle for low, high in pairwise(entry.inputs) if (middle := _middle(low, high, stair[0]))]
+    outputs = [middle for low, high in pairwise(entry.outputs) if (middle := _middle(low, high, stair[1]))]
+    return {
+        **{(middle, entry.outputs[-1]): (0,) for middle in inputs},
+        **{(entry.inputs[-1], middle): (1,) for middle in outputs},
+        **{(i, o): (0, 1) for i in inputs for o in outputs},
+    }
+
+
+def _with_counts(entry: Entry, counts: Mapping[int, int]) -> Entry:
+    """The entry with one more count on each of some axes."""
+    axes = [
+        tuple(sorted({*known, counts[axis]})) if axis in counts else known
+        for axis, known in enumerate((entry.inputs, entry.outputs))
+    ]
+    return replace(entry, inputs=axes[0], outputs=axes[1])
+
+
+def _between(entry: Entry, shape: LayerShape, sampling: Sampling) -> list[Point]:
+    """Some points that are not sampled, at widths that a search may ask for: always the same ones."""
+    step = math.lcm(sampling.step, max(1, shape.groups))
+    axes = [
+        list(range(-(-counts[0] // step) * step, counts[-1] + 1, step)) or list(counts[:1])
+        for counts in (entry.inputs, entry.outputs)
+    ]
+    rng = np.random.default_rng(sampling.seed)
+    tried = ((int(rng.choice(axes[0])), int(rng.choice(axes[1]))) for _ in range(4 * sampling.held_back))
+    fresh = dict.fromkeys(where for where in tried if where not in entry.samples)
+    return list(fresh)[: sampling.held_back]

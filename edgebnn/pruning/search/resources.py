@@ -1,0 +1,76 @@
+"""What a network of given widths takes: counted from its layers, read from a latency table, or asked of a target."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias
+
+from edgebnn._tensorflow import keras
+from edgebnn.errors import InputError
+from edgebnn.pruning.channels import surgery
+from edgebnn.pruning.channels.coupling import Plan
+from edgebnn.pruning.channels.layers import LayerShape
+from edgebnn.pruning.search.algorithm import Resource
+from edgebnn.pruning.search.budget import RESOURCES
+from edgebnn.pruning.search.history import Widths
+
+if TYPE_CHECKING:
+    from edgebnn.pruning.latency.table import LatencyTable
+
+Cost: TypeAlias = Callable[[keras.Model], Mapping[str, float]]
+"""What a whole model takes on a target: amounts by resource, in the units of :data:`.budget.RESOURCES`."""
+
+
+def _macs(precision: str) -> Callable[[LayerShape], float]:
+    return lambda layer: layer.macs if layer.precision == precision else 0
+
+
+# what one layer adds; parameters are those of kernels, without biases and batch norms
+_COUNTED: Mapping[str, Callable[[LayerShape], float]] = MappingProxyType(
+    {
+        "macs": lambda layer: layer.macs,
+        "binary_macs": _macs("w1a1"),
+        "w1a8_macs": _macs("w1a8"),
+        "float_macs": _macs("float"),
+        "parameters": lambda layer: layer.weights,
+    }
+)
+
+
+def resource(
+    name: str, model: keras.Model, plan: Plan, cost: Cost | None = None, table: LatencyTable | None = None
+) -> Resource:
+    """The resource ``name`` of ``model`` as a function of its widths.
+
+    Latency is read from ``table``; what can neither be counted nor read is asked of ``cost``, about the model cut to
+    the widths. Raises :class:`InputError` if what the resource needs was not given.
+    """
+    unit = RESOURCES[name].unit
+    if name in _COUNTED:
+        count = _COUNTED[name]
+        return Resource(lambda widths: sum(count(layer) for layer in plan.layers(widths)), unit)
+    if name == "latency":
+        if table is None:
+            raise InputError("a latency budget needs a target whose layers can be measured")
+        return Resource(lambda widths: table.latency(plan.layers(widths)), unit)
+    if cost is None:
+        raise InputError(f"a budget of {name} needs a target that says what a model takes there")
+    return Resource(_asked(name, model, plan, cost), unit, dear=True)
+
+
+def _asked(name: str, model: keras.Model, plan: Plan, cost: Cost) -> Callable[[Widths], float]:
+    known: dict[tuple[int, ...], float] = {}
+    full = plan.widths
+
+    def value(widths: Widths) -> float:
+        key = tuple(widths[group] for group in full)
+        if key not in known:
+            fewer = {group: range(width) for group, width in widths.items() if width < full[group]}
+            amounts = cost(surgery.cut(model, fewer) if fewer else model)
+            if name not in amounts:
+                raise InputError(f"the target does not say how much {name} a model takes; it says {', '.join(amounts)}")
+            known[key] = amounts[name]
+        return known[key]
+
+    return value

@@ -1,0 +1,159 @@
+"""One search under way: proposals trained and kept on disk as they come, iterations accepted."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from edgebnn._tensorflow import keras
+from edgebnn.pruning.channels import surgery
+from edgebnn.pruning.channels.coupling import Plan, couple
+from edgebnn.pruning.search import algorithm, run_state, store
+from edgebnn.pruning.search.algorithm import Candidate, Problem
+from edgebnn.pruning.search.history import Iteration, Outcome, Progress, ProgressCallback
+from edgebnn.pruning.search.run_state import State
+from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.workers.dispatch import dispatch
+from edgebnn.pruning.workers.job import Job, ProposalResult
+
+_PROPOSALS = 0x9A0B  # keeps the seeds of proposals apart from other uses of the same seed
+
+
+class Session:
+    """The two things that a search asks for: :meth:`score` candidates, and :meth:`accept` what it chose.
+
+    ``state`` is always what is on disk, ``network`` the network that it names.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        problem: Problem,
+        settings: Settings,
+        plan: Plan,
+        executor: Executor,
+        state: State,
+        measure_whole: Callable[[keras.Model], float] | None,
+        progress: ProgressCallback,
+    ) -> None:
+        self.state = state
+        self._run_dir, self._store = run_dir, run_dir / run_state.STORE
+        self._problem, self._settings, self._executor = problem, settings, executor
+        self._indices = {group.name: index for index, group in enumerate(plan.groups)}
+        self._measure_whole, self._progress = measure_whole, progress
+        self.network = keras.models.load_model(self._store / state.network, compile=False)
+        self._started, self._trained = time.monotonic(), 0
+
+    def score(self, number: int, target: float, candidates: Sequence[Candidate]) -> list[Outcome]:
+        """Outcomes of ``candidates``, in order: those on disk already, and the others trained now."""
+        outcomes = {(outcome.layer, outcome.width): outcome for outcome in self.state.pending}
+        missing = [candidate for candidate in candidates if (candidate.layer, candidate.width) not in outcomes]
+        jobs = [self._job(number, candidate) for candidate in missing]
+        for index, result in dispatch(self._executor, jobs):
+            outcome = self._keep(missing[index], result)
+            outcomes[outcome.layer, outcome.width] = outcome
+            self._trained += 1
+            self._tell("search", number, target, outcome.layer, outcome.accuracy, len(candidates))
+        return [outcomes[candidate.layer, candidate.width] for candidate in candidates]
+
+    def accept(self, iteration: Iteration) -> None:
+        """Make the chosen proposal the network, on disk too."""
+        chosen = next(o for o in iteration.proposals if (o.layer, o.width) == (iteration.layer, self._width(iteration)))
+        group = couple(self.network).groups[self._indices[iteration.layer]]
+        network = surgery.cut(self.network, {group.name: chosen.kept})
+        network.set_weights(store.arrays(self._store, chosen.model))
+        measured = self._measure_whole(network) if self._measure_whole else None
+        survivors = self.state.kept.get(iteration.layer) or range(self._problem.widths[iteration.layer])
+        light = tuple(replace(outcome, kept=(), model="") for outcome in iteration.proposals)
+        self.state = replace(
+            self.state,
+            network=store.put_file(self._store, ".keras", network.save),
+            kept={**self.state.kept, iteration.layer: tuple(survivors[index] for index in chosen.kept)},
+            iterations=(*self.state.iterations, replace(iteration, proposals=light, measured=measured)),
+            pending=(),
+        )
+        run_state.save(self._run_dir, self.state)
+        self.network = network
+        self._tell("accepted", iteration.iteration, iteration.target, iteration.layer, iteration.accuracy, len(light))
+
+    @staticmethod
+    def _width(iteration: Iteration) -> int:
+        return iteration.widths[iteration.layer]
+
+    def _job(self, number: int, candidate: Candidate) -> Job:
+        """All proposals of an iteration see the same batches, which makes them easier to compare."""
+        seed = np.random.default_rng([self._settings.seed, _PROPOSALS, number]).integers(2**31)
+        iterations = self.state.iterations
+        widths = iterations[-1].widths if iterations else self._problem.widths
+        return Job(
+            store=self._store.resolve(),
+            network=self.state.network,
+            data=self.state.data,
+            group=self._indices[candidate.layer],
+            channels=widths[candidate.layer],
+            width=candidate.width,
+            settings=self._settings,
+            seed=int(seed),
+        )
+
+    def _keep(self, candidate: Candidate, result: ProposalResult) -> Outcome:
+        """The outcome, on disk before anyone hears of it."""
+        failed = result.failure is not None
+        outcome = Outcome(
+            layer=candidate.layer,
+            width=candidate.width,
+            predicted=candidate.predicted,
+            accuracy=result.accuracy,
+            loss=result.loss,
+            failure=result.failure,
+            cpu_class=result.cpu_class,
+            model="" if failed else store.put_arrays(self._store, result.weights),
+            kept=result.kept,
+        )
+        known = self.state.cpu_classes
+        self.state = replace(self.state, pending=(*self.state.pending, outcome))
+        run_state.save(self._run_dir, self.state)
+        if known and outcome.cpu_class not in known:
+            self._note(
+                f"{outcome.layer} was trained on another class of CPU ({outcome.cpu_class}) than proposals before "
+                f"({known[0]}): the history can then not be repeated exactly"
+            )
+        if failed:
+            self._note(f"{outcome.layer} with {outcome.width} channels is passed over: {outcome.failure}")
+        return outcome
+
+    def _note(self, message: str) -> None:
+        self._progress(Progress("note", iteration=len(self.state.iterations) + 1, message=message))
+
+    def _tell(self, stage: str, number: int, target: float, layer: str, accuracy: float | None, total: int) -> None:
+        iterations = self.state.iterations
+        predicted = iterations[-1].predicted if iterations else self._problem.initial
+        done = total if stage == "accepted" else len(self.state.pending)
+        self._progress(
+            Progress(
+                stage,
+                iteration=number,
+                iterations=number + algorithm.iterations_left(self._problem, self._settings, target, number),
+                done=done,
+                total=total,
+                layer=layer,
+                accuracy=accuracy,
+                predicted=predicted,
+                target=target,
+                budget=self._problem.goal,
+                unit=self._problem.resource.unit,
+                seconds_left=self._seconds_left(number, target, total - done, total),
+            )
+        )
+
+    def _seconds_left(self, number: int, target: float, in_this_iteration: int, proposals: int) -> float | None:
+        """By the pace of this session, for the proposals of this iteration and of those that are yet to come."""
+        if not self._trained:
+            return None
+        later = algorithm.iterations_left(self._problem, self._settings, target, number) * proposals
+        return (time.monotonic() - self._started) / self._trained * (in_this_iteration + later)

@@ -1,0 +1,67 @@
+"""A Keras model as the file that it is deployed as, and what that file takes on a target."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from edgebnn.converters.convert import Target as Format
+from edgebnn.converters.convert import convert
+from edgebnn.graph import counts
+from edgebnn.graph.types import Array, DType
+from edgebnn.preprocessing import preprocess
+from edgebnn.targets.model_file import ModelFile, open_model
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from edgebnn.pruning.channels.layers import LayerShape
+
+CALIBRATION_IMAGES = 64
+"""For files that are only measured: what the ranges are does not change what a network costs."""
+CALIBRATION_SAMPLES = 256
+
+
+def calibration_samples(images: Array, size: tuple[int, int] | None = None) -> Array:
+    """Some of ``images`` (uint8 [N, H, W, C]), spread over all of them, preprocessed as in training."""
+    return preprocess(images[:: max(1, len(images) // CALIBRATION_SAMPLES)][:CALIBRATION_SAMPLES], size)
+
+
+def format_of(layers: Sequence[LayerShape]) -> Format:
+    """What a network of such layers is converted to: what its most binary layer needs."""
+    precisions = {layer.precision for layer in layers}
+    if "w1a1" in precisions:
+        return "lce"
+    return "w1a8" if "w1a8" in precisions else "float"
+
+
+def deployed(model: Any, to: Format, calibration: Array | None = None) -> ModelFile:
+    """``model`` (Keras) converted to ``to``, in memory.
+
+    ``calibration``: inputs as the network takes them, needed for ``"w1a8"`` unless the model was trained with fake
+    quantization. Raises what :func:`edgebnn.converters.convert.convert` raises.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgebnn-") as folder:
+        path = Path(folder, "model.tflite")
+        convert(model, path, to=to, calibration=calibration if to == "w1a8" else None)
+        return ModelFile(model.name, path.read_bytes(), open_model(path).graph)
+
+
+def resources(file: ModelFile) -> Mapping[str, float]:
+    """What does not depend on a target: ``flash``, bytes of all constants (a runtime's code comes on top); ``ram``,
+    bytes of the arena for activations (exact, see :mod:`edgebnn.graph.liveness`); and int8 multiply-accumulates."""
+    graph = file.graph
+    return {
+        "flash": counts.weight_bytes(graph),
+        "ram": graph.peak_ram(),
+        "int8_macs": graph.macs().int8,
+    }
+
+
+def passes_signs_on(file: ModelFile) -> bool:
+    """Whether most of the binary convolutions give packed signs, which the next takes, rather than floats."""
+    graph = file.graph
+    outputs = [graph.tensors[op.outputs[0]].dtype for op in graph.ops if op.kind == "LceBconv2d"]
+    return 2 * outputs.count(DType.INT32) > len(outputs)

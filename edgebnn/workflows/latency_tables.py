@@ -1,0 +1,73 @@
+"""The latency table of a network on a target: its layers measured, and what lies between them calibrated.
+
+The sum of a table's layers leaves out what runs between them: additions, pooling, and what waiting for memory costs in
+a whole network and not in a layer that is run again and again. One whole network is measured once, the unpruned one;
+what is missing there counts as time for each element that the layers give out, so it shrinks with the feature maps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import edgebnn
+from edgebnn.pruning.channels.coupling import Plan
+from edgebnn.pruning.latency import sampling as latency_sampling
+from edgebnn.pruning.latency.sampling import Sampling
+from edgebnn.pruning.latency.table import Device, LatencyTable
+from edgebnn.pruning.search.history import Progress, ProgressCallback
+from edgebnn.runtime.library import find
+from edgebnn.targets.interface import Target
+from edgebnn.targets.model_file import ModelFile
+
+from .deploying import passes_signs_on
+from .measuring import kind_of_times, measure_layers, measure_models
+
+DISTURBED = 1.1
+"""Layers that take longer than the whole network by this factor were measured while something else ran."""
+
+
+def latency_table(
+    target: Target,
+    plan: Plan,
+    whole: ModelFile,
+    path: Path,
+    *,
+    threads: int = 1,
+    step: int = 8,
+    progress: ProgressCallback | None = None,
+) -> LatencyTable:
+    """The table of all widths of ``plan`` down to ``step``, calibrated on ``whole``, the unpruned network's file.
+
+    Samples are kept in ``path``, used again, and added to where they do not suffice. Raises InputError if ``path``
+    holds another device's table, or the target tells no times.
+    """
+    packed = passes_signs_on(whole)
+    table = latency_sampling.measured(
+        plan,
+        lambda layers: measure_layers(target, layers, packed_output=packed, threads=threads),
+        device(target, whole, packed_output=packed, threads=threads),
+        path,
+        Sampling(step=step),
+        progress,
+    )
+    (total,) = measure_models(target, [whole], threads=threads)
+    alone = table.latency(plan.layers())
+    if alone > total * DISTURBED and progress is not None:
+        message = (
+            f"the layers took {alone:.3g} ms one by one, the whole network {total:.3g} ms: something else kept "
+            f"{target.name} busy, and predictions will be too high; when it is idle, measure again into another table"
+        )
+        progress(Progress("note", message=message))
+    return table.calibrated(plan.layers(), total)
+
+
+def device(target: Target, model: ModelFile, *, packed_output: bool, threads: int) -> Device:
+    """What times on ``target`` hold for: the machine, the very library of kernels, and what binary layers give out."""
+    kernels = f"edgebnn {edgebnn.__version__}"
+    if target.name == "host":
+        kernels += f" {hashlib.sha256(find().path.read_bytes()).hexdigest()[:12]}"
+    outputs = "packed" if packed_output else "unpacked"
+    return Device(
+        target.device, f"{kernels}, binary layers give {outputs} results", threads, kind_of_times(target, model)
+    )

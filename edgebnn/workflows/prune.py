@@ -1,0 +1,198 @@
+"""Pruning meets a target: a Keras model adapted to a budget that the target measures."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from edgebnn.converters.from_keras import input_shapes, load_model
+from edgebnn.errors import InputError
+from edgebnn.files import write_text
+from edgebnn.preprocessing import preprocess
+from edgebnn.pruning.channels.coupling import couple
+from edgebnn.pruning.latency.table import LatencyTable
+from edgebnn.pruning.search import run_state
+from edgebnn.pruning.search.budget import Budget, parse
+from edgebnn.pruning.search.history import ProgressCallback, Result
+from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.workers import executors
+from edgebnn.reports.pruning import write_reports
+from edgebnn.targets import target as target_named
+from edgebnn.targets.interface import Target
+from edgebnn.targets.model_file import ModelFile
+from edgebnn.training import datasets
+from edgebnn.training.compute import check_compute
+from edgebnn.training.recipe import Recipe
+from edgebnn.training.recipes import float_rate
+from edgebnn.training.splits import Dataset
+
+from .deploying import CALIBRATION_IMAGES, deployed, format_of, passes_signs_on, resources
+from .latency_tables import device, latency_table
+from .measuring import measure_models
+
+if TYPE_CHECKING:
+    from edgebnn._tensorflow import keras
+
+FROM_THE_FILE = ("flash", "ram", "int8_macs")
+"""Resources that are read from the converted model."""
+BINARY_RATE = 2e-3
+"""The peak of Adam's learning rate in the training at the end."""
+SAMPLES, PLAN = "latency_samples.json", "plan.txt"
+"""In the run's folder: the layers measured, unless the user names a file for them; and which channels go together."""
+
+
+def prune(
+    model: str | Path | keras.Model,
+    data: str | Path | Dataset,
+    target: str | Target = "host",
+    budget: str | Budget = "latency=0.6x",
+    *,
+    run_dir: Path | None = None,
+    **options: Any,
+) -> keras.Model:
+    """``model`` cut down to ``budget`` by NetAdapt: a smaller Keras model, trained for a short term.
+
+    ``data``: mnist, cifar10, an image folder, or a :class:`Dataset`. ``run_dir`` keeps everything, so that the same
+    call goes on after an interruption; without it nothing is kept. ``options``: those of :func:`prune_in`. Raises as
+    that does.
+    """
+    if run_dir is not None:
+        return prune_in(run_dir, model, data, target, budget, **options).model
+    with tempfile.TemporaryDirectory(prefix="edgebnn-prune-") as folder:
+        return prune_in(Path(folder), model, data, target, budget, **options).model
+
+
+def prune_in(
+    run_dir: Path,
+    model: str | Path | keras.Model,
+    data: str | Path | Dataset,
+    target: str | Target = "host",
+    budget: str | Budget = "latency=0.6x",
+    *,
+    settings: Settings | None = None,
+    table: Path | None = None,
+    threads: int = 1,
+    workers: int | None = None,
+    cluster: str | None = None,
+    progress: ProgressCallback | None = None,
+) -> Result:
+    """:func:`prune` with its outcome and history, kept in ``run_dir``: history.json, a table, two charts, the model.
+
+    Args:
+        settings: how to search; the published constants by default.
+        table: a latency table to use and to extend, for budgets of latency; made anew in ``run_dir`` by default.
+        threads: of the deployed network, when latency is measured.
+        workers: processes that train proposals on this machine; by default as many as cores and memory allow.
+        cluster: the address of a dask scheduler whose workers train the proposals instead.
+        progress: told about every finished proposal, iteration and training step.
+
+    Raises:
+        InputError: for a budget that cannot be met, data that do not fit, or a folder that holds something else.
+        EdgebnnError: where the target cannot run the network, and as :func:`.netadapt.adapt` does.
+    """
+    network = load_model(str(model)) if isinstance(model, str | Path) else model
+    place = target_named(target) if isinstance(target, str) else target
+    limit = parse(budget) if isinstance(budget, str) else budget
+    search = settings or Settings()
+    if cluster is None:  # else it is other machines that compute
+        check_compute(search.compute)
+    dataset = data if isinstance(data, Dataset) else data_for(network, data)
+    deploy = deployment(network, dataset)
+    timed = limit.resource == "latency"
+    with _executor(workers, cluster) as executor:
+        result = adapt(
+            network,
+            dataset,
+            limit,
+            search,
+            run_dir,
+            cost=(lambda smaller: resources(deploy(smaller))) if limit.resource in FROM_THE_FILE else None,
+            table=_table(place, network, deploy, run_dir, table, threads, search, progress) if timed else None,
+            measure_whole=(lambda smaller: measure_models(place, [deploy(smaller)], threads=threads)[0])
+            if timed
+            else None,
+            executor=executor,
+            progress=progress,
+        )
+    write_reports(run_dir, result.history)
+    write_text(run_dir / PLAN, couple(network).explain() + "\n")
+    return result
+
+
+def data_for(model: keras.Model, data: str | Path) -> Dataset:
+    """The data set that ``data`` names; images of a folder are resized to what ``model`` takes. Raises InputError."""
+    named = str(data) in datasets.SOURCES
+    return datasets.load(data, None if named else _image_size(model))
+
+
+def long_term(model: keras.Model, data: str, epochs: int, settings: Settings) -> Recipe:
+    """How to train the pruned network in the end: the kind of recipe it had.
+
+    Float networks start at the rate of a training from the start, since the search leaves them far from an optimum
+    (ResNet-8 on CIFAR-10 at 0.54 of its latency, held-out images after five epochs from 0.05, 0.02 and 0.01: 72.3, 72.0
+    and 70.3 %). Validated on the images that the search held out, so that neither sees the test images.
+    """
+    augmentation = {"mnist": "shift"}.get(data, "shift_flip")
+    shared = Recipe(
+        epochs,
+        learning_rate=BINARY_RATE,
+        augmentation=augmentation,
+        hold_out=settings.hold_out,
+        seed=settings.seed,
+        compute=settings.compute,
+    )
+    if "w1a1" in {layer.precision for layer in couple(model).layers()}:
+        return shared
+    normalized = any(type(part).__name__ == "BatchNormalization" for part in model.submodules)
+    return replace(shared, optimizer="sgd", learning_rate=float_rate(normalized=normalized), weight_decay=5e-4)
+
+
+Deployment: TypeAlias = Callable[[Any], ModelFile]
+
+
+def deployment(model: keras.Model, dataset: Dataset) -> Deployment:
+    """Networks like ``model`` as the files that they are deployed as."""
+    images = preprocess(dataset.train.images[:CALIBRATION_IMAGES], _image_size(model))
+    form = format_of(couple(model).layers())
+    return lambda smaller: deployed(smaller, form, images)
+
+
+def _image_size(model: keras.Model) -> tuple[int, int]:
+    """(height, width) of the one image that the model takes. Raises InputError if it takes something else."""
+    shapes = input_shapes(model)
+    if len(shapes) != 1 or len(shapes[0]) != 3:
+        raise InputError(f"model '{model.name}': takes {', '.join(map(str, shapes))}, not one image")
+    return shapes[0][0], shapes[0][1]
+
+
+def _table(
+    target: Target,
+    model: keras.Model,
+    deploy: Deployment,
+    run_dir: Path,
+    path: Path | None,
+    threads: int,
+    settings: Settings,
+    progress: ProgressCallback | None,
+) -> LatencyTable:
+    whole, plan = deploy(model), couple(model)
+    own = run_dir / run_state.TABLE
+    if own.exists():  # the run goes on with what its decisions were taken by
+        return LatencyTable.load(own, device(target, whole, packed_output=passes_signs_on(whole), threads=threads))
+    if path is None:
+        run_dir.mkdir(parents=True, exist_ok=True)
+        path = run_dir / SAMPLES
+    return latency_table(target, plan, whole, path, threads=threads, step=settings.step, progress=progress)
+
+
+def _executor(workers: int | None, cluster: str | None) -> AbstractContextManager[Executor | None]:
+    """None: as many training processes as cores and memory allow."""
+    if cluster is not None:
+        return executors.cluster(cluster)
+    return nullcontext() if workers is None else executors.local_pool(workers)
