@@ -6,35 +6,54 @@ The public API is imported lazily: ``import edgebnn`` loads neither LiteRT nor T
 from __future__ import annotations
 
 from importlib import import_module
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from edgebnn import preprocessing, runtime
     from edgebnn.converters.convert import convert
     from edgebnn.converters.read_tflite import read
-    from edgebnn.runtime.interpreter import Interpreter, load
+    from edgebnn.runtime.interpreter import Interpreter
+    from edgebnn.runtime.model import load
     from edgebnn.targets import target
     from edgebnn.workflows.prune import prune
     from edgebnn.workflows.retrain import retrain
 
-__version__ = "0.1.0"
+    __version__: str
 
 _PUBLIC = {
     "Interpreter": "edgebnn.runtime.interpreter",
     "convert": "edgebnn.converters.convert",
-    "load": "edgebnn.runtime.interpreter",
+    "load": "edgebnn.runtime.model",
     "read": "edgebnn.converters.read_tflite",
     "prune": "edgebnn.workflows.prune",
     "retrain": "edgebnn.workflows.retrain",
     "target": "edgebnn.targets",
 }
+_MODULES = ("preprocessing", "runtime")
 
-__all__ = ["Interpreter", "__version__", "convert", "load", "prune", "read", "retrain", "target"]
+__all__ = [
+    "Interpreter",
+    "__version__",
+    "convert",
+    "load",
+    "preprocessing",
+    "prune",
+    "read",
+    "retrain",
+    "runtime",
+    "target",
+]
 
 
 def __getattr__(name: str) -> object:
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'edgebnn' has no attribute '{name}'")
-    return getattr(import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return import_module(f"edgebnn.{name}")
+    if name in _PUBLIC:
+        return getattr(import_module(_PUBLIC[name]), name)
+    if name == "__version__":
+        return version("edgebnn")
+    raise AttributeError(f"module 'edgebnn' has no attribute '{name}'")
 
 
 def __dir__() -> list[str]:

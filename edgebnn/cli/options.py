@@ -11,8 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
-import edgebnn
-
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -24,7 +22,7 @@ FILE = click.Path(path_type=Path)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(edgebnn.__version__)
+@click.version_option(package_name="edgebnn")
 def cli() -> None:
     """From a Larq/Keras model to a measured 1-bit model."""
 

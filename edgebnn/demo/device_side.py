@@ -11,7 +11,7 @@ from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports.benchmark import benchmark
 from edgebnn.reports.data import Rival, Stretch, Timing
-from edgebnn.runtime.interpreter import load
+from edgebnn.runtime.model import load
 from edgebnn.runtime.profile import Profile
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile

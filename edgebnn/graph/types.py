@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from .opdef import Macs
 
 Shape = tuple[int, ...]
 Array = NDArray[Any]
@@ -139,15 +136,3 @@ class Graph:
         """The layer name shown to users: the name of the op's first output tensor."""
         outputs = self.ops[index].outputs
         return self.tensors[outputs[0]].name if outputs else f"op {index}"
-
-    def macs(self) -> Macs:
-        """Multiply-accumulates of the whole model, by precision, for its shapes as they are."""
-        from .counts import macs  # counts is built on this module
-
-        return macs(self)
-
-    def peak_ram(self) -> int:
-        """Bytes of the arena for inputs, intermediate results and outputs; see :mod:`edgebnn.graph.liveness`."""
-        from .liveness import peak_arena_bytes
-
-        return peak_arena_bytes(self)

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from edgebnn.errors import EdgebnnError, ModelFormatError, RuntimeMismatchError, UnsupportedOpError
 
 from .litert import Interpreter as LiteRTInterpreter
-from .litert import OpResolverType
-from .model import Model
 from .plugin import PackInt8, Plugin, load_plugin
 from .profile import NodeInfo, Profile, measure
 from .source import ModelSource, open_model
-
-__all__ = ["Interpreter", "Model", "load"]
 
 _UNRESOLVED = "unresolved custom op: "
 
@@ -98,34 +93,3 @@ def _explained(error: Exception, source: ModelSource, plugin: Plugin) -> Edgebnn
     if unresolved is not None:
         return UnsupportedOpError(source.unsupported_op(unresolved))
     return ModelFormatError(f"{source.name}: LiteRT refuses the model: {text}")
-
-
-def load(
-    source: str | Path | bytes,
-    num_threads: int = 1,
-    exact: bool = False,
-    kernels: str | None = None,
-    pack_int8: PackInt8 | None = None,
-) -> Model:
-    """Opens a .tflite file (or its bytes) for inference: LiteRT with our delegate, no TensorFlow.
-
-    exact: run the ops that are not ours on LiteRT's reference kernels, which are bit-exact with the reference
-    executor, and slow, in place of XNNPACK. kernels, pack_int8: those of :class:`Interpreter`.
-
-    Raises what :class:`Interpreter` raises.
-    """
-    resolver = OpResolverType.BUILTIN_REF if exact else OpResolverType.AUTO
-    given: dict[str, Any] = {"model_content": source} if isinstance(source, bytes) else {"model_path": source}
-
-    def make() -> Interpreter:
-        made = Interpreter(
-            **given,
-            num_threads=num_threads,
-            experimental_op_resolver_type=resolver,
-            kernels=kernels,
-            pack_int8=pack_int8,
-        )
-        made.allocate_tensors()
-        return made
-
-    return Model(make, "model_content" if isinstance(source, bytes) else os.fspath(source))

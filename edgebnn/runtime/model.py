@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,11 +14,11 @@ from numpy.typing import NDArray
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
 from edgebnn.graph.types import Array
 
+from .interpreter import Interpreter
+from .litert import OpResolverType
+from .plugin import PackInt8
 from .port import Port, ports
 from .profile import Profile
-
-if TYPE_CHECKING:
-    from .interpreter import Interpreter
 
 MAX_BATCH = 32
 """Samples of one invoke. More gains nothing and costs activation memory."""
@@ -127,3 +129,34 @@ class Model:
             self._interpreter.allocate_tensors()
         for port, value in zip(self.inputs, values, strict=True):
             self._interpreter.set_tensor(port.index, value)
+
+
+def load(
+    source: str | Path | bytes,
+    num_threads: int = 1,
+    exact: bool = False,
+    kernels: str | None = None,
+    pack_int8: PackInt8 | None = None,
+) -> Model:
+    """Opens a .tflite file (or its bytes) for inference: LiteRT with our delegate, no TensorFlow.
+
+    exact: run the ops that are not ours on LiteRT's reference kernels, which are bit-exact with the reference
+    executor, and slow, in place of XNNPACK. kernels, pack_int8: those of :class:`Interpreter`.
+
+    Raises what :class:`Interpreter` raises.
+    """
+    resolver = OpResolverType.BUILTIN_REF if exact else OpResolverType.AUTO
+    given: dict[str, Any] = {"model_content": source} if isinstance(source, bytes) else {"model_path": source}
+
+    def make() -> Interpreter:
+        made = Interpreter(
+            **given,
+            num_threads=num_threads,
+            experimental_op_resolver_type=resolver,
+            kernels=kernels,
+            pack_int8=pack_int8,
+        )
+        made.allocate_tensors()
+        return made
+
+    return Model(make, "model_content" if isinstance(source, bytes) else os.fspath(source))

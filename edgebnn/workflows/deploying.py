@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from edgebnn.converters.convert import Target as Format
 from edgebnn.converters.convert import convert
 from edgebnn.graph import counts
+from edgebnn.graph.liveness import peak_arena_bytes
 from edgebnn.graph.types import Array, DType
 from edgebnn.preprocessing import preprocess
 from edgebnn.targets.model_file import ModelFile, open_model
@@ -55,8 +56,8 @@ def resources(file: ModelFile) -> Mapping[str, float]:
     graph = file.graph
     return {
         "flash": counts.weight_bytes(graph),
-        "ram": graph.peak_ram(),
-        "int8_macs": graph.macs().int8,
+        "ram": peak_arena_bytes(graph),
+        "int8_macs": counts.macs(graph).int8,
     }
 
 

@@ -8,9 +8,9 @@ what is missing there counts as time for each element that the layers give out, 
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import version
 from pathlib import Path
 
-import edgebnn
 from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.latency import sampling as latency_sampling
 from edgebnn.pruning.latency.sampling import Sampling
@@ -64,7 +64,7 @@ def latency_table(
 
 def device(target: Target, model: ModelFile, *, packed_output: bool, threads: int) -> Device:
     """What times on ``target`` hold for: the machine, the very library of kernels, and what binary layers give out."""
-    kernels = f"edgebnn {edgebnn.__version__}"
+    kernels = "edgebnn " + version("edgebnn")
     if target.name == "host":
         kernels += f" {hashlib.sha256(find().path.read_bytes()).hexdigest()[:12]}"
     outputs = "packed" if packed_output else "unpacked"

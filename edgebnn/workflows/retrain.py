@@ -16,7 +16,7 @@ from edgebnn.converters.convert import convert
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
-from edgebnn.runtime.interpreter import load
+from edgebnn.runtime.model import load
 
 from .deploying import calibration_samples
 

@@ -16,7 +16,8 @@ from edgebnn.compat.lce import Interpreter as CompatInterpreter
 from edgebnn.converters.read_tflite import read
 from edgebnn.graph.execute import run
 from edgebnn.graph.shapes import resize
-from edgebnn.runtime.interpreter import Interpreter, load
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.model import load
 from tests.support.invoke import invoke
 from tests.support.topologies import TOPOLOGIES, images, lce_bytes
 

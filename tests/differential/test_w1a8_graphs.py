@@ -21,7 +21,8 @@ from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.counts import macs
 from edgebnn.graph.execute import run
 from edgebnn.graph.types import Array, Graph
-from edgebnn.runtime.interpreter import Interpreter, load
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.model import load
 from edgebnn.runtime.plugin import PackInt8
 from tests.support.mixed_graphs import mixed
 from tests.support.oracles import litert_run

@@ -6,7 +6,7 @@ from __future__ import annotations
 import sys
 
 from edgebnn.errors import EdgebnnError
-from edgebnn.runtime.interpreter import load
+from edgebnn.runtime.model import load
 from tests.support.hostile import mutations
 from tests.support.topologies import lce_bytes
 

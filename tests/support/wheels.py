@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn.runtime.interpreter import load
+from edgebnn.runtime.model import load
 
 from .topologies import images, lce_bytes
 

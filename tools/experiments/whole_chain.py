@@ -26,6 +26,8 @@ from edgebnn import machine
 from edgebnn.converters.convert import Target as Format
 from edgebnn.converters.convert import convert
 from edgebnn.files import write_text
+from edgebnn.graph import counts
+from edgebnn.graph.liveness import peak_arena_bytes
 from edgebnn.graph.opdef import Macs
 from edgebnn.pruning.search.settings import Settings
 from edgebnn.reports import format as words
@@ -141,9 +143,9 @@ def _row(chain: Chain, step: str, weights: str, path: Path) -> Row:
         step=step,
         weights=weights,
         accuracy=file_accuracy(path, test.images, np.asarray(test.labels)),
-        macs=file.graph.macs(),
+        macs=counts.macs(file.graph),
         file_bytes=len(file.content),
-        arena_bytes=file.graph.peak_ram(),
+        arena_bytes=peak_arena_bytes(file.graph),
         latency_ms=measure_models(target("host"), [file])[0],
     )
 

@@ -18,7 +18,8 @@ from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, UnsupportedOpError
 from edgebnn.graph.types import ABSENT, Graph
-from edgebnn.runtime.interpreter import Interpreter, load
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.model import load
 from tests.support.topologies import lce_bytes
 
 ROOT = Path(__file__).parents[3]

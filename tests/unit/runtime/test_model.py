@@ -15,7 +15,8 @@ from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import BuildError, InputError
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import DType, Graph, Op, Quantization, Tensor
-from edgebnn.runtime.interpreter import Interpreter, Model, load
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.model import Model, load
 from tests.support.topologies import images, lce_bytes
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from edgebnn.converters.read_tflite import read
-from edgebnn.runtime.interpreter import Interpreter, load
+from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.model import load
 from edgebnn.runtime.profile import INTERPRETER
 from tests.support.topologies import TOPOLOGIES, images, lce_bytes, tflite_bytes
 

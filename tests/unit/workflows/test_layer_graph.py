@@ -17,7 +17,7 @@ from edgebnn.graph.ops.binary import LceBconv2dOptions
 from edgebnn.graph.types import DType, Graph
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.channels.layers import LayerShape
-from edgebnn.runtime.interpreter import load
+from edgebnn.runtime.model import load
 from edgebnn.targets.inputs import noise
 from edgebnn.targets.model_file import open_model
 from edgebnn.workflows.layer_graph import layer_graph
