@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """From a fresh clone to every check: set-up, lint, types, and all tests, the demo in its fast form among them.
 
-Usage: python3 tools/test.py [any option of pytest]   (options given: only pytest runs, with them)
+Usage: python3 tools/test.py [--thorough] [any option of pytest]   (options given: only pytest runs, with them)
+
+--thorough hunts: tests that draw their cases draw 25 times as many, from a fresh seed, which is printed.
 """
 
 from __future__ import annotations
 
+import os
+import secrets
 import sys
 
 from environment import PYTHON, ROOT, ensure_debian_packages, ensure_environment, run, say
@@ -38,16 +42,31 @@ def check_types() -> None:
     run([str(PYTHON), "-m", "mypy", *packages], MYPYPATH=f"{tree.parent}:{ROOT}")
 
 
+def optional_data() -> dict[str, str]:
+    """The environment that names the folder of large optional data, if it lies beside the checkout."""
+    beside = ROOT.parent / "shared" / "data"
+    return {} if "EDGEBNN_DATA" in os.environ or not beside.is_dir() else {"EDGEBNN_DATA": str(beside)}
+
+
+def thorough() -> tuple[list[str], dict[str, str]]:
+    """Options of pytest and the environment for many new cases; to see a failure again, give the printed option."""
+    seed = f"--hypothesis-seed={secrets.randbelow(2**32)}"
+    say(f"thorough: {seed}")
+    return [seed], {"HYPOTHESIS_PROFILE": "thorough"}
+
+
 def main() -> None:
     ensure_environment(EXTRAS)
     ensure_debian_packages(DEBIAN)
-    options = sys.argv[1:]
+    options = [option for option in sys.argv[1:] if option != "--thorough"]
+    hunting, environment = thorough() if "--thorough" in sys.argv else ([], {})
     if not options:
         run([str(PYTHON), "tools/litert_versions.py"])
         check_style()
         check_types()
     say("tests: pytest")
-    run([str(PYTHON), "-m", "pytest", *(options or ["-n", "2", "--dist", "worksteal"])])
+    command = [str(PYTHON), "-m", "pytest", *(options or ["-n", "2", "--dist", "worksteal"]), *hunting]
+    run(command, **environment, **optional_data())
 
 
 if __name__ == "__main__":

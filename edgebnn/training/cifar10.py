@@ -1,7 +1,7 @@
 """CIFAR-10 (Krizhevsky, 2009) as an image folder, from an archive that is too large for the repository.
 
 ``cifar10-jpeg.tar.xz`` holds ``train/CLASS/*.jpg`` (50,000) and ``test/CLASS/*.jpg`` (10,000), 32x32 RGB. It is looked
-for in the folder that the environment variable EDGEBNN_DATA names, else in ``../shared/data`` beside the checkout.
+for in the folder that the environment variable EDGEBNN_DATA names.
 """
 
 from __future__ import annotations
@@ -23,24 +23,25 @@ ARCHIVE = "cifar10-jpeg.tar.xz"
 _MEMBER = re.compile(r"(train|test)/[a-z]+/[0-9]+\.jpg")
 
 
-def data_folder() -> Path:
-    """Where large optional data lies."""
-    named = os.environ.get("EDGEBNN_DATA")
-    return Path(named) if named else Path(__file__).resolve().parents[3] / "shared" / "data"
+_REMEDY = f"set EDGEBNN_DATA to the folder that holds {ARCHIVE}, or give the path of an image folder"
 
 
 def load_cifar10() -> Dataset:
-    """50,000 training and 10,000 test images, 32x32x3. Raises :class:`InputError` without a good archive."""
-    return replace(load_folder(_unpacked(data_folder() / ARCHIVE)), name="cifar10")
+    """50,000 training and 10,000 test images, uint8 [N, 32, 32, 3].
+
+    Raises:
+        InputError: without a good archive in the folder that EDGEBNN_DATA names.
+    """
+    folder = os.environ.get("EDGEBNN_DATA")
+    if not folder:
+        raise InputError(f"CIFAR-10 does not come with edgebnn: {_REMEDY}")
+    return replace(load_folder(_unpacked(Path(folder) / ARCHIVE)), name="cifar10")
 
 
 def _unpacked(archive: Path) -> Path:
     """The folder of the archive's images in the user's cache, unpacked if it is not there yet."""
     if not archive.is_file():
-        raise InputError(
-            f"{archive}: not found; CIFAR-10 does not come with edgebnn: set EDGEBNN_DATA to the folder that holds "
-            f"{ARCHIVE}, or give the path of an image folder"
-        )
+        raise InputError(f"{archive}: not found; CIFAR-10 does not come with edgebnn: {_REMEDY}")
     state = archive.stat()
     target = image_cache() / f"cifar10-{state.st_size}-{state.st_mtime_ns}"
     if target.is_dir():

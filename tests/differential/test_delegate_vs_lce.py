@@ -17,6 +17,7 @@ from edgebnn.graph.types import Array, DType, Graph, Quantization
 from edgebnn.runtime.interpreter import Interpreter
 from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, conv_graph, reference
 from tests.support.binary_graphs import dequantize_graph, pool_graph, quantize_graph
+from tests.support.examples import examples
 from tests.support.invoke import invoke
 from tests.support.oracles import lce_run
 
@@ -50,7 +51,7 @@ def lce_expects(case: ConvCase, graph: Graph, x: Array) -> tuple[Array | None, b
     return (lce_run(graph, [x])[0], True) if case.channels_in % 2 == 0 else (None, True)
 
 
-@settings(max_examples=EXAMPLES)
+@settings(max_examples=examples(EXAMPLES))
 @given(conv_cases(), st.integers(1, 3))
 def test_convolutions_equal_lces_bit_for_bit(case: ConvCase, threads: int) -> None:
     operands = case.operands()

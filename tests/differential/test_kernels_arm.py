@@ -22,11 +22,12 @@ from tests.differential.test_kernels_rows import reference as rows_reference
 from tests.support import ckernels, emulated
 from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, reference, residual_like
 from tests.support.emulated import WARNINGS, compiled
+from tests.support.examples import examples
 from tools.bench.arm_mca import RUN_CASES
 
 EXERCISE = build.Source(Path(__file__).parents[1] / "unit" / "kernels" / "exercise.c")
 PLAIN = ConvCase(1, (5, 5), (3, 3), (1, 1), (1, 1), Padding.SAME, 1, 1, 64, 32, Activation.NONE, "float32", 0)
-SPLIT = settings(max_examples=20)
+SPLIT = settings(max_examples=examples(20))
 
 GLIBC = {"aarch64": "aarch64-linux-gnu.2.17", "armv7": "arm-linux-gnueabihf.2.28"}
 """The zig targets of a library that LiteRT loads, with the oldest glibc that works."""

@@ -12,6 +12,7 @@ from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Array, Graph
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.litert import OpResolverType
+from tests.support.examples import examples
 from tests.support.residual_graphs import Residual, residuals
 
 BLOCK = Residual(64, (("conv", 0, 0), ("add", 0, 1)), 0)
@@ -41,7 +42,7 @@ def image(case: Residual, batches: int) -> Array:
     return np.random.default_rng(case.seed + 1).normal(size=shape).astype(np.float32)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(case=residuals())
 @example(BLOCK)
 @example(BLOCKS)
@@ -56,7 +57,7 @@ def test_outputs_equal_the_reference(batches: int, threads: int, case: Residual)
         np.testing.assert_array_equal(interpreter.get_tensor(index), y)
 
 
-@settings(max_examples=100)
+@settings(max_examples=examples(100))
 @given(case=residuals())
 @example(BLOCKS)
 def test_tensors_that_are_to_be_preserved_are(case: Residual) -> None:

@@ -24,6 +24,7 @@ from edgebnn.graph.types import Array, Graph
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.model import load
 from edgebnn.runtime.plugin import PackInt8
+from tests.support.examples import examples
 from tests.support.mixed_graphs import mixed
 from tests.support.oracles import litert_run
 
@@ -53,7 +54,7 @@ def exact(content: bytes, x: Array, pack_int8: PackInt8 = "none", threads: int =
 
 
 @given(seed=st.integers(0, 2**16), uint8=st.booleans(), threads=st.integers(1, 3))
-@settings(max_examples=12)
+@settings(max_examples=examples(12))
 def test_all_kinds_of_layers_in_one_graph(seed: int, uint8: bool, threads: int) -> None:
     graph = mixed(seed, uint8)
     packed, findings = to_w1a8(graph)

@@ -15,6 +15,7 @@ from edgebnn.runtime import build
 from edgebnn.targets.qemu_user import MACHINES, Machine, run
 from tests.support import emulated
 from tests.support.emulated import compiled
+from tests.support.examples import examples
 from tests.support.w1a8_cases import CASES, Case, Operands, operands, reference
 from tests.support.w1a8_kernels import ROUND_ONCE, ROUND_TWICE
 from tools.bench.arm_mca import RUN_CASES
@@ -45,7 +46,7 @@ def check(case: Case, kernel: emulated.W1A8Kernel, data: Operands | None = None,
     np.testing.assert_array_equal(kernel.run(case, data, parts).reshape(expected.shape), expected)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(case=CASES, parts=st.integers(1, 4))
 @example(Case(size=(1, 1), filter=(4, 4), same=True), 1)
 @example(Case(size=(12, 13), filter=(1, 1), stride=(3, 2), inputs=65, outputs=130), 3)
@@ -55,7 +56,7 @@ def test_convolution_equals_reference(kernel: emulated.W1A8Kernel, case: Case, p
     check(case, kernel, parts=parts)
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(case=CASES, multiplier=st.integers(1, 3))
 @example(Case(inputs=64, depthwise=True, zero_points=(127, -128)), 1)
 def test_depthwise_equals_reference(kernel: emulated.W1A8Kernel, case: Case, multiplier: int) -> None:

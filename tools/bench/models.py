@@ -24,7 +24,8 @@ import numpy as np
 from edgebnn import machine
 from edgebnn.files import write_bytes
 from edgebnn.runtime.interpreter import Interpreter
-from edgebnn.runtime.timing import in_turn
+from edgebnn.runtime.profile import Profile
+from edgebnn.runtime.timing import Times, in_turn
 from tools.bench.publishing import command_line, publish
 
 
@@ -107,7 +108,11 @@ def compare(name: str, model: bytes, repeats: int, kernels: str | None = None) -
         return ours.get_tensor(output_index)
 
     own, theirs = in_turn((call, lambda: lce.predict(x)), repeats, clock=time.thread_time)
-    profile = ours.profile(repeats=max(repeats, 5))
+    return result_of(name, own, theirs, ours.profile(repeats=max(repeats, 5)))
+
+
+def result_of(name: str, own: Times, theirs: Times, profile: Profile) -> Result:
+    """From the times of whole inferences, round by round, and from where ours go."""
 
     def share(kind: str) -> float:
         return sum(part.share for part in profile.ops if part.op == kind)

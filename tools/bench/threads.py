@@ -112,7 +112,12 @@ def compare(name: str, model: bytes, rounds: int, seconds: float) -> Result:
                 index = (number + turn) % len(parts)
                 rates[index] = _measure(*parts[index], seconds)
             taken.append((rates[0], rates[1], rates[2]))
-    threads, both, one = (np.array(column) for column in zip(*taken, strict=True))
+    return result_of(name, taken)
+
+
+def result_of(name: str, rounds: list[tuple[float, float, float]]) -> Result:
+    """From each round's inferences a second: with two threads, of both copies, of one copy."""
+    threads, both, one = (np.array(column) for column in zip(*rounds, strict=True))
     medians = (np.median(values) for values in (threads, both, threads / both, both / one))
     return Result(name, *map(float, medians))
 

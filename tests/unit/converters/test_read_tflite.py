@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from edgebnn.converters.read_tflite import read
 from edgebnn.errors import InputError, ModelFormatError, UnsupportedOpError
 from edgebnn.graph.types import DType
 from tests.support.hostile import changed
+from tests.support.privileges import unprivileged, unprivileged_folder
 from tests.support.topologies import lce_bytes, tflite_bytes
 
 Change = Callable[[Any], None]
@@ -319,13 +319,13 @@ def test_a_missing_file_and_a_folder_are_refused_by_name(tmp_path: Path) -> None
             read(path)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_file_is_refused_by_name(tmp_path: Path) -> None:
-    path = tmp_path / "secret.tflite"
-    path.write_bytes(lce_bytes("plain"))
-    path.chmod(0)
-    with pytest.raises(InputError, match=str(path)):
-        read(path)
+def test_an_unreadable_file_is_refused_by_name() -> None:
+    with unprivileged_folder() as folder:
+        path = folder / "secret.tflite"
+        path.write_bytes(lce_bytes("plain"))
+        path.chmod(0)
+        with unprivileged(), pytest.raises(InputError, match=str(path)):
+            read(path)
 
 
 def test_a_file_that_leaves_the_batch_open_is_read_at_batch_one_with_true_inner_shapes() -> None:

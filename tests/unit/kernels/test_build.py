@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ import pytest
 
 from edgebnn.errors import BuildError
 from edgebnn.runtime import build
+from tests.support.privileges import unprivileged, unprivileged_folder
 
 
 def script(path: Path, body: str) -> Path:
@@ -93,12 +93,13 @@ def test_unusable_cache_folder_names_the_remedy(tmp_path: Path, monkeypatch: pyt
         build.library()
 
 
-@pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
-def test_read_only_cache_folder_names_the_remedy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    tmp_path.chmod(0o555)
-    monkeypatch.setenv("EDGEBNN_CACHE", str(tmp_path / "cache"))
-    with pytest.raises(BuildError, match="set EDGEBNN_CACHE to a folder that can be written"):
-        build.library()
+@pytest.mark.skipif(sys.platform == "win32", reason="permissions are those of POSIX")
+def test_read_only_cache_folder_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    with unprivileged_folder() as folder:
+        folder.chmod(0o555)
+        monkeypatch.setenv("EDGEBNN_CACHE", str(folder / "cache"))
+        with unprivileged(), pytest.raises(BuildError, match="set EDGEBNN_CACHE to a folder that can be written"):
+            build.library()
 
 
 def test_failed_compilation_shows_the_first_error_and_leaves_nothing(tmp_path: Path) -> None:

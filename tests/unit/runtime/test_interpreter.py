@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import inspect
-import resource
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from ai_edge_litert.interpreter import OpResolverType, load_delegate
 
 import edgebnn
 from edgebnn.runtime import delegate_path
+from tests.support import heap
 from tests.support.invoke import invoke
 from tests.support.topologies import images, lce_bytes, tflite_bytes
 
@@ -84,15 +86,24 @@ def test_two_interpreters_may_share_a_delegate(path: Path) -> None:
 def test_preparing_again_and_again_leaks_nothing(path: Path, resolver: OpResolverType) -> None:
     interpreter = edgebnn.Interpreter(path, num_threads=2, experimental_op_resolver_type=resolver)
     x = images(4)
-    for _ in range(20):
-        invoke(interpreter, x)
-        invoke(interpreter, x[:1])
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    for _ in range(150):
-        invoke(interpreter, x)
-        invoke(interpreter, x[:1])
-    grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
-    assert grown < 2048, f"{grown} KiB more after 300 preparations"
+
+    def prepare_again_and_again(times: int) -> int:
+        for _ in range(times):
+            invoke(interpreter, x)
+            invoke(interpreter, x[:1])
+        gc.collect()
+        return heap.bytes_in_use()
+
+    prepare_again_and_again(20)  # what is allocated once: caches, arenas of their full size
+    before = prepare_again_and_again(20)
+    grown = prepare_again_and_again(150) - before
+    assert grown < 150 * 2 * 16, f"{grown} bytes more after 300 preparations: each leaves some"
+
+
+def test_bytes_in_use_show_a_leak_that_the_peak_hides() -> None:
+    before = heap.bytes_in_use()
+    ctypes.CDLL(None).malloc(100_000)
+    assert heap.bytes_in_use() - before >= 100_000
 
 
 def test_a_fork_may_go_on_with_an_interpreter_that_has_threads(path: Path) -> None:

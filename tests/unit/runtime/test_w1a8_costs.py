@@ -12,6 +12,7 @@ from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.w1a8 import to_w1a8
 from edgebnn.runtime import build
 from edgebnn.runtime.w1a8_costs import MARGIN, Work, read_costs, speedup
+from tests.support.examples import examples
 from tests.support.packed_runs import here, ran_packed
 from tests.support.w1a8_graphs import ConvLayer, DenseLayer, conv_pair, dense_pair
 
@@ -40,7 +41,7 @@ def test_every_kernel_with_vectors_has_costs() -> None:
         outputs=st.sampled_from([10, 32, 64, 96, 128]),
     )
 )
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 def test_the_delegate_packs_by_itself_what_python_says_pays(layer: ConvLayer) -> None:
     cost = here()
     expected = cost is not None and speedup(cost, work_of(layer)) > MARGIN

@@ -10,7 +10,8 @@ import pytest
 from edgebnn.graph.types import DType
 from edgebnn.runtime import build
 from edgebnn.runtime.kernel_choice import read_table
-from tools.bench.bconv2d import BARS, OTHERS, RESNET, UNSEEN, compare, markdown, missed
+from edgebnn.runtime.timing import Times
+from tools.bench.bconv2d import BARS, OTHERS, RESNET, UNSEEN, compare, markdown, missed, result_of
 from tools.bench.layers import Layer
 from tools.bench.peak import peak_call
 
@@ -43,7 +44,20 @@ def test_bars_tell_what_is_missed() -> None:
 def test_a_layer_is_compared_with_all_contenders(output: DType) -> None:
     if importlib.util.find_spec("larq_compute_engine") is None:
         pytest.skip("the larq-compute-engine wheel is not installed")
-    result = compare(Layer(6, 40, 24, stride=2), repeats=2, output=output)
-    numbers = [value for value in vars(result).values() if isinstance(value, float)]
-    assert all(math.isfinite(number) and number > 0 for number in numbers)
+    layer = Layer(6, 40, 24, stride=2)
+    result = compare(layer, repeats=2, output=output)
+    assert result.layer == layer.name
+    assert result.gmacs == pytest.approx(layer.macs / result.ms / 1e6)
+    assert all(math.isfinite(value) for value in vars(result).values() if isinstance(value, float))
     assert result.layer in markdown([result], "float32", 2)
+
+
+def test_ratios_are_medians_over_rounds_of_theirs_to_ours() -> None:
+    layer = Layer(6, 40, 24, stride=2)
+    ours, theirs = Times((1.0, 2.0, 3.0)), Times((8.0, 10.0, 9.0))
+    peak = Times((0.5, 0.5, 0.5))  # for half the work of the layer in a quarter of the time: it does twice as much
+    result = result_of(layer, "avx2", layer.macs / 2, (ours, peak, theirs, theirs, Times((2.0, 2.0, 2.0)), theirs))
+    assert (result.float32_ratio, result.int8_ratio, result.lce_ratio) == (5.0, 5.0, 4.5)
+    assert result.gmacs == pytest.approx(layer.macs / 2e6)
+    assert result.peak_gmacs == pytest.approx(layer.macs / 1e6)
+    assert result.peak_share == pytest.approx(0.5)

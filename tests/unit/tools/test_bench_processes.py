@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import math
+import multiprocessing
 import sys
 
 import pytest
@@ -15,11 +17,20 @@ MODEL = to_bytes(binary(Layer(16, 256, 2048)))
 
 
 def test_two_threads_are_compared_with_two_copies() -> None:
+    before = set(multiprocessing.active_children())
     result = threads.compare("small", MODEL, rounds=2, seconds=0.05)
-    assert result.two_threads > 0
-    assert result.two_copies > 0
-    assert result.ratio > 0
+    assert result.model == "small"
+    assert all(math.isfinite(value) for value in (result.two_threads, result.two_copies, result.ratio, result.cores))
+    assert set(multiprocessing.active_children()) == before, "both copies have ended"
     assert "| small |" in threads.markdown([result], 2, 0.5)
+
+
+def test_ratios_are_those_of_rounds_not_of_medians() -> None:
+    """The machine slows down and speeds up: a round's measurements share its speed, medians do not."""
+    result = threads.result_of("net", [(90.0, 100.0, 50.0), (9.0, 10.0, 6.25), (160.0, 200.0, 100.0)])
+    assert (result.two_threads, result.two_copies) == (90.0, 100.0)
+    assert result.ratio == pytest.approx(0.9)
+    assert result.cores == pytest.approx(2.0)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")

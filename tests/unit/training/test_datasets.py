@@ -13,6 +13,7 @@ from edgebnn.errors import InputError
 from edgebnn.training import cifar10
 from edgebnn.training.datasets import Split, load
 from edgebnn.training.mnist import read_idx
+from tests.support.data import data_file
 from tests.support.images import blobs, write_folder
 
 
@@ -95,6 +96,12 @@ def test_an_archive_is_unpacked_once_into_the_cache_and_nowhere_else(
     assert unpacked.stat().st_mtime_ns == before
 
 
+def test_without_a_folder_of_data_the_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("EDGEBNN_DATA", raising=False)
+    with pytest.raises(InputError, match="set EDGEBNN_DATA"):
+        load("cifar10")
+
+
 @pytest.mark.parametrize("content", [b"no archive", None])
 def test_a_bad_or_missing_archive_is_refused_by_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes | None
@@ -117,8 +124,7 @@ def test_an_unusable_cache_folder_names_the_remedy(tmp_path: Path, monkeypatch: 
 
 
 def test_cifar10_has_its_60000_images() -> None:
-    if not (cifar10.data_folder() / cifar10.ARCHIVE).is_file():
-        pytest.skip("CIFAR-10 is optional data: set EDGEBNN_DATA to the folder of its archive")
+    data_file(cifar10.ARCHIVE)
     data = load("cifar10")
     assert data.train.images.shape == (50_000, 32, 32, 3)
     assert np.bincount(data.test.labels).tolist() == [1000] * 10
