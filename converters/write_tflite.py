@@ -11,10 +11,9 @@ import numpy as np
 from edgebnn.errors import InputError
 from edgebnn.files import write_bytes
 from edgebnn.graph.ops import OPS
+from edgebnn.graph.options import to_flexbuffer, to_table
 from edgebnn.graph.schema import CAN_WRITE, schema
 from edgebnn.graph.types import Array, Graph, Op, Quantization, Shape, Signature, Tensor
-
-from .options import to_flexbuffer, to_table
 
 _ALIGNMENT = 16  # bytes, of every buffer: what TFLite's kernels may rely on
 _LAST_BYTE_CODE = 127  # op codes above it do not fit the schema's old 8-bit field, which then holds this value

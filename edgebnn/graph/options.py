@@ -19,10 +19,11 @@ import numpy as np
 from flatbuffers import flexbuffers
 
 from edgebnn.errors import ModelFormatError, UnsupportedOpError
-from edgebnn.graph.consistency import integers
-from edgebnn.graph.opdef import OpDef
-from edgebnn.graph.schema import schema
-from edgebnn.graph.types import Options
+
+from .consistency import integers
+from .opdef import OpDef
+from .schema import schema
+from .types import Options
 
 # What else the generated class of a table has: constructors, and more than one way to read a vector.
 _NOT_A_FIELD = re.compile(r"^(_|Init$|GetRootAs)|(BufferHasIdentifier|AsNumpy|Length|IsNone)$")
