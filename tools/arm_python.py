@@ -4,7 +4,7 @@
 Usage: python3 tools/arm_python.py [NAME ...]   (default: all of SYSTEMS; prints how each is started)
 
 Debian's packages for ARM are downloaded by apt into state of its own (this machine's package lists stay as they are),
-and unpacked into the user's cache folder, once. What runs in such a Python is simulated: exact in its results, silent
+and unpacked into the user's cache folder, once. What runs in such a Python is emulated: exact in its results, silent
 about a board's speed.
 """
 

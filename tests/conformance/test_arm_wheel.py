@@ -1,4 +1,4 @@
-"""The wheels for ARM in the Python of Raspberry Pi OS, installed by its own pip and run under qemu-user (simulated)."""
+"""The wheels for ARM in the Python of Raspberry Pi OS, installed by its own pip and run under qemu-user (emulated)."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@
 Usage: .venv/bin/python tools/bench/arm_mca.py [--json FILE] [--markdown FILE]
 
 Needs ziglang, llvm-mca of LLVM 17 or later (Debian: llvm-19) and qemu-user-static. Cycles are estimated, from the
-static model of a processor, every load a hit of the first-level cache. Instructions are simulated: exact, but they are
-not time.
+static model of a processor, every load a hit of the first-level cache. Instructions are counted under emulation: exact,
+but they are not time.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class LayerFigure:
     output: str
     instructions: int
     macs: int
-    kind: str = "simulated (qemu-user, instructions)"
+    kind: str = "emulated (qemu-user, instructions)"
 
     @property
     def instructions_per_word(self) -> float:
@@ -293,7 +293,7 @@ def markdown(loops: Sequence[LoopFigure], layers: Sequence[LayerFigure]) -> str:
             for f in loops
         ),
         "",
-        "Whole layers with their output transform, simulated (qemu-user, instructions).",
+        "Whole layers with their output transform, emulated (qemu-user, instructions).",
         "",
         "| operation | machine | kernel | layer | output | instructions | MACs an instruction | per 128 binary MACs |",
         "|---|---|---|---|---|---|---|---|",

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.w1a8 import to_w1a8
 from edgebnn.runtime import build
-from edgebnn.runtime.w1a8_costs import MARGIN, Work, read_costs, speedup
+from edgebnn.runtime.w1a8_costs import MARGIN, Cost, Work, read_costs, speedup
 from tests.support.examples import examples
 from tests.support.packed_runs import here, ran_packed
 from tests.support.w1a8_graphs import ConvLayer, DenseLayer, conv_pair, dense_pair
@@ -28,6 +28,16 @@ def test_every_kernel_with_vectors_has_costs() -> None:
     table = (build.KERNELS / "w1a8.kernels").read_text(encoding="utf-8")
     kernels = re.findall(r"^EB_W1A8_KERNEL\((\w+)", table, re.MULTILINE)
     assert {cost.kernel for cost in read_costs()} == set(kernels) - {"portable"}
+
+
+def test_the_formula_by_hand() -> None:
+    """Ten pixels of 40 channels, of which 64 are computed, from 50 terms each; int8 reads its weights once more."""
+    cost = Cost("avx2", "VNNI", "measured", input=2.0, product=0.5, output=10.0, int8_output=4.0, tile=32)
+    ours = 2 * 100 + (25 + 10) * 10 * 64
+    theirs = (55 + 4) * 10 * 40
+    assert speedup(cost, Work(inputs=100, terms=50, pixels=10, channels=40)) == pytest.approx(theirs / ours)
+    in_groups = 2 * 100 + (25 + 10) * 10 * (2 * 32)  # each group of 20 channels fills tiles of its own
+    assert speedup(cost, Work(100, 50, 10, 40, groups=2)) == pytest.approx(theirs / in_groups)
 
 
 @given(
