@@ -70,7 +70,8 @@ setup(
     ],
     package_data={
         "edgebnn": ["py.typed"],
-        "edgebnn.runtime": ["kernels/*.c", "kernels/*.h", "kernels/*.kernels", "delegate/*.c", "delegate/*.h"],
+        "edgebnn.kernels": ["*/*.c", "*/*.h", "*/*.kernels"],
+        "edgebnn.runtime": ["delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],
     },
     install_requires=RUNTIME,

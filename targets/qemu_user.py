@@ -46,8 +46,8 @@ def compile_program(
     machine: Machine, output: Path, files: Sequence[build.Source], flags: Sequence[str] = build.COMPILE_FLAGS
 ) -> None:
     """A static program from C files and the kernels. Raises BuildError, with the compiler's first error."""
-    kernels = [source for source in build.sources(machine.processor) if source.path.parent == build.KERNELS]
-    build.compile(output, [*kernels, *files], build.zig_compiler(machine.zig_target), flags, ("-static", "-pthread"))
+    sources = [*build.kernel_sources(machine.processor), *files]
+    build.compile(output, sources, build.zig_compiler(machine.zig_target), flags, ("-static", "-pthread"))
 
 
 def run(machine: Machine, program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

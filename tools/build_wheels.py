@@ -26,7 +26,7 @@ from environment import PYTHON, ROOT, ensure_environment
 from platforms import PLATFORMS, Platform
 
 DATE = (2024, 1, 1, 0, 0, 0)
-HEADERS = ("runtime/delegate/edgebnn.h", "runtime/kernels/kernels.h")
+HEADERS = ("runtime/delegate/edgebnn.h", "kernels/core/kernels.h")
 # All that pip reads for a wheel: building in a copy leaves nothing in the checkout, and takes nothing stale from it.
 SOURCES = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "edgebnn", "converters", "targets")
 

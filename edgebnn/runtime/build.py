@@ -24,18 +24,17 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from edgebnn import kernels
 from edgebnn.errors import BuildError
 from edgebnn.files import cache_folder
 
-HERE = Path(__file__).parent
-KERNELS = HERE / "kernels"
-DELEGATE = HERE / "delegate"
+DELEGATE = Path(__file__).parent / "delegate"
 
 # No contraction: a fused multiply-add rounds once where LCE rounds twice. Nobody reads the floating-point exception
 # flags, and gcc does not vectorise comparisons while it must keep them right.
 COMPILE_FLAGS = (
     *("-std=c11", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fPIC", "-fvisibility=hidden", "-pthread"),
-    f"-I{KERNELS}",
+    f"-I{kernels.CORE}",
 )
 LINK_FLAGS = ("-shared", "-pthread", "-s")
 
@@ -109,10 +108,19 @@ def sources(machine: str = "") -> tuple[Source, ...]:
 
     Flags of single files come from the tables of kernels. The files of other architectures' kernels compile to nothing.
     """
-    tables = "".join(table.read_text(encoding="utf-8") for table in sorted(KERNELS.glob("*.kernels")))
+    return (*kernel_sources(machine), *delegate_sources())
+
+
+def kernel_sources(machine: str = "") -> tuple[Source, ...]:
+    """The kernels alone."""
+    tables = "".join(map(kernels.table, kernels.OPERATIONS))
     flags = kernel_flags(tables, machine or platform.machine())
-    files = sorted(KERNELS.glob("*.c")) + sorted(DELEGATE.glob("*.c"))
-    return tuple(Source(path, flags.get(path.name, ())) for path in files)
+    return tuple(Source(path, flags.get(path.name, ())) for path in kernels.c_files())
+
+
+def delegate_sources() -> tuple[Source, ...]:
+    """The delegate without the kernels."""
+    return tuple(map(Source, sorted(DELEGATE.glob("*.c"))))
 
 
 def kernel_flags(table: str, machine: str) -> dict[str, tuple[str, ...]]:
@@ -154,10 +162,10 @@ def _fingerprint(compiler: Compiler) -> str:
     made_of = hashlib.sha256()
     settings = (platform.machine(), compiler.identity, *compiler.command, *COMPILE_FLAGS, *LINK_FLAGS)
     made_of.update("\0".join(settings).encode())
-    for folder in (KERNELS, DELEGATE):
-        for path in sorted(folder.iterdir()):
+    for folder in (kernels.FOLDER, DELEGATE):
+        for path in sorted(folder.rglob("*")):
             if path.suffix in (".c", ".h", ".kernels"):
-                made_of.update(f"\0{path.name}\0".encode() + path.read_bytes())
+                made_of.update(f"\0{path.relative_to(folder)}\0".encode() + path.read_bytes())
     return made_of.hexdigest()[:16]
 
 

@@ -15,11 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from edgebnn.errors import InputError
+from edgebnn.kernels import OPERATIONS
 
 VARIABLE = "EDGEBNN_KERNELS"
-
-
-OPERATIONS = ("bconv2d", "w1a8")
 
 
 class _Line(ctypes.Structure):

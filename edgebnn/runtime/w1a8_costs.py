@@ -9,7 +9,9 @@ import re
 from dataclasses import dataclass
 from functools import lru_cache
 
-from .build import DELEGATE, KERNELS
+from edgebnn import kernels
+
+from .build import DELEGATE
 
 _COST = re.compile(r'^EB_W1A8_COST\((\w+), EB_INT8_(\w+), "(\w+)", ([\d., ]+)\)', re.MULTILINE)
 _TILE = re.compile(r"^EB_W1A8_KERNEL\((\w+), \w+, \w+, (\d+)", re.MULTILINE)
@@ -58,7 +60,7 @@ class Work:
 @lru_cache
 def read_costs() -> tuple[Cost, ...]:
     """Every line of the table."""
-    tiles = {name: int(tile) for name, tile in _TILE.findall((KERNELS / "w1a8.kernels").read_text(encoding="utf-8"))}
+    tiles = {name: int(tile) for name, tile in _TILE.findall(kernels.table("w1a8"))}
     found = []
     for kernel, int8, source, costs in _COST.findall((DELEGATE / "int8_costs.h").read_text(encoding="utf-8")):
         each, product, output, int8_output = (float(cost) for cost in costs.split(","))

@@ -37,7 +37,7 @@ def line(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     gcc = shutil.which("gcc")
     if gcc is None:
         pytest.skip("gcc is not installed")
-    files = [s for s in build.sources() if s.path.parent == build.KERNELS and s.path.name != "cpu.c"]
+    files = [s for s in build.kernel_sources() if s.path.name != "cpu.c"]
     files = [replace(s, flags=(*s.flags, *flags)) if s.path.name == "w1a8_avxvnni.c" else s for s in files]
     path = tmp_path_factory.mktemp("avxvnni") / "kernels.so"
     build.compile(path, [*files, CPU], build.Compiler((gcc,), "gcc"))

@@ -1,4 +1,4 @@
-"""The C kernels (edgebnn/runtime/kernels/kernels.h) called from Python, on NumPy arrays, for tests."""
+"""The C kernels (edgebnn/kernels/core/kernels.h) called from Python, on NumPy arrays, for tests."""
 
 from __future__ import annotations
 

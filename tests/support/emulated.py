@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from edgebnn import kernels
 from edgebnn.graph.types import Array
 from edgebnn.runtime import build
 from edgebnn.targets.qemu_user import PACKAGE, Machine, compile_program, is_emulated, run
@@ -94,6 +95,5 @@ class W1A8Kernel:
 
 def kernel_lines(machine: Machine, operation: str = "bconv2d") -> list[str]:
     """The lines of the operation's table of kernels that the machine has."""
-    table = (build.KERNELS / f"{operation}.kernels").read_text(encoding="utf-8")
-    files = build.kernel_flags(table, machine.processor)
+    files = build.kernel_flags(kernels.table(operation), machine.processor)
     return [file.removeprefix(f"{operation}_").removesuffix(".c") for file in files]

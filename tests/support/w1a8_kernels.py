@@ -1,4 +1,4 @@
-"""The W1A8 kernels (edgebnn/runtime/kernels/w1a8.h) called from Python, on NumPy arrays, for tests."""
+"""The W1A8 kernels (edgebnn/kernels/core/w1a8.h) called from Python, on NumPy arrays, for tests."""
 
 from __future__ import annotations
 

@@ -7,8 +7,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "../kernels/kernels.h"
-#include "../kernels/w1a8.h"
+#include "../../kernels/core/kernels.h"
+#include "../../kernels/core/w1a8.h"
 #include "pool.h"
 #include "tflite_layout.h"
 

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "../kernels/w1a8.h"
+#include "../../kernels/core/w1a8.h"
 
 /* As they stand in the file: [channels_out, filter_height, filter_width, channels_in / groups], those of depthwise layers
  * [filter_height, filter_width, channels_out]. */

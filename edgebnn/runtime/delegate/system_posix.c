@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #endif
 
-#include "../kernels/kernels.h"
+#include "../../kernels/core/kernels.h"
 #include "system.h"
 
 void *eb_allocate(size_t bytes) {

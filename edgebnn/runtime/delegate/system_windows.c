@@ -1,5 +1,5 @@
 /* Windows. Python's time.perf_counter_ns reads the performance counter there. */
-#include "../kernels/kernels.h"
+#include "../../kernels/core/kernels.h"
 #include "system.h"
 
 #if defined(_WIN32)

@@ -47,8 +47,7 @@ def test_no_thread_allocates_during_invoke(program: Path, kernel: str) -> None:
 
 def test_kernels_do_not_know_the_heap(tmp_path: Path) -> None:
     library = tmp_path / "libkernels.so"
-    kernels = [source for source in build.sources() if source.path.parent == build.KERNELS]
-    build.compile(library, kernels, _gcc(), FLAGS, ("-shared",))
+    build.compile(library, build.kernel_sources(), _gcc(), FLAGS, ("-shared",))
     listed = subprocess.run(["nm", "-D", "-u", library], capture_output=True, text=True, check=True).stdout
     needed = {line.split()[-1].partition("@")[0] for line in listed.splitlines()}
     assert "memcpy" in needed or "memset" in needed

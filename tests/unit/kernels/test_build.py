@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebnn import kernels
 from edgebnn.errors import BuildError
 from edgebnn.runtime import build
 from tests.support.privileges import unprivileged, unprivileged_folder
@@ -67,7 +68,7 @@ def test_key_follows_compiler_and_flags(empty_cache: Path, monkeypatch: pytest.M
 
 
 def test_key_follows_every_source(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build, "KERNELS", tmp_path)
+    monkeypatch.setattr(kernels, "FOLDER", tmp_path)
     seen = {build.describe().library}
     for name in ("a.c", "a.h", "a.kernels"):
         (tmp_path / name).write_text("text")
@@ -145,7 +146,7 @@ EB_W1A8_KERNEL(avx2, X86_64, EB_CPU_AVX2, 32, "-mavx2")
 
 @pytest.mark.parametrize("operation", ["bconv2d", "w1a8"])
 def test_every_line_of_the_table_has_its_file(operation: str) -> None:
-    flags = build.kernel_flags((build.KERNELS / f"{operation}.kernels").read_text(encoding="utf-8"), "x86_64")
+    flags = build.kernel_flags(kernels.table(operation), "x86_64")
     assert f"{operation}_portable.c" in flags
     assert set(flags) <= {source.path.name for source in build.sources()}
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebnn import kernels
 from edgebnn.errors import BuildError
 from edgebnn.runtime import build
 
@@ -28,10 +29,6 @@ def compiler(request: pytest.FixtureRequest) -> build.Compiler:
     return build.Compiler((path,), "gcc")
 
 
-def kernel_sources() -> list[build.Source]:
-    return [source for source in build.sources() if source.path.parent == build.KERNELS]
-
-
 def test_no_warning(compiler: build.Compiler, tmp_path: Path) -> None:
     build.compile(tmp_path / "all.so", build.sources(), compiler, flags=(*build.COMPILE_FLAGS, *WARNINGS))
 
@@ -47,14 +44,14 @@ def test_a_warning_would_be_seen(compiler: build.Compiler, tmp_path: Path) -> No
 def test_header_is_c99(compiler: build.Compiler, standard: str, tmp_path: Path) -> None:
     source = tmp_path / "use.c"
     source.write_text('#include "kernels.h"\nint use(void) { return (int)sizeof(eb_bconv2d_plan); }\n')
-    flags = (f"-std={standard}", "-fPIC", f"-I{build.KERNELS}", "-Wall", "-Wextra", "-pedantic", "-Werror")
+    flags = (f"-std={standard}", "-fPIC", f"-I{kernels.CORE}", "-Wall", "-Wextra", "-pedantic", "-Werror")
     build.compile(tmp_path / "use.so", [build.Source(source)], compiler, flags)
 
 
 def exercise(compiler: build.Compiler, flags: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
     program = folder / "exercise"
     base = [flag for flag in build.COMPILE_FLAGS if flag != "-O3"]
-    build.compile(program, [*kernel_sources(), EXERCISE], compiler, (*base, *flags), ("-pthread", *flags))
+    build.compile(program, [*build.kernel_sources(), EXERCISE], compiler, (*base, *flags), ("-pthread", *flags))
     return subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from edgebnn import kernels
 from edgebnn.runtime import build
 
 EXERCISE = build.Source(Path(__file__).parent / "exercise_w1a8.c")
@@ -16,8 +17,8 @@ SHARED = ("cpu.c", "status.c", "window.c")
 
 
 def run(compiler: build.Compiler, flags: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
-    kernels = [source for source in build.sources() if source.path.parent == build.KERNELS]
-    files = [source for source in kernels if source.path.name.startswith("w1a8_") or source.path.name in SHARED]
+    every = build.kernel_sources()
+    files = [source for source in every if source.path.name.startswith("w1a8_") or source.path.name in SHARED]
     base = [flag for flag in build.COMPILE_FLAGS if flag != "-O3"]
     program = folder / "exercise"
     warnings = ("-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-pedantic", "-Werror")
@@ -49,5 +50,5 @@ def test_optimised_code_is_right_under_each_compiler(name: str, tmp_path: Path) 
 def test_header_is_c99(tmp_path: Path) -> None:
     source = tmp_path / "use.c"
     source.write_text('#include "w1a8.h"\nint use(void) { return (int)sizeof(eb_w1a8_plan); }\n')
-    flags = ("-std=c99", "-fPIC", f"-I{build.KERNELS}", "-Wall", "-Wextra", "-pedantic", "-Werror")
+    flags = ("-std=c99", "-fPIC", f"-I{kernels.CORE}", "-Wall", "-Wextra", "-pedantic", "-Werror")
     build.compile(tmp_path / "use.so", [build.Source(source)], gcc(), flags)

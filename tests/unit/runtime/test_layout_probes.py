@@ -54,8 +54,7 @@ def load_with(library: Path, folder: Path) -> list[str]:
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder for libraries, with the models, and the kernels, which all libraries share."""
     folder = tmp_path_factory.mktemp("layouts")
-    kernels = [source for source in build.sources() if source.path.parent == build.KERNELS]
-    build.compile(folder / "libkernels.so", kernels, build.find_compiler())
+    build.compile(folder / "libkernels.so", build.kernel_sources(), build.find_compiler())
     for name in MODELS:
         (folder / f"{name}.tflite").write_bytes(lce_bytes(name))
     return folder
@@ -64,10 +63,9 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.parametrize("shift", SHIFTS)
 def test_a_foreign_layout_is_refused(shift: str, compiled: Path) -> None:
     library = compiled / f"{shift.replace(' ', '_')}.so"
-    delegate = [source for source in build.sources() if source.path.parent == build.DELEGATE]
     flags = (*build.COMPILE_FLAGS, "-O0", "-DEDGEBNN_FOREIGN_LAYOUT", SHIFTS[shift])
     link = ("-shared", "-pthread", "-Wl,--no-as-needed", str(compiled / "libkernels.so"), f"-Wl,-rpath,{compiled}")
-    build.compile(library, delegate, build.find_compiler(), flags, link)
+    build.compile(library, build.delegate_sources(), build.find_compiler(), flags, link)
     said = load_with(library, compiled)
     assert len(said) == len(MODELS)
     assert all("memory layout is not the one edgebnn knows" in line for line in said), said

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgebnn import kernels
 from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.w1a8 import to_w1a8
-from edgebnn.runtime import build
 from edgebnn.runtime.w1a8_costs import MARGIN, Cost, Work, read_costs, speedup
 from tests.support.examples import examples
 from tests.support.packed_runs import here, ran_packed
@@ -25,9 +25,8 @@ def work_of(layer: ConvLayer) -> Work:
 
 
 def test_every_kernel_with_vectors_has_costs() -> None:
-    table = (build.KERNELS / "w1a8.kernels").read_text(encoding="utf-8")
-    kernels = re.findall(r"^EB_W1A8_KERNEL\((\w+)", table, re.MULTILINE)
-    assert {cost.kernel for cost in read_costs()} == set(kernels) - {"portable"}
+    names = re.findall(r"^EB_W1A8_KERNEL\((\w+)", kernels.table("w1a8"), re.MULTILINE)
+    assert {cost.kernel for cost in read_costs()} == set(names) - {"portable"}
 
 
 def test_the_formula_by_hand() -> None:

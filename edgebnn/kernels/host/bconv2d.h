@@ -2,15 +2,9 @@
 #ifndef EDGEBNN_BCONV2D_H
 #define EDGEBNN_BCONV2D_H
 
-#include "bconv2d_block.h"
-#include "window.h"
-
-static inline int32_t eb_at_most(int32_t x, int32_t limit) { return x < limit ? x : limit; }
-static inline int32_t eb_at_least(int32_t x, int32_t limit) { return x > limit ? x : limit; }
-static inline int32_t eb_ceil_div(int32_t x, int32_t by) { return x / by + (x % by != 0); }
-static inline int32_t eb_round_up(int32_t x, int32_t to) { return eb_ceil_div(x, to) * to; }
-
-static inline size_t eb_align(size_t bytes) { return (bytes + EB_ALIGNMENT - 1) / EB_ALIGNMENT * EB_ALIGNMENT; }
+#include "../core/bconv2d_block.h"
+#include "../core/integers.h"
+#include "../core/window.h"
 
 /* Padding with zeros has no packed value: taps in the padding are computed as +1 and taken back. */
 static inline int eb_pads_with_zeros(const eb_bconv2d *op) {

@@ -17,7 +17,8 @@
 
 #include <string.h>
 
-#include "bconv2d.h"
+#include "bconv2d_block.h"
+#include "integers.h"
 #include "w1a8.h"
 
 /* What the tables of a kernel count for an input x whose weight is +1, and for one whose weight is -1; u = x + 128. */

@@ -1,7 +1,7 @@
 /* W1A8 convolution: rows of input are staged (tables made of them) as rows of output need them, kept as long as they
  * are needed, and looked up in by the kernel, block after block.
  */
-#include "w1a8_parts.h"
+#include "../core/w1a8_parts.h"
 
 enum { NO_ROW = -1 };
 

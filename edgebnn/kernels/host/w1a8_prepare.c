@@ -1,7 +1,7 @@
 /* W1A8 convolution: weights put into the order in which kernels read them, and constants derived. Happens once. */
 #include <stdbool.h>
 
-#include "w1a8_parts.h"
+#include "../core/w1a8_parts.h"
 
 /* Bits [first, first + count) of a packed pixel of `inputs` signs; those past the last are 0. count <= 16. */
 static uint32_t bits_of(const uint32_t *words, int32_t inputs, int32_t first, int32_t count) {

@@ -1,7 +1,7 @@
 /* Binary convolution on ARMv7 with NEON: 8 channels by 4 pixels at a time, which with their weights is what sixteen
  * 128-bit registers hold; XOR, a count of the bits of each byte, and pairs of bytes added to 16-bit sums.
  */
-#include "output_transform.h"
+#include "../core/output_transform.h"
 
 #if defined(__arm__)
 #include "bconv2d_neon.h"

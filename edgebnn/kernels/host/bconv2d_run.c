@@ -2,7 +2,7 @@
  * of the pixels are gathered, unless they lie ready in the input, and the kernel computes block after block.
  */
 #include "bconv2d_gather.h"
-#include "window.h"
+#include "../core/window.h"
 
 /* What a tile of work writes: pixels by blocks of one group. */
 typedef struct region {

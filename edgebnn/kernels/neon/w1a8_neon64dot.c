@@ -4,7 +4,7 @@
  * registers of weights: at most 32 MACs a cycle on two vector pipes. Sums are of 32 bits throughout. Where a row is
  * short, expanding costs more than the look-ups of w1a8_neon64.c.
  */
-#include "w1a8_block.h"
+#include "../core/w1a8_block.h"
 
 #if defined(__aarch64__)
 #include "w1a8_neon_output.h"

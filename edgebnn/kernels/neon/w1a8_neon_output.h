@@ -4,7 +4,7 @@
 
 #include <arm_neon.h>
 
-#include "w1a8_depthwise.h"
+#include "../core/w1a8_depthwise.h"
 
 /* gemmlowp's SaturatingRoundingDoublingHighMul is one instruction; its RoundingDivideByPOT rounds halves away from
  * zero, which is what a shift with rounding does once one is taken from negative numbers. */

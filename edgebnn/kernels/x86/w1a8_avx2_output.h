@@ -4,7 +4,7 @@
 
 #include <immintrin.h>
 
-#include "w1a8_block.h"
+#include "../core/w1a8_block.h"
 
 EB_INLINE __m256i eb_w1a8_avx2_load(const int32_t *values) {
   return _mm256_loadu_si256((const __m256i *)(const void *)values);

@@ -7,7 +7,7 @@
  * keeps pace. A pixel's tables are in two sets of four registers, loaded while the pixel before is looked up; its sums
  * are finished while the next two are. tools/bench/arm_mca.py tells its cycles.
  */
-#include "w1a8_block.h"
+#include "../core/w1a8_block.h"
 
 #if defined(__aarch64__)
 #pragma GCC diagnostic ignored "-Woverlength-strings" /* C99 compilers need not take so long an assembly text */

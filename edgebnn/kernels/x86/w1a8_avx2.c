@@ -5,7 +5,7 @@
  * the index is set where the weight of input i is -1. A register holds the indices of 32 channels, a byte for two tables.
  * Bytes are widened every four tables, words every 1088 (4 * 15 * 1088 = 65280).
  */
-#include "w1a8_depthwise.h"
+#include "../core/w1a8_depthwise.h"
 
 #if defined(__x86_64__)
 #include "w1a8_avx2_output.h"

@@ -10,7 +10,7 @@
 #include <cpuid.h>
 #endif
 
-#include "kernels.h"
+#include "../core/kernels.h"
 
 uint32_t eb_cpu_features(void) {
   uint32_t features = EB_CPU_ANY;

@@ -2,7 +2,7 @@
  * above and below, and only for the pixels at its ends left and right. */
 #include "bconv2d_gather.h"
 
-#include "window.h"
+#include "../core/window.h"
 
 /* Part of a row of output pixels. */
 typedef struct span {

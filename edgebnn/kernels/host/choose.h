@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "kernels.h"
+#include "../core/kernels.h"
 
 static inline int eb_has_features(uint32_t needed, uint32_t cpu_features) { return (needed & ~cpu_features) == 0; }
 

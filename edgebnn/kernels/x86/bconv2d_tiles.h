@@ -2,7 +2,7 @@
 #ifndef EDGEBNN_BCONV2D_TILES_H
 #define EDGEBNN_BCONV2D_TILES_H
 
-#include "output_transform.h"
+#include "../core/output_transform.h"
 
 enum { EB_MOST_PIXELS = 6 };
 

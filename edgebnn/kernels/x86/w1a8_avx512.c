@@ -5,7 +5,7 @@
  * Three indices fill 15 bits of a lane, and `vpermw` heeds only the lowest five. A sum of 51 tables fits in int16
  * (51 * 5 * 128 = 32640); then it is widened, even and odd channels apart.
  */
-#include "w1a8_depthwise.h"
+#include "../core/w1a8_depthwise.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

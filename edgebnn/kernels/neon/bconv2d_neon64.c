@@ -6,7 +6,7 @@
  * latency is covered by counting, no address written back), which compilers do not keep. Out-of-order processors do not
  * mind. tools/bench/arm_mca.py tells its cycles.
  */
-#include "output_transform.h"
+#include "../core/output_transform.h"
 
 #if defined(__aarch64__)
 #pragma GCC diagnostic ignored "-Woverlength-strings" /* C99 compilers need not take so long an assembly text */

@@ -1,5 +1,5 @@
 /* Binary convolution with SSE4.1, for processors without AVX2: look-ups of twice 16 bytes (see bconv2d_lookup.h). */
-#include "bconv2d_block.h"
+#include "../core/bconv2d_block.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

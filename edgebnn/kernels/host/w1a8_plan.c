@@ -1,7 +1,7 @@
 /* W1A8 convolution, before anything runs: checks, choice of the kernel, tiling and memory. */
 #include "choose.h"
-#include "quantization.h"
-#include "w1a8_parts.h"
+#include "../core/quantization.h"
+#include "../core/w1a8_parts.h"
 
 enum { ENOUGH_TILES = 16 }; /* for any number of threads that a small layer is worth */
 
@@ -10,7 +10,7 @@ static const eb_w1a8_kernel kernels[] = {
                        counts, least_columns, flags)                                                                   \
   EB_ON_##architecture({#name, features, eb_w1a8_##name##_stage, eb_w1a8_##name, eb_w1a8_##name##_depthwise,           \
                         channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, counts, least_columns},)
-#include "w1a8.kernels"
+#include "../core/w1a8.kernels"
 #undef EB_W1A8_KERNEL
 };
 

@@ -1,7 +1,7 @@
 /* W1A8 convolution on ARMv7 with NEON: one pixel at a time, which is what sixteen 128-bit registers hold, looks 16
  * channels up in 16 inputs.
  */
-#include "w1a8_block.h"
+#include "../core/w1a8_block.h"
 
 #if defined(__arm__)
 #include "w1a8_neon.h"

@@ -10,7 +10,7 @@
 
 #include <arm_neon.h>
 
-#include "output_transform.h"
+#include "../core/output_transform.h"
 
 enum {
   EB_NEON_LANES = 4,

@@ -1,5 +1,5 @@
 /* Binary convolution with AVX2: look-ups of 32 bytes (see bconv2d_lookup.h). */
-#include "bconv2d_block.h"
+#include "../core/bconv2d_block.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>

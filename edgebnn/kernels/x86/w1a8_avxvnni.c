@@ -3,7 +3,7 @@
  * multiply-accumulates, of four inputs and eight channels; 16 channels by six pixels take 12 of them, whose sums leave
  * registers for two of weights and one of inputs. Sums are of 32 bits throughout. Where a row is short, expanding costs more than the look-ups of w1a8_avx2.c.
  */
-#include "w1a8_depthwise.h"
+#include "../core/w1a8_depthwise.h"
 
 #if defined(__x86_64__)
 #include "w1a8_avx2_output.h"
