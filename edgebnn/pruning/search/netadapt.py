@@ -20,13 +20,13 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from edgebnn._tensorflow import keras
-from edgebnn.errors import InputError
+from edgebnn.errors import InputError, PruningError
 from edgebnn.files import atomic_path
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.latency.table import LatencyTable
 from edgebnn.pruning.search import algorithm, report, run_state, store
-from edgebnn.pruning.search.algorithm import Problem, PruningError
+from edgebnn.pruning.search.algorithm import Problem
 from edgebnn.pruning.search.budget import Budget
 from edgebnn.pruning.search.history import Accuracy, Progress, ProgressCallback, Result
 from edgebnn.pruning.search.importance import IMPORTANCES

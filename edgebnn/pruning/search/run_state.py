@@ -58,7 +58,8 @@ class State:
     def cpu_classes(self) -> list[str]:
         """Of the machines that trained proposals, in the order they came."""
         outcomes = [outcome for iteration in self.iterations for outcome in iteration.proposals]
-        return list(dict.fromkeys(outcome.cpu_class for outcome in (*outcomes, *self.pending)))
+        classes = (outcome.cpu_class for outcome in (*outcomes, *self.pending))
+        return list(dict.fromkeys(name for name in classes if name))  # a lost worker's is not known
 
 
 def save(run_dir: Path, state: State) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from edgebnn._tensorflow import keras
+from edgebnn.errors import PruningError
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import Plan, couple
 from edgebnn.pruning.search import algorithm, run_state, store
@@ -18,8 +19,8 @@ from edgebnn.pruning.search.algorithm import Candidate, Problem
 from edgebnn.pruning.search.history import Iteration, Outcome, Progress, ProgressCallback
 from edgebnn.pruning.search.run_state import State
 from edgebnn.pruning.search.settings import Settings
-from edgebnn.pruning.workers.dispatch import dispatch
-from edgebnn.pruning.workers.job import Job, ProposalResult
+from edgebnn.pruning.workers.executors import Lost, dispatch
+from edgebnn.pruning.workers.job import Job, ProposalResult, failed
 
 _PROPOSALS = 0x9A0B  # keeps the seeds of proposals apart from other uses of the same seed
 
@@ -50,11 +51,22 @@ class Session:
         self._started, self._trained = time.monotonic(), 0
 
     def score(self, number: int, target: float, candidates: Sequence[Candidate]) -> list[Outcome]:
-        """Outcomes of ``candidates``, in order: those on disk already, and the others trained now."""
+        """Outcomes of ``candidates``, in order: those on disk already, and the others trained now.
+
+        A job that lost its worker again and again is a failed proposal where another succeeded; where none did it may
+        well be the workers, so that nothing is concluded. Raises :class:`PruningError` then.
+        """
         outcomes = {(outcome.layer, outcome.width): outcome for outcome in self.state.pending}
+        if len(outcomes) == len(candidates) and all(outcome.failure for outcome in outcomes.values()):
+            outcomes = {}  # started again after an iteration in which all failed: what was in the way may be gone
+            self.state = replace(self.state, pending=())
         missing = [candidate for candidate in candidates if (candidate.layer, candidate.width) not in outcomes]
         jobs = [self._job(number, candidate) for candidate in missing]
         for index, result in dispatch(self._executor, jobs):
+            if isinstance(result, Lost):
+                if all(outcome.failure for outcome in outcomes.values()):
+                    raise PruningError(f"{missing[index].layer}: {result.cause}; start again to go on")
+                result = failed(result.cause)
             outcome = self._keep(missing[index], result)
             outcomes[outcome.layer, outcome.width] = outcome
             self._trained += 1
@@ -118,7 +130,7 @@ class Session:
         known = self.state.cpu_classes
         self.state = replace(self.state, pending=(*self.state.pending, outcome))
         run_state.save(self._run_dir, self.state)
-        if known and outcome.cpu_class not in known:
+        if known and outcome.cpu_class and outcome.cpu_class not in known:
             self._note(
                 f"{outcome.layer} was trained on another class of CPU ({outcome.cpu_class}) than proposals before "
                 f"({known[0]}): the history can then not be repeated exactly"

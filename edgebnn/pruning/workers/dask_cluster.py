@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
 from contextlib import contextmanager
 from dataclasses import replace
+from multiprocessing import current_process
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from distributed import Client, KilledWorker, get_worker
 from edgebnn.errors import InputError
 from edgebnn.pruning.search import store
 from edgebnn.pruning.workers.job import Job, ProposalResult
-from edgebnn.pruning.workers.proposal import run
+from edgebnn.pruning.workers.training_process import run
 
 _CONNECT_SECONDS = 20
 _STALE_SECONDS = 3600.0  # a file that no job has named for so long is removed from a worker
@@ -93,7 +94,8 @@ def _translated(inner: Future[Any]) -> Future[Any]:
 
 
 def run_there(job: Job, *contents: bytes) -> ProposalResult:
-    """:func:`.proposal.run` on a worker, from files in a folder of the worker's own."""
+    """:func:`.training_process.run` on a worker, from files in a folder of the worker's own."""
+    current_process().daemon = False  # else it may not start processes; ours end with it, however it ends
     folder = Path(get_worker().local_directory) / "edgebnn-proposals"
     folder.mkdir(exist_ok=True)
     for name, content in zip(job.files, contents, strict=True):

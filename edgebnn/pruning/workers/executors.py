@@ -1,67 +1,132 @@
-"""Where proposals are trained: in the calling thread's turn, on this machine's cores, or on a dask cluster.
+"""Where proposals are trained: on this machine's cores, or on a dask cluster; and how their jobs get there.
 
-Each is a context manager that gives a ``concurrent.futures.Executor``; any other executor will do as well. Wherever
-:func:`.proposal.run` is called, it hands the work to a training process, so an executor only says how many run at once.
+Each place is a context manager that gives a ``concurrent.futures.Executor``; any other executor will do as well.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ThreadPoolExecutor,
+    wait,
+)
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 from edgebnn import machine
-from edgebnn.errors import EdgebnnError, InputError
-from edgebnn.pruning.workers.job import GROWTH
-from edgebnn.pruning.workers.trainers import trainers
+from edgebnn.errors import EdgebnnError, InputError, PruningError, one_line
+from edgebnn.pruning.workers.job import GROWTH, Job, ProposalResult, failed
+from edgebnn.pruning.workers.training_process import TrainingProcesses, run
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
+ATTEMPTS = 3
+"""How often a job is begun before its workers are taken to die of the job itself."""
 WORKER_BYTES = 3 << 28
 """Memory that a training process needs for TensorFlow and a small network."""
 
 
-class _InTurn(Executor):
-    """Does each call when it is submitted."""
+@dataclass(frozen=True)
+class Lost:
+    """What became of a job whose worker died every time; ``cause`` is one line."""
+
+    cause: str
+
+
+def dispatch(executor: Executor, jobs: Sequence[Job]) -> Iterator[tuple[int, ProposalResult | Lost]]:
+    """The index of each job and what became of it, in the order they are finished; those found finished at once, in
+    turn, and at the end those that were lost with their worker :data:`ATTEMPTS` times.
+
+    A job that raises has failed. Raises :class:`PruningError` if the executor takes no more jobs. Jobs that were not
+    begun are cancelled when the iteration is left early.
+    """
+    attempts = [0] * len(jobs)
+    waiting: dict[Future[ProposalResult], int] = {}
+    lost: dict[int, Lost] = {}
+
+    def submit(index: int, cause: object = None) -> None:
+        attempts[index] += 1
+        try:
+            waiting[executor.submit(run, jobs[index])] = index
+        except (BrokenExecutor, RuntimeError) as error:
+            raise PruningError(
+                one_line(f"proposals cannot be trained any more ({cause or error}); start again to go on")
+            ) from None
+
+    try:
+        for index in range(len(jobs)):
+            submit(index)
+        while waiting:
+            finished, _ = wait(waiting, return_when=FIRST_COMPLETED)
+            for future in sorted(finished, key=waiting.__getitem__):  # sets have an order of their own each time
+                index = waiting.pop(future)
+                try:
+                    result = future.result()
+                except (BrokenExecutor, CancelledError) as error:
+                    if attempts[index] < ATTEMPTS:
+                        submit(index, error)
+                    else:
+                        lost[index] = Lost(one_line(f"its worker was lost {ATTEMPTS} times ({error})"))
+                except Exception as error:  # one proposal's end is not the pruning's
+                    text = str(error) if isinstance(error, EdgebnnError) else f"{type(error).__name__}: {error}"
+                    yield index, failed(one_line(text))
+                else:
+                    yield index, result
+        yield from sorted(lost.items())
+    finally:
+        for future in waiting:
+            future.cancel()
+
+
+class _LocalPool(Executor):
+    """Calls in training processes, so many at once."""
+
+    def __init__(self, workers: int) -> None:
+        self._processes = TrainingProcesses()
+        self._threads = ThreadPoolExecutor(workers, thread_name_prefix="proposal")
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
-        future: Future[T] = Future()
-        try:
-            future.set_result(fn(*args, **kwargs))
-        except EdgebnnError as error:
-            future.set_exception(error)
-        return future
+        return self._threads.submit(self._processes.call, fn, *args, **kwargs)
 
-
-@contextmanager
-def in_turn() -> Iterator[Executor]:
-    """One proposal after the other, without a thread beside the caller's."""
-    try:
-        yield _InTurn()
-    finally:
-        trainers().close()
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        if wait and not cancel_futures:
+            self._threads.shutdown()
+        self._threads.shutdown(wait=False, cancel_futures=cancel_futures)
+        if wait or cancel_futures:
+            self._processes.close()
+            self._threads.shutdown()
 
 
 @contextmanager
 def local_pool(workers: int | None = None, worker_bytes: int = WORKER_BYTES) -> Iterator[Executor]:
-    """Training processes on this machine: ``workers``, or as many as its cores and its free memory allow.
+    """Training processes on this machine, see :mod:`.training_process`.
 
-    A process that dies is replaced and its proposal begun again, without disturbing the others. Left by an error or an
-    interrupt, what is at work is ended. Raises :class:`InputError` for fewer workers than one.
+    A process that dies costs the call that it had in hand, and is replaced. When the block is left, however it is left,
+    what is at work is ended, and no process remains.
+
+    Args:
+        workers: how many; by default as many as this machine's cores and its free memory allow.
+        worker_bytes: the memory that a process needs, for that default.
+
+    Raises:
+        InputError: for fewer workers than one.
     """
     if workers is not None and workers < 1:
         raise InputError(f"pruning needs at least one worker, not {workers}")
-    pool = ThreadPoolExecutor(workers or default_workers(worker_bytes), thread_name_prefix="proposal")
+    pool = _LocalPool(workers or default_workers(worker_bytes))
     try:
         yield pool
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
-        trainers().close()
-        pool.shutdown(wait=True)
+        pool.shutdown(cancel_futures=True)
 
 
 def memory_needed(model: Any, batch: int) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn import machine
-from edgebnn._tensorflow import keras, tf
+from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning.channels import surgery
@@ -35,13 +35,6 @@ def cpu_class() -> str:
     """The class of this machine's CPU within which a training with one thread repeats exactly."""
     flags = machine.cpu_flags()
     return " ".join([machine.cpu_class().split()[0], *(flag for flag in _DECIDING if flag in flags)])
-
-
-def use_one_thread() -> None:
-    """Settle, before TensorFlow does anything, that results do not depend on threads."""
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    tf.config.experimental.enable_op_determinism()
 
 
 def perform(job: Job) -> ProposalResult:

@@ -8,7 +8,6 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgebnn.errors import EdgebnnError
 from edgebnn.pruning.search.settings import Settings
 
 
@@ -72,13 +71,10 @@ class ProposalResult:
     weights: tuple[NDArray[Any], ...] = field(repr=False)
 
 
+def failed(cause: str, cpu_class: str = "") -> ProposalResult:
+    """The result of a job that came to nothing, for ``cause``, one line."""
+    return ProposalResult((), None, None, cause, cpu_class, ())
+
+
 GROWTH = 2
 """How many times the memory of its first job a training process may come to take."""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A training process's answer to a job; ``last`` says that no other can be given to it."""
-
-    content: ProposalResult | EdgebnnError
-    last: bool

@@ -15,19 +15,17 @@ import numpy as np
 import pytest
 
 from edgebnn import machine
-from edgebnn._tensorflow import keras
-from edgebnn.errors import InputError
+from edgebnn._tensorflow import keras, tf
+from edgebnn.errors import InputError, PruningError
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.search import run_state
-from edgebnn.pruning.search.algorithm import PruningError
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.history import Progress, Result
 from edgebnn.pruning.search.netadapt import adapt
 from edgebnn.pruning.search.settings import Settings
 from edgebnn.pruning.workers import executors
-from edgebnn.pruning.workers.trainers import TrainerError, trainers
 from edgebnn.training.evaluation import evaluate, inference
 from tests.support.images import blobs
 from tests.support.pruning_run import BUDGET, SETTINGS, small_model
@@ -37,7 +35,7 @@ ONE = replace(SETTINGS, iterations=1)
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Executor]:
-    with executors.in_turn() as executor:
+    with executors.local_pool(1) as executor:
         yield executor
 
 
@@ -142,6 +140,9 @@ def test_an_executor_that_lost_its_workers_is_given_up_and_the_run_goes_on_later
 ) -> None:
     with pytest.raises(PruningError, match=r"lost 3 times \(no workers\); start again to go on"):
         run(tmp_path, executor=Refusing())
+    state = run_state.load(tmp_path)
+    assert state is not None
+    assert not state.pending, "nothing is concluded about proposals"
     more = run(tmp_path, executor=pool)
     assert len(more.iterations) == 1
     assert not more.met
@@ -200,7 +201,8 @@ def test_a_full_disk_costs_nothing_that_was_finished(
 def test_a_loss_that_is_not_finite_is_reported(tmp_path: Path, pool: Executor) -> None:
     events: list[Progress] = []
     with pytest.raises(
-        PruningError, match=r"every proposal failed \(first: the loss is not finite after step 2; "
+        PruningError,
+        match=r"every proposal failed \(first, binary, hidden: the loss is not finite after step 2\); lower",
     ) as e:
         run(tmp_path, replace(ONE, learning_rate=1e30), executor=pool, progress=events.append)
     assert "\n" not in str(e.value)
@@ -273,36 +275,49 @@ def test_what_only_a_target_knows_decides_too(tmp_path: Path, pool: Executor) ->
     assert len(asked) == len(set(asked)) <= 16
 
 
-_hoard: list[Any] = []
-
-
-def hoarding_importance(model: keras.Model, group: Any, samples: Any, seed: int) -> Any:
-    """Channels as they come; from a process's second job on, as much memory is kept as it had before."""
-    with Path(os.environ["EDGEBNN_TEST_PIDS"]).open("a") as pids:
-        pids.write(f"{os.getpid()}\n")
-    before = machine.peak_memory() if _hoard else 0
-    _hoard.append(np.ones(before, np.uint8))
+def failing_importance(model: keras.Model, group: Any, samples: Any, seed: int) -> Any:
+    """Fails for the groups that a file names."""
+    if group.name in Path(os.environ["EDGEBNN_TEST_FAILING"]).read_text().split():
+        raise tf.errors.InternalError(None, None, f"no kernel for {group.name}\n\t [[node]]")
     return np.arange(group.channels)[::-1]
 
 
-def test_a_training_process_that_grows_is_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "pids"
-    monkeypatch.setenv("EDGEBNN_TEST_PIDS", str(path))
-    trainers().close()  # those of other tests do not know the variable
-    with executors.in_turn() as executor:
-        result = run(tmp_path / "run", replace(ONE, importance=hoarding_importance), executor=executor)
-    assert all(outcome.failure is None for outcome in result.iterations[0].proposals)
-    first, second, third = path.read_text().split()
-    assert first == second != third
-
-
-def failing_importance(*arguments: Any) -> Any:
-    raise ZeroDivisionError("no such importance")
-
-
-def test_importances_of_ones_own_are_imported_by_training_processes_and_their_failures_told(tmp_path: Path) -> None:
+def test_an_exception_of_tensorflow_ends_a_proposal_and_no_pruning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failing = tmp_path / "failing"
+    monkeypatch.setenv("EDGEBNN_TEST_FAILING", str(failing))
     settings = replace(ONE, importance=failing_importance)
     assert settings.as_json()["importance"].endswith("test_adapt:failing_importance")
-    message = r"the process that trains a proposal failed: ZeroDivisionError: no such importance$"
-    with executors.in_turn() as pool, pytest.raises(TrainerError, match=message):
-        run(tmp_path, settings, executor=pool)
+    failing.write_text("first binary hidden")
+    events: list[Progress] = []
+    with executors.local_pool(1) as executor:
+        with pytest.raises(PruningError, match=r"every proposal failed \(first: InternalError: no kernel for first; "):
+            run(tmp_path / "run", settings, executor=executor)
+        failing.write_text("binary")
+        result = run(tmp_path / "run", settings, executor=executor, progress=events.append)
+    cause = "InternalError: no kernel for binary"
+    assert [outcome["failure"] for outcome in result.history["iterations"][0]["proposals"]] == [None, cause, None]
+    assert any(f"is passed over: {cause}" in event.message for event in events)
+
+
+class Deadly(Executor):
+    """Loses its worker whenever it is given a job of one group; hands others on."""
+
+    def __init__(self, group: int, executor: Executor) -> None:
+        self._group, self._executor = group, executor
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        (job,) = args
+        if job.group != self._group:
+            return self._executor.submit(fn, job)
+        future: Future[Any] = Future()
+        future.set_exception(BrokenExecutor("out of memory"))
+        return future
+
+
+def test_a_proposal_that_kills_its_workers_is_passed_over_where_others_succeed(tmp_path: Path, pool: Executor) -> None:
+    plan = couple(small_model())
+    (binary,) = (index for index, group in enumerate(plan.groups) if group.name == "binary")
+    proposals = run(tmp_path, executor=Deadly(binary, pool)).iterations[0].proposals
+    assert [outcome.failure for outcome in proposals] == [None, "its worker was lost 3 times (out of memory)", None]

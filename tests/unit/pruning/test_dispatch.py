@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edgebnn.pruning.search.algorithm import PruningError
-from edgebnn.pruning.workers.dispatch import ATTEMPTS, dispatch
+from edgebnn.errors import PruningError
+from edgebnn.pruning.workers.executors import ATTEMPTS, Lost, dispatch
 
 
 class Losing(Executor):
@@ -39,5 +39,34 @@ def test_jobs_finished_at_once_come_in_turn() -> None:
 
 def test_a_job_whose_worker_is_lost_is_done_again() -> None:
     assert given([5, 6, 7], {6: ATTEMPTS - 1}) == [(0, 5), (2, 7), (1, 6)]
-    with pytest.raises(PruningError, match=rf"lost {ATTEMPTS} times \(killed\)"):
-        given([5, 6, 7], {6: ATTEMPTS})
+    found = given([5, 6, 7], {6: ATTEMPTS})
+    assert found == [(0, 5), (2, 7), (1, Lost(f"its worker was lost {ATTEMPTS} times (killed)"))]
+
+
+class Raising(Losing):
+    """Cannot do the jobs that ``losses`` names."""
+
+    def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        if args[0] in self.losses:
+            future.set_exception(ModuleNotFoundError("No module named 'mine'\nthere"))
+        else:
+            future.set_result(args[0])
+        return future
+
+
+def test_a_job_that_raises_has_failed_and_costs_no_other() -> None:
+    (first, failed), second = dispatch(Raising({5: 1}), [5, 6])  # type: ignore[list-item]
+    assert first == 0
+    assert not isinstance(failed, Lost)
+    assert failed.failure == "ModuleNotFoundError: No module named 'mine'?there"
+    assert second == (1, 6)
+
+
+def test_an_executor_that_takes_no_jobs_ends_it() -> None:
+    class Closed(Losing):
+        def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+            raise RuntimeError("cannot schedule new futures after shutdown")
+
+    with pytest.raises(PruningError, match=r"cannot be trained any more \(cannot schedule .*; start again to go on"):
+        list(dispatch(Closed({}), [5]))  # type: ignore[list-item]

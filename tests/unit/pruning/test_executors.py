@@ -36,7 +36,7 @@ def finished(process: subprocess.Popen[str], code: int = 0) -> list[str]:
 def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], bytes]:
     """The pruning in one process's turn, undisturbed: its proposals and its history."""
     run_dir = tmp_path_factory.mktemp("straight")
-    proposals = finished(start(run_dir, "in_turn"))
+    proposals = finished(start(run_dir, "local:1"))
     assert len(proposals) >= 5
     return proposals, (run_dir / run_state.HISTORY).read_bytes()
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from edgebnn.errors import InputError
+from edgebnn.errors import InputError, PruningError
 from edgebnn.models.alexnet import alexnet
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.search import algorithm
-from edgebnn.pruning.search.algorithm import Candidate, Problem, PruningError, Resource
+from edgebnn.pruning.search.algorithm import Candidate, Problem, Resource
 from edgebnn.pruning.search.history import Outcome
 from edgebnn.pruning.search.resources import resource
 from edgebnn.pruning.search.settings import Settings
@@ -156,7 +156,7 @@ def test_failed_proposals_are_passed_over_until_all_fail() -> None:
     assert found[0].layer == "cheap"
     assert found[0].proposals[1].failure
     with pytest.raises(
-        PruningError, match=r"every proposal failed \(cheap: the loss .*; dear: .*lower the learning rate"
+        PruningError, match=r"every proposal failed \(cheap, dear: the loss .*\); lower the learning rate"
     ):
         list(algorithm.search(case, settings, scored({"cheap": None, "dear": None})))
 
