@@ -14,6 +14,7 @@ import numpy as np
 
 from edgebnn._tensorflow import keras, lq
 from edgebnn.errors import InputError
+from edgebnn.pruning.channels.functions import follow
 from edgebnn.pruning.channels.identity import Ids, concatenated
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.pruning.channels.quantizers import elementwise_activation, elementwise_quantizer, precision
@@ -228,23 +229,6 @@ def _permute(call: Call) -> Ids:
     return call.inputs[0]
 
 
-def _tensorflow_op(call: Call) -> Ids:
-    """Functions of TensorFlow called on Keras tensors: what ``a + b`` and ``tf.nn.relu(a)`` become in a graph."""
-    symbol = call.layer.symbol
-    if symbol not in _ELEMENTWISE_OPS or (symbol == "math.truediv" and len(call.inputs) > 1):  # 0 / 0 is no 0
-        raise NotUnderstood(f"no rule for tf.{symbol}")
-    if any(np.size(constant) > 1 for constant in call.constants if not isinstance(constant, str)):
-        raise NotUnderstood("it takes a constant for each channel")
-    return _elementwise(call)
-
-
-_ELEMENTWISE_OPS = (
-    *("__operators__.add", "math.add", "math.subtract", "math.multiply", "math.truediv", "math.maximum"),
-    *("math.minimum", "math.negative", "math.abs", "math.sign", "math.sigmoid", "math.tanh", "clip_by_value"),
-    *("nn.relu", "nn.relu6", "nn.leaky_relu", "nn.elu", "nn.silu", "identity"),
-    "quantization.fake_quant_with_min_max_args",
-)
-
 _K = keras.layers
 _SAME: tuple[type, ...] = (
     *(_K.ReLU, _K.LeakyReLU, _K.ELU, _K.ThresholdedReLU),
@@ -276,7 +260,8 @@ RULES: Mapping[type, Rule] = MappingProxyType(
         _K.Flatten: _flatten,
         _K.Reshape: _reshape,
         _K.Permute: _permute,
-        keras.src.layers.core.tf_op_layer.TFOpLambda: _tensorflow_op,
+        _K.Lambda: follow,
+        keras.src.layers.core.tf_op_layer.TFOpLambda: follow,
         **dict.fromkeys(_SAME, _same),
         **dict.fromkeys(_MEETING, _elementwise),
     }

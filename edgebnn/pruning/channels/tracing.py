@@ -82,15 +82,15 @@ class Trace:
 class Call:
     """One call of a layer, as a rule sees it. What a second call notes is united with what the first one noted.
 
-    ``constants`` are the arguments of the call that are no tensors of the graph.
+    ``node`` is the call itself, in Keras' graph.
     """
 
+    node: Any
     layer: keras.layers.Layer
     path: str
     inputs: tuple[Ids, ...]
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
-    constants: tuple[Any, ...]
     trace: Trace
     site: Site
 
@@ -126,8 +126,9 @@ class Call:
         self.trace.macs.append(Mac(shape, inputs, outputs, depthwise))
 
 
-Rule: TypeAlias = Callable[[Call], Ids]
-"""What a layer type does with channels: returns those of its output, or raises :class:`NotUnderstood`."""
+Rule: TypeAlias = Callable[[Call], "Ids | list[Ids]"]
+"""What a layer type does with channels: returns those of its output, or a list of those of each of its outputs, or
+raises :class:`NotUnderstood`."""
 
 
 def trace(model: keras.Model, rules: Mapping[type, Rule]) -> Trace:
@@ -160,7 +161,7 @@ def _walk(
         values[id(tensor)] = ids
         layer = tensor._keras_history.layer
         shape = tuple(tensor.shape)
-        _call(layer, prefix, (ids,), (shape,), shape, (), found).size("batch_input_shape", ids, last=True)
+        _call(None, layer, prefix, (ids,), (shape,), shape, found).size("batch_input_shape", ids, last=True)
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if node.is_input:
@@ -179,22 +180,21 @@ def _node(node: Any, prefix: Names, inputs: tuple[Ids, ...], found: Trace, rules
         if len(inputs) != len(layer.inputs):
             raise InputError(f"{'/'.join(names)}: a model inside the model, called in a way not understood")
         return _walk(layer, names, inputs, found, rules)
-    arguments = tf.nest.flatten((node.call_args, node.call_kwargs))
-    constants = tuple(given for given in arguments if not any(given is tensor for tensor in node.keras_inputs))
     input_shapes = tuple(tuple(tensor.shape) for tensor in node.keras_inputs)
     output_shapes = [tuple(tensor.shape) for tensor in tf.nest.flatten(node.outputs)]
-    call = _call(layer, prefix, inputs, input_shapes, output_shapes[0], constants, found)
+    call = _call(node, layer, prefix, inputs, input_shapes, output_shapes[0], found)
     try:
         rule = rules.get(type(layer))
         if rule is None:
             raise NotUnderstood(f"no rule for layers of type {type(layer).__name__}")
         if getattr(layer, "data_format", "channels_last") != "channels_last":
             raise NotUnderstood("channels come first")
-        if len(output_shapes) != 1:
-            raise NotUnderstood("it has more than one output")
-        outputs = rule(call)
+        results = rule(call)
+        outputs = results if isinstance(results, list) else [results]
+        if [len(ids) for ids in outputs] != [_width(shape) for shape in output_shapes]:
+            raise NotUnderstood("its rule does not know all of its outputs")
         _require_all_noted(call)
-        return [outputs]
+        return outputs
     except NotUnderstood as reason:
         return _all_stay(call, str(reason), output_shapes)
 
@@ -208,12 +208,12 @@ def _require_all_noted(call: Call) -> None:
 
 
 def _call(
+    node: Any,
     layer: keras.layers.Layer,
     prefix: Names,
     inputs: tuple[Ids, ...],
     input_shapes: tuple[Shape, ...],
     output_shape: Shape,
-    constants: tuple[Any, ...],
     found: Trace,
 ) -> Call:
     names = (*prefix, layer.name)
@@ -224,7 +224,7 @@ def _call(
             raise InputError(f"{path}: two layers have this name, one of them within a model: rename one")
         site = found.sites[names] = Site(path, layer)
     site.calls += 1
-    return Call(layer, path, inputs, input_shapes, output_shape, constants, found, site)
+    return Call(node, layer, path, inputs, input_shapes, output_shape, found, site)
 
 
 def _all_stay(call: Call, reason: str, output_shapes: list[Shape]) -> list[Ids]:
