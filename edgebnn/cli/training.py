@@ -175,6 +175,13 @@ def retrain(
 @click.option("--iterations", type=click.IntRange(1), default=30, show_default=True, help="At most so many.")
 @click.option("--selection", type=click.Choice(["accuracy", "ratio"]), default="accuracy", show_default=True)
 @click.option("--importance", default="l2", show_default=True, help="Which channels stay: l2, gamma, taylor or random.")
+@click.option(
+    "--removal",
+    type=click.Choice(["cut", "gradual"]),
+    default="cut",
+    show_default=True,
+    help="Channels go before a proposal's training, or one by one during it.",
+)
 @click.option("--short-term", type=click.IntRange(0), default=10, show_default=True, help="Steps for each proposal.")
 @click.option(
     "--recalibration",

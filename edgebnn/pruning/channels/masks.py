@@ -1,17 +1,18 @@
-"""A network in its full shape with channels switched off by TF-MOT masks, so that it can be fine-tuned before the cut.
+"""A network in its full shape whose channels TF-MOT's masks switch off, so that it is trained while they go.
 
 TF-MOT multiplies weights by their masks whenever a layer is called. For a binarized kernel that is not enough, since
-the sign of a latent zero is +1: there the mask acts once more, behind the quantizer. A removed channel then has no
-filter, bias, scale or shift, its moving statistics are neutral, and no kernel reads it: it adds 0 to every accumulator.
+the sign of a latent zero is +1: there the mask acts once more, behind the quantizer. A channel that is switched off has
+no filter, bias, scale or shift, and no kernel reads it: it adds 0 to every accumulator, whatever its batch norms'
+averages are. So with the same channels off, :func:`.surgery.cut` leaves the output as it is.
 
-A proposal of ResNet-20 (made, compiled, ten steps of 128, judged; one thread) takes 1.4 to 1.8 times as long masked as
-cut when one group loses a quarter, and 2.5 times when all groups lose three eighths (measured, pairs of runs): TF-MOT's
-wrappers cost more than surgery, and a full network computes more. So the search cuts first.
+TF-MOT's own choice of what goes is by single weights; here whole channels go, so its masks are set from outside.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from numpy.typing import NDArray
 
 from edgebnn._tensorflow import keras, tf
 from edgebnn._tfmot import tfmot
-from edgebnn.pruning.channels.coupling import analyse
+from edgebnn.pruning.channels.coupling import Coupling, analyse
 from edgebnn.pruning.channels.quantizers import elementwise_quantizer
 from edgebnn.pruning.channels.surgery import Keep, layer_at, rebuilding, survivors
 from edgebnn.pruning.channels.tracing import Names, Site
@@ -29,42 +30,72 @@ _QUANTIZERS: Mapping[str, str] = {
     "depthwise_kernel": "depthwise_quantizer",
     "pointwise_kernel": "pointwise_quantizer",
 }
-_NEUTRAL: Mapping[str, float] = {"moving_variance": 1.0}  # of a channel that is 0 everywhere; all else is 0
 
 
-def masked(model: keras.Model, keep: Keep) -> keras.Model:
-    """``model`` with the channels that ``keep`` leaves out switched off: a copy, trainable, not compiled.
+@dataclass(frozen=True)
+class Masked:
+    """A network under masks, and what it was made of.
 
-    Layers that change are wrapped by TF-MOT's ``prune_low_magnitude`` (and so renamed) with masks that never change;
-    no callback is needed. Its output and its training are those of :func:`.surgery.cut` up to the
-    rounding of floating-point sums. :func:`unmask` takes the wrappers off. Raises :class:`InputError` as ``cut`` does.
+    Attributes:
+        model: the network to train; layers that lose channels are wrapped by TF-MOT (and so renamed). Not compiled.
+        coupling: of the plain network.
+        touched: the plain network's layers that lose channels.
+    """
+
+    model: keras.Model
+    coupling: Coupling
+    touched: Mapping[Names, Site]
+
+    def switch_off(self, keep: Keep) -> None:
+        """Switch off the channels that ``keep`` leaves out, from the next call of the model on, and no others.
+
+        What was off before comes back as zeros. Raises :class:`InputError` as :func:`.surgery.cut` does.
+        """
+        alive = survivors(self.coupling, keep)
+        for names, site in self.touched.items():
+            wrapper = _counterpart(self.model, names)
+            for attribute, (_, mask, _) in zip(_maskable(site), wrapper.pruning_vars, strict=True):
+                mask.assign(_mask(site, attribute, alive))
+
+    def unmask(self) -> None:
+        """Give the plain network the weights trained since; it must not have been cut.
+
+        Its binarized layers see channels that were off as +1 again until they are cut.
+        """
+        for names, site in self.coupling.trace.sites.items():
+            if site.layer.weights:
+                site.layer.set_weights(_counterpart(self.model, names).get_weights())
+
+
+def masked(model: keras.Model, keep: Keep) -> Masked:
+    """A copy of ``model`` in which the channels that ``keep`` leaves out can be switched off; all are still on.
+
+    It trains as any other network does; no callback is needed. Raises :class:`InputError` as :func:`.surgery.cut` does.
     """
     coupling = analyse(model)
     alive = survivors(coupling, keep)
     sites = coupling.trace.sites
     touched = {names: site for names, site in sites.items() if any(not alive[axis.ids].all() for axis in site.axes)}
     with rebuilding(model):
-        result = _wrapped(model, (), touched, alive)
+        wrapped = _wrapped(model, (), touched)
     for names, site in sites.items():
         if site.layer.weights:
-            layer = _counterpart(result, names)
-            layer.set_weights(_switched_off(site, alive))
+            layer = _counterpart(wrapped, names)
+            layer.set_weights(site.layer.get_weights())
             if names in touched:
-                _set_masks(layer, site, alive)
-    return result
+                layer.pruning_step.assign(1)  # TF-MOT trains only once its callback was at work; there is none here
+    return Masked(wrapped, coupling, touched)
 
 
-def unmask(trained: keras.Model, model: keras.Model) -> keras.Model:
-    """The plain network like ``model`` with the weights of ``trained``, which :func:`masked` made of it.
+def channels_off(step: int, steps: int, going: int, channels: int) -> int:
+    """How many of the ``going`` channels, out of ``channels``, are off in a training step (from 0).
 
-    Its binarized layers see removed channels as +1 again until they are cut: ``cut(unmask(trained, model), keep)``.
+    By TF-MOT's polynomial decay (Zhu and Gupta, "To prune, or not to prune", 2017): fast at first. All are off from the
+    middle of the ``steps`` on, so that what stays is trained as it will be.
     """
-    with rebuilding(model):
-        plain = keras.models.clone_model(model)
-    for names, site in analyse(model).trace.sites.items():
-        if site.layer.weights:
-            layer_at(plain, names).set_weights(_counterpart(trained, names).get_weights())
-    return plain
+    schedule = tfmot.sparsity.keras.PolynomialDecay(0.0, going / channels, 0, max(1, steps // 2), frequency=1)
+    _, sparsity = schedule(step + 1)
+    return round(float(sparsity) * channels)
 
 
 class FixedMask(tfmot.sparsity.keras.PruningSchedule):  # type: ignore[misc]
@@ -78,61 +109,67 @@ class FixedMask(tfmot.sparsity.keras.PruningSchedule):  # type: ignore[misc]
 
 
 class MaskedQuantizer:
-    """A kernel quantizer behind which removed channels are 0.
+    """A kernel quantizer behind which channels that are off are 0.
 
     A quantizer that takes a scale or threshold from the whole kernel sees the surviving part of it only, as it will
-    after surgery.
+    after surgery. ``mask`` gives the kernel's mask, whose ``axes`` hold channels.
     """
 
-    def __init__(self, quantizer: Any, alive: Mapping[int, NDArray[np.bool_]], mask: NDArray[np.float32]) -> None:
+    def __init__(self, quantizer: Any, axes: tuple[int, ...], mask: Callable[[], Any]) -> None:
         self.quantizer = quantizer
         self.precision = getattr(quantizer, "precision", None)
-        self._mask = mask
-        self._kept = {axis: np.flatnonzero(stays) for axis, stays in alive.items()}
-        # places of the surviving part to read the whole from; one past its end lies a zero
-        self._places = {axis: np.where(stays, np.cumsum(stays) - 1, stays.sum()) for axis, stays in alive.items()}
+        self._axes, self._mask = axes, mask
 
     def __call__(self, kernel: Any) -> Any:
+        mask = self._mask()
         if elementwise_quantizer(self.quantizer):
-            return self.quantizer(kernel) * tf.cast(self._mask, kernel.dtype)
-        for axis, kept in self._kept.items():
-            kernel = tf.gather(kernel, kept, axis=axis)
+            return self.quantizer(kernel) * tf.cast(mask, kernel.dtype)
+        rank = len(kernel.shape)
+        alive = {
+            axis: tf.reduce_any(mask > 0, [other for other in range(rank) if other != axis]) for axis in self._axes
+        }
+        for axis, stays in alive.items():
+            kernel = tf.gather(kernel, tf.where(stays)[:, 0], axis=axis)
         kernel = self.quantizer(kernel)
-        for axis, places in self._places.items():
-            zero = [[0, int(other == axis)] for other in range(len(kernel.shape))]
-            kernel = tf.gather(tf.pad(kernel, zero), places, axis=axis)
+        for axis, stays in alive.items():
+            ends = tf.cumsum(tf.cast(stays, tf.int32))
+            places = tf.where(stays, ends - 1, ends[-1])  # in the surviving part; one past its end lies a zero
+            kernel = tf.gather(tf.pad(kernel, [[0, int(other == axis)] for other in range(rank)]), places, axis=axis)
         return kernel
 
 
-def _wrapped(model: keras.Model, prefix: Names, touched: Mapping[Names, Site], alive: NDArray[np.bool_]) -> keras.Model:
+def _wrapped(model: keras.Model, prefix: Names, touched: Mapping[Names, Site]) -> keras.Model:
     """A clone of ``model`` whose ``touched`` layers TF-MOT knows how to mask."""
 
     def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         names = (*prefix, layer.name)
         if isinstance(layer, keras.Model):
-            return _wrapped(layer, names, touched, alive)
+            return _wrapped(layer, names, touched)
         fresh = type(layer).from_config(layer.get_config())
-        if names not in touched:
-            return fresh
-        _make_prunable(fresh, touched[names], alive)
-        return tfmot.sparsity.keras.prune_low_magnitude(fresh, pruning_schedule=FixedMask())
+        return _prunable(fresh, touched[names]) if names in touched else fresh
 
     return keras.models.clone_model(model, clone_function=clone)
 
 
-def _make_prunable(layer: keras.layers.Layer, site: Site, alive: NDArray[np.bool_]) -> None:
-    """Tell TF-MOT which weights of an unbuilt layer it shall mask, and mask quantized ones behind the quantizer."""
+def _prunable(layer: keras.layers.Layer, site: Site) -> keras.layers.Layer:
+    """An unbuilt layer, wrapped; TF-MOT is told what to mask, and quantized weights are masked behind the quantizer."""
     attributes = _maskable(site)
     # latent weights: TF-MOT multiplies them in place, outside Larq's quantized scope
     layer.get_prunable_weights = lambda: [
         getattr(weight, "latent_variable", weight) for weight in (getattr(layer, name) for name in attributes)
     ]
-    for attribute in attributes:
+    wrapper = tfmot.sparsity.keras.prune_low_magnitude(layer, pruning_schedule=FixedMask())
+    for index, attribute in enumerate(attributes):
         quantizer = getattr(layer, _QUANTIZERS.get(attribute, ""), None)
         if quantizer is not None:
-            axes = {axis.axis: alive[axis.ids] for axis in site.axes if axis.attribute == attribute}
-            masking = MaskedQuantizer(quantizer, axes, _mask(site, attribute, alive))
-            setattr(layer, _QUANTIZERS[attribute], masking)
+            axes = tuple(axis.axis for axis in site.axes if axis.attribute == attribute)
+            setattr(layer, _QUANTIZERS[attribute], MaskedQuantizer(quantizer, axes, partial(_mask_of, wrapper, index)))
+    return wrapper
+
+
+def _mask_of(wrapper: Any, index: int) -> Any:
+    """The mask of a wrapped layer's weight, by its place in :func:`_maskable`; there once the layer is built."""
+    return wrapper.pruning_vars[index][1]
 
 
 def _maskable(site: Site) -> list[str]:
@@ -149,23 +186,6 @@ def _mask(site: Site, attribute: str, alive: NDArray[np.bool_]) -> NDArray[np.fl
             shape = [-1 if other == axis.axis else 1 for other in range(mask.ndim)]
             mask *= alive[axis.ids].reshape(shape)
     return mask
-
-
-def _switched_off(site: Site, alive: NDArray[np.bool_]) -> list[NDArray[Any]]:
-    """The layer's weights, 0 where they belong to removed channels, and variances 1 there."""
-    weights = []
-    for variable, value in zip(site.layer.weights, site.layer.get_weights(), strict=True):
-        for axis in site.axes:
-            if getattr(site.layer, axis.attribute) is variable:
-                value = np.where(_mask(site, axis.attribute, alive), value, _NEUTRAL.get(axis.attribute, 0.0))
-        weights.append(value)
-    return weights
-
-
-def _set_masks(wrapper: Any, site: Site, alive: NDArray[np.bool_]) -> None:
-    for attribute, (_, mask, _) in zip(_maskable(site), wrapper.pruning_vars, strict=True):
-        mask.assign(_mask(site, attribute, alive))
-    wrapper.pruning_step.assign(1)  # TF-MOT refuses to train before its callback has been at work; there is none here
 
 
 def _counterpart(model: keras.Model, names: Names) -> keras.layers.Layer:

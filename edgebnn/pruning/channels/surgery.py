@@ -21,7 +21,7 @@ Keep = Mapping[str, Sequence[int]]
 def cut(model: keras.Model, keep: Keep) -> keras.Model:
     """``model`` without the channels that ``keep`` leaves out: same layers by name, not compiled, ``model`` unchanged.
 
-    Its output is that of :func:`.masks.masked` with the same ``keep``. Raises :class:`InputError` for
+    Its output is that of :class:`.masks.Masked` with the same channels off. Raises :class:`InputError` for
     an unknown group, for channels a group does not have or cannot lose, and for layers that Keras cannot rebuild.
     """
     coupling = analyse(model)

@@ -12,6 +12,7 @@ from edgebnn.training.compute import COMPUTES
 from edgebnn.training.recipe import OPTIMIZERS, Recipe
 
 SELECTIONS = ("accuracy", "ratio")
+REMOVALS = ("cut", "gradual")
 
 ImportanceFunction: TypeAlias = Callable[..., Any]
 
@@ -32,6 +33,8 @@ class Settings:
         importance: which channels stay: a name in :data:`.importance.IMPORTANCES`, or a function like
             those there that worker processes can import.
         importance_images: training images that importances which need data look at.
+        removal: ``"cut"``, a proposal's channels go before its fine-tuning (the paper), or ``"gradual"``, they are
+            masked one by one during its first half (:mod:`edgebnn.pruning.channels.masks`), then cut.
         steps: of short-term fine-tuning of every proposal.
         batch: images in such a step.
         recalibration: batches of training images from which a proposal's batch norms take their averages anew before it
@@ -52,6 +55,7 @@ class Settings:
     selection: str = "accuracy"
     importance: str | ImportanceFunction = "l2"
     importance_images: int = 128
+    removal: str = "cut"
     steps: int = 10
     batch: int = 128
     recalibration: int = 8
@@ -81,7 +85,12 @@ class Settings:
         for name in ("learning_rate", "weight_decay"):
             if not (math.isfinite(getattr(self, name)) and getattr(self, name) >= 0):
                 raise InputError(f"pruning: {name} must be a finite number, zero or more, not {getattr(self, name)}")
-        for name, known in (("selection", SELECTIONS), ("optimizer", OPTIMIZERS), ("compute", COMPUTES)):
+        for name, known in (
+            ("selection", SELECTIONS),
+            ("removal", REMOVALS),
+            ("optimizer", OPTIMIZERS),
+            ("compute", COMPUTES),
+        ):
             if getattr(self, name) not in known:
                 raise InputError(f"pruning: unknown {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,16 +39,16 @@ def cpu_class() -> str:
 
 
 def perform(job: Job) -> ProposalResult:
-    """Cut, fine-tune and judge. Raises :class:`InputError` for a job that does not fit its network."""
+    """Remove channels, fine-tune and judge. Raises :class:`InputError` for a job that does not fit its network."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(job.seed)
     network = keras.models.load_model(job.store / job.network, compile=False)
     group = _group(network, job)
     training = _split(job, job.data.train_images, job.data.train_labels)
-    kept = channels_kept(network, group, job.width, training, job.settings, job.seed)
-    cut = surgery.cut(network, {group.name: kept})
+    scores = _scores(network, group, training, job.settings, job.seed)
+    kept = tuple(importance.keep(scores, job.width))
     with computing_in(job.settings.compute):
-        failure = _fine_tune(cut, training, job.settings, job.seed)
+        cut, failure = _REMOVALS[job.settings.removal](network, group, scores, training, job)
     loss, accuracy = None, None
     if failure is None:
         batches = _batches(cut, training, job.settings, job.settings.recalibration, job.seed)
@@ -59,16 +60,16 @@ def perform(job: Job) -> ProposalResult:
     return ProposalResult(kept, accuracy, loss, failure, cpu_class(), tuple(cut.get_weights()))
 
 
-def channels_kept(
-    network: keras.Model, group: Group, width: int, training: Split, settings: Settings, seed: int
-) -> tuple[int, ...]:
-    """The ``width`` channels of ``group`` that matter most, in ascending order."""
+def _scores(network: keras.Model, group: Group, training: Split, settings: Settings, seed: int) -> NDArray[np.float64]:
+    """How much each channel of ``group`` matters."""
     name = settings.importance
     function = importance.IMPORTANCES[name] if isinstance(name, str) else name
     chosen = np.random.default_rng([seed, _SAMPLES]).permutation(len(training))[: settings.importance_images]
     looked_at = training.take(np.sort(chosen))
-    scores = function(network, group, (preprocess(looked_at.images, _size(network)), looked_at.labels), seed)
-    return tuple(importance.keep(scores, width))
+    scores: NDArray[np.float64] = function(
+        network, group, (preprocess(looked_at.images, _size(network)), looked_at.labels), seed
+    )
+    return scores
 
 
 def _size(network: keras.Model) -> tuple[int, int]:
@@ -88,8 +89,46 @@ def _split(job: Job, images: str, labels: str) -> Split:
     return Split(store.array(job.store, images), np.array(store.array(job.store, labels)))
 
 
-def _fine_tune(network: keras.Model, training: Split, settings: Settings, seed: int) -> str | None:
-    """Train ``network`` in place for a short term; why that failed, or None."""
+def _at_once(
+    network: keras.Model, group: Group, scores: NDArray[np.float64], training: Split, job: Job
+) -> tuple[keras.Model, str | None]:
+    """Cut, then fine-tune: the network that came out, and why the training failed, or None."""
+    cut = surgery.cut(network, {group.name: importance.keep(scores, job.width)})
+    return cut, _fine_tune(cut, training, job.settings, job.seed)
+
+
+def _gradually(
+    network: keras.Model, group: Group, scores: NDArray[np.float64], training: Split, job: Job
+) -> tuple[keras.Model, str | None]:
+    """:func:`_at_once`, but channels go while the network is fine-tuned, the least important first; cut at the end."""
+    from edgebnn.pruning.channels import masks  # only here: TF-MOT takes most of a second to import
+
+    going = group.channels - job.width
+    masked = masks.masked(network, {group.name: importance.keep(scores, job.width)})
+
+    def switch_off(step: int) -> None:
+        off = masks.channels_off(step, job.settings.steps, going, group.channels)
+        masked.switch_off({group.name: importance.keep(scores, group.channels - off)})
+
+    failure = _fine_tune(masked.model, training, job.settings, job.seed, before_step=switch_off)
+    masked.unmask()
+    return surgery.cut(network, {group.name: importance.keep(scores, job.width)}), failure
+
+
+_REMOVALS: Mapping[str, Callable[..., tuple[keras.Model, str | None]]] = MappingProxyType(
+    {"cut": _at_once, "gradual": _gradually}
+)
+"""By the names in :data:`.settings.REMOVALS`."""
+
+
+def _fine_tune(
+    network: keras.Model,
+    training: Split,
+    settings: Settings,
+    seed: int,
+    before_step: Callable[[int], None] = lambda step: None,
+) -> str | None:
+    """Train ``network`` in place for a short term; why that failed, or None. Steps count from 0 in ``before_step``."""
     recipe = Recipe(
         epochs=1,
         batch=settings.batch,
@@ -99,10 +138,11 @@ def _fine_tune(network: keras.Model, training: Split, settings: Settings, seed: 
         weight_decay=settings.weight_decay,
     )
     step = compile_step(network, make_optimizer(network, recipe))
-    for number, (images, labels) in enumerate(_batches(network, training, settings, settings.steps, seed), start=1):
+    for number, (images, labels) in enumerate(_batches(network, training, settings, settings.steps, seed)):
+        before_step(number)
         loss, _ = step(images, labels)
         if not math.isfinite(loss.numpy().item()):
-            return f"the loss is not finite after step {number}"
+            return f"the loss is not finite after step {number + 1}"
     if not all(np.isfinite(weight.numpy()).all() for weight in network.weights):
         return "a weight is not finite"
     return None

@@ -116,6 +116,18 @@ def test_proposals_batch_norms_take_averages_of_their_own(batches: int, tmp_path
     np.testing.assert_allclose(norm.moving_mean.numpy(), expected, atol=0.15 * found.std())
 
 
+def test_channels_that_go_gradually_repeat_exactly(tmp_path: Path, pool: Executor) -> None:
+    gradual = replace(ONE, removal="gradual", steps=8, step=8, learning_rate=0.01)
+    first, again = (run(tmp_path / name, gradual, "macs=0.88x", executor=pool) for name in ("first", "again"))
+    cut = run(tmp_path / "cut", replace(gradual, removal="cut"), "macs=0.88x", executor=pool)
+    assert first.history == again.history
+    assert first.history["settings"]["removal"] == "gradual"
+    for mine, theirs in zip(first.model.get_weights(), again.model.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    losses, of_cut = ([p["loss"] for p in result.history["iterations"][0]["proposals"]] for result in (first, cut))
+    assert all(loss is not None and loss != other for loss, other in zip(losses, of_cut, strict=True))
+
+
 def test_called_again_it_only_loads(straight: tuple[Path, Result, list[Progress]]) -> None:
     run_dir, result, _ = straight
     events: list[Progress] = []
