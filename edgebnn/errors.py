@@ -37,6 +37,10 @@ class PruningError(EdgebnnError):
     """A pruning cannot go on; everything up to its last accepted iteration is kept."""
 
 
+class InputWarning(UserWarning):
+    """Data handed to edgebnn can be computed with, but probably is not what was meant."""
+
+
 def one_line(message: str) -> str:
     """``message`` as a printable line of bounded length, whatever names a file or an exception put into it."""
     return "".join(c if c.isprintable() else "?" for c in message[:_LONGEST])

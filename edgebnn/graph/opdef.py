@@ -54,6 +54,19 @@ def no_macs(view: OpView) -> Macs:
     return Macs()
 
 
+COUNTED = -1
+"""In place of an axis: a value that was computed from the number of samples, such as what SHAPE gives."""
+
+Axes = tuple[int | None, ...]
+"""For each input or output of an op the axis along which the samples lie, None where all samples share one value,
+or :data:`COUNTED`."""
+
+
+def unknown_axes(view: OpView, axes: Axes) -> Axes | None:
+    """For ops of which it is not known whether samples stay apart: they are run one at a time."""
+    return None
+
+
 @dataclass(frozen=True)
 class OpDef:
     """One op: its IR definition, its NumPy semantics, its C kernel's name.
@@ -67,6 +80,10 @@ class OpDef:
     custom:    True for custom ops.
     kernel:    name of the C kernel that runs it in the delegate; None where LiteRT's own kernels do.
     types:     the supported pairs of element types of the first input and the first output.
+    batch:     (view, axes of the inputs) -> axes of the outputs, where each sample of the outputs follows from the same
+               sample of the inputs alone, in a way that depends neither on its place nor on the number of samples;
+               None where that does not hold or is not known. Asked for two samples or more, one input or more of which
+               lies along an axis or is counted; shapes need not be compared, :mod:`edgebnn.graph.batches` does.
     """
 
     kind: str
@@ -78,3 +95,4 @@ class OpDef:
     custom: bool = False
     kernel: str | None = None
     types: tuple[tuple[DType, DType], ...] = ()
+    batch: Callable[[OpView, Axes], Axes | None] = field(default=unknown_axes)

@@ -54,28 +54,34 @@ def _agrees(tensor: Tensor, shape: Shape) -> bool:
 def _settled(graph: Graph, checked: bool) -> Graph:
     """``graph`` with the inferred shapes; ``checked``: those it states itself must agree."""
     tensors = list(graph.tensors)
-    for view, shapes in _inferred(graph):
-        for index, tensor, shape in zip(view.op.outputs, view.outputs, shapes, strict=True):
-            if checked and not _agrees(tensor, shape):
+    for view, _ in walk(graph):
+        for index, inferred in zip(view.op.outputs, view.outputs, strict=True):
+            stated = graph.tensors[index]
+            if checked and not _agrees(stated, inferred.shape):
                 raise ModelFormatError(
-                    f"layer '{view.name}' ({view.op.kind}) has the output shape {list(tensor.shape)} "
-                    f"where its inputs give {list(shape)}"
+                    f"layer '{view.name}' ({view.op.kind}) has the output shape {list(stated.shape)} "
+                    f"where its inputs give {list(inferred.shape)}"
                 )
-            tensors[index] = replace(tensor, shape=shape)
+            tensors[index] = replace(stated, shape=inferred.shape)
     return replace(graph, tensors=tuple(tensors))
 
 
-def _inferred(graph: Graph) -> Iterator[tuple[OpView, tuple[Shape, ...]]]:
-    """Each op, its inputs in their inferred shapes, with the shapes inferred for its outputs."""
+def walk(graph: Graph) -> Iterator[tuple[OpView, tuple[Array | None, ...]]]:
+    """Each op in order, its tensors in their inferred shapes, and the values of its outputs where they are known before
+    the graph runs, which inputs then hold as constants do.
+
+    Raises InputError naming the first layer that cannot work with the shapes.
+    """
     tensors = list(graph.tensors)
     for position in range(len(graph.ops)):
         view = op_view(graph, position, tensors)
         shapes = OPS[view.op.kind].infer(view)
         if len(shapes) != len(view.outputs):
             raise ModelFormatError(f"layer '{view.name}' ({view.op.kind}) has {len(view.outputs)} outputs")
-        yield view, shapes
         resized = tuple(replace(tensor, shape=shape) for tensor, shape in zip(view.outputs, shapes, strict=True))
-        values = _folded(replace(view, outputs=resized))
+        view = replace(view, outputs=resized)
+        values = _folded(view)
+        yield view, values
         for index, tensor, value in zip(view.op.outputs, resized, values, strict=True):
             tensors[index] = replace(tensor, data=value)
 

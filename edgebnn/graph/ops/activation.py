@@ -15,6 +15,7 @@ from edgebnn.arithmetic.quantization import quantized_bounds
 from edgebnn.graph.opdef import OpDef, OpView
 from edgebnn.graph.types import Array, Options, Shape, Tensor
 
+from .batch_axis import aligned, kept, kept_but_last
 from .fused import Bounds
 from .types import FLOAT, FLOAT_OR_INT8
 from .unary import Run, rounded, runner
@@ -150,16 +151,42 @@ def _elu(x: NDArray[Any]) -> NDArray[Any]:
 
 
 OPS = (
-    OpDef("RELU", NoOptions, same_shape, _clamp((0.0, None)), types=FLOAT_OR_INT8),
-    OpDef("RELU6", NoOptions, same_shape, _clamp((0.0, 6.0)), types=FLOAT_OR_INT8),
-    OpDef("RELU_N1_TO_1", NoOptions, same_shape, _clamp((-1.0, 1.0)), types=FLOAT_OR_INT8),
-    OpDef("RELU_0_TO_1", NoOptions, same_shape, _clamp((0.0, 1.0)), types=FLOAT_OR_INT8),
-    OpDef("LEAKY_RELU", LeakyReluOptions, same_shape, _leaky_run, schema="LeakyReluOptions", types=FLOAT_OR_INT8),
-    OpDef("PRELU", NoOptions, _prelu_infer, _prelu_run, types=FLOAT_OR_INT8),
-    OpDef("ELU", NoOptions, same_shape, runner(_elu), types=FLOAT_OR_INT8),
-    OpDef("HARD_SWISH", NoOptions, same_shape, _hard_swish_run, schema="HardSwishOptions", types=FLOAT_OR_INT8),
-    OpDef("LOGISTIC", NoOptions, same_shape, runner(_logistic), types=FLOAT_OR_INT8),
-    OpDef("TANH", NoOptions, same_shape, runner(rounded(np.tanh)), types=FLOAT_OR_INT8),
-    OpDef("SOFTMAX", SoftmaxOptions, same_shape, _softmax_run, schema="SoftmaxOptions", types=FLOAT_OR_INT8),
-    OpDef("LOG_SOFTMAX", NoOptions, same_shape, _log_softmax_run, schema="LogSoftmaxOptions", types=FLOAT),
+    OpDef("RELU", NoOptions, same_shape, _clamp((0.0, None)), types=FLOAT_OR_INT8, batch=kept),
+    OpDef("RELU6", NoOptions, same_shape, _clamp((0.0, 6.0)), types=FLOAT_OR_INT8, batch=kept),
+    OpDef("RELU_N1_TO_1", NoOptions, same_shape, _clamp((-1.0, 1.0)), types=FLOAT_OR_INT8, batch=kept),
+    OpDef("RELU_0_TO_1", NoOptions, same_shape, _clamp((0.0, 1.0)), types=FLOAT_OR_INT8, batch=kept),
+    OpDef(
+        "LEAKY_RELU",
+        LeakyReluOptions,
+        same_shape,
+        _leaky_run,
+        schema="LeakyReluOptions",
+        types=FLOAT_OR_INT8,
+        batch=kept,
+    ),
+    OpDef("PRELU", NoOptions, _prelu_infer, _prelu_run, types=FLOAT_OR_INT8, batch=aligned),
+    OpDef("ELU", NoOptions, same_shape, runner(_elu), types=FLOAT_OR_INT8, batch=kept),
+    OpDef(
+        "HARD_SWISH", NoOptions, same_shape, _hard_swish_run, schema="HardSwishOptions", types=FLOAT_OR_INT8, batch=kept
+    ),
+    OpDef("LOGISTIC", NoOptions, same_shape, runner(_logistic), types=FLOAT_OR_INT8, batch=kept),
+    OpDef("TANH", NoOptions, same_shape, runner(rounded(np.tanh)), types=FLOAT_OR_INT8, batch=kept),
+    OpDef(
+        "SOFTMAX",
+        SoftmaxOptions,
+        same_shape,
+        _softmax_run,
+        schema="SoftmaxOptions",
+        types=FLOAT_OR_INT8,
+        batch=kept_but_last,
+    ),
+    OpDef(
+        "LOG_SOFTMAX",
+        NoOptions,
+        same_shape,
+        _log_softmax_run,
+        schema="LogSoftmaxOptions",
+        types=FLOAT,
+        batch=kept_but_last,
+    ),
 )

@@ -14,6 +14,7 @@ from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.graph.opdef import Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
+from .batch_axis import images, kept_but_last
 from .conv import correlate
 from .enums import Activation, Padding
 from .fused import real_bounds
@@ -237,6 +238,7 @@ OPS = (
         custom=True,
         kernel="eb_quantize",
         types=((DType.FLOAT32, _PACKED), (DType.INT8, _PACKED), (DType.BOOL, _PACKED)),
+        batch=kept_but_last,
     ),
     OpDef(
         "LceDequantize",
@@ -246,6 +248,7 @@ OPS = (
         custom=True,
         kernel="eb_dequantize",
         types=((_PACKED, DType.FLOAT32), (_PACKED, DType.INT8), (_PACKED, DType.BOOL)),
+        batch=kept_but_last,
     ),
     OpDef(
         "LceBconv2d",
@@ -256,6 +259,7 @@ OPS = (
         custom=True,
         kernel="eb_bconv2d",
         types=((_PACKED, DType.FLOAT32), (_PACKED, DType.INT8), (_PACKED, _PACKED)),
+        batch=images,
     ),
     OpDef(
         "LceBMaxPool2d",
@@ -265,5 +269,6 @@ OPS = (
         custom=True,
         kernel="eb_bmaxpool2d",
         types=((_PACKED, _PACKED),),
+        batch=images,
     ),
 )

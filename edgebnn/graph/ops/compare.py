@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Axes, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Shape
 
+from .batch_axis import aligned, aligned_axis, kept
 from .shape_ops import moved
 from .types import EVERY_TYPE, NUMBERS, unchanged
 from .view import (
@@ -55,14 +56,16 @@ def _comparison(kind: str, schema: str, compare: Callable[[Array, Array], Array]
         a, b = _comparable(view, values)
         return (np.asarray(compare(a, b)),)
 
-    return OpDef(kind, NoOptions, _infer, run, schema=schema, types=tuple((t, DType.BOOL) for t in NUMBERS))
+    return OpDef(
+        kind, NoOptions, _infer, run, schema=schema, types=tuple((t, DType.BOOL) for t in NUMBERS), batch=aligned
+    )
 
 
 def _logical(kind: str, schema: str, combine: Callable[[Array, Array], Array]) -> OpDef:
     def run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
         return (np.asarray(combine(value(view, values, 0), value(view, values, 1))),)
 
-    return OpDef(kind, NoOptions, _infer, run, schema=schema, types=unchanged(DType.BOOL))
+    return OpDef(kind, NoOptions, _infer, run, schema=schema, types=unchanged(DType.BOOL), batch=aligned)
 
 
 def _not_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -91,6 +94,16 @@ def _select_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, 
     return moved(view, input_tensor(view, 1), np.where(condition, a, b))
 
 
+def _select_batch(view: OpView, axes: Axes) -> Axes | None:
+    """A condition of fewer dimensions picks whole entries of the first axis."""
+    condition, operand = input_tensor(view, 0).shape, input_tensor(view, 1).shape
+    if len(condition) in (0, len(operand)):
+        return aligned(view, axes)
+    picking = (*condition, *[1] * (len(operand) - 1))
+    axis = aligned_axis(axes, (picking, operand, operand), len(operand))
+    return None if axis is None else (axis,)
+
+
 _SELECT_TYPES = tuple((DType.BOOL, t) for t in EVERY_TYPE)
 
 OPS = (
@@ -102,7 +115,31 @@ OPS = (
     _comparison("LESS_EQUAL", "LessEqualOptions", np.less_equal),
     _logical("LOGICAL_AND", "LogicalAndOptions", np.logical_and),
     _logical("LOGICAL_OR", "LogicalOrOptions", np.logical_or),
-    OpDef("LOGICAL_NOT", NoOptions, same_shape, _not_run, schema="LogicalNotOptions", types=unchanged(DType.BOOL)),
-    OpDef("SELECT", NoOptions, _select_infer, _select_run, schema="SelectOptions", types=_SELECT_TYPES),
-    OpDef("SELECT_V2", NoOptions, _select_v2_infer, _select_run, schema="SelectV2Options", types=_SELECT_TYPES),
+    OpDef(
+        "LOGICAL_NOT",
+        NoOptions,
+        same_shape,
+        _not_run,
+        schema="LogicalNotOptions",
+        types=unchanged(DType.BOOL),
+        batch=kept,
+    ),
+    OpDef(
+        "SELECT",
+        NoOptions,
+        _select_infer,
+        _select_run,
+        schema="SelectOptions",
+        types=_SELECT_TYPES,
+        batch=_select_batch,
+    ),
+    OpDef(
+        "SELECT_V2",
+        NoOptions,
+        _select_v2_infer,
+        _select_run,
+        schema="SelectV2Options",
+        types=_SELECT_TYPES,
+        batch=aligned,
+    ),
 )

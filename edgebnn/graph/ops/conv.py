@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from edgebnn.arithmetic.exact import exact_dtype, sum_bound
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
-from edgebnn.graph.opdef import Macs, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
+from .batch_axis import images, only
 from .enums import Activation, Padding, TensorType
 from .fused import activate, integer_bounds
 from .view import (
@@ -67,7 +68,7 @@ class TransposeConvOptions(Options):
 
 def macs_of(weights: Tensor, count: int) -> Macs:
     """``count`` multiply-accumulates at the precision of ``weights``."""
-    return Macs(int8=count) if weights.dtype == DType.INT8 else Macs(float=count)
+    return Macs(int8=count) if weights.dtype in (DType.INT8, DType.UINT8) else Macs(float=count)
 
 
 def check_operands(view: OpView, weights: Tensor, bias: Tensor | None) -> None:
@@ -259,6 +260,11 @@ def _transpose_window(view: OpView) -> Window:
     return win
 
 
+def _transpose_batch(view: OpView, axes: Axes) -> Axes | None:
+    """The output shape may be computed from the number of samples."""
+    return (0,) if axes[2] == 0 and only(axes[1:], 1) == 0 else None
+
+
 def _transpose_macs(view: OpView) -> Macs:
     weights = input_tensor(view, 1)
     return macs_of(weights, input_tensor(view, 2).elements * weights.elements // max(1, weights.shape[3]))
@@ -297,7 +303,7 @@ def _transpose_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arra
 _TYPES = ((DType.FLOAT32, DType.FLOAT32), (DType.INT8, DType.INT8))
 
 OPS = (
-    OpDef("CONV_2D", Conv2DOptions, _conv_infer, _conv_run, _conv_macs, "Conv2DOptions", types=_TYPES),
+    OpDef("CONV_2D", Conv2DOptions, _conv_infer, _conv_run, _conv_macs, "Conv2DOptions", types=_TYPES, batch=images),
     OpDef(
         "DEPTHWISE_CONV_2D",
         DepthwiseConv2DOptions,
@@ -306,6 +312,7 @@ OPS = (
         _depthwise_macs,
         "DepthwiseConv2DOptions",
         types=_TYPES,
+        batch=images,
     ),
     OpDef(
         "TRANSPOSE_CONV",
@@ -315,5 +322,6 @@ OPS = (
         _transpose_macs,
         "TransposeConvOptions",
         types=((DType.INT32, DType.FLOAT32), (DType.INT32, DType.INT8)),
+        batch=_transpose_batch,
     ),
 )

@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from edgebnn.arithmetic.exact import exact_dtype, sum_bound
 from edgebnn.arithmetic.rounding import round_half_away
-from edgebnn.graph.opdef import Macs, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
+from .batch_axis import aligned_axis, kept_but_last, rows
 from .conv import (
     INT8_SPAN,
     activated_int8,
@@ -64,6 +65,11 @@ def _dense_infer(view: OpView) -> tuple[Shape, ...]:
             raise bad_input(view, f"keeps dimensions, but its input {list(x.shape)} does not end in {depth}")
         return ((*x.shape[:-1], outputs),)
     return ((x.elements // depth, outputs),)
+
+
+def _dense_batch(view: OpView, axes: Axes) -> Axes | None:
+    keep = options(view, FullyConnectedOptions).keep_num_dims
+    return kept_but_last(view, axes) if keep else rows(view, axes)
 
 
 def _dense_macs(view: OpView) -> Macs:
@@ -124,6 +130,19 @@ def _matmul_infer(view: OpView) -> tuple[Shape, ...]:
     return ((*broadcast(view, x[:-2], y[:-2]), x[-2], y[-1]),)
 
 
+def _matmul_batch(view: OpView, axes: Axes) -> Axes | None:
+    """Samples lie along an axis in front of the matrices, or are rows of the first or columns of the second."""
+    opts = options(view, BatchMatMulOptions)
+    shapes = (input_tensor(view, 0).shape, input_tensor(view, 1).shape)
+    rank = len(view.outputs[0].shape)
+    if any(axis is not None and axis >= len(shape) - 2 for axis, shape in zip(axes, shapes, strict=True)):
+        row = len(shapes[0]) - (1 if opts.adj_x else 2)
+        column = len(shapes[1]) - (2 if opts.adj_y else 1)
+        return (rank - 2,) if axes == (row, None) else (rank - 1,) if axes == (None, column) else None
+    axis = aligned_axis(axes, (shapes[0][:-2], shapes[1][:-2]), rank - 2)
+    return None if axis is None else (axis,)
+
+
 def _matmul_macs(view: OpView) -> Macs:
     return macs_of(input_tensor(view, 1), view.outputs[0].elements * _operand_shapes(view)[0][-1])
 
@@ -165,8 +184,16 @@ OPS = (
         _dense_macs,
         "FullyConnectedOptions",
         types=_TYPES,
+        batch=_dense_batch,
     ),
     OpDef(
-        "BATCH_MATMUL", BatchMatMulOptions, _matmul_infer, _matmul_run, _matmul_macs, "BatchMatMulOptions", types=_TYPES
+        "BATCH_MATMUL",
+        BatchMatMulOptions,
+        _matmul_infer,
+        _matmul_run,
+        _matmul_macs,
+        "BatchMatMulOptions",
+        types=_TYPES,
+        batch=_matmul_batch,
     ),
 )

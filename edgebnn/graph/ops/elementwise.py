@@ -16,6 +16,7 @@ from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, qua
 from edgebnn.graph.opdef import OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
+from .batch_axis import aligned
 from .enums import Activation
 from .fused import activate, integer_bounds
 from .types import FLOAT_OR_INT8, NUMBERS, unchanged
@@ -192,17 +193,41 @@ _NUMBERS = unchanged(*NUMBERS)
 _DIVISIBLE = unchanged(DType.FLOAT32, DType.INT32)
 
 OPS = (
-    OpDef("ADD", AddOptions, _infer, _runner(np.add, _add_int8), schema="AddOptions", types=_NUMBERS),
-    OpDef("SUB", SubOptions, _infer, _runner(np.subtract, _sub_int8), schema="SubOptions", types=_NUMBERS),
-    OpDef("MUL", MulOptions, _infer, _runner(np.multiply, _mul_int8), schema="MulOptions", types=_NUMBERS),
-    OpDef("DIV", DivOptions, _infer, _div_run, schema="DivOptions", types=_DIVISIBLE),
-    OpDef("FLOOR_DIV", NoOptions, _infer, _floor_div_run, schema="FloorDivOptions", types=_DIVISIBLE),
-    OpDef("POW", NoOptions, _infer, _runner(np.power, None), schema="PowOptions", types=unchanged(DType.FLOAT32)),
+    OpDef("ADD", AddOptions, _infer, _runner(np.add, _add_int8), schema="AddOptions", types=_NUMBERS, batch=aligned),
     OpDef(
-        "MAXIMUM", NoOptions, _infer, _runner(np.maximum, _maximum_int8), schema="MaximumMinimumOptions", types=_NUMBERS
+        "SUB", SubOptions, _infer, _runner(np.subtract, _sub_int8), schema="SubOptions", types=_NUMBERS, batch=aligned
     ),
     OpDef(
-        "MINIMUM", NoOptions, _infer, _runner(np.minimum, _minimum_int8), schema="MaximumMinimumOptions", types=_NUMBERS
+        "MUL", MulOptions, _infer, _runner(np.multiply, _mul_int8), schema="MulOptions", types=_NUMBERS, batch=aligned
+    ),
+    OpDef("DIV", DivOptions, _infer, _div_run, schema="DivOptions", types=_DIVISIBLE, batch=aligned),
+    OpDef("FLOOR_DIV", NoOptions, _infer, _floor_div_run, schema="FloorDivOptions", types=_DIVISIBLE, batch=aligned),
+    OpDef(
+        "POW",
+        NoOptions,
+        _infer,
+        _runner(np.power, None),
+        schema="PowOptions",
+        types=unchanged(DType.FLOAT32),
+        batch=aligned,
+    ),
+    OpDef(
+        "MAXIMUM",
+        NoOptions,
+        _infer,
+        _runner(np.maximum, _maximum_int8),
+        schema="MaximumMinimumOptions",
+        types=_NUMBERS,
+        batch=aligned,
+    ),
+    OpDef(
+        "MINIMUM",
+        NoOptions,
+        _infer,
+        _runner(np.minimum, _minimum_int8),
+        schema="MaximumMinimumOptions",
+        types=_NUMBERS,
+        batch=aligned,
     ),
     OpDef(
         "SQUARED_DIFFERENCE",
@@ -211,5 +236,6 @@ OPS = (
         _runner(_squared_difference, _squared_difference_int8),
         schema="SquaredDifferenceOptions",
         types=FLOAT_OR_INT8,
+        batch=aligned,
     ),
 )

@@ -9,6 +9,7 @@ import numpy as np
 from edgebnn.graph.opdef import OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
+from .batch_axis import images
 from .enums import Activation, Padding
 from .fused import activate, integer_bounds
 from .view import input_tensor, options, require_rank, same_quantization, value
@@ -78,6 +79,6 @@ def _max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...
 _TYPES = ((DType.FLOAT32, DType.FLOAT32), (DType.INT8, DType.INT8))
 
 OPS = (
-    OpDef("AVERAGE_POOL_2D", Pool2DOptions, _infer, _average_run, schema="Pool2DOptions", types=_TYPES),
-    OpDef("MAX_POOL_2D", Pool2DOptions, _infer, _max_run, schema="Pool2DOptions", types=_TYPES),
+    OpDef("AVERAGE_POOL_2D", Pool2DOptions, _infer, _average_run, schema="Pool2DOptions", types=_TYPES, batch=images),
+    OpDef("MAX_POOL_2D", Pool2DOptions, _infer, _max_run, schema="Pool2DOptions", types=_TYPES, batch=images),
 )

@@ -8,9 +8,10 @@ import numpy as np
 
 from edgebnn.arithmetic import quantization
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Axes, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Tensor
 
+from .batch_axis import kept
 from .enums import TensorType
 from .view import NoOptions, bad_input, input_tensor, same_shape, scale_and_zero_point, value
 
@@ -60,6 +61,12 @@ def _dequantize_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arr
     return (quantization.dequantize(x, scales, zero_points),)
 
 
+def _dequantize_batch(view: OpView, axes: Axes) -> Axes | None:
+    quantization = input_tensor(view, 0).quantization
+    own_scales = quantization is not None and not quantization.per_tensor and quantization.axis == axes[0]
+    return None if own_scales else kept(view, axes)
+
+
 def _cast_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     """Real numbers lose their fraction; bool becomes 0 and 1, and anything but 0 becomes True."""
     with np.errstate(invalid="ignore"):
@@ -81,6 +88,7 @@ OPS = (
         _quantize_run,
         schema="QuantizeOptions",
         types=tuple((a, b) for a in (DType.FLOAT32, *_INTEGER_TYPES) for b in _INTEGER_TYPES),
+        batch=kept,
     ),
     OpDef(
         "DEQUANTIZE",
@@ -89,6 +97,7 @@ OPS = (
         _dequantize_run,
         schema="DequantizeOptions",
         types=tuple((a, DType.FLOAT32) for a in (*_INTEGER_TYPES, DType.INT16, DType.FLOAT16)),
+        batch=_dequantize_batch,
     ),
-    OpDef("CAST", CastOptions, same_shape, _cast_run, schema="CastOptions", types=_CAST_TYPES),
+    OpDef("CAST", CastOptions, same_shape, _cast_run, schema="CastOptions", types=_CAST_TYPES, batch=kept),
 )

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from edgebnn.arithmetic.fixed_point import Multiplier, multiply_by_quantized_multiplier, quantize_multiplier
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Axes, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
+from .batch_axis import only
 from .enums import TensorType
 from .shape_ops import moved
 from .types import FLOAT_OR_INT8, NUMBERS, unchanged
@@ -40,6 +41,13 @@ def _infer(view: OpView) -> tuple[Shape, ...]:
     axes, keep = _axes(view), options(view, ReducerOptions).keep_dims
     shape = input_tensor(view, 0).shape
     return (tuple(1 if a in axes else d for a, d in enumerate(shape) if keep or a not in axes),)
+
+
+def _batch(view: OpView, axes: Axes) -> Axes | None:
+    axis, reduced = only(axes, 0), _axes(view)
+    if axis is None or axis in reduced:
+        return None
+    return (axis if options(view, ReducerOptions).keep_dims else axis - sum(a < axis for a in reduced),)
 
 
 def mean_multiplier(multiplier: Multiplier, count: int) -> Multiplier:
@@ -97,6 +105,11 @@ def _arg_infer(view: OpView) -> tuple[Shape, ...]:
     return ((*shape[:axis], *shape[axis + 1 :]),)
 
 
+def _arg_batch(view: OpView, axes: Axes) -> Axes | None:
+    axis, reduced = only(axes, 0), _arg_axis(view)
+    return None if axis is None or axis == reduced else (axis - (reduced < axis),)
+
+
 def _arg_max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     y = value(view, values, 0).argmax(axis=_arg_axis(view))
     return (np.asarray(y).astype(view.outputs[0].dtype.numpy),)
@@ -112,11 +125,17 @@ _PLAIN_NUMBERS = unchanged(DType.FLOAT32, DType.INT32, DType.INT64)
 _SUM_TYPES = unchanged(*NUMBERS)
 
 OPS = (
-    OpDef("MEAN", ReducerOptions, _infer, _mean_run, schema="ReducerOptions", types=FLOAT_OR_INT8),
-    OpDef("SUM", ReducerOptions, _infer, _sum_run, schema="ReducerOptions", types=_SUM_TYPES),
-    OpDef("REDUCE_MAX", ReducerOptions, _infer, _max_run, schema="ReducerOptions", types=_SUM_TYPES),
-    OpDef("REDUCE_MIN", ReducerOptions, _infer, _min_run, schema="ReducerOptions", types=_SUM_TYPES),
-    OpDef("REDUCE_PROD", ReducerOptions, _infer, _prod_run, schema="ReducerOptions", types=_PLAIN_NUMBERS),
-    OpDef("ARG_MAX", ArgMaxOptions, _arg_infer, _arg_max_run, schema="ArgMaxOptions", types=_ARG_TYPES),
-    OpDef("ARG_MIN", ArgMinOptions, _arg_infer, _arg_min_run, schema="ArgMinOptions", types=_ARG_TYPES),
+    OpDef("MEAN", ReducerOptions, _infer, _mean_run, schema="ReducerOptions", types=FLOAT_OR_INT8, batch=_batch),
+    OpDef("SUM", ReducerOptions, _infer, _sum_run, schema="ReducerOptions", types=_SUM_TYPES, batch=_batch),
+    OpDef("REDUCE_MAX", ReducerOptions, _infer, _max_run, schema="ReducerOptions", types=_SUM_TYPES, batch=_batch),
+    OpDef("REDUCE_MIN", ReducerOptions, _infer, _min_run, schema="ReducerOptions", types=_SUM_TYPES, batch=_batch),
+    OpDef(
+        "REDUCE_PROD", ReducerOptions, _infer, _prod_run, schema="ReducerOptions", types=_PLAIN_NUMBERS, batch=_batch
+    ),
+    OpDef(
+        "ARG_MAX", ArgMaxOptions, _arg_infer, _arg_max_run, schema="ArgMaxOptions", types=_ARG_TYPES, batch=_arg_batch
+    ),
+    OpDef(
+        "ARG_MIN", ArgMinOptions, _arg_infer, _arg_min_run, schema="ArgMinOptions", types=_ARG_TYPES, batch=_arg_batch
+    ),
 )

@@ -11,6 +11,7 @@ from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.graph.opdef import OpDef, OpView
 from edgebnn.graph.types import Array, Options, Shape
 
+from .batch_axis import images
 from .shape_ops import moved
 from .types import FLOAT_OR_INT8
 from .view import bad_input, constant, input_tensor, options, require_rank, same_quantization, unsupported, value
@@ -115,6 +116,7 @@ OPS = (
         _nearest_run,
         schema="ResizeNearestNeighborOptions",
         types=FLOAT_OR_INT8,
+        batch=images,
     ),
     OpDef(
         "RESIZE_BILINEAR",
@@ -123,5 +125,6 @@ OPS = (
         _bilinear_run,
         schema="ResizeBilinearOptions",
         types=FLOAT_OR_INT8,
+        batch=images,
     ),
 )

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import COUNTED, Axes, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
+from .batch_axis import only, reshaped
 from .enums import Activation, TensorType
 from .types import ANY, EVERY_TYPE
 from .view import (
@@ -125,6 +126,11 @@ def _transpose_infer(view: OpView) -> tuple[Shape, ...]:
     return (tuple(shape[a] for a in _permutation(view)),)
 
 
+def _transpose_batch(view: OpView, axes: Axes) -> Axes | None:
+    axis = only(axes, 0)
+    return None if axis is None else (_permutation(view).index(axis),)
+
+
 def _transpose_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     return moved(view, input_tensor(view, 0), value(view, values, 0).transpose(_permutation(view)))
 
@@ -144,6 +150,17 @@ def _concatenation_infer(view: OpView) -> tuple[Shape, ...]:
     return ((*shapes[0][:axis], sum(s[axis] for s in shapes), *shapes[0][axis + 1 :]),)
 
 
+def _common(axes: Axes) -> int | None:
+    """The axis along which the samples of all inputs lie."""
+    return axes[0] if len(set(axes)) == 1 and axes[0] != COUNTED else None
+
+
+def _concatenation_batch(view: OpView, axes: Axes) -> Axes | None:
+    axis = _common(axes)
+    joined = axis_of(view, options(view, ConcatenationOptions).axis, len(view.outputs[0].shape))
+    return None if axis is None or axis == joined else (axis,)
+
+
 def _concatenation_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     opts = options(view, ConcatenationOptions)
     if opts.fused_activation_function != Activation.NONE:
@@ -161,6 +178,12 @@ def _pack_infer(view: OpView) -> tuple[Shape, ...]:
     return ((*shapes[0][:axis], len(shapes), *shapes[0][axis:]),)
 
 
+def _pack_batch(view: OpView, axes: Axes) -> Axes | None:
+    axis = _common(axes)
+    added = axis_of(view, options(view, PackOptions).axis, len(view.outputs[0].shape))
+    return None if axis is None else (axis + (added <= axis),)
+
+
 def _pack_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     for i in range(len(view.inputs)):
         same_quantization(view, input_tensor(view, i), view.outputs[0])
@@ -174,6 +197,12 @@ def _unpack_infer(view: OpView) -> tuple[Shape, ...]:
     if shape[axis] != opts.num:
         raise bad_input(view, f"unstacks {opts.num} tensors from axis {axis} of {list(shape)}")
     return ((*shape[:axis], *shape[axis + 1 :]),) * opts.num
+
+
+def _unpack_batch(view: OpView, axes: Axes) -> Axes | None:
+    axis = only(axes, 0)
+    removed = axis_of(view, options(view, UnpackOptions).axis, len(input_tensor(view, 0).shape))
+    return None if axis is None or axis == removed else (axis - (removed < axis),) * len(view.outputs)
 
 
 def _unpack_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -200,6 +229,14 @@ def _split_infer(view: OpView) -> tuple[Shape, ...]:
     return ((*x.shape[:axis], x.shape[axis] // count, *x.shape[axis + 1 :]),) * count
 
 
+def _parted(view: OpView, axis: int | None, cut: int) -> Axes | None:
+    return None if axis is None or axis == cut else (axis,) * len(view.outputs)
+
+
+def _split_batch(view: OpView, axes: Axes) -> Axes | None:
+    return _parted(view, only(axes, 1), _split_axis(view, 0, 1)[0])
+
+
 def _split_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     axis, x = _split_axis(view, 0, 1)
     return _pieces(view, x, np.split(value(view, values, 1), options(view, SplitOptions).num_splits, axis=axis))
@@ -218,6 +255,10 @@ def _split_sizes(view: OpView) -> tuple[int, Tensor, list[int]]:
 def _split_v_infer(view: OpView) -> tuple[Shape, ...]:
     axis, x, sizes = _split_sizes(view)
     return tuple((*x.shape[:axis], size, *x.shape[axis + 1 :]) for size in sizes)
+
+
+def _split_v_batch(view: OpView, axes: Axes) -> Axes | None:
+    return _parted(view, only(axes, 0), _split_sizes(view)[0])
 
 
 def _split_v_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -242,6 +283,18 @@ def _gather_infer(view: OpView) -> tuple[Shape, ...]:
     return ((*shape[:axis], *indices, *shape[axis + 1 :]),)
 
 
+def _gather_batch(view: OpView, axes: Axes) -> Axes | None:
+    """Samples lie along another axis of the table than the one picked from, or along an axis of the indices."""
+    shape, indices = input_tensor(view, 0).shape, input_tensor(view, 1).shape
+    picked = axis_of(view, options(view, GatherOptions).axis, len(shape))
+    of_indices, of_table = only(axes, 1), only(axes, 0)
+    if of_indices is not None:
+        return (picked + of_indices,)
+    if of_table is None or of_table == picked:
+        return None
+    return (of_table if of_table < picked else of_table - 1 + len(indices),)
+
+
 def _gather_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x, indices = value(view, values, 0), value(view, values, 1).astype(np.int64)
     axis = axis_of(view, options(view, GatherOptions).axis, x.ndim)
@@ -257,6 +310,13 @@ def _broadcast_to_infer(view: OpView) -> tuple[Shape, ...]:
     return (shape,)
 
 
+def _broadcast_to_batch(view: OpView, axes: Axes) -> Axes | None:
+    """The shape may be computed from the number of samples, of which the data then has one each."""
+    if axes[0] is None or axes[0] == COUNTED:
+        return None
+    return (axes[0] + len(view.outputs[0].shape) - len(input_tensor(view, 0).shape),)
+
+
 def _broadcast_to_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     return moved(view, input_tensor(view, 0), np.broadcast_to(value(view, values, 0), view.outputs[0].shape))
 
@@ -266,6 +326,11 @@ def _tile_infer(view: OpView) -> tuple[Shape, ...]:
     if repeats.shape != (len(shape),) or (repeats < 0).any():
         raise bad_input(view, f"has repeats {repeats.tolist()} for a tensor of rank {len(shape)}")
     return (tuple(d * int(r) for d, r in zip(shape, repeats, strict=True)),)
+
+
+def _tile_batch(view: OpView, axes: Axes) -> Axes | None:
+    axis = only(axes, 0)
+    return None if axis is None or constant(view, 1)[axis] != 1 else (axis,)
 
 
 def _tile_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -284,10 +349,18 @@ _SPLIT_TYPES = tuple((DType.INT32, t) for t in EVERY_TYPE)
 _SHAPE_TYPES = tuple((a, b) for a in EVERY_TYPE for b in (DType.INT32, DType.INT64))
 
 OPS = (
-    OpDef("RESHAPE", ReshapeOptions, _reshape_infer, _reshape_run, schema="ReshapeOptions", types=ANY),
-    OpDef("SQUEEZE", SqueezeOptions, _squeeze_infer, _reshape_run, schema="SqueezeOptions", types=ANY),
-    OpDef("EXPAND_DIMS", NoOptions, _expand_infer, _reshape_run, schema="ExpandDimsOptions", types=ANY),
-    OpDef("TRANSPOSE", NoOptions, _transpose_infer, _transpose_run, schema="TransposeOptions", types=ANY),
+    OpDef("RESHAPE", ReshapeOptions, _reshape_infer, _reshape_run, schema="ReshapeOptions", types=ANY, batch=reshaped),
+    OpDef("SQUEEZE", SqueezeOptions, _squeeze_infer, _reshape_run, schema="SqueezeOptions", types=ANY, batch=reshaped),
+    OpDef("EXPAND_DIMS", NoOptions, _expand_infer, _reshape_run, schema="ExpandDimsOptions", types=ANY, batch=reshaped),
+    OpDef(
+        "TRANSPOSE",
+        NoOptions,
+        _transpose_infer,
+        _transpose_run,
+        schema="TransposeOptions",
+        types=ANY,
+        batch=_transpose_batch,
+    ),
     OpDef(
         "CONCATENATION",
         ConcatenationOptions,
@@ -295,14 +368,27 @@ OPS = (
         _concatenation_run,
         schema="ConcatenationOptions",
         types=ANY,
+        batch=_concatenation_batch,
     ),
-    OpDef("PACK", PackOptions, _pack_infer, _pack_run, schema="PackOptions", types=ANY),
-    OpDef("UNPACK", UnpackOptions, _unpack_infer, _unpack_run, schema="UnpackOptions", types=ANY),
-    OpDef("SPLIT", SplitOptions, _split_infer, _split_run, schema="SplitOptions", types=_SPLIT_TYPES),
-    OpDef("SPLIT_V", SplitOptions, _split_v_infer, _split_v_run, schema="SplitVOptions", types=ANY),
+    OpDef("PACK", PackOptions, _pack_infer, _pack_run, schema="PackOptions", types=ANY, batch=_pack_batch),
+    OpDef("UNPACK", UnpackOptions, _unpack_infer, _unpack_run, schema="UnpackOptions", types=ANY, batch=_unpack_batch),
+    OpDef(
+        "SPLIT", SplitOptions, _split_infer, _split_run, schema="SplitOptions", types=_SPLIT_TYPES, batch=_split_batch
+    ),
+    OpDef(
+        "SPLIT_V", SplitOptions, _split_v_infer, _split_v_run, schema="SplitVOptions", types=ANY, batch=_split_v_batch
+    ),
     OpDef("SHAPE", ShapeOptions, _shape_infer, _shape_run, schema="ShapeOptions", types=_SHAPE_TYPES),
-    OpDef("GATHER", GatherOptions, _gather_infer, _gather_run, schema="GatherOptions", types=ANY),
-    OpDef("BROADCAST_TO", NoOptions, _broadcast_to_infer, _broadcast_to_run, schema="BroadcastToOptions", types=ANY),
-    OpDef("TILE", NoOptions, _tile_infer, _tile_run, schema="TileOptions", types=ANY),
+    OpDef("GATHER", GatherOptions, _gather_infer, _gather_run, schema="GatherOptions", types=ANY, batch=_gather_batch),
+    OpDef(
+        "BROADCAST_TO",
+        NoOptions,
+        _broadcast_to_infer,
+        _broadcast_to_run,
+        schema="BroadcastToOptions",
+        types=ANY,
+        batch=_broadcast_to_batch,
+    ),
+    OpDef("TILE", NoOptions, _tile_infer, _tile_run, schema="TileOptions", types=ANY, batch=_tile_batch),
     OpDef("FILL", NoOptions, _fill_infer, _fill_run, schema="FillOptions", types=_SPLIT_TYPES),
 )

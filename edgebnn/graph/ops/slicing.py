@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Axes, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
+from .batch_axis import images, only
 from .enums import MirrorPadMode
 from .shape_ops import moved
 from .types import ANY
@@ -72,6 +73,20 @@ def _slice_infer(view: OpView) -> tuple[Shape, ...]:
     return (_indexed_shape(input_tensor(view, 0).shape, _slice_index(view)),)
 
 
+def _whole(index: Index, axis: int, size: int) -> bool:
+    """Whether the index leaves an axis as it is."""
+    cut = index[axis] if axis < len(index) else slice(None)
+    return isinstance(cut, slice) and range(size)[cut] == range(size)
+
+
+def _slice_batch(view: OpView, axes: Axes) -> Axes | None:
+    """The sizes may be computed from the number of samples."""
+    axis = only(axes[:2], 0)
+    if axis is None or not _whole(_slice_index(view), axis, input_tensor(view, 0).shape[axis]):
+        return None
+    return (axis,)
+
+
 def _slice_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     return moved(view, input_tensor(view, 0), value(view, values, 0)[_slice_index(view)])
 
@@ -100,6 +115,14 @@ def _strided_infer(view: OpView) -> tuple[Shape, ...]:
     return (_indexed_shape(input_tensor(view, 0).shape, _strided_index(view)),)
 
 
+def _strided_batch(view: OpView, axes: Axes) -> Axes | None:
+    """The ends may be computed from the number of samples."""
+    axis, index = only((*axes[:2], *axes[3:]), 0), _strided_index(view)
+    if axis is None or not _whole(index, axis, input_tensor(view, 0).shape[axis]):
+        return None
+    return (axis - sum(isinstance(cut, int) for cut in index[:axis]),)
+
+
 def _strided_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     return moved(view, input_tensor(view, 0), np.asarray(value(view, values, 0)[_strided_index(view)]))
 
@@ -113,6 +136,11 @@ def _paddings(view: OpView) -> NDArray[np.int64]:
 
 def _pad_infer(view: OpView) -> tuple[Shape, ...]:
     return (tuple(d + int(p.sum()) for d, p in zip(input_tensor(view, 0).shape, _paddings(view), strict=True)),)
+
+
+def _pad_batch(view: OpView, axes: Axes) -> Axes | None:
+    axis = only(axes, 0)
+    return None if axis is None or _paddings(view)[axis].any() else (axis,)
 
 
 def _pad_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -246,16 +274,44 @@ def _from_batch_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arr
 
 
 OPS = (
-    OpDef("SLICE", NoOptions, _slice_infer, _slice_run, schema="SliceOptions", types=ANY),
-    OpDef("STRIDED_SLICE", StridedSliceOptions, _strided_infer, _strided_run, schema="StridedSliceOptions", types=ANY),
-    OpDef("PAD", NoOptions, _pad_infer, _pad_run, schema="PadOptions", types=ANY),
-    OpDef("PADV2", NoOptions, _pad_infer, _pad_v2_run, schema="PadV2Options", types=ANY),
-    OpDef("MIRROR_PAD", MirrorPadOptions, _mirror_infer, _mirror_run, schema="MirrorPadOptions", types=ANY),
+    OpDef("SLICE", NoOptions, _slice_infer, _slice_run, schema="SliceOptions", types=ANY, batch=_slice_batch),
     OpDef(
-        "SPACE_TO_DEPTH", SpaceToDepthOptions, _to_depth_infer, _to_depth_run, schema="SpaceToDepthOptions", types=ANY
+        "STRIDED_SLICE",
+        StridedSliceOptions,
+        _strided_infer,
+        _strided_run,
+        schema="StridedSliceOptions",
+        types=ANY,
+        batch=_strided_batch,
+    ),
+    OpDef("PAD", NoOptions, _pad_infer, _pad_run, schema="PadOptions", types=ANY, batch=_pad_batch),
+    OpDef("PADV2", NoOptions, _pad_infer, _pad_v2_run, schema="PadV2Options", types=ANY, batch=_pad_batch),
+    OpDef(
+        "MIRROR_PAD",
+        MirrorPadOptions,
+        _mirror_infer,
+        _mirror_run,
+        schema="MirrorPadOptions",
+        types=ANY,
+        batch=_pad_batch,
     ),
     OpDef(
-        "DEPTH_TO_SPACE", DepthToSpaceOptions, _to_space_infer, _to_space_run, schema="DepthToSpaceOptions", types=ANY
+        "SPACE_TO_DEPTH",
+        SpaceToDepthOptions,
+        _to_depth_infer,
+        _to_depth_run,
+        schema="SpaceToDepthOptions",
+        types=ANY,
+        batch=images,
+    ),
+    OpDef(
+        "DEPTH_TO_SPACE",
+        DepthToSpaceOptions,
+        _to_space_infer,
+        _to_space_run,
+        schema="DepthToSpaceOptions",
+        types=ANY,
+        batch=images,
     ),
     OpDef("SPACE_TO_BATCH_ND", NoOptions, _to_batch_infer, _to_batch_run, schema="SpaceToBatchNDOptions", types=ANY),
     OpDef(

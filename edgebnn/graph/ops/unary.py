@@ -18,6 +18,7 @@ from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.graph.opdef import OpDef, OpView
 from edgebnn.graph.types import Array
 
+from .batch_axis import kept
 from .types import FLOAT, FLOAT_OR_INT8
 from .view import NoOptions, bad_input, input_tensor, same_shape, scale_and_zero_point, value
 
@@ -103,18 +104,20 @@ def _rsqrt(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def _float(kind: str, function: Real, schema: str | None) -> OpDef:
-    return OpDef(kind, NoOptions, same_shape, runner(function), schema=schema, types=FLOAT)
+    return OpDef(kind, NoOptions, same_shape, runner(function), schema=schema, types=FLOAT, batch=kept)
 
 
 OPS = (
-    OpDef("ABS", NoOptions, same_shape, runner(np.abs, _abs_int8), schema="AbsOptions", types=FLOAT_OR_INT8),
-    OpDef("EXP", NoOptions, same_shape, runner(rounded(np.exp)), schema="ExpOptions", types=FLOAT_OR_INT8),
-    OpDef("LOG", NoOptions, same_shape, runner(rounded(np.log)), types=FLOAT_OR_INT8),
-    OpDef("NEG", NoOptions, same_shape, runner(np.negative), schema="NegOptions", types=FLOAT),
-    OpDef("SIGN", NoOptions, same_shape, runner(np.sign), schema="SignOptions", types=FLOAT),
+    OpDef(
+        "ABS", NoOptions, same_shape, runner(np.abs, _abs_int8), schema="AbsOptions", types=FLOAT_OR_INT8, batch=kept
+    ),
+    OpDef("EXP", NoOptions, same_shape, runner(rounded(np.exp)), schema="ExpOptions", types=FLOAT_OR_INT8, batch=kept),
+    OpDef("LOG", NoOptions, same_shape, runner(rounded(np.log)), types=FLOAT_OR_INT8, batch=kept),
+    OpDef("NEG", NoOptions, same_shape, runner(np.negative), schema="NegOptions", types=FLOAT, batch=kept),
+    OpDef("SIGN", NoOptions, same_shape, runner(np.sign), schema="SignOptions", types=FLOAT, batch=kept),
     _float("SQUARE", np.square, "SquareOptions"),
     _float("SQRT", np.sqrt, None),
-    OpDef("RSQRT", NoOptions, same_shape, runner(_rsqrt, _rsqrt_int8), types=FLOAT_OR_INT8),
+    OpDef("RSQRT", NoOptions, same_shape, runner(_rsqrt, _rsqrt_int8), types=FLOAT_OR_INT8, batch=kept),
     _float("FLOOR", np.floor, None),
     _float("CEIL", np.ceil, None),
     _float("ROUND", np.rint, None),

@@ -14,9 +14,10 @@ from edgebnn.arithmetic.fixed_point import wrap_int32
 from edgebnn.arithmetic.packing import packed_channels, unpack
 from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.arithmetic.w1a8 import folded_bias, signed_sums
-from edgebnn.graph.opdef import Macs, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
+from .batch_axis import images, kept_but_last, rows
 from .conv import accumulate, activated_int8, requantize_channels
 from .enums import Activation, Padding
 from .view import (
@@ -142,6 +143,11 @@ def _dense_infer(view: OpView) -> tuple[Shape, ...]:
     return ((*x.shape[:-1], outputs) if opts.keep_num_dims else (x.elements // depth, outputs),)
 
 
+def _dense_batch(view: OpView, axes: Axes) -> Axes | None:
+    keep = options(view, EdgebnnDenseW1A8Options).keep_num_dims
+    return kept_but_last(view, axes) if keep else rows(view, axes)
+
+
 def _dense_macs(view: OpView) -> Macs:
     return Macs(w1a8=view.outputs[0].elements * options(view, EdgebnnDenseW1A8Options).channels_in)
 
@@ -171,6 +177,7 @@ OPS = (
         custom=True,
         kernel="eb_w1a8",
         types=_TYPES,
+        batch=images,
     ),
     OpDef(
         "EdgebnnDenseW1A8",
@@ -181,5 +188,6 @@ OPS = (
         custom=True,
         kernel="eb_w1a8",
         types=_TYPES,
+        batch=_dense_batch,
     ),
 )

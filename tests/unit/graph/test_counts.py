@@ -5,14 +5,15 @@ import pytest
 
 from edgebnn.converters.read_tflite import read
 from edgebnn.graph import counts
+from edgebnn.graph.opdef import Macs
 from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.dense import FullyConnectedOptions
 from edgebnn.graph.ops.enums import Padding
 from edgebnn.graph.ops.pool import Pool2DOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.shapes import resize
-from edgebnn.graph.types import Array, Graph, Shape
-from tests.support.graphs import Step, chain, constant, tensor
+from edgebnn.graph.types import Array, DType, Graph, Shape
+from tests.support.graphs import Step, chain, constant, one_op, per_tensor, tensor
 from tests.support.topologies import lce_bytes
 
 # Kernel, stride, padding; torchvision's AlexNet, as NetAdapt's figures are stated for.
@@ -107,3 +108,12 @@ def test_the_batch_multiplies_work_but_not_weights() -> None:
     four = resize(graph, [(4, *graph.tensors[graph.inputs[0]].shape[1:])])
     assert counts.macs(four).total == 4 * counts.macs(graph).total
     assert counts.weights(four) == counts.weights(graph)
+
+
+def test_uint8_layers_count_as_int8() -> None:
+    """The files of TensorFlow's first quantization, which is unsigned."""
+    x = tensor("x", (1, 4, 4, 2), DType.UINT8, per_tensor(0.1, 128))
+    weights = constant("w", np.ones((3, 1, 1, 2), np.uint8), per_tensor(0.1, 128))
+    y = tensor("y", (), DType.UINT8, per_tensor(0.1, 128))
+    graph = one_op("CONV_2D", Conv2DOptions(Padding.SAME, 1, 1), [x, weights, None], [y])
+    assert counts.macs(graph) == Macs(int8=4 * 4 * 3 * 2)
