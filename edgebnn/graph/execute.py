@@ -16,6 +16,8 @@ from .opdef import OpDef, OpView, op_view
 from .ops import OPS
 from .types import ABSENT, Array, DType, Graph
 
+_QUANTIZABLE = (DType.INT8, DType.UINT8, DType.INT16)
+
 
 def run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """The outputs of ``graph`` for ``inputs``, one array per graph input, of exactly its shape and element type.
@@ -56,6 +58,7 @@ def _execute(graph: Graph, inputs: Sequence[Array], keep_all: bool) -> dict[int,
     for step, op in enumerate(graph.ops):
         view = op_view(graph, step)
         entry = definition(view)
+        _check_scales(graph, view, entry)
         arguments = tuple(None if i == ABSENT else _value(graph, values, view, i) for i in op.inputs)
         results = entry.run(_with_computed_arguments(view, arguments), arguments)
         for index, result in zip(op.outputs, results, strict=True):
@@ -84,6 +87,22 @@ def _value(graph: Graph, values: dict[int, Array], view: OpView, index: int) -> 
     if index not in values:
         raise InputError(f"{graph.name}: layer {view.name!r} reads tensor {index} before it is computed")
     return values[index]
+
+
+def _check_scales(graph: Graph, view: OpView, entry: OpDef) -> None:
+    """Raises UnsupportedOpError where an op that only moves values has other quantizations on its sides."""
+    quantized = [
+        (tensor.name, tensor.quantization)
+        for tensor in (graph.tensors[i] for i in entry.of_one_scale(view.op, graph.tensors))
+        if tensor.dtype in _QUANTIZABLE and tensor.quantization is not None and tensor.quantization.per_tensor
+    ]
+    for name, quantization in quantized[1:]:
+        first, expected = quantized[0]
+        if (quantization.scale, quantization.zero_point) != (expected.scale, expected.zero_point):
+            raise UnsupportedOpError(
+                f"layer {view.name!r}: {view.op.kind} with a change of quantization from {name!r} to {first!r} is not "
+                "supported; supported: equal quantization"
+            )
 
 
 def _with_computed_arguments(view: OpView, arguments: tuple[Array | None, ...]) -> OpView:

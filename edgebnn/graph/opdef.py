@@ -80,6 +80,7 @@ class OpDef:
     custom:    True for custom ops.
     kernel:    name of the C kernel that runs it in the delegate; None where LiteRT's own kernels do.
     types:     the supported pairs of element types of the first input and the first output.
+    same_scale: whether quantized inputs must have the outputs' quantization, as values are only moved or chosen.
     batch:     (view, axes of the inputs) -> axes of the outputs, where each sample of the outputs follows from the same
                sample of the inputs alone, in a way that depends neither on its place nor on the number of samples;
                None where that does not hold or is not known. Asked for two samples or more, one input or more of which
@@ -95,4 +96,12 @@ class OpDef:
     custom: bool = False
     kernel: str | None = None
     types: tuple[tuple[DType, DType], ...] = ()
+    same_scale: bool = False
     batch: Callable[[OpView, Axes], Axes | None] = field(default=unknown_axes)
+
+    def of_one_scale(self, op: Op, tensors: Sequence[Tensor]) -> tuple[int, ...]:
+        """Indices of the tensors of ``op`` that must have one quantization, outputs first; empty if they may differ."""
+        if not self.same_scale or not op.outputs:
+            return ()
+        dtype = tensors[op.outputs[0]].dtype
+        return (*op.outputs, *(i for i in op.inputs if i != ABSENT and tensors[i].dtype == dtype))

@@ -20,7 +20,6 @@ from .view import (
     bad_input,
     broadcast,
     input_tensor,
-    same_quantization,
     same_shape,
     scale_and_zero_point,
     unsupported,
@@ -90,8 +89,7 @@ def _select_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, 
     condition, a, b = (value(view, values, i) for i in range(3))
     if view.op.kind == "SELECT" and condition.shape != a.shape:
         condition = condition.reshape(-1, *[1] * (a.ndim - 1))
-    same_quantization(view, input_tensor(view, 2), view.outputs[0])
-    return moved(view, input_tensor(view, 1), np.where(condition, a, b))
+    return moved(np.where(condition, a, b))
 
 
 def _select_batch(view: OpView, axes: Axes) -> Axes | None:
@@ -132,6 +130,7 @@ OPS = (
         schema="SelectOptions",
         types=_SELECT_TYPES,
         batch=_select_batch,
+        same_scale=True,
     ),
     OpDef(
         "SELECT_V2",
@@ -141,5 +140,6 @@ OPS = (
         schema="SelectV2Options",
         types=_SELECT_TYPES,
         batch=aligned,
+        same_scale=True,
     ),
 )

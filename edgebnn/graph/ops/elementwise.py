@@ -25,7 +25,6 @@ from .view import (
     bad_input,
     broadcast,
     input_tensor,
-    same_quantization,
     scale_and_zero_point,
     unsupported,
     value,
@@ -149,18 +148,11 @@ def _sub_int8(view: OpView, a: Array, b: Array) -> Array:
 
 
 def _maximum_int8(view: OpView, a: Array, b: Array) -> Array:
-    _equal_quantization(view)
     return np.maximum(a, b)
 
 
 def _minimum_int8(view: OpView, a: Array, b: Array) -> Array:
-    _equal_quantization(view)
     return np.minimum(a, b)
-
-
-def _equal_quantization(view: OpView) -> None:
-    for i in (0, 1):
-        same_quantization(view, input_tensor(view, i), view.outputs[0])
 
 
 def _quotient(a: Array, b: Array) -> Array:
@@ -219,6 +211,7 @@ OPS = (
         schema="MaximumMinimumOptions",
         types=_NUMBERS,
         batch=aligned,
+        same_scale=True,
     ),
     OpDef(
         "MINIMUM",
@@ -228,6 +221,7 @@ OPS = (
         schema="MaximumMinimumOptions",
         types=_NUMBERS,
         batch=aligned,
+        same_scale=True,
     ),
     OpDef(
         "SQUARED_DIFFERENCE",

@@ -12,7 +12,7 @@ from edgebnn.graph.types import Array, DType, Options, Shape
 from .batch_axis import images
 from .enums import Activation, Padding
 from .fused import activate, integer_bounds
-from .view import input_tensor, options, require_rank, same_quantization, value
+from .view import input_tensor, options, require_rank, value
 from .windows import Window, output_shape, padded, taps, window, window_positions
 
 
@@ -54,7 +54,6 @@ def _activated(view: OpView, y: Array) -> Array:
 def _average_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     """int8: the mean is rounded to nearest, halves away from zero, in integers."""
     x, win = value(view, values, 0), _window(view)
-    same_quantization(view, input_tensor(view, 0), view.outputs[0])
     count = window_positions(win, (x.shape[1], x.shape[2]))[None, :, :, None]
     sum_type = np.float32 if x.dtype == np.float32 else np.int64
     sums: Array = np.zeros((x.shape[0], *win.output, x.shape[3]), sum_type)
@@ -68,7 +67,6 @@ def _average_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
 
 def _max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x, win = value(view, values, 0), _window(view)
-    same_quantization(view, input_tensor(view, 0), view.outputs[0])
     lowest = float(np.finfo(np.float32).min) if x.dtype == np.float32 else -128.0
     y = np.full((x.shape[0], *win.output, x.shape[3]), lowest, x.dtype)
     for _, _, tap in taps(padded(x, win, lowest), win):
@@ -79,6 +77,24 @@ def _max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...
 _TYPES = ((DType.FLOAT32, DType.FLOAT32), (DType.INT8, DType.INT8))
 
 OPS = (
-    OpDef("AVERAGE_POOL_2D", Pool2DOptions, _infer, _average_run, schema="Pool2DOptions", types=_TYPES, batch=images),
-    OpDef("MAX_POOL_2D", Pool2DOptions, _infer, _max_run, schema="Pool2DOptions", types=_TYPES, batch=images),
+    OpDef(
+        "AVERAGE_POOL_2D",
+        Pool2DOptions,
+        _infer,
+        _average_run,
+        schema="Pool2DOptions",
+        types=_TYPES,
+        batch=images,
+        same_scale=True,
+    ),
+    OpDef(
+        "MAX_POOL_2D",
+        Pool2DOptions,
+        _infer,
+        _max_run,
+        schema="Pool2DOptions",
+        types=_TYPES,
+        batch=images,
+        same_scale=True,
+    ),
 )

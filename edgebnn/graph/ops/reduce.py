@@ -83,12 +83,12 @@ def _sum_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...
 
 def _max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     y = value(view, values, 0).max(axis=_axes(view))
-    return moved(view, input_tensor(view, 0), np.asarray(y).reshape(view.outputs[0].shape))
+    return moved(np.asarray(y).reshape(view.outputs[0].shape))
 
 
 def _min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     y = value(view, values, 0).min(axis=_axes(view))
-    return moved(view, input_tensor(view, 0), np.asarray(y).reshape(view.outputs[0].shape))
+    return moved(np.asarray(y).reshape(view.outputs[0].shape))
 
 
 def _prod_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -127,8 +127,26 @@ _SUM_TYPES = unchanged(*NUMBERS)
 OPS = (
     OpDef("MEAN", ReducerOptions, _infer, _mean_run, schema="ReducerOptions", types=FLOAT_OR_INT8, batch=_batch),
     OpDef("SUM", ReducerOptions, _infer, _sum_run, schema="ReducerOptions", types=_SUM_TYPES, batch=_batch),
-    OpDef("REDUCE_MAX", ReducerOptions, _infer, _max_run, schema="ReducerOptions", types=_SUM_TYPES, batch=_batch),
-    OpDef("REDUCE_MIN", ReducerOptions, _infer, _min_run, schema="ReducerOptions", types=_SUM_TYPES, batch=_batch),
+    OpDef(
+        "REDUCE_MAX",
+        ReducerOptions,
+        _infer,
+        _max_run,
+        schema="ReducerOptions",
+        types=_SUM_TYPES,
+        batch=_batch,
+        same_scale=True,
+    ),
+    OpDef(
+        "REDUCE_MIN",
+        ReducerOptions,
+        _infer,
+        _min_run,
+        schema="ReducerOptions",
+        types=_SUM_TYPES,
+        batch=_batch,
+        same_scale=True,
+    ),
     OpDef(
         "REDUCE_PROD", ReducerOptions, _infer, _prod_run, schema="ReducerOptions", types=_PLAIN_NUMBERS, batch=_batch
     ),

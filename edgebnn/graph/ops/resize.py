@@ -14,7 +14,7 @@ from edgebnn.graph.types import Array, Options, Shape
 from .batch_axis import images
 from .shape_ops import moved
 from .types import FLOAT_OR_INT8
-from .view import bad_input, constant, input_tensor, options, require_rank, same_quantization, unsupported, value
+from .view import bad_input, constant, input_tensor, options, require_rank, unsupported, value
 
 FRACTION_BITS = 10
 """Of positions in int8 bilinear interpolation."""
@@ -59,7 +59,7 @@ def _nearest_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
     opts = options(view, ResizeNearestNeighborOptions)
     x, (_, height, width, _) = value(view, values, 0), view.outputs[0].shape
     rows, columns = _nearest(opts, x.shape[1], height), _nearest(opts, x.shape[2], width)
-    return moved(view, input_tensor(view, 0), x[:, rows[:, None], columns])
+    return moved(x[:, rows[:, None], columns])
 
 
 def _between(opts: ResizeOptions, size: int, count: int) -> tuple[Array, Array, Array]:
@@ -101,7 +101,6 @@ def _bilinear_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array
     if x.dtype == np.float32:
         rows, columns = _between(opts, x.shape[1], height), _between(opts, x.shape[2], width)
         return (_interpolate(x, rows, columns, 1).astype(np.float32, copy=False),)
-    same_quantization(view, input_tensor(view, 0), view.outputs[0])
     rows, columns = _between_fixed(opts, x.shape[1], height), _between_fixed(opts, x.shape[2], width)
     sums = _interpolate(x.astype(np.int64), rows, columns, 1 << FRACTION_BITS)
     half = 1 << (2 * FRACTION_BITS - 1)
@@ -117,6 +116,7 @@ OPS = (
         schema="ResizeNearestNeighborOptions",
         types=FLOAT_OR_INT8,
         batch=images,
+        same_scale=True,
     ),
     OpDef(
         "RESIZE_BILINEAR",
@@ -126,5 +126,6 @@ OPS = (
         schema="ResizeBilinearOptions",
         types=FLOAT_OR_INT8,
         batch=images,
+        same_scale=True,
     ),
 )

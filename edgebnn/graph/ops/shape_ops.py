@@ -21,7 +21,6 @@ from .view import (
     input_tensor,
     optional_input,
     options,
-    same_quantization,
     scalar,
     shape_argument,
     unsupported,
@@ -75,9 +74,8 @@ class GatherOptions(Options):
     batch_dims: int = 0
 
 
-def moved(view: OpView, tensor: Tensor, array: Array) -> tuple[Array, ...]:
-    """The single result of an op that keeps the quantization of ``tensor``."""
-    same_quantization(view, tensor, view.outputs[0])
+def moved(array: Array) -> tuple[Array, ...]:
+    """The single result of an op that only moves values."""
     return (np.asarray(array, order="C"),)
 
 
@@ -96,7 +94,7 @@ def _reshape_infer(view: OpView) -> tuple[Shape, ...]:
 
 
 def _reshape_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    return moved(view, input_tensor(view, 0), value(view, values, 0).reshape(view.outputs[0].shape))
+    return moved(value(view, values, 0).reshape(view.outputs[0].shape))
 
 
 def _squeeze_infer(view: OpView) -> tuple[Shape, ...]:
@@ -132,7 +130,7 @@ def _transpose_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _transpose_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    return moved(view, input_tensor(view, 0), value(view, values, 0).transpose(_permutation(view)))
+    return moved(value(view, values, 0).transpose(_permutation(view)))
 
 
 def _joined_shapes(view: OpView) -> list[Shape]:
@@ -165,8 +163,6 @@ def _concatenation_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[
     opts = options(view, ConcatenationOptions)
     if opts.fused_activation_function != Activation.NONE:
         raise unsupported(view, f"fused activation {opts.fused_activation_function.name}", "NONE")
-    for i in range(len(view.inputs)):
-        same_quantization(view, input_tensor(view, i), view.outputs[0])
     return (np.concatenate([value(view, values, i) for i in range(len(view.inputs))], axis=opts.axis),)
 
 
@@ -185,8 +181,6 @@ def _pack_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _pack_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    for i in range(len(view.inputs)):
-        same_quantization(view, input_tensor(view, i), view.outputs[0])
     arrays = [value(view, values, i) for i in range(len(view.inputs))]
     return (np.stack(arrays, axis=options(view, PackOptions).axis),)
 
@@ -207,12 +201,10 @@ def _unpack_batch(view: OpView, axes: Axes) -> Axes | None:
 
 def _unpack_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = np.moveaxis(value(view, values, 0), options(view, UnpackOptions).axis, 0)
-    return _pieces(view, input_tensor(view, 0), list(x))
+    return _pieces(list(x))
 
 
-def _pieces(view: OpView, source: Tensor, arrays: list[Array]) -> tuple[Array, ...]:
-    for output in view.outputs:
-        same_quantization(view, source, output)
+def _pieces(arrays: list[Array]) -> tuple[Array, ...]:
     return tuple(np.asarray(a, order="C") for a in arrays)
 
 
@@ -238,8 +230,8 @@ def _split_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _split_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    axis, x = _split_axis(view, 0, 1)
-    return _pieces(view, x, np.split(value(view, values, 1), options(view, SplitOptions).num_splits, axis=axis))
+    axis, _ = _split_axis(view, 0, 1)
+    return _pieces(np.split(value(view, values, 1), options(view, SplitOptions).num_splits, axis=axis))
 
 
 def _split_sizes(view: OpView) -> tuple[int, Tensor, list[int]]:
@@ -262,8 +254,8 @@ def _split_v_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _split_v_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    axis, x, sizes = _split_sizes(view)
-    return _pieces(view, x, np.split(value(view, values, 0), np.cumsum(sizes)[:-1], axis=axis))
+    axis, _, sizes = _split_sizes(view)
+    return _pieces(np.split(value(view, values, 0), np.cumsum(sizes)[:-1], axis=axis))
 
 
 def _shape_infer(view: OpView) -> tuple[Shape, ...]:
@@ -300,7 +292,7 @@ def _gather_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, 
     axis = axis_of(view, options(view, GatherOptions).axis, x.ndim)
     if indices.size and not (indices.min() >= 0 and indices.max() < x.shape[axis]):
         raise bad_input(view, f"has an index outside its {x.shape[axis]} entries")
-    return moved(view, input_tensor(view, 0), np.take(x, indices, axis=axis))
+    return moved(np.take(x, indices, axis=axis))
 
 
 def _broadcast_to_infer(view: OpView) -> tuple[Shape, ...]:
@@ -318,7 +310,7 @@ def _broadcast_to_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _broadcast_to_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    return moved(view, input_tensor(view, 0), np.broadcast_to(value(view, values, 0), view.outputs[0].shape))
+    return moved(np.broadcast_to(value(view, values, 0), view.outputs[0].shape))
 
 
 def _tile_infer(view: OpView) -> tuple[Shape, ...]:
@@ -334,7 +326,7 @@ def _tile_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _tile_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    return moved(view, input_tensor(view, 0), np.tile(value(view, values, 0), constant(view, 1).tolist()))
+    return moved(np.tile(value(view, values, 0), constant(view, 1).tolist()))
 
 
 def _fill_infer(view: OpView) -> tuple[Shape, ...]:
@@ -349,9 +341,36 @@ _SPLIT_TYPES = tuple((DType.INT32, t) for t in EVERY_TYPE)
 _SHAPE_TYPES = tuple((a, b) for a in EVERY_TYPE for b in (DType.INT32, DType.INT64))
 
 OPS = (
-    OpDef("RESHAPE", ReshapeOptions, _reshape_infer, _reshape_run, schema="ReshapeOptions", types=ANY, batch=reshaped),
-    OpDef("SQUEEZE", SqueezeOptions, _squeeze_infer, _reshape_run, schema="SqueezeOptions", types=ANY, batch=reshaped),
-    OpDef("EXPAND_DIMS", NoOptions, _expand_infer, _reshape_run, schema="ExpandDimsOptions", types=ANY, batch=reshaped),
+    OpDef(
+        "RESHAPE",
+        ReshapeOptions,
+        _reshape_infer,
+        _reshape_run,
+        schema="ReshapeOptions",
+        types=ANY,
+        batch=reshaped,
+        same_scale=True,
+    ),
+    OpDef(
+        "SQUEEZE",
+        SqueezeOptions,
+        _squeeze_infer,
+        _reshape_run,
+        schema="SqueezeOptions",
+        types=ANY,
+        batch=reshaped,
+        same_scale=True,
+    ),
+    OpDef(
+        "EXPAND_DIMS",
+        NoOptions,
+        _expand_infer,
+        _reshape_run,
+        schema="ExpandDimsOptions",
+        types=ANY,
+        batch=reshaped,
+        same_scale=True,
+    ),
     OpDef(
         "TRANSPOSE",
         NoOptions,
@@ -360,6 +379,7 @@ OPS = (
         schema="TransposeOptions",
         types=ANY,
         batch=_transpose_batch,
+        same_scale=True,
     ),
     OpDef(
         "CONCATENATION",
@@ -369,17 +389,52 @@ OPS = (
         schema="ConcatenationOptions",
         types=ANY,
         batch=_concatenation_batch,
-    ),
-    OpDef("PACK", PackOptions, _pack_infer, _pack_run, schema="PackOptions", types=ANY, batch=_pack_batch),
-    OpDef("UNPACK", UnpackOptions, _unpack_infer, _unpack_run, schema="UnpackOptions", types=ANY, batch=_unpack_batch),
-    OpDef(
-        "SPLIT", SplitOptions, _split_infer, _split_run, schema="SplitOptions", types=_SPLIT_TYPES, batch=_split_batch
+        same_scale=True,
     ),
     OpDef(
-        "SPLIT_V", SplitOptions, _split_v_infer, _split_v_run, schema="SplitVOptions", types=ANY, batch=_split_v_batch
+        "PACK", PackOptions, _pack_infer, _pack_run, schema="PackOptions", types=ANY, batch=_pack_batch, same_scale=True
+    ),
+    OpDef(
+        "UNPACK",
+        UnpackOptions,
+        _unpack_infer,
+        _unpack_run,
+        schema="UnpackOptions",
+        types=ANY,
+        batch=_unpack_batch,
+        same_scale=True,
+    ),
+    OpDef(
+        "SPLIT",
+        SplitOptions,
+        _split_infer,
+        _split_run,
+        schema="SplitOptions",
+        types=_SPLIT_TYPES,
+        batch=_split_batch,
+        same_scale=True,
+    ),
+    OpDef(
+        "SPLIT_V",
+        SplitOptions,
+        _split_v_infer,
+        _split_v_run,
+        schema="SplitVOptions",
+        types=ANY,
+        batch=_split_v_batch,
+        same_scale=True,
     ),
     OpDef("SHAPE", ShapeOptions, _shape_infer, _shape_run, schema="ShapeOptions", types=_SHAPE_TYPES),
-    OpDef("GATHER", GatherOptions, _gather_infer, _gather_run, schema="GatherOptions", types=ANY, batch=_gather_batch),
+    OpDef(
+        "GATHER",
+        GatherOptions,
+        _gather_infer,
+        _gather_run,
+        schema="GatherOptions",
+        types=ANY,
+        batch=_gather_batch,
+        same_scale=True,
+    ),
     OpDef(
         "BROADCAST_TO",
         NoOptions,
@@ -388,7 +443,10 @@ OPS = (
         schema="BroadcastToOptions",
         types=ANY,
         batch=_broadcast_to_batch,
+        same_scale=True,
     ),
-    OpDef("TILE", NoOptions, _tile_infer, _tile_run, schema="TileOptions", types=ANY, batch=_tile_batch),
-    OpDef("FILL", NoOptions, _fill_infer, _fill_run, schema="FillOptions", types=_SPLIT_TYPES),
+    OpDef(
+        "TILE", NoOptions, _tile_infer, _tile_run, schema="TileOptions", types=ANY, batch=_tile_batch, same_scale=True
+    ),
+    OpDef("FILL", NoOptions, _fill_infer, _fill_run, schema="FillOptions", types=_SPLIT_TYPES, same_scale=True),
 )

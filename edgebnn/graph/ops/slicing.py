@@ -21,7 +21,6 @@ from .view import (
     input_tensor,
     options,
     require_rank,
-    same_quantization,
     scale_and_zero_point,
     unsupported,
     value,
@@ -88,7 +87,7 @@ def _slice_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _slice_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    return moved(view, input_tensor(view, 0), value(view, values, 0)[_slice_index(view)])
+    return moved(value(view, values, 0)[_slice_index(view)])
 
 
 def _strided_index(view: OpView) -> Index:
@@ -124,7 +123,7 @@ def _strided_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _strided_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    return moved(view, input_tensor(view, 0), np.asarray(value(view, values, 0)[_strided_index(view)]))
+    return moved(np.asarray(value(view, values, 0)[_strided_index(view)]))
 
 
 def _paddings(view: OpView) -> NDArray[np.int64]:
@@ -145,17 +144,16 @@ def _pad_batch(view: OpView, axes: Axes) -> Axes | None:
 
 def _pad_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     """Pads with the real number 0: the zero point of quantized tensors."""
-    x, output = input_tensor(view, 0), view.outputs[0]
+    output = view.outputs[0]
     fill = 0
     if output.dtype in (DType.INT8, DType.UINT8):
         _, fill = scale_and_zero_point(view, output)
-    return moved(view, x, np.pad(value(view, values, 0), _paddings(view), constant_values=fill))
+    return moved(np.pad(value(view, values, 0), _paddings(view), constant_values=fill))
 
 
 def _pad_v2_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    same_quantization(view, input_tensor(view, 2), view.outputs[0])
     fill = value(view, values, 2).reshape(-1)[0]
-    return moved(view, input_tensor(view, 0), np.pad(value(view, values, 0), _paddings(view), constant_values=fill))
+    return moved(np.pad(value(view, values, 0), _paddings(view), constant_values=fill))
 
 
 def _mirror_infer(view: OpView) -> tuple[Shape, ...]:
@@ -169,8 +167,8 @@ def _mirror_infer(view: OpView) -> tuple[Shape, ...]:
 def _mirror_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x, paddings = value(view, values, 0), _paddings(view)
     if options(view, MirrorPadOptions).mode == MirrorPadMode.REFLECT:
-        return moved(view, input_tensor(view, 0), np.pad(x, paddings, mode="reflect"))
-    return moved(view, input_tensor(view, 0), np.pad(x, paddings, mode="symmetric"))
+        return moved(np.pad(x, paddings, mode="reflect"))
+    return moved(np.pad(x, paddings, mode="symmetric"))
 
 
 def _blocks(view: OpView, block: int) -> tuple[int, int, int, int]:
@@ -192,7 +190,7 @@ def _to_depth_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array
     block = options(view, SpaceToDepthOptions).block_size
     n, height, width, _ = view.outputs[0].shape
     x = value(view, values, 0).reshape(n, height, block, width, block, -1).transpose(0, 1, 3, 2, 4, 5)
-    return moved(view, input_tensor(view, 0), x.reshape(view.outputs[0].shape))
+    return moved(x.reshape(view.outputs[0].shape))
 
 
 def _to_space_infer(view: OpView) -> tuple[Shape, ...]:
@@ -207,7 +205,7 @@ def _to_space_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array
     block = options(view, DepthToSpaceOptions).block_size
     n, height, width, _ = input_tensor(view, 0).shape
     x = value(view, values, 0).reshape(n, height, width, block, block, -1).transpose(0, 1, 3, 2, 4, 5)
-    return moved(view, input_tensor(view, 0), x.reshape(view.outputs[0].shape))
+    return moved(x.reshape(view.outputs[0].shape))
 
 
 def _batch_arguments(view: OpView) -> tuple[list[int], NDArray[np.int64]]:
@@ -242,7 +240,7 @@ def _to_batch_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array
     x = x.reshape(*split, *x.shape[1 + count :])
     inner, outer = [2 * i + 2 for i in range(count)], [2 * i + 1 for i in range(count)]
     x = x.transpose(*inner, 0, *outer, *range(1 + 2 * count, x.ndim))
-    return moved(view, source, x.reshape(view.outputs[0].shape))
+    return moved(x.reshape(view.outputs[0].shape))
 
 
 def _from_batch_infer(view: OpView) -> tuple[Shape, ...]:
@@ -270,11 +268,20 @@ def _from_batch_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arr
     x = x.transpose(*order, *range(2 * count + 1, x.ndim))
     x = x.reshape(output[0], *(s * b for s, b in zip(spatial, block, strict=True)), *x.shape[1 + 2 * count :])
     cropped = tuple(slice(int(low), x.shape[1 + i] - int(high)) for i, (low, high) in enumerate(edges))
-    return moved(view, input_tensor(view, 0), x[(slice(None), *cropped)])
+    return moved(x[(slice(None), *cropped)])
 
 
 OPS = (
-    OpDef("SLICE", NoOptions, _slice_infer, _slice_run, schema="SliceOptions", types=ANY, batch=_slice_batch),
+    OpDef(
+        "SLICE",
+        NoOptions,
+        _slice_infer,
+        _slice_run,
+        schema="SliceOptions",
+        types=ANY,
+        batch=_slice_batch,
+        same_scale=True,
+    ),
     OpDef(
         "STRIDED_SLICE",
         StridedSliceOptions,
@@ -283,9 +290,12 @@ OPS = (
         schema="StridedSliceOptions",
         types=ANY,
         batch=_strided_batch,
+        same_scale=True,
     ),
-    OpDef("PAD", NoOptions, _pad_infer, _pad_run, schema="PadOptions", types=ANY, batch=_pad_batch),
-    OpDef("PADV2", NoOptions, _pad_infer, _pad_v2_run, schema="PadV2Options", types=ANY, batch=_pad_batch),
+    OpDef("PAD", NoOptions, _pad_infer, _pad_run, schema="PadOptions", types=ANY, batch=_pad_batch, same_scale=True),
+    OpDef(
+        "PADV2", NoOptions, _pad_infer, _pad_v2_run, schema="PadV2Options", types=ANY, batch=_pad_batch, same_scale=True
+    ),
     OpDef(
         "MIRROR_PAD",
         MirrorPadOptions,
@@ -294,6 +304,7 @@ OPS = (
         schema="MirrorPadOptions",
         types=ANY,
         batch=_pad_batch,
+        same_scale=True,
     ),
     OpDef(
         "SPACE_TO_DEPTH",
@@ -303,6 +314,7 @@ OPS = (
         schema="SpaceToDepthOptions",
         types=ANY,
         batch=images,
+        same_scale=True,
     ),
     OpDef(
         "DEPTH_TO_SPACE",
@@ -312,9 +324,24 @@ OPS = (
         schema="DepthToSpaceOptions",
         types=ANY,
         batch=images,
+        same_scale=True,
     ),
-    OpDef("SPACE_TO_BATCH_ND", NoOptions, _to_batch_infer, _to_batch_run, schema="SpaceToBatchNDOptions", types=ANY),
     OpDef(
-        "BATCH_TO_SPACE_ND", NoOptions, _from_batch_infer, _from_batch_run, schema="BatchToSpaceNDOptions", types=ANY
+        "SPACE_TO_BATCH_ND",
+        NoOptions,
+        _to_batch_infer,
+        _to_batch_run,
+        schema="SpaceToBatchNDOptions",
+        types=ANY,
+        same_scale=True,
+    ),
+    OpDef(
+        "BATCH_TO_SPACE_ND",
+        NoOptions,
+        _from_batch_infer,
+        _from_batch_run,
+        schema="BatchToSpaceNDOptions",
+        types=ANY,
+        same_scale=True,
     ),
 )

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edgebnn.errors import InputError, UnsupportedOpError
 from edgebnn.graph.opdef import OpView
-from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
+from edgebnn.graph.types import Array, Options, Shape, Tensor
 
 OptionsT = TypeVar("OptionsT", bound=Options)
 
@@ -94,16 +94,6 @@ def scale_and_zero_point(view: OpView, tensor: Tensor) -> tuple[np.float32, int]
     if tensor.quantization is None or not tensor.quantization.per_tensor:
         raise bad_input(view, f"needs a per-tensor quantization of {tensor.name!r}")
     return np.float32(tensor.quantization.scale[0]), int(tensor.quantization.zero_point[0])
-
-
-def same_quantization(view: OpView, one: Tensor, other: Tensor) -> None:
-    """Checks that an op that only moves values has equal quantization on both sides."""
-    if one.dtype in (DType.INT8, DType.UINT8, DType.INT16) and one.quantization and other.quantization:
-        a, b = one.quantization, other.quantization
-        if a.per_tensor and b.per_tensor and (a.scale != b.scale or a.zero_point != b.zero_point):
-            raise unsupported(
-                view, f"a change of quantization from {one.name!r} to {other.name!r}", "equal quantization"
-            )
 
 
 def axis_of(view: OpView, axis: int, rank: int) -> int:
