@@ -22,7 +22,7 @@ from edgebnn.graph.ops.shape_ops import ReshapeOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import ABSENT, Array, DType, Graph, Op, Shape, Tensor
 
-from .w1a8 import without_unused
+from .rewriting import without_dead_ops, without_unused
 
 _ACTIVATIONS = {
     Activation.RELU: "RELU",
@@ -54,7 +54,7 @@ def to_binary_dense(graph: Graph) -> Graph:
         else:
             rewriting.replace(op_view(graph, index), dense)
     changed = replace(graph, tensors=tuple(rewriting.tensors), ops=tuple(rewriting.ops))
-    return without_unused(_without_dead_ops(changed)) if len(rewriting.tensors) > len(graph.tensors) else graph
+    return without_unused(without_dead_ops(changed)) if len(rewriting.tensors) > len(graph.tensors) else graph
 
 
 def _recognize(graph: Graph, index: int) -> _Dense | None:
@@ -170,13 +170,3 @@ class _Rewriting:
         signature = None if first.shape_signature is None else (first.shape_signature[0], *shape)
         self.tensors.append(Tensor(name, (first.shape[0], *shape), dtype, shape_signature=signature))
         return len(self.tensors) - 1
-
-
-def _without_dead_ops(graph: Graph) -> Graph:
-    """``graph`` without ops whose results nobody reads."""
-    wanted, kept = {*graph.outputs}, []
-    for op in reversed(graph.ops):
-        if wanted & set(op.outputs):
-            wanted |= set(op.inputs)
-            kept.append(op)
-    return replace(graph, ops=tuple(reversed(kept)))

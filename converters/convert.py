@@ -20,6 +20,7 @@ from . import calibration as calibrating
 from .binary_dense import to_binary_dense
 from .findings import Finding
 from .lint import lint_conversion, lint_graph, lint_keras
+from .post_training import int8_around_binary
 from .read_tflite import read
 from .w1a8 import look_at, to_w1a8
 from .write_tflite import to_bytes
@@ -47,10 +48,11 @@ def convert(
 
     ``source`` is a Keras model, or what :func:`.from_keras.load_model` takes: a saved model or
     ``package.module:function``. ``to`` and ``calibration`` are those of :func:`.from_keras.convert`; an array stands
-    for the only input. ``"w1a8"`` is int8 with two-valued weights packed to 1 bit (:mod:`.w1a8`); for it ``source``
-    may also be an int8 .tflite file. In files for ``"lce"``, LCE's own among them, dense layers of signs become binary
-    too (:mod:`.binary_dense`). ``portable`` leaves it a standard int8 file, which any TFLite runs, and edgebnn
-    with 1-bit weights in memory where that pays (see :class:`edgebnn.Interpreter`).
+    for the only input. In a file for ``"lce"`` calibration makes int8 what surrounds the binary ops, its inputs and
+    outputs excepted (:mod:`.post_training`). ``"w1a8"`` is int8 with two-valued weights packed to 1 bit
+    (:mod:`.w1a8`); for it ``source`` may also be an int8 .tflite file. In files for ``"lce"``, LCE's own among them,
+    dense layers of signs become binary too (:mod:`.binary_dense`). ``portable`` leaves it a standard int8 file, which
+    any TFLite runs, and edgebnn with 1-bit weights in memory where that pays (see :class:`edgebnn.Interpreter`).
 
     Raises EdgebnnError naming the file or layer at fault, UnsupportedOpError if the file would hold an op that edgebnn
     cannot run.
@@ -114,6 +116,8 @@ def _converted(
     if to == "lce":
         findings += lint_conversion(model, graph)
         graph = to_binary_dense(graph)
+        if inputs is not None and not from_keras.has_fake_quantization(model):
+            graph = int8_around_binary(graph, inputs, from_keras.quantize)
         return to_bytes(graph), graph, findings
     if to == "w1a8":
         data, graph, hindrances = _packed(graph, data if portable else None)

@@ -23,8 +23,6 @@ from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.graph.types import Array, Shape
 
-from .int8_points import int8_points
-from .keras_view import view
 from .quiet import captured
 
 Target = Literal["lce", "int8", "float"]
@@ -46,9 +44,6 @@ _LIBRARY_ERRORS = (
     ValueError,
 )
 
-
-_CALIBRATION_BATCH = 32
-_SMALLEST_RANGE = 1e-3  # of a result that is always zero
 
 # -- loading --
 
@@ -158,10 +153,10 @@ def convert(model: Any, to: Target, calibration: Sequence[Array] | None = None) 
     """The .tflite file of a Keras model.
 
     ``"float"`` and ``"int8"`` are TensorFlow Lite's own conversions, int8 with int8 inputs and outputs; ``"lce"`` has
-    the binary convolutions as ops of the Larq Compute Engine. int8 wants ``calibration`` (for each input a float array
-    [samples, ...]) unless the model was trained with fake quantization. What surrounds the binary convolutions of an
-    LCE file is int8 where the model was trained with fake quantization or ``calibration`` is given, and float
-    otherwise; its inputs and outputs are float. Ranges learnt in training are kept, whatever the calibration.
+    the binary convolutions as ops of the Larq Compute Engine, and float inputs and outputs. int8 wants ``calibration``
+    (for each input a float array [samples, ...]) unless the model was trained with fake quantization. What surrounds
+    the binary convolutions of an LCE file is int8 where the model was trained with fake quantization, and float
+    otherwise: :mod:`.post_training` calibrates it. Ranges learnt in training are kept, whatever the calibration.
 
     Raises InputError if the model or the calibration does not fit, EdgebnnError naming the layer if conversion fails.
     """
@@ -173,7 +168,7 @@ def convert(model: Any, to: Target, calibration: Sequence[Array] | None = None) 
         raise InputError(f"model '{model.name}': int8 needs calibration inputs, or fake quantization in training")
     samples = None if calibration is None or trained else [np.asarray(values, np.float32) for values in calibration]
     if to == "lce":
-        return _converted(model, to, lambda: _lce(model if samples is None else _calibrated(model, samples)))
+        return _converted(model, to, lambda: _lce(model))
     return _converted(model, to, lambda: _tflite(model, to, samples))
 
 
@@ -183,6 +178,21 @@ def has_fake_quantization(model: Any) -> bool:
     return any(
         re.search("fake_quant", layer.name) or re.match("Quantize.*Wrapper", type(layer).__name__) for layer in layers
     )
+
+
+def quantize(content: bytes) -> bytes:
+    """The int8 form of a float .tflite file that holds the ranges of its tensors, by TensorFlow Lite's quantizer.
+
+    Inputs and outputs, and ops that TensorFlow Lite has no int8 kernels for, stay float. Raises EdgebnnError if it
+    fails.
+    """
+    with captured() as output:
+        try:
+            return bytes(importlib.import_module("tensorflow.lite.python.convert").mlir_quantize(content))
+        except _LIBRARY_ERRORS as error:
+            text = f"{error}\n{output()}"
+    reason = re.search(r"error: (.+)", text)
+    raise EdgebnnError(one_line(f"TensorFlow Lite's quantizer failed ({reason[1] if reason else text})"))
 
 
 def _lce(model: Any) -> bytes:
@@ -249,52 +259,3 @@ def _layer_named_in(text: str, model: Any) -> str | None:
     """The layer whose name comes first in a converter's message, as in ``model/layer/op``."""
     places = {layer.name: re.search(rf"/{re.escape(layer.name)}/", text) for layer in model.layers}
     return min(((match.start(), name) for name, match in places.items() if match), default=(0, None))[1]
-
-
-# -- int8 around binary convolutions --
-
-
-class _Ranged(keras.layers.Wrapper):  # type: ignore[misc]
-    """A layer whose result is fake-quantized to 8 bits over a fixed range."""
-
-    def __init__(self, layer: Any, low: float, high: float) -> None:
-        super().__init__(layer, name=layer.name)
-        self._range = low, high
-
-    def call(self, *args: Any, **kwargs: Any) -> Any:
-        return tf.quantization.fake_quant_with_min_max_vars(self.layer(*args, **kwargs), *self._range)
-
-
-def _calibrated(model: Any, samples: list[Any]) -> Any:
-    """``model`` with the results of its ops fake-quantized to the ranges that they have on ``samples``."""
-    points = int8_points(view(model))
-    probe = keras.Model(model.inputs, [model.get_layer(name).output for name in points])
-    ranges = dict(zip(points, _ranges(probe, samples), strict=True))
-
-    def clone(layer: Any) -> Any:
-        copy = type(layer).from_config(layer.get_config())
-        return _Ranged(copy, *ranges[layer.name]) if layer.name in ranges else copy
-
-    copy = keras.models.clone_model(model, clone_function=clone)
-    for layer in model.layers:
-        twin = copy.get_layer(layer.name)
-        (twin.layer if isinstance(twin, _Ranged) else twin).set_weights(layer.get_weights())
-    images = [keras.layers.Input(tensor.shape[1:], name=tensor.name) for tensor in model.inputs]
-    ranged = [
-        tf.quantization.fake_quant_with_min_max_vars(image, *_range([values]))
-        for image, values in zip(images, samples, strict=True)
-    ]
-    return keras.Model(images, copy(ranged), name=model.name)
-
-
-def _ranges(probe: Any, samples: list[Any]) -> list[tuple[float, float]]:
-    """The range of each output of ``probe`` on ``samples``."""
-    starts = range(0, len(samples[0]), _CALIBRATION_BATCH)
-    batches = [probe([values[start : start + _CALIBRATION_BATCH] for values in samples]) for start in starts]
-    return [_range(results) for results in zip(*(tf.nest.flatten(batch) for batch in batches), strict=True)]
-
-
-def _range(results: Sequence[Any]) -> tuple[float, float]:
-    """Least and greatest value, zero always included, since padding and ReLU need it exact."""
-    low = min(0.0, *(float(np.min(values)) for values in results))
-    return low, max(low + _SMALLEST_RANGE, 0.0, *(float(np.max(values)) for values in results))

@@ -21,6 +21,7 @@ from edgebnn.graph.ops.w1a8 import EdgebnnConv2dW1A8Options, EdgebnnDenseW1A8Opt
 from edgebnn.graph.types import ABSENT, Array, DType, Graph, Op, Options, Quantization, Tensor
 
 from .findings import Finding
+from .rewriting import without_unused
 from .two_valued import Binary, is_depthwise, recognize
 
 _SCALE_BYTES, _ZERO_POINT_BYTES = 4, 8  # of a weight quantization, as files store it
@@ -156,27 +157,4 @@ def _options(view: OpView) -> tuple[str, Options]:
         dilation_height_factor=opts.dilation_h_factor,
         dilation_width_factor=opts.dilation_w_factor,
         fused_activation_function=opts.fused_activation_function,
-    )
-
-
-def without_unused(graph: Graph) -> Graph:
-    """``graph`` without the tensors that nothing refers to any more; the others keep their order."""
-    named = {index for s in graph.signatures for _, index in (*s.inputs, *s.outputs)}
-    used = {i for op in graph.ops for i in (*op.inputs, *op.outputs)} | {*graph.inputs, *graph.outputs} | named
-    kept = sorted(used - {ABSENT})
-    new = {old: position for position, old in enumerate(kept)} | {ABSENT: ABSENT}
-
-    def moved(indices: tuple[int, ...]) -> tuple[int, ...]:
-        return tuple(new[i] for i in indices)
-
-    def renamed(arguments: tuple[tuple[str, int], ...]) -> tuple[tuple[str, int], ...]:
-        return tuple((name, new[i]) for name, i in arguments)
-
-    return replace(
-        graph,
-        tensors=tuple(graph.tensors[i] for i in kept),
-        ops=tuple(replace(op, inputs=moved(op.inputs), outputs=moved(op.outputs)) for op in graph.ops),
-        inputs=moved(graph.inputs),
-        outputs=moved(graph.outputs),
-        signatures=tuple(replace(s, inputs=renamed(s.inputs), outputs=renamed(s.outputs)) for s in graph.signatures),
     )

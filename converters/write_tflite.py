@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import flatbuffers
@@ -24,12 +26,22 @@ def write(graph: Graph, path: str | Path) -> None:
     write_bytes(Path(path), to_bytes(graph))
 
 
-def to_bytes(graph: Graph) -> bytes:
-    """The content of the .tflite file of ``graph``. Raises InputError where the installed schema only reads."""
+def to_bytes(graph: Graph, ranges: Mapping[int, tuple[float, float]] = MappingProxyType({})) -> bytes:
+    """The content of the .tflite file of ``graph``.
+
+    Args:
+        graph: what to write.
+        ranges: least and greatest value of float tensors by index, as TensorFlow Lite's quantizer reads them.
+
+    Raises:
+        InputError: the installed schema only reads.
+    """
     if not CAN_WRITE:
         raise InputError("writing .tflite files needs ai-edge-litert, which has no wheel for ARMv7; do it on a PC")
     buffers = _Buffers()
     tensors = [_tensor(tensor, buffers) for tensor in graph.tensors]
+    for index, (low, high) in ranges.items():
+        tensors[index].quantization = _range(low, high)
     codes = sorted({(op.kind, op.version) for op in graph.ops})
     subgraph = schema.SubGraphT()
     subgraph.name = graph.name
@@ -108,6 +120,12 @@ def _quantization(quantization: Quantization | None) -> Any:
     table.scale = np.array(quantization.scale, np.float32)
     table.zeroPoint = np.array(quantization.zero_point, np.int64)
     table.quantizedDimension = quantization.axis
+    return table
+
+
+def _range(low: float, high: float) -> Any:
+    table = schema.QuantizationParametersT()
+    table.min, table.max = np.array([low], np.float32), np.array([high], np.float32)
     return table
 
 

@@ -1,0 +1,100 @@
+"""The ranges of a float graph's tensors on samples, and which tensors must share one when they are int8."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+
+from edgebnn.graph.ops import OPS
+from edgebnn.graph.types import Array, DType, Graph, Op
+from edgebnn.runtime.interpreter import Interpreter
+
+from .write_tflite import to_bytes
+
+Range = tuple[float, float]
+
+_SMALLEST_RANGE = 1e-3  # of a result that is always zero
+
+
+def measured_ranges(graph: Graph, samples: Sequence[Array]) -> dict[int, Range]:
+    """Least and greatest value of each float tensor that is given or computed, by index.
+
+    Args:
+        graph: a float graph of batch size 1.
+        samples: for each input of the graph an array [samples, ...]; they run one by one.
+
+    Raises:
+        EdgebnnError: the runtime cannot run the graph.
+    """
+    computed = [i for op in graph.ops for i in op.outputs if graph.tensors[i].dtype == DType.FLOAT32]
+    probe = Interpreter(model_content=to_bytes(replace(graph, outputs=tuple(computed), signatures=())))
+    probe.allocate_tensors()
+    inputs, outputs = probe.get_input_details(), probe.get_output_details()
+    ranges = {
+        index: (float(values.min()), float(values.max()))
+        for index, values in zip(graph.inputs, samples, strict=True)
+        if graph.tensors[index].dtype == DType.FLOAT32
+    }
+    for sample in range(len(samples[0])):
+        for detail, values in zip(inputs, samples, strict=True):
+            probe.set_tensor(detail["index"], values[sample : sample + 1].astype(detail["dtype"]))
+        probe.invoke()
+        for index, detail in zip(computed, outputs, strict=True):
+            values = probe.get_tensor(detail["index"])
+            low, high = float(values.min()), float(values.max())
+            known = ranges.get(index, (low, high))
+            ranges[index] = min(low, known[0]), max(high, known[1])
+    return ranges
+
+
+def shared_ranges(graph: Graph, ranges: Mapping[int, Range], signs: Collection[int] = ()) -> dict[int, Range]:
+    """``ranges`` with one for all tensors that ops which only move or choose values bind together, and zero in each.
+
+    Padding and ReLU need zero exact. Of tensors bound to one of ``signs`` nothing but signs are taken, so they have the
+    finest scale among them: what saturates keeps its sign.
+    """
+    groups = Groups(graph, graph.ops)
+    known = dict(ranges)
+    for index, tensor in enumerate(graph.tensors):
+        if tensor.data is not None and tensor.data.size and tensor.dtype == DType.FLOAT32:
+            known[index] = float(tensor.data.min()), float(tensor.data.max())
+    members: dict[int, list[Range]] = {}
+    for index, given in known.items():
+        members.setdefault(groups.of(index), []).append(given)
+    finest = {groups.of(index) for index in signs}
+    shared = {group: (_finest if group in finest else _widest)(given) for group, given in members.items()}
+    return {index: shared[groups.of(index)] for index in ranges}
+
+
+def width(*ranges: Range) -> float:
+    """Of the range that covers ``ranges`` and zero."""
+    low, high = _widest(ranges)
+    return high - low
+
+
+def _widest(ranges: Sequence[Range]) -> Range:
+    low, high = min(0.0, *(low for low, _ in ranges)), max(0.0, *(high for _, high in ranges))
+    return low, max(high, low + _SMALLEST_RANGE)
+
+
+def _finest(ranges: Sequence[Range]) -> Range:
+    """Symmetric, so that either sign has values left, in the steps of the narrowest of ``ranges``."""
+    step = min(map(width, ranges)) / 255
+    return -128 * step, 127 * step
+
+
+class Groups:
+    """Tensors that ``ops`` give one quantization (a union-find)."""
+
+    def __init__(self, graph: Graph, ops: Sequence[Op]) -> None:
+        self._parents = list(range(len(graph.tensors)))
+        for op in ops:
+            bound = OPS[op.kind].of_one_scale(op, graph.tensors)
+            for index in bound:
+                self._parents[self.of(index)] = self.of(bound[0])
+
+    def of(self, index: int) -> int:
+        """The same number for all tensors of a group."""
+        while self._parents[index] != index:
+            self._parents[index] = index = self._parents[self._parents[index]]
+        return index

@@ -1,0 +1,114 @@
+"""LCE files made int8 around their binary ops: they agree with Keras whatever layers are in between."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgebnn
+from edgebnn.converters.convert import convert
+from edgebnn.converters.read_tflite import read
+from edgebnn.graph.types import Array, DType, Graph
+
+pytest.importorskip("larq_compute_engine", reason="conversion needs the training extra")
+
+from edgebnn._tensorflow import keras, lq, tf
+
+L = keras.layers
+
+TOLERANCE = 0.05
+"""Mean difference, of the range: int8 rounds what is next to zero to zero, so that a few signs in a thousand change."""
+
+
+def sign_conv(filters: int, **options: Any) -> Any:
+    signs = {"input_quantizer": "ste_sign", "kernel_quantizer": "ste_sign", "kernel_constraint": "weight_clip"}
+    return lq.layers.QuantConv2D(filters, 3, padding="same", pad_values=1.0, use_bias=False, **signs, **options)
+
+
+def shaken(model: Any, seed: int = 1) -> Any:
+    """``model`` with batch norms that are no identities."""
+    rng = np.random.default_rng(seed)
+    for layer in model.submodules:
+        if isinstance(layer, L.BatchNormalization):
+            n = layer.gamma.shape[0]
+            values = rng.uniform(0.5, 2, n), rng.normal(0, 0.5, n), rng.normal(0, 0.5, n), rng.uniform(0.5, 2, n)
+            layer.set_weights(values)
+    return model
+
+
+def concatenated() -> Any:
+    """Two chained concatenations, a maximum, bilinear upsampling and global max pooling."""
+    image = L.Input((8, 8, 3))
+    x = L.BatchNormalization()(L.Conv2D(32, 3, padding="same")(image))
+    for _ in range(2):
+        x = L.Concatenate()([x, L.BatchNormalization()(sign_conv(32)(x))])
+    x = L.Maximum()([x, L.BatchNormalization()(sign_conv(96)(x))])
+    x = L.UpSampling2D(2, interpolation="bilinear")(x)
+    return shaken(keras.Model(image, L.Dense(4)(L.GlobalMaxPooling2D()(x))))
+
+
+def nested() -> Any:
+    """A model used twice inside a Sequential inside a model."""
+    i = L.Input((8, 8, 8))
+    block = keras.Model(i, L.ReLU()(L.BatchNormalization()(sign_conv(8)(i))))
+    stack = keras.Sequential([L.Input((8, 8, 8)), block, L.Conv2D(8, 1), block])
+    image = L.Input((8, 8, 3))
+    x = stack(L.Conv2D(8, 3, padding="same")(image))
+    return shaken(keras.Model(image, L.Dense(4)(L.GlobalAveragePooling2D()(x))))
+
+
+def shared_relu() -> Any:
+    """One ReLU at two places, whose ranges differ tenfold."""
+    image = L.Input((8, 8, 8))
+    relu = L.ReLU()
+    x = relu(L.BatchNormalization()(sign_conv(32)(image)))
+    wide = keras.initializers.RandomNormal(0, 2.0, seed=3)
+    y = relu(L.Conv2D(32, 3, padding="same", kernel_initializer=wide)(x))
+    return shaken(keras.Model(image, L.Dense(4)(L.GlobalAveragePooling2D()(y))))
+
+
+def split_and_cropped() -> Any:
+    """Several results of one op, slices, cropping, padding and a minimum; two outputs."""
+    image = L.Input((8, 8, 8))
+    x = L.BatchNormalization()(sign_conv(64)(image))
+    a, b = L.Lambda(lambda both: tf.split(both, 2, -1))(x)
+    y = L.Minimum()([a, L.ZeroPadding2D(1)(L.Cropping2D(1)(b))])
+    z = L.BatchNormalization()(sign_conv(32)(y))
+    return shaken(keras.Model(image, [L.GlobalMaxPooling2D()(z[:, 1:, ::2]), L.Dense(4)(L.Flatten()(y))]))
+
+
+def normed_pool() -> Any:
+    """A batch norm behind pooling, which no convolution takes in."""
+    image = L.Input((8, 8, 3))
+    x = L.BatchNormalization()(L.MaxPooling2D()(L.Conv2D(32, 3, padding="same")(image)))
+    x = L.BatchNormalization()(sign_conv(32)(x))
+    return shaken(keras.Model(image, L.Dense(4)(L.GlobalAveragePooling2D()(x))))
+
+
+NETWORKS = (concatenated, nested, shared_relu, split_and_cropped, normed_pool)
+
+
+def converted(model: Any, inputs: Array, path: Path) -> Graph:
+    convert(model, path, "lce", inputs)
+    return read(path)
+
+
+def outputs(model: Any, inputs: Array) -> list[Array]:
+    results = model(inputs)
+    return [np.asarray(y) for y in (results if isinstance(results, list | tuple) else [results])]
+
+
+@pytest.mark.parametrize("build", NETWORKS)
+def test_everything_is_int8_and_agrees_with_keras(build: Callable[[], Any], tmp_path: Path) -> None:
+    keras.utils.set_random_seed(1)
+    model, path = build(), tmp_path / "out.tflite"
+    inputs = np.random.default_rng(0).uniform(-1, 1, (40, *model.input_shape[1:])).astype(np.float32)
+    graph = converted(model, inputs, path)
+    assert {op.kind for op in graph.ops if graph.tensors[op.outputs[0]].dtype == DType.FLOAT32} == {"DEQUANTIZE"}
+    assert "LceBconv2d" in {op.kind for op in graph.ops}
+    for expected, found in zip(outputs(model, inputs), outputs(edgebnn.load(path), inputs), strict=True):
+        assert np.abs(found - expected).mean() < TOLERANCE * np.ptp(expected)
