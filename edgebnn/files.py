@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from collections.abc import Iterator
@@ -29,7 +30,11 @@ def check_writable(path: Path) -> None:
     """Raise InputError if ``path`` cannot be written: before long work, not after it."""
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file to write")
-    parent = path.parent
+    if path.exists() and not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise InputError(f"{path}: is protected from writing; choose another name")
+    if _is_special(path):
+        return
+    parent = _destination(path).parent
     if not parent.is_dir():
         raise InputError(f"{path}: the folder {parent} does not exist; make it first")
     try:
@@ -40,27 +45,64 @@ def check_writable(path: Path) -> None:
     os.unlink(probe)
 
 
+def _is_special(path: Path) -> bool:
+    """Whether there is a device or a pipe, such as /dev/null: it is written to, and never replaced by a file."""
+    return path.exists() and not path.is_file()
+
+
+def _destination(path: Path) -> Path:
+    """The file that is replaced: what a symbolic link points to, so that the link stays one."""
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
+
+
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
     """A temporary path beside ``path`` to write to; renamed to ``path`` on success, removed on failure.
 
-    The suffix is kept, since some writers choose the format by it. Raises InputError where the folder
-    cannot be written.
+    The suffix is kept, since some writers choose the format by it. Raises InputError where ``path`` cannot be written;
+    what else goes wrong while it is being made is not said of ``path``.
     """
     check_writable(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    special, destination = _is_special(path), _destination(path)
+    folder = None if special else destination.parent
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.stem[:64]}-", suffix=path.suffix, dir=folder)
+    except OSError as error:
+        raise _unwritable(path, error) from None
     os.close(handle)
     temporary = Path(name)
     try:
-        yield temporary
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+        try:
+            yield temporary
+        except OSError as error:
+            if _is_of_writing(error, temporary):
+                raise _unwritable(path, error) from None
+            raise
+        try:
+            if special:
+                destination.write_bytes(temporary.read_bytes())
+                return
+            mask = os.umask(0)
+            os.umask(mask)
+            temporary.chmod(0o666 & ~mask)
+            os.replace(temporary, destination)
+        except OSError as error:
+            raise _unwritable(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})
+
+
+def _is_of_writing(error: OSError, temporary: Path) -> bool:
+    """Whether the error is one of writing the file: it names it (as HDF5's do in their text), or there is no room."""
+    named = error.filename is not None and str(error.filename) == str(temporary)
+    return named or str(temporary) in str(error) or (error.filename is None and error.errno in _NO_ROOM)
+
+
+def _unwritable(path: Path, error: OSError) -> InputError:
+    return InputError(one_line(f"{path}: cannot be written ({error.strerror or error})"))
 
 
 def write_bytes(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import struct
 from pathlib import Path
 
 _CPUINFO = Path("/proc/cpuinfo")
@@ -22,6 +23,19 @@ def cpu_name(board: Path = _BOARD, cpuinfo: Path = _CPUINFO) -> str:
     fields = _fields(cpuinfo)
     name = fields.get("model name") or platform.processor() or platform.machine()
     return ", ".join([name, *(f"{word} {fields[field]}" for field, word in _GENERATION.items() if field in fields)])
+
+
+_NARROW = {"aarch64": "armv7l", "arm64": "armv7l", "x86_64": "i686", "amd64": "i686"}
+
+
+def processor(reported: str = "", pointer_bytes: int = struct.calcsize("P")) -> str:
+    """The processor that this process's programs are made for, as :func:`platform.machine` calls them.
+
+    A 32-bit system often runs on a 64-bit kernel (Raspberry Pi OS does), whose processor ``platform.machine`` reports:
+    the size of this process's pointers tells.
+    """
+    name = reported or platform.machine()
+    return _NARROW.get(name.lower(), name) if pointer_bytes == 4 else name
 
 
 def cpu_flags() -> frozenset[str]:

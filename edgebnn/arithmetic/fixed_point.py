@@ -33,7 +33,12 @@ def quantize_multiplier(factor: float) -> Multiplier:
     """The fixed-point form of a real ``factor`` >= 0.
 
     A significand that rounds up to 2**31 is halved and the shift raised; a factor below 2**-32 becomes 0.
+
+    Raises:
+        OverflowError: the factor is negative, not a number, or 2**31 and more, which int32 arithmetic does not have.
     """
+    if not 0.0 <= factor < 2.0**31:
+        raise OverflowError(f"scales by {factor:.3g}; fixed-point arithmetic has factors from 0 to 2**31")
     if factor == 0.0:
         return Multiplier(0, 0)
     significand, shift = math.frexp(factor)

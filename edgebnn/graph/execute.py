@@ -14,6 +14,7 @@ from edgebnn.errors import InputError, UnsupportedOpError
 
 from .opdef import OpDef, OpView, op_view
 from .ops import OPS
+from .ops.view import bad_input
 from .types import ABSENT, Array, DType, Graph
 
 _QUANTIZABLE = (DType.INT8, DType.UINT8, DType.INT16)
@@ -32,6 +33,28 @@ def run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
 def trace(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
     """Every tensor of ``graph`` by index, constants and inputs among them. Raises as :func:`run` does."""
     return _execute(graph, inputs, keep_all=True)
+
+
+def run_op(view: OpView, arguments: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    """The outputs of one op for its inputs' values (None for absent ones), whatever its file says of their shapes.
+
+    Raises:
+        UnsupportedOpError: there is no such op, or not for these element types or options.
+        InputError: the op cannot work on these values, or with the scales that the file gives it.
+    """
+    entry = definition(view)
+    try:
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # as in C: infinities and NaN
+            return entry.run(_with_computed_arguments(view, arguments), arguments)
+    except (OverflowError, ZeroDivisionError) as error:
+        scales = ", ".join(f"{scale:.3g}" for scale in _scales(view))
+        raise bad_input(view, f"cannot be computed with the scales {scales}: {error}") from None
+
+
+def _scales(view: OpView) -> list[float]:
+    """The first scale of each quantized tensor of the op."""
+    tensors = (*view.inputs, *view.outputs)
+    return [t.quantization.scale[0] for t in tensors if t is not None and t.quantization is not None]
 
 
 def definition(view: OpView) -> OpDef:
@@ -57,10 +80,9 @@ def _execute(graph: Graph, inputs: Sequence[Array], keep_all: bool) -> dict[int,
     last_use = {i: step for step, op in enumerate(graph.ops) for i in (*op.inputs, *op.outputs)}
     for step, op in enumerate(graph.ops):
         view = op_view(graph, step)
-        entry = definition(view)
-        _check_scales(graph, view, entry)
         arguments = tuple(None if i == ABSENT else _value(graph, values, view, i) for i in op.inputs)
-        results = entry.run(_with_computed_arguments(view, arguments), arguments)
+        _check_scales(graph, view, definition(view))
+        results = run_op(view, arguments)
         for index, result in zip(op.outputs, results, strict=True):
             values[index] = _checked_result(graph, view, index, result)
         if not keep_all:

@@ -95,6 +95,8 @@ _TABLES: dict[str, tuple[_Field, ...]] = {
     "options2 23": ((4,),),  # StablehloCase
 }
 
+_MOST_FIELDS = max(map(len, _TABLES.values()))
+
 
 @dataclass(frozen=True)
 class _Walk:
@@ -104,6 +106,7 @@ class _Walk:
     data: Bytes
     fail: Callable[[str], ModelFormatError]
     seen: dict[tuple[str, int], int] = field(default_factory=dict)
+    layouts: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     read: list[int] = field(default_factory=lambda: [0])
 
     def unsigned(self, at: int, size: int) -> int:
@@ -138,18 +141,32 @@ class _Walk:
         if "\0" in text:
             raise self.fail("a string holds a NUL")
 
-    def slots(self, at: int) -> tuple[int, ...]:
-        """Where each field of the table at ``at`` stands, 0 for absent ones."""
-        if at + 4 > len(self.data):
-            raise self.fail("an offset points outside of the file")
-        (back,) = struct.unpack_from("<i", self.data, at)
-        vtable = at - back
+    def layout(self, vtable: int) -> tuple[int, tuple[int, ...]]:
+        """Size of the tables laid out by the vtable, and where their fields stand in them, 0 for absent ones.
+
+        Tables share vtables, so each is read once; and charged, for those of a hostile file overlap.
+        """
+        known = self.layouts.get(vtable)
+        if known is not None:
+            return known
         size, table_size = self.unsigned(vtable, 2), self.unsigned(vtable + 2, 2)
-        if size < 4 or size % 2 or vtable + size > len(self.data) or at + table_size > len(self.data):
+        if size < 4 or size % 2 or vtable + size > len(self.data):
             raise self.fail("a table reaches outside of the file")
+        self.spend(size)
         fields = struct.unpack_from(f"<{size // 2 - 2}H", self.data, vtable + 4)
         if any(offset >= max(table_size, 1) for offset in fields if offset):
             raise self.fail("a field lies outside of its table")
+        self.layouts[vtable] = (table_size, fields[:_MOST_FIELDS])
+        return self.layouts[vtable]
+
+    def slots(self, at: int) -> tuple[int, ...]:
+        """Where each field of the table at ``at`` stands, 0 for absent ones; no more than any table has."""
+        if at + 4 > len(self.data):
+            raise self.fail("an offset points outside of the file")
+        (back,) = struct.unpack_from("<i", self.data, at)
+        table_size, fields = self.layout(at - back)
+        if at + table_size > len(self.data):
+            raise self.fail("a table reaches outside of the file")
         return tuple(at + offset if offset else 0 for offset in fields)
 
     def table(self, name: str, at: int, depth: int = 0) -> None:

@@ -27,6 +27,7 @@ from pathlib import Path
 from edgebnn import kernels
 from edgebnn.errors import BuildError
 from edgebnn.files import cache_folder
+from edgebnn.machine import processor
 
 DELEGATE = Path(__file__).parent / "delegate"
 
@@ -104,7 +105,7 @@ def _version(command: tuple[str, ...]) -> str:
 
 
 def sources(machine: str = "") -> tuple[Source, ...]:
-    """The files of the library for a machine, as :func:`platform.machine` calls it (default: this one).
+    """The files of the library for a machine, as :func:`edgebnn.machine.processor` calls it (default: this one).
 
     Flags of single files come from the tables of kernels. The files of other architectures' kernels compile to nothing.
     """
@@ -114,7 +115,7 @@ def sources(machine: str = "") -> tuple[Source, ...]:
 def kernel_sources(machine: str = "") -> tuple[Source, ...]:
     """The kernels alone."""
     tables = "".join(map(kernels.table, kernels.OPERATIONS))
-    flags = kernel_flags(tables, machine or platform.machine())
+    flags = kernel_flags(tables, machine or processor())
     return tuple(Source(path, flags.get(path.name, ())) for path in kernels.c_files())
 
 
@@ -160,7 +161,7 @@ def _library_path(compiler: Compiler) -> Path:
 
 def _fingerprint(compiler: Compiler) -> str:
     made_of = hashlib.sha256()
-    settings = (platform.machine(), compiler.identity, *compiler.command, *COMPILE_FLAGS, *LINK_FLAGS)
+    settings = (processor(), compiler.identity, *compiler.command, *COMPILE_FLAGS, *LINK_FLAGS)
     made_of.update("\0".join(settings).encode())
     for folder in (kernels.FOLDER, DELEGATE):
         for path in sorted(folder.rglob("*")):

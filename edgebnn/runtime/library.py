@@ -13,6 +13,7 @@ import struct
 from dataclasses import dataclass
 from pathlib import Path
 
+from edgebnn import machine
 from edgebnn.errors import BuildError
 
 VARIABLE = "EDGEBNN_DELEGATE"
@@ -33,20 +34,14 @@ class Library:
 
 
 def machine_name(system: str, processor: str, pointer_bytes: int) -> str:
-    """A kind of machine, such as linux-x86_64, linux-armv7 or macos-aarch64, from what :mod:`platform` calls it.
-
-    A 32-bit Raspberry Pi OS often runs on a 64-bit Linux, which calls the processor aarch64: the size of a program's
-    pointers tells.
-    """
-    name = _PROCESSORS.get(processor.lower(), processor.lower())
-    if name == "aarch64" and pointer_bytes == 4:
-        name = "armv7"
-    return f"{_SYSTEMS.get(system.lower(), system.lower())}-{name}"
+    """A kind of machine, such as linux-x86_64, linux-armv7 or macos-aarch64, from what :mod:`platform` calls it."""
+    name = machine.processor(processor, pointer_bytes).lower()
+    return f"{_SYSTEMS.get(system.lower(), system.lower())}-{_PROCESSORS.get(name, name)}"
 
 
-def packaged_name(machine: str) -> str:
-    """Where below :data:`FOLDER` a wheel for the machine has its library."""
-    return f"{machine}/libedgebnn{_SUFFIXES.get(machine.partition('-')[0], '.so')}"
+def packaged_name(kind: str) -> str:
+    """Where below :data:`FOLDER` a wheel for the kind of machine has its library."""
+    return f"{kind}/libedgebnn{_SUFFIXES.get(kind.partition('-')[0], '.so')}"
 
 
 def find_prebuilt() -> Library | None:
@@ -57,9 +52,9 @@ def find_prebuilt() -> Library | None:
         if not path.is_file():
             raise BuildError(f"{named}: {VARIABLE} names no file; unset it to have the delegate compiled here")
         return Library(path, f"named by {VARIABLE}", True)
-    machine = machine_name(platform.system(), platform.machine(), struct.calcsize("P"))
-    path = FOLDER / packaged_name(machine)
-    return Library(path, f"came with edgebnn for {machine}", True) if path.is_file() else None
+    kind = machine_name(platform.system(), platform.machine(), struct.calcsize("P"))
+    path = FOLDER / packaged_name(kind)
+    return Library(path, f"came with edgebnn for {kind}", True) if path.is_file() else None
 
 
 def find() -> Library:

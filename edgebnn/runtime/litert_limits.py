@@ -76,6 +76,17 @@ _SCALED = _ADDITIONS | {
 }
 """Ops that divide by the scales of 8 and 16 bit tensors."""
 
+_COMPARISONS = frozenset((_OPS.EQUAL, _OPS.NOT_EQUAL, _OPS.GREATER, _OPS.GREATER_EQUAL, _OPS.LESS, _OPS.LESS_EQUAL))
+"""Their operands' scales become fixed-point factors as they are."""
+
+_BOUNDED = _ADDITIONS | {_OPS.BATCH_MATMUL, _OPS.QUANTIZE}
+_SMALLEST, _LARGEST = 2.0**-100, 2.0**100
+"""Of the scales of these ops: products and quotients of others leave float32, which LiteRT does not expect."""
+
+_SQUARE_HEADROOM = 2.0**14
+_SOFTMAX_STEP = 2.0**-26
+"""Softmax's input scale times beta, at least: the resolution of its fixed-point numbers."""
+
 
 def check(data: Bytes, source: str) -> None:
     """Raises ModelFormatError, naming file and layer, for a model that LiteRT cannot be trusted with."""
@@ -97,6 +108,10 @@ def _refusal(graph: Any, op: Any, kind: int) -> str:
     required = _REQUIRED_INPUTS.get(kind, len(inputs))
     if ABSENT in inputs[:required] or (ABSENT in outputs and kind != _OPS.CUSTOM):
         return f"lacks an input or output (inputs {inputs}, outputs {outputs})"
+    eight_bit = (_TYPES.INT8, _TYPES.UINT8)
+    given = [graph.Tensors(index) for index in inputs if index != ABSENT and graph.Tensors(index).Type() in eight_bit]
+    if kind in _COMPARISONS and any((_scales(tensor) >= 1).any() for tensor in given):
+        return "compares tensors whose scale is 1 or more, which LiteRT cannot"
     if kind not in _SCALED:
         return ""
     for tensor in (graph.Tensors(index) for index in (*inputs, *outputs) if index != ABSENT):
@@ -108,7 +123,31 @@ def _refusal(graph: Any, op: Any, kind: int) -> str:
         scale = _scales(output).min() * _MAX_RATIO[output.Type()]
         if any((_scales(graph.Tensors(index)) >= scale).any() for index in inputs):
             return f"has the scale {_scales(output).min():.3g} in its output, too far from its inputs'"
+    given += [graph.Tensors(index) for index in outputs if index != ABSENT and graph.Tensors(index).Type() in eight_bit]
+    return _unrepresentable(graph, op, kind, [*inputs, *outputs]) if given else ""
+
+
+def _unrepresentable(graph: Any, op: Any, kind: int, indices: list[int]) -> str:
+    """Why a factor made of the op's scales is none that LiteRT's fixed-point arithmetic has; empty if all are."""
+    quantized = [_scales(graph.Tensors(index)) for index in indices if index != ABSENT]
+    scales = [float(scale) for scale in np.concatenate(quantized)]
+    for scale in scales:
+        if kind in _BOUNDED and not _SMALLEST <= scale <= _LARGEST:
+            return f"has the scale {scale:.3g}, which no kernel computes with"
+    if kind == _OPS.SQUARED_DIFFERENCE and (2 * max(scales[:-1])) ** 2 >= _SQUARE_HEADROOM * scales[-1]:
+        return f"has the scale {scales[-1]:.3g} in its output, too far from its inputs' squares"
+    if kind == _OPS.SOFTMAX and scales[0] * _beta(op) <= _SOFTMAX_STEP:
+        return f"has the scale {scales[0]:.3g} in its input, which is below its resolution"
     return ""
+
+
+def _beta(op: Any) -> float:
+    table = op.BuiltinOptions()
+    if table is None:
+        return 0.0
+    options = schema.SoftmaxOptions()
+    options.Init(table.Bytes, table.Pos)
+    return float(options.Beta())
 
 
 def _scales(tensor: Any) -> np.ndarray[Any, np.dtype[np.float32]]:

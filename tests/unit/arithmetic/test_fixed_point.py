@@ -142,3 +142,26 @@ def test_softmax_is_within_one_step_of_the_real_function(row: list[int], scale: 
     expected = np.clip(np.round(256 * real / real.sum()) - 128, -128, 127)
     result = softmax_int8(q, quantize_multiplier(scale * 2.0**26))
     assert np.abs(result - expected).max() <= 1
+
+
+SCALES = [0.0, 1e-45, 1e-40, 1e-10, 1.0, 1e10, 3e38]
+
+
+@pytest.mark.parametrize("scale", SCALES)
+def test_any_scale_is_quantized_with_saturated(scale: float) -> None:
+    values = np.asarray([-1e3, -1, 0, 1, 1e3], np.float32)
+    q = quantize(values, scale, 3, np.dtype(np.int8)).astype(np.int64)
+    assert q[2] == 3
+    assert list(q) == sorted(q)
+    if 0 < scale < 1:
+        assert (q[0], q[-1]) == (-128, 127)
+    assert np.isfinite(dequantize(q.astype(np.int8), scale, 3)).all() or scale > 1e30
+    low, high = quantized_bounds(0.0, 6.0, np.float32(scale), -5, np.dtype(np.int8))
+    assert low == -5
+    assert high == (127 if scale < 6 / 140 else max(-5, round(6 / scale) - 5))
+
+
+@pytest.mark.parametrize("factor", [float("inf"), float("nan"), -1.0, 2.0**31, 1e40])
+def test_factors_that_int32_arithmetic_lacks_are_refused(factor: float) -> None:
+    with pytest.raises(OverflowError, match="fixed-point"):
+        quantize_multiplier(factor)

@@ -13,6 +13,7 @@ from edgebnn.graph.ops.binary import LceBconv2dOptions
 from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.elementwise import AddOptions
 from edgebnn.graph.ops.enums import Activation, Padding, TensorType
+from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.ops.shape_ops import PackOptions, ReshapeOptions, ShapeOptions
 from edgebnn.graph.ops.slicing import StridedSliceOptions
 from edgebnn.graph.ops.view import NoOptions
@@ -170,3 +171,13 @@ def test_results_that_contradict_the_file_are_refused() -> None:
     wrong = replace(graph, tensors=tuple(replace(t, shape=(4,)) if t.name == "out" else t for t in graph.tensors))
     with pytest.raises(InputError, match=r"layer 'out' computes float32 \[2, 2\], but the file declares float32 \[4\]"):
         run(wrong, [X, X])
+
+
+@pytest.mark.parametrize("kind", ["RELU", "RELU6", "SUM"])
+@pytest.mark.parametrize("scale", [1e-45, 1e-40])
+def test_scales_no_arithmetic_has_are_refused_by_layer(kind: str, scale: float) -> None:
+    x, y = tensor("x", (1, 4), DType.INT8, per_tensor(0.5, 0)), tensor("y", (), DType.INT8, per_tensor(scale, 0))
+    axes = [constant("axes", np.asarray([1], np.int32))] if kind == "SUM" else []
+    graph = one_op(kind, ReducerOptions(keep_dims=True) if kind == "SUM" else NoOptions(), [x, *axes], [y])
+    with pytest.raises(InputError, match=r"layer 'y': .* cannot be computed with the scales 0.5"):
+        run(graph, [np.ones((1, 4), np.int8)])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from edgebnn import kernels
+from edgebnn import kernels, machine
 from edgebnn.errors import BuildError
 from edgebnn.runtime import build
 from tests.support.privileges import unprivileged, unprivileged_folder
@@ -181,3 +181,15 @@ def test_compiler_that_cannot_run_is_reported(tmp_path: Path) -> None:
     broken.write_text("not a program")
     with pytest.raises(BuildError, match="cannot be run"):
         build.compile(tmp_path / "out.so", [tiny(tmp_path)], build.Compiler((str(broken),), "broken"))
+
+
+@pytest.mark.parametrize(("kernel", "process"), [("aarch64", "armv7l"), ("x86_64", "i686")])
+def test_a_32_bit_process_on_a_64_bit_kernel_is_compiled_for_itself(
+    kernel: str, process: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The flags of the kernel's own architecture would be refused by the compiler of the 32-bit system."""
+    assert machine.processor(kernel, 8) == kernel
+    assert machine.processor(kernel, 4) == process
+    wide = build.sources(kernel)
+    monkeypatch.setattr(build, "processor", lambda: machine.processor(kernel, 4))
+    assert build.sources() == build.sources(process) != wide

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 import sys
 import time
@@ -17,9 +18,13 @@ from ai_edge_litert import schema_py_generated as schema
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, UnsupportedOpError
-from edgebnn.graph.types import ABSENT, Graph
+from edgebnn.graph.ops.activation import SoftmaxOptions
+from edgebnn.graph.ops.elementwise import SubOptions
+from edgebnn.graph.ops.view import NoOptions
+from edgebnn.graph.types import ABSENT, DType, Graph, Tensor
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.model import load
+from tests.support.graphs import one_op, per_tensor, tensor
 from tests.support.topologies import lce_bytes
 
 ROOT = Path(__file__).parents[3]
@@ -58,8 +63,8 @@ def test_files_that_name_the_same_data_without_end_are_refused_in_time(shared: s
         tensors.append(schema.TensorEnd(builder))
     tensors *= 5_000 // len(tensors)
     schema.SubGraphStartTensorsVector(builder, len(tensors))
-    for tensor in tensors:
-        builder.PrependUOffsetTRelative(tensor)
+    for table in tensors:
+        builder.PrependUOffsetTRelative(table)
     vector = builder.EndVector()
     schema.SubGraphStart(builder)
     schema.SubGraphAddTensors(builder, vector)
@@ -76,6 +81,51 @@ def test_files_that_name_the_same_data_without_end_are_refused_in_time(shared: s
         with pytest.raises(ModelFormatError, match="more data than the file holds"):
             reader(bytes(builder.Output()))
     assert time.monotonic() - started < 20
+
+
+def test_tables_that_share_one_large_layout_are_read_in_time() -> None:
+    """A vtable names all fields that a table could have; a hostile one has 32,000, for thousands of tables."""
+    count, fields = 20_000, 32_000
+    vtable = np.zeros(2 + fields, "<u2").tobytes()
+    vtable = struct.pack("<HH", len(vtable), 4) + vtable[4:]
+    table = struct.pack("<i", 0)  # of no fields: nothing but the way to the vtable
+    head = struct.pack("<I4s", 0, b"TFL3")
+    model_vtable = struct.pack("<HHHHH", 10, 12, 4, 0, 8)
+    at = len(head) + len(vtable)
+    model = at + len(model_vtable) + 2
+    model_table = struct.pack("<iII", model - at, 3, 4)
+    vector = model + len(model_table)
+    tables = vector + 4 + 4 * count
+    offsets = tables + 4 * np.arange(count) - (vector + 4 + 4 * np.arange(count))
+    back = tables + 4 * np.arange(count) - len(head)
+    content = bytearray(head + vtable + model_vtable + b"\0\0" + model_table + struct.pack("<I", count))
+    content += offsets.astype("<u4").tobytes() + back.astype("<i4").tobytes() + table
+    content[:4] = struct.pack("<I", model)
+    started = time.monotonic()
+    with pytest.raises(ModelFormatError):
+        load(bytes(content))
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.parametrize(
+    ("kind", "scales", "message"),
+    [
+        ("GREATER", (1.0, 0.5, None), "compares tensors whose scale is 1"),
+        ("SUB", (0.5, 0.25, 3e38), "no kernel computes with"),
+        ("QUANTIZE", (None, 1e-40), "no kernel computes with"),
+        ("SQUARED_DIFFERENCE", (0.5, 1e5, 1.0), "too far from its inputs' squares"),
+        ("SOFTMAX", (1e-20, 1 / 256), "below its resolution"),
+    ],
+)
+def test_scales_that_end_litert_are_refused(kind: str, scales: tuple[float | None, ...], message: str) -> None:
+    def scaled(number: int, scale: float | None) -> Tensor:
+        dtype = DType.BOOL if kind == "GREATER" and number == 2 else DType.INT8 if scale else DType.FLOAT32
+        return tensor(f"t{number}", (1, 4), dtype, per_tensor(scale, -128) if scale else None)
+
+    tensors = [scaled(number, scale) for number, scale in enumerate(scales)]
+    options = {"SUB": SubOptions(), "SOFTMAX": SoftmaxOptions(1.0)}.get(kind, NoOptions())
+    with pytest.raises(ModelFormatError, match=message):
+        load(to_bytes(one_op(kind, options, tensors[:-1], tensors[-1:])))
 
 
 def test_every_truncation_is_refused() -> None:

@@ -20,6 +20,7 @@ from edgebnn.runtime import build, library
         ("Linux", "armv7l", 4, "linux-armv7"),
         ("Linux", "armv8l", 4, "linux-armv7"),
         ("Linux", "aarch64", 4, "linux-armv7"),  # 32-bit Raspberry Pi OS on a 64-bit Linux
+        ("Linux", "x86_64", 4, "linux-i686"),  # 32-bit Debian on a 64-bit Linux
         ("Linux", "armv6l", 4, "linux-armv6l"),  # Raspberry Pi Zero: no ARMv7 code
         ("Darwin", "arm64", 8, "macos-aarch64"),
         ("Windows", "AMD64", 8, "windows-x86_64"),
