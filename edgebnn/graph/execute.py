@@ -49,6 +49,10 @@ def run_op(view: OpView, arguments: tuple[Array | None, ...]) -> tuple[Array, ..
     except (OverflowError, ZeroDivisionError) as error:
         scales = ", ".join(f"{scale:.3g}" for scale in _scales(view))
         raise bad_input(view, f"cannot be computed with the scales {scales}: {error}") from None
+    except (ValueError, IndexError) as error:  # a maximum of nothing, an index that a file computes
+        raise bad_input(view, f"cannot be computed for these inputs: {error}") from None
+    except MemoryError:
+        raise bad_input(view, "needs more memory than there is") from None
 
 
 def _scales(view: OpView) -> list[float]:

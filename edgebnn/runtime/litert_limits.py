@@ -40,6 +40,9 @@ _ADDITIONS = frozenset((_OPS.ADD, _OPS.SUB, _OPS.SQUARED_DIFFERENCE))
 _MAX_RATIO = {_TYPES.INT8: 2.0**19, _TYPES.UINT8: 2.0**19, _TYPES.INT16: 2.0**14}
 """Of an addition's input scale to its output scale: fixed-point multipliers are below 1 after shifts of 20 and 15."""
 
+_PLAIN_INT16 = frozenset((_OPS.ADD, _OPS.MUL))
+"""What takes int16 without scales, too: as plain integers."""
+
 _SCALED = _ADDITIONS | {
     _OPS.AVERAGE_POOL_2D,
     _OPS.BATCH_MATMUL,
@@ -114,7 +117,10 @@ def _refusal(graph: Any, op: Any, kind: int) -> str:
         return "compares tensors whose scale is 1 or more, which LiteRT cannot"
     if kind not in _SCALED:
         return ""
-    for tensor in (graph.Tensors(index) for index in (*inputs, *outputs) if index != ABSENT):
+    tensors = [graph.Tensors(index) for index in (*inputs, *outputs) if index != ABSENT]
+    if kind in _PLAIN_INT16 and all(t.Type() == _TYPES.INT16 and not _scales(t).size for t in tensors):
+        return ""
+    for tensor in tensors:
         scales = _scales(tensor)
         if tensor.Type() in _MAX_RATIO and not (scales.size and (scales > 0).all()):
             return f"computes with tensor '{text(tensor.Name())}', which has no scale"

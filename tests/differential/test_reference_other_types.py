@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops import OPS
+from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.types import DType
+from tests.support.graphs import constant, one_op, per_tensor, tensor
 from tests.support.op_cases.base import Case
 from tests.support.op_cases.tables import COMMON, FLOAT_ONLY, INTEGERS, OF_SEVERAL_TYPES
 from tests.support.oracles import litert_run
@@ -31,6 +33,22 @@ def test_results_are_those_of_litert_exactly(kind: str, data: st.DataObject) -> 
 @given(data=st.data())
 def test_int32_results_are_those_of_litert(kind: str, data: st.DataObject) -> None:
     assert_equal(data.draw(INTEGERS[kind](DType.INT32)))
+
+
+@pytest.mark.parametrize("kind", ["ADD", "MUL"])
+@given(data=st.data())
+def test_int16_without_scales_is_plain_integers(kind: str, data: st.DataObject) -> None:
+    found = data.draw(INTEGERS[kind](DType.INT16))
+    assert_equal(Case(found.graph, tuple((values * 4000).astype(np.int16) for values in found.inputs)))
+
+
+@pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.INT8, DType.INT32])
+@pytest.mark.parametrize("kind", ["REDUCE_MAX", "REDUCE_MIN"])
+def test_a_reduction_of_no_numbers_is_that_of_litert(kind: str, dtype: DType) -> None:
+    quantization = per_tensor(0.5, 0) if dtype == DType.INT8 else None
+    x, y = tensor("x", (2, 0, 3), dtype, quantization), tensor("y", (), dtype, quantization)
+    graph = one_op(kind, ReducerOptions(keep_dims=True), [x, constant("axes", np.asarray([1], np.int32))], [y])
+    assert_equal(Case(graph, (np.zeros((2, 0, 3), dtype.numpy),)))
 
 
 def test_every_op_is_compared_with_an_oracle() -> None:

@@ -1,21 +1,23 @@
-"""Activation functions as ops of their own: the RELU family, PRELU, LEAKY_RELU, ELU, HARD_SWISH, LOGISTIC, TANH,
-SOFTMAX and LOG_SOFTMAX."""
+"""Activation functions as ops of their own: the RELU family, PRELU, LEAKY_RELU, ELU, GELU, HARD_SWISH, LOGISTIC, TANH,
+SOFTMAX and LOG_SOFTMAX; and L2_NORMALIZATION."""
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn.arithmetic.fixed_functions import DIFFERENCE_BITS, hard_swish_int8, softmax_int8
+from edgebnn.arithmetic.fixed_functions import DIFFERENCE_BITS, hard_swish_int8, inverse_square_root, softmax_int8
 from edgebnn.arithmetic.fixed_point import INT32_MAX, multiply_by_quantized_multiplier, quantize_multiplier
 from edgebnn.arithmetic.quantization import quantized_bounds
 from edgebnn.graph.opdef import OpDef, OpView
 from edgebnn.graph.types import Array, Options, Shape, Tensor
 
 from .batch_axis import aligned, kept, kept_but_last
+from .enums import Activation
 from .fused import Bounds
 from .types import FLOAT, FLOAT_OR_INT8
 from .unary import Run, rounded, runner
@@ -40,6 +42,16 @@ class LeakyReluOptions(Options):
 @dataclass(frozen=True)
 class SoftmaxOptions(Options):
     beta: float = 0.0
+
+
+@dataclass(frozen=True)
+class GeluOptions(Options):
+    approximate: bool = False
+
+
+@dataclass(frozen=True)
+class L2NormOptions(Options):
+    fused_activation_function: Activation = Activation.NONE
 
 
 def _centred(view: OpView, tensor: Tensor, q: Array) -> tuple[np.float32, NDArray[np.int64]]:
@@ -150,6 +162,47 @@ def _elu(x: NDArray[Any]) -> NDArray[Any]:
     return np.where(x < 0, rounded(np.expm1)(np.minimum(x, 0)), x)
 
 
+_erf = np.vectorize(math.erf, otypes=[np.float64])  # NumPy has none
+
+
+def _gelu_exact(x: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(0.5 * x * (1 + _erf(x * math.sqrt(0.5))))
+
+
+def _gelu_tanh(x: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray(0.5 * x * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))))
+
+
+def _gelu_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    """x times the normal distribution function of x, or its approximation by a hyperbolic tangent."""
+    function = _gelu_tanh if options(view, GeluOptions).approximate else _gelu_exact
+    return runner(rounded(function))(view, values)
+
+
+_SMALLEST_NORM = np.float32(1e-6)
+_UNIT_SCALE = 1 / 128
+
+
+def _l2_norm_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    """Each vector along the last axis divided by its length; in int8 in fixed point, the output's scale being 1/128."""
+    activation = options(view, L2NormOptions).fused_activation_function
+    if activation != Activation.NONE:
+        raise unsupported(view, f"fused activation {activation.name}", "none")
+    x = value(view, values, 0)
+    if x.dtype == np.float32:
+        norm = np.sqrt(np.square(x).sum(axis=-1, keepdims=True, dtype=np.float32))
+        return (x / np.maximum(norm, _SMALLEST_NORM),)
+    output_scale, zero_point = scale_and_zero_point(view, view.outputs[0])
+    if output_scale != np.float32(_UNIT_SCALE) or zero_point != 0:
+        raise unsupported(view, f"output scale {output_scale} and zero point {zero_point}", "1/128 and 0")
+    _, centred = _centred(view, input_tensor(view, 0), x)
+    result = np.zeros(x.shape, np.int64)
+    for position in np.ndindex(x.shape[:-1]):
+        length = inverse_square_root(int(np.square(centred[position]).sum()))
+        result[position] = multiply_by_quantized_multiplier(centred[position], length.value, length.shift + 7)
+    return (np.clip(result, -128, 127).astype(np.int8),)
+
+
 OPS = (
     OpDef("RELU", NoOptions, same_shape, _clamp((0.0, None)), types=FLOAT_OR_INT8, batch=kept),
     OpDef("RELU6", NoOptions, same_shape, _clamp((0.0, 6.0)), types=FLOAT_OR_INT8, batch=kept),
@@ -166,6 +219,16 @@ OPS = (
     ),
     OpDef("PRELU", NoOptions, _prelu_infer, _prelu_run, types=FLOAT_OR_INT8, batch=aligned),
     OpDef("ELU", NoOptions, same_shape, runner(_elu), types=FLOAT_OR_INT8, batch=kept),
+    OpDef("GELU", GeluOptions, same_shape, _gelu_run, schema="GeluOptions", types=FLOAT_OR_INT8, batch=kept),
+    OpDef(
+        "L2_NORMALIZATION",
+        L2NormOptions,
+        same_shape,
+        _l2_norm_run,
+        schema="L2NormOptions",
+        types=FLOAT_OR_INT8,
+        batch=kept_but_last,
+    ),
     OpDef(
         "HARD_SWISH", NoOptions, same_shape, _hard_swish_run, schema="HardSwishOptions", types=FLOAT_OR_INT8, batch=kept
     ),

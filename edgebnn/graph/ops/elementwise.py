@@ -131,6 +131,8 @@ def _runner(
 
     def run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
         a, b = _operands(view, values)
+        if a.dtype == np.int16 and any(t is not None and t.quantization for t in (*view.inputs, *view.outputs)):
+            raise unsupported(view, "quantized int16 operands", "int16 without scales")
         if a.dtype == np.int8 and int8 is not None:
             return (int8(view, a, b),)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -182,15 +184,30 @@ def _squared_difference(a: Array, b: Array) -> Array:
 
 
 _NUMBERS = unchanged(*NUMBERS)
+_NUMBERS_AND_INT16 = unchanged(*NUMBERS, DType.INT16)
 _DIVISIBLE = unchanged(DType.FLOAT32, DType.INT32)
 
 OPS = (
-    OpDef("ADD", AddOptions, _infer, _runner(np.add, _add_int8), schema="AddOptions", types=_NUMBERS, batch=aligned),
+    OpDef(
+        "ADD",
+        AddOptions,
+        _infer,
+        _runner(np.add, _add_int8),
+        schema="AddOptions",
+        types=_NUMBERS_AND_INT16,
+        batch=aligned,
+    ),
     OpDef(
         "SUB", SubOptions, _infer, _runner(np.subtract, _sub_int8), schema="SubOptions", types=_NUMBERS, batch=aligned
     ),
     OpDef(
-        "MUL", MulOptions, _infer, _runner(np.multiply, _mul_int8), schema="MulOptions", types=_NUMBERS, batch=aligned
+        "MUL",
+        MulOptions,
+        _infer,
+        _runner(np.multiply, _mul_int8),
+        schema="MulOptions",
+        types=_NUMBERS_AND_INT16,
+        batch=aligned,
     ),
     OpDef("DIV", DivOptions, _infer, _div_run, schema="DivOptions", types=_DIVISIBLE, batch=aligned),
     OpDef("FLOOR_DIV", NoOptions, _infer, _floor_div_run, schema="FloorDivOptions", types=_DIVISIBLE, batch=aligned),

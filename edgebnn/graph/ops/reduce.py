@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,13 +82,23 @@ def _sum_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...
     return (np.asarray(y).reshape(view.outputs[0].shape),)
 
 
+def _of_nothing(x: Array, largest: bool) -> dict[str, Any]:
+    """What a reduction of no numbers gives, as NumPy's argument: as in TFLite the finite number at the other end."""
+    if x.size:
+        return {}
+    limits = np.finfo(x.dtype) if x.dtype.kind == "f" else np.iinfo(x.dtype)
+    return {"initial": limits.max if largest else limits.min}
+
+
 def _max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    y = value(view, values, 0).max(axis=_axes(view))
+    x = value(view, values, 0)
+    y = x.max(axis=_axes(view), **_of_nothing(x, largest=False))
     return moved(np.asarray(y).reshape(view.outputs[0].shape))
 
 
 def _min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    y = value(view, values, 0).min(axis=_axes(view))
+    x = value(view, values, 0)
+    y = x.min(axis=_axes(view), **_of_nothing(x, largest=True))
     return moved(np.asarray(y).reshape(view.outputs[0].shape))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from hypothesis import strategies as st
 
-from edgebnn.graph.ops.activation import LeakyReluOptions, SoftmaxOptions
+from edgebnn.graph.ops.activation import GeluOptions, L2NormOptions, LeakyReluOptions, SoftmaxOptions
 from edgebnn.graph.ops.enums import Activation
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Options, Quantization, Shape, Tensor
@@ -134,6 +134,20 @@ def softmax(draw: Draw, dtype: DType) -> Case:
     output = per_tensor(1 / 256, -128) if dtype == DType.INT8 else None
     beta = draw(st.sampled_from([1.0, 1.0, 0.5, 3.0]))
     return case(draw, "SOFTMAX", SoftmaxOptions(beta), [x], tensor("y", (), dtype, output))
+
+
+@st.composite
+def gelu(draw: Draw, dtype: DType) -> Case:
+    approximate = draw(st.booleans())
+    found: Case = draw(unary("GELU", GeluOptions(approximate))(dtype))
+    return found
+
+
+@st.composite
+def l2_normalization(draw: Draw, dtype: DType) -> Case:
+    x = tensor("x", draw(any_shape(1, 4)), dtype, optional_quantization(draw, dtype))
+    output = per_tensor(1 / 128, 0) if dtype == DType.INT8 else None
+    return case(draw, "L2_NORMALIZATION", L2NormOptions(), [x], tensor("y", (), dtype, output))
 
 
 @st.composite
