@@ -124,18 +124,17 @@ def run_all(
     sized: dict[tuple[Shape, ...], Graph] = {}
     lock = threading.Lock()
 
-    def run(part: tuple[samples.Run, int]) -> tuple[Array, ...]:
-        arrays, count = part
-        shapes = tuple(values.shape for values in arrays)
+    def run(part: samples.Part) -> tuple[Array, ...]:
+        shapes = tuple(values.shape for values in part.arrays)
         with lock:
             if shapes not in sized:
                 sized[shapes] = resize(graph, shapes)
-        outputs = execute.run(sized[shapes], arrays)
+        outputs = execute.run(sized[shapes], part.arrays)
         if advance is not None:
-            advance(count)
+            advance(part.samples)
         return outputs
 
-    def runs(parts: list[tuple[samples.Run, int]]) -> Iterable[tuple[Array, ...]]:
+    def runs(parts: list[samples.Part]) -> Iterable[tuple[Array, ...]]:
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(run, parts))
 

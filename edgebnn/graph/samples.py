@@ -92,6 +92,16 @@ lie, each 0 or None where all share one value; None if they are not known to be 
 
 
 @dataclass(frozen=True)
+class Part:
+    """The inputs of one run, and how many samples of the call they are. ``axes``: those of the outputs along which the
+    samples lie, where there are several."""
+
+    arrays: Run
+    samples: int
+    axes: Axes | None = None
+
+
+@dataclass(frozen=True)
 class Call:
     """The arrays of one call, checked.
 
@@ -111,27 +121,19 @@ class Call:
     opened: bool
     sequence: bool
 
-    def run(
-        self,
-        independent: Independent,
-        runs: Callable[[list[tuple[Run, int]]], Iterable[Sequence[Array]]],
-        most: int,
-    ) -> tuple[Array, ...]:
-        """The outputs for all samples.
+    def parts(self, independent: Independent, most: int) -> tuple[list[Part], bool]:
+        """The inputs of each run, and whether there is one whose outputs are given as they are.
 
         Args:
             independent: says for which shapes samples may run together.
-            runs: runs the model on each of a list of inputs, told how many samples they are, and gives each one's
-                outputs, in this order.
             most: samples of one run, at most, where the file takes any number.
 
         Raises:
             InputError: the file takes several samples at a time, which influence each other, and another number is
-                given; or an output has another shape for each sample.
+                given.
         """
         if self.whole or (self.batch > 1 and self.samples == self.batch):
-            (outputs,) = runs([(self.arrays, self.samples)])
-            return tuple(outputs)
+            return [Part(self.arrays, self.samples)], True
         sizes = self._sizes(independent, most)
         if sizes is None and self.batch > 1:
             raise InputError(
@@ -139,21 +141,35 @@ class Call:
                 f"and {self.samples} are given; give {self.batch}"
             )
         if sizes is None and self.sequence:  # not a batch of single numbers
-            (outputs,) = runs([(self.arrays, self.samples)])
-            return tuple(outputs)
+            return [Part(self.arrays, self.samples)], True
         if sizes is None and self.opened and self.samples > 1:
             warnings.warn(
                 f"{self.model}: its samples are not known to be independent, so each of the {self.samples} is run "
                 "alone; where the open first axis is no batch, run the array as it is with invoke",
                 InputWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
-        taken = sizes or [(1, None)] * self.samples
-        parts, start = [], 0
-        for size, _ in taken:
-            parts.append((self._part(start, size), min(size, self.samples - start)))
+        found, start = [], 0
+        for size, axes in sizes or [(1, None)] * self.samples:
+            found.append(Part(self._part(start, size), min(size, self.samples - start), axes))
             start += size
-        found = [_split(outputs, *size) for outputs, size in zip(runs(parts), taken, strict=True)]
+        return found, False
+
+    def run(
+        self,
+        independent: Independent,
+        runs: Callable[[list[Part]], Iterable[Sequence[Array]]],
+        most: int,
+    ) -> tuple[Array, ...]:
+        """The outputs for all samples; ``runs`` gives the outputs of each part, in their order.
+
+        Raises what :meth:`parts` raises, and InputError where an output has another shape for each sample.
+        """
+        parts, whole = self.parts(independent, most)
+        if whole:
+            (outputs,) = runs(parts)
+            return tuple(outputs)
+        found = [_split(outputs, part) for outputs, part in zip(runs(parts), parts, strict=True)]
         return tuple(_joined(self.model, column)[: self.samples] for column in zip(*found, strict=True))
 
     def _sizes(self, independent: Independent, most: int) -> list[tuple[int, Axes | None]] | None:
@@ -216,13 +232,13 @@ def call(model: str, forms: Sequence[Form], arrays: Sequence[Array]) -> Call:
     )
 
 
-def _split(outputs: Sequence[Array], size: int, axes: Axes | None) -> list[tuple[Array, int]]:
-    """Each output of a run with the number of samples along its first axis, 0 where it has none."""
-    if axes is None or size == 1:
-        return [(output, int(_leads(output))) for output in outputs]
+def _split(outputs: Sequence[Array], part: Part) -> list[tuple[Array, bool]]:
+    """Each output of a run, and whether its first axis is that of the samples."""
+    if part.axes is None:
+        return [(output, _leads(output)) for output in outputs]
     return [
-        (output if axis == 0 else np.repeat(output if _leads(output) else output[None], size, axis=0), size)
-        for output, axis in zip(outputs, axes, strict=True)
+        (output if axis == 0 else np.repeat(output if _leads(output) else output[None], part.samples, axis=0), True)
+        for output, axis in zip(outputs, part.axes, strict=True)
     ]
 
 
@@ -231,7 +247,7 @@ def _leads(output: Array) -> bool:
     return output.shape[:1] == (1,)
 
 
-def _joined(model: str, column: Sequence[tuple[Array, int]]) -> Array:
+def _joined(model: str, column: Sequence[tuple[Array, bool]]) -> Array:
     if len({output.shape[1 if samples else 0 :] for output, samples in column}) > 1:
         raise InputError(f"{model}: an output has another shape for each sample; give one sample at a time")
     if all(samples for _, samples in column):

@@ -46,7 +46,7 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
     ) -> None:
         if (model_path is None) == (model_content is None):
             raise ValueError("one of model_path and model_content must be given")
-        self._source = open_model(model_path if model_path is not None else bytes(model_content or b""))
+        self.source = open_model(model_path if model_path is not None else bytes(model_content or b""))
         preserve_all = bool(options.get("experimental_preserve_all_tensors", len(args) > 2 and args[2]))
         self._plugin = load_plugin(kernels, pack_int8, keep_tensors=preserve_all)
         delegates = [self._plugin.litert, *(experimental_delegates or ())]
@@ -54,13 +54,13 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         try:
             super().__init__(path, model_content, delegates, *args, **options)
         except (RuntimeError, ValueError) as error:
-            raise _explained(error, self._source, self._plugin) from None
+            raise _explained(error, self.source, self._plugin) from None
 
     def allocate_tensors(self) -> None:
         try:
             super().allocate_tensors()
         except RuntimeError as error:
-            raise _explained(error, self._source, self._plugin) from None
+            raise _explained(error, self.source, self._plugin) from None
 
     def profile(self, repeats: int = 30) -> Profile:
         """Where the time of ``invoke()`` goes, measured on the inputs that are set."""

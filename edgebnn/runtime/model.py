@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.graph import batches, samples
+from edgebnn.graph.opdef import Axes
+from edgebnn.graph.tflite import parse
+from edgebnn.graph.types import Array, Shape
 
-from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
-from edgebnn.graph.types import Array
-
+from . import entries
+from .entries import Entry
 from .interpreter import Interpreter
 from .litert import OpResolverType
 from .plugin import PackInt8
-from .port import Port, ports
+from .port import Port
 from .profile import Profile
+from .runner import Outputs, Runner, ShapeError
 
 MAX_BATCH = 32
 """Samples of one invoke. More gains nothing and costs activation memory."""
@@ -27,108 +32,190 @@ MAX_BATCH = 32
 class Model:
     """Call it with one array per input; it returns one array, or a tuple if the model has several outputs.
 
-    Arrays have the batch in front, of any size. Floats, and uint8 images (pixel values 0 to 255), are quantized where
-    the model takes integers; an array of the model's own integer type is taken as it is. Quantized outputs are
-    dequantized to float32.
+    Arrays have the samples in front, [N, ...], any number of them, whatever batch the file was made for. Each sample is
+    computed as if it were alone, from the model's initial state: together with others where the graph keeps them
+    apart, else one at a time. Outputs have the samples in front too; one number a sample gives [N]. An input that is no
+    batch, such as a state [2, 1, 8] beside an image, is given in the file's own shape, for all samples, or stacked; if
+    all arrays have the file's own shapes then, so have the outputs.
+
+    Floats, and uint8 images (pixel values 0 to 255), are quantized where the model takes integers; an array of the
+    model's own integer type is taken as it is. Quantized outputs are dequantized to float32.
 
     Calls from several threads take turns.
+
+    Attributes:
+        name: what messages call the model.
+        signature: the name of the signature that is run, None where the file names none.
+        inputs, outputs: the names, shapes and dtypes of the arrays.
     """
 
-    def __init__(self, make: Callable[[], Interpreter], name: str) -> None:
-        self._make = make
-        self._interpreter = make()
+    def __init__(self, runner: Runner, independent: samples.Independent, name: str) -> None:
+        self._runner = runner
+        self._independent = independent
         self._lock = threading.Lock()
-        self._fixed_batch: int | None = None
         self.name = name
-        self.inputs: tuple[Port, ...] = ports(self._interpreter.get_input_details())
-        self.outputs: tuple[Port, ...] = ports(self._interpreter.get_output_details())
+        self.signature = self._runner.entry.signature
+        self.inputs: tuple[Port, ...] = self._runner.inputs
+        self.outputs: tuple[Port, ...] = self._runner.outputs
 
-    def __call__(self, *images: Array) -> Array | tuple[Array, ...]:
+    def __call__(self, *images: Array, **named: Array) -> Array | tuple[Array, ...]:
         """Runs the model.
+
+        Args:
+            images: for each input, in the order of ``inputs``, an array [N, ...].
+            named: the same by the names that the signature gives its inputs, in place of ``images``.
+
+        Returns:
+            For each output an array [N, ...]: one array, or a tuple of several.
 
         Raises:
             InputError: an array has a wrong shape, dtype or value.
         """
-        values = self.checked(images)
+        call = self._call(images, named)
         with self._lock:
-            outputs = self._run(values)
-        results = tuple(port.dequantized(value) for port, value in zip(self.outputs, outputs, strict=True))
-        return results[0] if len(results) == 1 else results
+            return self._real(self._run(call))
+
+    def stream(self) -> Stream:
+        """The model with its state kept from sample to sample and from call to call, beginning with the initial one."""
+        return Stream(self, self._runner.another())
 
     def profile(self, *images: Array, repeats: int = 30) -> Profile:
         """Where the time of one inference of ``images`` goes, as many samples as one invoke of the model takes.
 
-        Raises:
-            InputError: an array has a wrong shape, dtype or value.
-        """
-        values = self.checked(images)
-        with self._lock:
-            self._run(values)
-            limit = self._fixed_batch or MAX_BATCH
-            self.invoke([value[:limit] for value in values])
-            return self._interpreter.profile(repeats)
+        Args:
+            images: for each input an array [N, ...].
+            repeats: inferences timed.
 
-    def checked(self, images: Sequence[Array]) -> list[Array]:
-        """The arrays as the model's inputs take them, all of one batch size."""
+        Returns:
+            The times in milliseconds.
+
+        Raises:
+            InputError: an array has a wrong shape, dtype or value, or the model is a signature other than the first.
+        """
+        call = self._call(images)
+        if self._runner.entry.subgraph:
+            raise InputError(f"{self.name}: only the first graph of a file can be profiled, not '{self.signature}'")
+        with self._lock:
+            try:
+                self._runner.run(call.parts(self._independent, MAX_BATCH)[0][0].arrays)
+            except ShapeError:
+                self._runner.run(call.parts(_alone, MAX_BATCH)[0][0].arrays)
+            return self._runner.interpreter.profile(repeats)
+
+    def invoke(self, values: Sequence[Array]) -> Outputs:
+        """One run, from the initial state, on arrays as they are: whatever their axes mean, nothing is quantized.
+
+        Args:
+            values: for each input an array of its dtype, of a shape that the graph takes.
+
+        Returns:
+            The outputs, as the graph gives them.
+
+        Raises:
+            InputError: the graph does not work with these shapes.
+        """
+        with self._lock:
+            return self._runner.run(values)
+
+    def _call(self, images: Sequence[Array], named: Mapping[str, Array] = MappingProxyType({})) -> samples.Call:
+        if named:
+            arguments = self._runner.entry.arguments[0]
+            if images or set(named) != set(arguments):
+                names = ", ".join(arguments) or "none, for the file has no signature"
+                raise InputError(f"{self.name}: give all inputs in order, or all by name; their names are {names}")
+            images = [named[argument] for argument in arguments]
         if len(images) != len(self.inputs):
             raise InputError(f"{self.name}: {len(self.inputs)} inputs expected, {len(images)} given")
         values = [port.quantized(image, self.name) for port, image in zip(self.inputs, images, strict=True)]
-        sizes = {value.shape[0] for value in values if value.ndim}
-        if len(sizes) > 1:
-            raise InputError(f"{self.name}: inputs of different batch sizes {sorted(sizes)}")
-        return values
+        return samples.call(self.name, self.inputs, values)
 
-    def _run(self, values: list[Array]) -> list[NDArray[np.generic]]:
-        samples = values[0].shape[0] if values and values[0].ndim else 1
-        if self._fixed_batch is None and not all(
-            port.fits(value) for port, value in zip(self.inputs, values, strict=True)
-        ):
-            resized = self._run_resized(values, samples)
-            if resized is not None:
-                return resized
-            self._fixed_batch = self.inputs[0].shape[0]
-            self._interpreter = self._make()
-        if self._fixed_batch is not None:
-            return self._run_chunks(values, samples, self._fixed_batch)
-        return self.invoke(values)
-
-    def _run_resized(self, values: list[Array], samples: int) -> list[NDArray[np.generic]] | None:
-        """None if the model does not bear another batch size than the file's."""
+    def _run(self, call: samples.Call) -> tuple[Array, ...]:
+        runs = self._runs(self._runner, keep=False)
         try:
-            outputs = self._run_chunks(values, samples, min(samples, MAX_BATCH))
-        except EdgebnnError:
-            return None
-        return outputs if all(output.ndim and output.shape[0] == samples for output in outputs) else None
+            return call.run(self._independent, runs, MAX_BATCH)
+        except ShapeError:
+            outputs = call.run(_alone, runs, MAX_BATCH)
+            self._independent = _alone  # samples that may run together, on kernels that do not bear it
+            return outputs
 
-    def _run_chunks(self, values: list[Array], samples: int, batch: int) -> list[NDArray[np.generic]]:
-        parts = []
-        for start in range(0, samples, batch):
-            part = [value[start : start + batch] for value in values]
-            missing = batch - part[0].shape[0]
-            if missing and self._fixed_batch is not None:
-                part = [np.concatenate([value, np.repeat(value[-1:], missing, axis=0)]) for value in part]
-            outputs = self.invoke(part)
-            parts.append([output[: batch - missing] for output in outputs] if missing else outputs)
-        return [np.concatenate(column) for column in zip(*parts, strict=True)]
+    def _runs(self, runner: Runner, keep: bool) -> Callable[[list[samples.Part]], list[Outputs]]:
+        return lambda parts: [runner.run(part.arrays, keep=keep) for part in parts]
 
-    def invoke(self, values: Sequence[Array]) -> list[NDArray[np.generic]]:
-        """One invoke on values of the inputs' own dtypes. Resizes the inputs if their shapes have changed."""
+    def _real(self, outputs: Sequence[Array]) -> Array | tuple[Array, ...]:
+        results = tuple(port.dequantized(value) for port, value in zip(self.outputs, outputs, strict=True))
+        return results[0] if len(results) == 1 else results
+
+
+class Stream:
+    """A model whose state goes on: each sample begins with what the one before left. Made by :meth:`Model.stream`."""
+
+    def __init__(self, model: Model, runner: Runner) -> None:
+        self._model = model
+        self._runner = runner
+        self._lock = threading.Lock()
+
+    def __call__(self, *images: Array, **named: Array) -> Array | tuple[Array, ...]:
+        """Runs the samples one after the other.
+
+        Args:
+            images: for each input an array [N, ...], the samples in their order.
+            named: the same by the names that the signature gives its inputs, in place of ``images``.
+
+        Returns:
+            For each output an array [N, ...]: one array, or a tuple of several.
+
+        Raises:
+            InputError: an array has a wrong shape, dtype or value, or other shapes than those the stream began with.
+        """
+        call = self._model._call(images, named)
+        with self._lock:
+            outputs = call.run(_alone, self._model._runs(self._runner, keep=True), MAX_BATCH)
+        return self._model._real(outputs)
+
+    def reset(self) -> None:
+        """Begins anew from the initial state."""
+        with self._lock:
+            self._runner.reset()
+
+
+def _alone(shapes: tuple[Shape, ...], counted: tuple[bool, ...]) -> Axes | None:
+    return None
+
+
+class _Independence:
+    """Whether samples may run together: asked of the graph, which is read from the file only then."""
+
+    def __init__(self, source: str | bytes, entry: Entry, stamp: tuple[int, ...]) -> None:
+        self._source = source
+        self._entry = entry
+        self._stamp = stamp
+        self._answer: samples.Independent | None = None
+
+    def __call__(self, shapes: tuple[Shape, ...], counted: tuple[bool, ...]) -> Axes | None:
+        if self._answer is None:
+            self._answer = self._read()
+        return self._answer(shapes, counted)
+
+    def _read(self) -> samples.Independent:
+        """Of a file that the IR does not hold, or that has changed since it was loaded, nothing is known."""
         try:
-            self.feed(values)
-            self._interpreter.invoke()
-        except RuntimeError as error:
-            raise ModelFormatError(f"{self.name}: LiteRT cannot run it: {' '.join(str(error).split())}") from None
-        return [self._interpreter.get_tensor(port.index) for port in self.outputs]
+            data = self._source if isinstance(self._source, bytes) else Path(self._source).read_bytes()
+            graph = parse(data, "model")
+        except (EdgebnnError, OSError):
+            return _alone
+        if _stamp(self._source) != self._stamp or self._entry.subgraph:
+            return _alone
+        return batches.independence(replace(graph, inputs=self._entry.inputs, outputs=self._entry.outputs))
 
-    def feed(self, values: Sequence[Array]) -> None:
-        present = {detail["index"]: tuple(detail["shape"]) for detail in self._interpreter.get_input_details()}
-        changed = [port for port, value in zip(self.inputs, values, strict=True) if present[port.index] != value.shape]
-        if changed:
-            for port, value in zip(self.inputs, values, strict=True):
-                self._interpreter.resize_tensor_input(port.index, value.shape)
-            self._interpreter.allocate_tensors()
-        for port, value in zip(self.inputs, values, strict=True):
-            self._interpreter.set_tensor(port.index, value)
+
+def _stamp(source: str | bytes) -> tuple[int, ...]:
+    if isinstance(source, bytes):
+        return ()
+    try:
+        found = os.stat(source)
+    except OSError:
+        return ()
+    return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
 def load(
@@ -137,26 +224,42 @@ def load(
     exact: bool = False,
     kernels: str | None = None,
     pack_int8: PackInt8 | None = None,
+    signature: str | None = None,
 ) -> Model:
-    """Opens a .tflite file (or its bytes) for inference: LiteRT with our delegate, no TensorFlow.
+    """Opens a .tflite file for inference: LiteRT with our delegate, no TensorFlow.
 
-    exact: run the ops that are not ours on LiteRT's reference kernels, which are bit-exact with the reference
-    executor, and slow, in place of XNNPACK. kernels, pack_int8: those of :class:`Interpreter`.
+    Args:
+        source: the file's path, or its content.
+        num_threads: of every op.
+        exact: run the ops that are not ours on LiteRT's reference kernels, which are bit-exact with the reference
+            executor, and slow, in place of XNNPACK.
+        kernels, pack_int8: those of :class:`Interpreter`.
+        signature: which signature to run of a file that has several.
 
-    Raises what :class:`Interpreter` raises.
+    Returns:
+        The model.
+
+    Raises:
+        InputError: there is no such signature, or several and none is named. And what :class:`Interpreter` raises.
     """
     resolver = OpResolverType.BUILTIN_REF if exact else OpResolverType.AUTO
-    given: dict[str, Any] = {"model_content": source} if isinstance(source, bytes) else {"model_path": source}
+    held = source if isinstance(source, bytes) else os.fspath(source)
+    given: dict[str, Any] = {"model_content": held} if isinstance(held, bytes) else {"model_path": held}
+    name = "model_content" if isinstance(held, bytes) else held
 
     def make() -> Interpreter:
-        made = Interpreter(
+        return Interpreter(
             **given,
             num_threads=num_threads,
             experimental_op_resolver_type=resolver,
             kernels=kernels,
             pack_int8=pack_int8,
         )
-        made.allocate_tensors()
-        return made
 
-    return Model(make, "model_content" if isinstance(source, bytes) else os.fspath(source))
+    stamp = _stamp(held)
+    interpreter = make()
+    found = interpreter.source.entries
+    entry = entries.choose(tuple(entry for entry, _ in found), signature, name)
+    state = next(state for known, state in found if known is entry)
+    independent = _alone if state != "none" else _Independence(held, entry, stamp)
+    return Model(Runner(interpreter, make, name, entry, state), independent, name)

@@ -2,51 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from edgebnn.arithmetic.quantization import dequantize, quantize
-from edgebnn.errors import InputError
-from edgebnn.graph.types import Array, Graph, Shape
+from edgebnn.errors import InputError, InputWarning
+from edgebnn.graph.samples import Form, with_samples
+from edgebnn.graph.types import Array, Graph
+
+FEW = 0.05
+"""Of an input's values lie beyond its range where they are on the right scale."""
+FAR = 4.0
+"""Times its range: no value on the right scale lies so far out."""
 
 
 @dataclass(frozen=True)
-class Port:
-    """One input or output. ``shape`` is the file's; ``signature`` has -1 where the file leaves a dimension open.
-    ``scale`` is None where values are not quantized."""
+class Port(Form):
+    """One input or output.
 
-    name: str
+    ``index``: of its tensor. ``scale`` is None where values are not quantized. ``limits``: the least and the largest
+    real number that an input can tell from those beyond, None where there is no such limit.
+    """
+
     index: int
-    shape: Shape
-    signature: Shape
     dtype: np.dtype[Any]
     scale: float | None
     zero_point: int
+    limits: tuple[float, float] | None
 
     @property
     def expected(self) -> str:
         """What the port takes, in words."""
-        dimensions = ", ".join(["batch", *("any" if d < 0 else str(d) for d in self._open_shape()[1:])])
         kinds = ["float32", "uint8"]
         if str(self.dtype) not in kinds:
             kinds = [*kinds, str(self.dtype)] if self.scale is not None else [str(self.dtype)]
-        return f"an array of {' or '.join(kinds)} and shape ({dimensions})"
-
-    def _open_shape(self) -> Shape:
-        """The file's shape, -1 where any size is taken."""
-        if len(self.signature) != len(self.shape):
-            return self.shape
-        return tuple(-1 if signed < 0 else size for size, signed in zip(self.shape, self.signature, strict=True))
-
-    def fits(self, value: Array) -> bool:
-        """Whether the value has exactly the file's shape."""
-        return value.shape == self.shape
+        return f"an array of {' or '.join(kinds)} and shape {self.takes}"
 
     def quantized(self, value: Array, model: str) -> Array:
         """The value as the model takes it: checked, and quantized if the model is.
+
+        Warns where values lie so far out of the input's range that they are probably on another scale.
+
+        Args:
+            value: floats, uint8 pixels, or the model's own integers, of a shape that the port takes.
+            model: what messages call the model.
 
         Raises:
             InputError: its shape, dtype or values are wrong.
@@ -60,22 +63,38 @@ class Port:
         real = array.astype(np.float32)
         if not np.isfinite(real).all():
             raise self._error(model, "got NaN or infinite values")
-        if self.scale is not None:
-            return np.ascontiguousarray(quantize(real, self.scale, self.zero_point, self.dtype))
-        if not np.issubdtype(self.dtype, np.floating):
+        if self.scale is None and not np.issubdtype(self.dtype, np.floating):
             raise self._error(model, f"got {array.dtype}")
-        return np.ascontiguousarray(real.astype(self.dtype))
+        self._warn_beyond(real, model, pixels=array.dtype == np.uint8)
+        if self.scale is None:
+            return np.ascontiguousarray(real.astype(self.dtype))
+        return np.ascontiguousarray(quantize(real, self.scale, self.zero_point, self.dtype))
 
     def dequantized(self, value: Array) -> Array:
+        """The value as real numbers, as it is where the port is not quantized."""
         return value if self.scale is None else dequantize(value, self.scale, self.zero_point)
 
+    def _warn_beyond(self, real: Array, model: str, pixels: bool) -> None:
+        if self.limits is None:
+            return
+        low, high = self.limits
+        if low <= real.min() and real.max() <= high:
+            return
+        share = float(np.mean((real < low) | (real > high)))
+        far = max(real.max() - high, low - real.min()) > (FAR - 1) * (high - low)
+        if pixels or far or share > FEW:
+            warnings.warn(
+                f"{model}: input '{self.name}' takes values from {low:.3g} to {high:.3g}; {share:.1%} of those given "
+                "lie beyond and are cut off. Scale them as for training: edgebnn.preprocessing.preprocess gives "
+                "pixels from -1 to 1",
+                InputWarning,
+                stacklevel=4,
+            )
+
     def _check_shape(self, array: Array, model: str) -> None:
-        expected = self._open_shape()
-        right = array.ndim == len(expected) and all(
-            want in (-1, have) for have, want in zip(array.shape[1:], expected[1:], strict=True)
-        )
-        if not right:
-            hint = " (one sample needs a batch dimension of 1 in front)" if array.ndim + 1 == len(expected) else ""
+        if not self.fits(array.shape):
+            one = self.samples and array.ndim + 1 == len(self.shape)
+            hint = " (one sample needs a batch dimension of 1 in front)" if one else ""
             raise self._error(model, f"got shape {array.shape}{hint}")
         if array.size == 0:
             raise self._error(model, "got no samples")
@@ -84,14 +103,28 @@ class Port:
         return InputError(f"{model}: input '{self.name}' expects {self.expected}, {got}")
 
 
-def ports(details: Sequence[dict[str, Any]]) -> tuple[Port, ...]:
-    """From LiteRT's ``get_input_details`` or ``get_output_details``."""
+def input_ports(
+    details: Sequence[dict[str, Any]], quantizing: Iterable[tuple[int, dict[str, Any]]]
+) -> tuple[Port, ...]:
+    """The inputs that LiteRT describes in ``details``, as of ``get_input_details``.
+
+    ``quantizing``: for each QUANTIZE the index of its input, and what LiteRT says of its output.
+    """
+    limits = {index: _port(detail).limits for index, detail in quantizing}
+    plain = [_port(detail) for detail in details]
+    return _as_inputs([replace(port, limits=port.limits or limits.get(port.index)) for port in plain])
+
+
+def output_ports(details: Sequence[dict[str, Any]]) -> tuple[Port, ...]:
+    """The outputs that LiteRT describes in ``details``, as of ``get_output_details``."""
     return tuple(_port(detail) for detail in details)
 
 
 def graph_inputs(graph: Graph) -> tuple[Port, ...]:
     """The inputs of a graph, as LiteRT would describe them."""
-    return tuple(_graph_port(graph, index) for index in graph.inputs)
+    limits = {op.inputs[0]: _graph_port(graph, op.outputs[0]).limits for op in graph.ops if op.kind == "QUANTIZE"}
+    plain = [_graph_port(graph, index) for index in graph.inputs]
+    return _as_inputs([replace(port, limits=port.limits or limits.get(port.index)) for port in plain])
 
 
 def graph_outputs(graph: Graph) -> tuple[Port, ...]:
@@ -99,29 +132,50 @@ def graph_outputs(graph: Graph) -> tuple[Port, ...]:
     return tuple(_graph_port(graph, index) for index in graph.outputs)
 
 
+def _as_inputs(plain: Sequence[Port]) -> tuple[Port, ...]:
+    return tuple(replace(port, samples=own) for port, own in zip(plain, with_samples(plain), strict=True))
+
+
 def _graph_port(graph: Graph, index: int) -> Port:
     tensor, quantization = graph.tensors[index], graph.tensors[index].quantization
     quantized = quantization is not None and quantization.per_tensor and tensor.dtype.numpy.kind in "iu"
+    scale = quantization.scale[0] if quantization is not None and quantized else None
+    zero_point = quantization.zero_point[0] if quantization is not None and quantized else 0
     return Port(
         name=tensor.name,
-        index=index,
         shape=tensor.shape,
         signature=tensor.shape if tensor.shape_signature is None else tensor.shape_signature,
+        samples=True,
+        index=index,
         dtype=tensor.dtype.numpy,
-        scale=quantization.scale[0] if quantization is not None and quantized else None,
-        zero_point=quantization.zero_point[0] if quantization is not None and quantized else 0,
+        scale=scale,
+        zero_point=zero_point,
+        limits=_limits(tensor.dtype.numpy, scale, zero_point),
     )
 
 
 def _port(detail: dict[str, Any]) -> Port:
     parameters = detail["quantization_parameters"]
-    quantized = len(parameters["scales"]) == 1 and np.issubdtype(detail["dtype"], np.integer)
+    dtype = np.dtype(detail["dtype"])
+    quantized = len(parameters["scales"]) == 1 and np.issubdtype(dtype, np.integer)
+    scale = float(parameters["scales"][0]) if quantized else None
+    zero_point = int(parameters["zero_points"][0]) if quantized else 0
     return Port(
         name=detail["name"],
-        index=int(detail["index"]),
         shape=tuple(int(d) for d in detail["shape"]),
         signature=tuple(int(d) for d in detail.get("shape_signature", detail["shape"])),
-        dtype=np.dtype(detail["dtype"]),
-        scale=float(parameters["scales"][0]) if quantized else None,
-        zero_point=int(parameters["zero_points"][0]) if quantized else 0,
+        samples=True,
+        index=int(detail["index"]),
+        dtype=dtype,
+        scale=scale,
+        zero_point=zero_point,
+        limits=_limits(dtype, scale, zero_point),
     )
+
+
+def _limits(dtype: np.dtype[Any], scale: float | None, zero_point: int) -> tuple[float, float] | None:
+    """The range of 8 bits, half a step more at either end, that rounding does not leave."""
+    if scale is None or dtype.itemsize > 1:
+        return None
+    ends = np.iinfo(dtype)
+    return (ends.min - zero_point - 0.5) * scale, (ends.max - zero_point + 0.5) * scale

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer
 
-from . import litert_limits
+from . import entries, litert_limits
+from .entries import Entry, State
 
 CUSTOM_OPS = (
     *("EdgebnnConv2dW1A8", "EdgebnnDenseW1A8"),
@@ -20,10 +21,12 @@ CUSTOM_OPS = (
 
 @dataclass(frozen=True)
 class ModelSource:
-    """Where a model came from. ``custom_ops`` pairs each custom op of the file with its layer."""
+    """Where a model came from. ``custom_ops`` pairs each custom op of the file with its layer; ``entries`` are what can
+    be run, each with what it keeps between runs."""
 
     name: str
     custom_ops: tuple[tuple[str, str], ...]
+    entries: tuple[tuple[Entry, State], ...]
 
     def unsupported_op(self, op: str) -> str:
         layer = next((layer for custom, layer in self.custom_ops if custom == op), "unknown")
@@ -58,4 +61,5 @@ def _checked(data: bytes | mmap.mmap, name: str) -> ModelSource:
     flatbuffer.check(data, name)
     custom_ops = consistency.check(data, name)
     litert_limits.check(data, name)
-    return ModelSource(name, custom_ops)
+    found = entries.entries(data)
+    return ModelSource(name, custom_ops, tuple((entry, entries.state(data, entry.subgraph)) for entry in found))

@@ -1,0 +1,240 @@
+"""A loaded model computes every sample as if it were alone, from its initial state, whatever the file holds."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import Interpreter
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.errors import InputError, InputWarning
+from edgebnn.graph.ops.reduce import ReducerOptions
+from edgebnn.graph.ops.view import NoOptions
+from edgebnn.graph.types import Array, DType, Graph
+from edgebnn.runtime.model import Model, load
+from tests.support.batch_graphs import graphs
+from tests.support.graphs import constant, one_op, per_tensor, tensor
+from tests.support.topologies import images, lce_bytes
+from tests.unit.graph.test_batches import X, one_by_one, samples_of, with_state
+
+DATA = Path(__file__).parents[2] / "data" / "runtime"
+
+
+def alone(file: str, signature: str, arrays: dict[str, Array]) -> dict[str, Array]:
+    """The outputs by name, each sample in an interpreter of its own."""
+    count = len(next(iter(arrays.values())))
+    results: list[dict[str, Array]] = []
+    for i in range(count):
+        runner = Interpreter(model_path=str(DATA / file)).get_signature_runner(signature)
+        results.append(runner(**{name: values[i : i + 1] for name, values in arrays.items()}))
+    stacked = {name: np.stack([r[name] for r in results]) for name in results[0]}
+    return {name: v[:, 0] if v.shape[1:2] == (1,) else v for name, v in stacked.items()}
+
+
+def noise(*shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+def outputs(model: Model, arrays: Sequence[Array]) -> tuple[Array, ...]:
+    found = model(*arrays)
+    return found if isinstance(found, tuple) else (found,)
+
+
+@settings(max_examples=40, deadline=None)
+@given(graphs(), st.integers(2, 4), st.integers(0, 99))
+def test_samples_are_computed_as_if_they_were_alone(graph: Graph, count: int, seed: int) -> None:
+    inputs = samples_of(graph, count, seed)
+    try:
+        expected = one_by_one(graph, inputs)
+    except (RuntimeError, ValueError):  # LiteRT has no kernel for this rank
+        assume(False)
+    for actual, wanted in zip(outputs(load(to_bytes(graph)), inputs), expected, strict=True):
+        np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-5)
+
+
+def runs(monkeypatch: pytest.MonkeyPatch, model: Model, x: Array) -> list[int]:
+    """The samples of each invoke of one call."""
+    found: list[int] = []
+    run = model._runner.run
+    monkeypatch.setattr(model._runner, "run", lambda values, keep: found.append(len(values[0])) or run(values, keep))
+    model(x)
+    return found
+
+
+def test_convolutional_networks_run_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert runs(monkeypatch, load(lce_bytes("packed_chain")), images(70)) == [32, 32, 6]
+
+
+def test_a_file_that_changed_since_it_was_loaded_proves_nothing(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.tflite"
+    path.write_bytes(lce_bytes("packed_chain"))
+    model = load(path)
+    other = tmp_path / "other"
+    other.write_bytes(lce_bytes("uneven"))
+    other.rename(path)
+    assert runs(monkeypatch, model, images(3)) == [1, 1, 1]
+
+
+def test_a_file_with_ops_outside_the_ir_runs_sample_by_sample() -> None:
+    x = noise(3, 8, 8, 4)
+    np.testing.assert_allclose(load(DATA / "cumulative_sum.tflite")(x), np.cumsum(x, axis=1), rtol=1e-4, atol=1e-5)
+
+
+def test_an_input_that_is_no_batch_is_taken_in_the_files_own_shape_or_stacked() -> None:
+    graph = with_state()
+    model = load(to_bytes(graph))
+    state_first = model.inputs[0].name == "state"
+    states = noise(5, 2, 1, 2, seed=1)
+
+    def run(state: Array, image: Array) -> Array:
+        return np.asarray(model(state, image) if state_first else model(image, state))
+
+    expected = states + X.mean((1, 2))[:, None, None]
+    np.testing.assert_allclose(run(states[0], X[:1]), expected[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run(states, X), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(run(states[0], X), states[:1] + X.mean((1, 2))[:, None, None], rtol=1e-5, atol=1e-6)
+    with pytest.raises(InputError, match=r"shape \(2, 1, 2\), or \(batch, 2, 1, 2\), got shape \(5, 1, 1, 2\)"):
+        run(states[:, :1], X)
+
+
+def test_a_fixed_batch_whose_samples_meet_takes_no_other_number() -> None:
+    axis = constant("axis", np.asarray([0], np.int32))
+    mixed = load(to_bytes(one_op("MEAN", ReducerOptions(), [tensor("x", (2, 3)), axis], [tensor("y", ())])))
+    x = noise(5, 3)
+    np.testing.assert_allclose(mixed(x[:2]), x[:2].mean(0), rtol=1e-6)
+    with pytest.raises(InputError, match="takes 2 samples at a time, which may influence each other, and 5 are given"):
+        mixed(x)
+
+
+# -- state --
+
+
+@pytest.mark.parametrize(
+    ("file", "signature", "shape"), [("lstm.tflite", "serving_default", (6, 5)), ("variable.tflite", "add", (4,))]
+)
+def test_every_sample_and_every_call_begins_with_the_initial_state(
+    file: str, signature: str, shape: tuple[int, ...]
+) -> None:
+    model, x = load(DATA / file), noise(3, *shape)
+    (name,) = model._runner.entry.arguments[0]
+    (expected,) = alone(file, signature, {name: x}).values()
+    for _ in range(2):
+        np.testing.assert_allclose(model(x), expected, rtol=1e-5, atol=1e-6)
+    model.invoke([x[:1]])
+    np.testing.assert_allclose(model.invoke([x[1:2]])[0], expected[1:2], rtol=1e-5, atol=1e-6)
+
+
+def test_a_stream_keeps_the_state_and_the_model_does_not_see_it() -> None:
+    model, x = load(DATA / "variable.tflite"), noise(4, 4)
+    weights = np.arange(12, dtype=np.float32).reshape(4, 3) / 10
+    stream = model.stream()
+    sums = np.cumsum(x @ weights, axis=0)
+    np.testing.assert_allclose(stream(x[:3]), sums[:3], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(model(x[:1]), sums[:1], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(stream(x[3:]), sums[3:], rtol=1e-5, atol=1e-6)
+    stream.reset()
+    np.testing.assert_allclose(stream(x), sums, rtol=1e-5, atol=1e-6)
+
+
+def test_a_stream_of_frames_gives_what_lstm_cells_give_that_go_on() -> None:
+    model, x = load(DATA / "lstm.tflite"), noise(3, 6, 5)
+    interpreter = Interpreter(model_path=str(DATA / "lstm.tflite"))
+    interpreter.allocate_tensors()
+    expected = []
+    for sample in x:
+        interpreter.set_tensor(interpreter.get_input_details()[0]["index"], sample[None])
+        interpreter.invoke()
+        expected.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
+    stream = model.stream()
+    np.testing.assert_allclose(stream(x), expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(model(x), expected, atol=1e-4)
+    stream.reset()
+    np.testing.assert_allclose(stream(x[:1]), expected[:1], rtol=1e-5, atol=1e-6)
+
+
+# -- signatures --
+
+
+def test_of_several_signatures_one_must_be_named() -> None:
+    with pytest.raises(InputError, match=r"signatures\.tflite: has the signatures 'add', 'plain', 'two'; say which"):
+        load(DATA / "signatures.tflite")
+    with pytest.raises(InputError, match="has no signature 'three'; its signatures are 'add', 'plain', 'two'"):
+        load(DATA / "signatures.tflite", signature="three")
+    with pytest.raises(InputError, match="has no signature 'x'; it names none"):
+        load(DATA / "cumulative_sum.tflite", signature="x")
+
+
+@pytest.mark.parametrize(("signature", "names"), [("add", "x"), ("plain", "x"), ("two", "ab")])
+def test_each_signature_runs_on_its_own_graph(signature: str, names: str) -> None:
+    model = load(DATA / "signatures.tflite", signature=signature)
+    arrays = {name: noise(4, 4, seed=ord(name)) for name in names}
+    expected = alone("signatures.tflite", signature, arrays)
+    found = model(**arrays)
+    found = found if isinstance(found, tuple) else (found,)
+    for name, actual in zip(model._runner.entry.arguments[1], found, strict=True):
+        np.testing.assert_allclose(actual, expected[name], rtol=1e-5, atol=1e-6)
+    assert model.signature == signature
+    with pytest.raises(InputError, match="give all inputs in order, or all by name; their names are"):
+        model(nobody=noise(4, 4))
+
+
+# -- open sizes --
+
+
+def test_an_open_size_is_no_size() -> None:
+    model = load(DATA / "open_size.tflite")
+    for shape in ((1, 8, 8, 3), (3, 12, 9, 3), (2, 8, 8, 3)):
+        x = noise(*shape)
+        expected = []
+        for sample in x:
+            interpreter = Interpreter(model_path=str(DATA / "open_size.tflite"))
+            interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (1, *shape[1:]))
+            interpreter.allocate_tensors()
+            interpreter.set_tensor(interpreter.get_input_details()[0]["index"], sample[None])
+            interpreter.invoke()
+            expected.append(interpreter.get_tensor(interpreter.get_output_details()[0]["index"])[0])
+        np.testing.assert_allclose(model(x), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(InputError, match=r"does not run on inputs of shape \[1, 3, 3, 3\]"):
+        model(noise(1, 3, 3, 3))
+    assert np.asarray(model(noise(1, 8, 8, 3))).shape == (1, 4, 4, 4)
+
+
+# -- values on another scale --
+
+
+def images_model(int8_inside: bool) -> Model:
+    """Takes values from -1 to 1, as int8, or as floats that it makes int8."""
+    scale = per_tensor(1 / 127.5, 0)
+    x = tensor("image", (1, 2, 2, 3), DType.FLOAT32 if int8_inside else DType.INT8, None if int8_inside else scale)
+    y = tensor("y", (), DType.INT8, scale)
+    graph = one_op("QUANTIZE", NoOptions(), [x], [y]) if int8_inside else one_op("RELU", NoOptions(), [x], [y])
+    return load(to_bytes(graph))
+
+
+@pytest.mark.parametrize("int8_inside", [False, True])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_pixels_for_an_input_from_minus_one_to_one_are_warned_of(int8_inside: bool, dtype: type) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 2, 2, 3)).astype(dtype)
+    with pytest.warns(InputWarning, match=r"input 'image' takes values from -1.* to 1.*edgebnn\.preprocessing"):
+        images_model(int8_inside)(pixels)
+    few = np.zeros((4, 2, 2, 3), dtype)
+    few[0, 0, 0, 0] = 200
+    with pytest.warns(InputWarning, match="2.1% of those given"):
+        images_model(int8_inside)(few)
+
+
+@pytest.mark.parametrize("int8_inside", [False, True])
+def test_values_on_the_right_scale_are_not_warned_of(int8_inside: bool) -> None:
+    x = np.random.default_rng(0).uniform(-1, 1, (40, 2, 2, 3)).astype(np.float32)
+    x[0, 0, 0, 0] = 1.4  # seldom and slightly beyond
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        images_model(int8_inside)(x)
