@@ -16,6 +16,7 @@ FACE = frozenset(
     {
         "tflite_plugin_create_delegate",
         "tflite_plugin_destroy_delegate",
+        "edgebnn_delegate_forget",
         "edgebnn_delegate_message",
         "edgebnn_delegate_mismatch",
         "edgebnn_profile_enable",

@@ -50,17 +50,30 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         preserve_all = bool(options.get("experimental_preserve_all_tensors", len(args) > 2 and args[2]))
         self._plugin = load_plugin(kernels, pack_int8, keep_tensors=preserve_all)
         delegates = [self._plugin.litert, *(experimental_delegates or ())]
+        self._told = ""
         path = None if model_path is None else os.fspath(model_path)
         try:
             super().__init__(path, model_content, delegates, *args, **options)
         except (RuntimeError, ValueError) as error:
-            raise _explained(error, self.source, self._plugin) from None
+            raise _explained(self._news(error), self.source, self._plugin) from None
 
     def allocate_tensors(self) -> None:
+        self._plugin.forget_refusal()
         try:
             super().allocate_tensors()
         except RuntimeError as error:
-            raise _explained(error, self.source, self._plugin) from None
+            raise _explained(self._news(error), self.source, self._plugin) from None
+
+    def invoke(self) -> None:
+        try:
+            super().invoke()
+        except RuntimeError as error:
+            raise RuntimeError(self._news(error)) from None
+
+    def _news(self, error: Exception) -> str:
+        """What LiteRT says of an error: it repeats, in front, all that it has said of earlier ones."""
+        before, self._told = self._told, str(error)
+        return " ".join(self._told.removeprefix(before).split())
 
     def profile(self, repeats: int = 30) -> Profile:
         """Where the time of ``invoke()`` goes, measured on the inputs that are set."""
@@ -82,13 +95,12 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         ]
 
 
-def _explained(error: Exception, source: ModelSource, plugin: Plugin) -> EdgebnnError:
+def _explained(text: str, source: ModelSource, plugin: Plugin) -> EdgebnnError:
     """What went wrong in LiteRT or in the delegate, as one line that names the file."""
     if plugin.mismatch:
         return RuntimeMismatchError(plugin.refusal)
     if plugin.refusal:
         return ModelFormatError(f"{source.name}: {plugin.refusal}")
-    text = " ".join(str(error).split())
     unresolved = next((op for op, _ in source.custom_ops if f"{_UNRESOLVED}{op}" in text), None)
     if unresolved is not None:
         return UnsupportedOpError(source.unsupported_op(unresolved))

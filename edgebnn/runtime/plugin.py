@@ -58,6 +58,8 @@ def _functions(path: Path) -> ctypes.CDLL:
     functions = ctypes.CDLL(str(path))
     functions.edgebnn_delegate_message.argtypes = [ctypes.c_void_p]
     functions.edgebnn_delegate_message.restype = ctypes.c_char_p
+    functions.edgebnn_delegate_forget.argtypes = [ctypes.c_void_p]
+    functions.edgebnn_delegate_forget.restype = None
     functions.edgebnn_delegate_mismatch.argtypes = [ctypes.c_void_p]
     functions.edgebnn_delegate_mismatch.restype = ctypes.c_int
     functions.edgebnn_profile_enable.argtypes = [ctypes.c_void_p, ctypes.c_int]
@@ -88,6 +90,10 @@ class Plugin:
     def mismatch(self) -> bool:
         """Whether the refusal was of the interpreter's memory layout."""
         return bool(self.functions.edgebnn_delegate_mismatch(self._pointer))
+
+    def forget_refusal(self) -> None:
+        """Before an attempt that may fail for a reason of LiteRT's own."""
+        self.functions.edgebnn_delegate_forget(self._pointer)
 
     def enable_profiling(self, on: bool) -> None:
         self.functions.edgebnn_profile_enable(self._pointer, int(on))
@@ -135,12 +141,13 @@ def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None, k
             "keep_tensors": int(keep_tensors),
             **({"kernels": choice.name} if choice.name else {}),
         }
+        functions = _functions(path)
         litert = load_delegate(str(path), options)
     except ValueError as error:
         raise InputError(str(error).splitlines()[-1]) from None
     except (OSError, AttributeError) as error:
         raise BuildError(f"{path}: not a loadable edgebnn delegate ({error})") from None
-    return Plugin(litert, _functions(path))
+    return Plugin(litert, functions)
 
 
 def which_kernel(operation: str = "bconv2d") -> str:

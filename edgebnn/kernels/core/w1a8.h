@@ -33,13 +33,16 @@ typedef struct eb_w1a8 {
   int32_t rounding;               /* enum eb_rounding */
 } eb_w1a8;
 
+/* Whether a sum can be scaled by it. From 2^31 - 1/2 on its 31 bits round to 2^31, and it would shift a sum by 32. */
+static inline int eb_w1a8_is_factor(double factor) { return factor >= 0.0 && factor < 2147483647.5; }
+
 /* What belongs to each output channel. */
 typedef struct eb_w1a8_constants {
   const int32_t *filter;    /* packed signs: [channels_out, filter_height, filter_width, ceil(channels_in / groups / 32)],
                                depthwise: [filter_height, filter_width, ceil(channels_out / 32)] */
   const int32_t *magnitude; /* [channels_out]; NULL: all 1 */
   const int32_t *bias;      /* [channels_out]; NULL: all 0 */
-  const double *factor;     /* [channels_out]: finite, 0 <= factor < 2^31 */
+  const double *factor;     /* [channels_out]: as eb_w1a8_is_factor says */
 } eb_w1a8_constants;
 
 /* One line of w1a8.kernels; w1a8_block.h tells what the numbers mean. */
@@ -88,7 +91,7 @@ typedef struct eb_w1a8_plan {
 EB_EXPORT eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t cpu_features,
                                       eb_w1a8_plan *plan);
 
-/* EB_BAD_QUANTIZATION if a factor is not finite, below 0 or not below 2^31, or a magnitude not in 0..127. */
+/* EB_BAD_QUANTIZATION if a factor is none (eb_w1a8_is_factor), or a magnitude not in 0..127. */
 EB_EXPORT eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, void *persistent);
 
 /* input: [batches, input_height, input_width, channels_in];

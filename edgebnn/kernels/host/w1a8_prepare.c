@@ -57,8 +57,8 @@ static int64_t excess_of(const eb_w1a8_plan *plan, const uint32_t *filter) {
   return offsets + complements + plan->op.input_zero_point * sum;
 }
 
-/* A factor as multiplier * 2^(left - right - 31), multiplier in [2^30, 2^31) or 0, the way TFLite makes it (and
- * edgebnn.arithmetic.fixed_point.quantize_multiplier). The fraction of a double has 53 bits. */
+/* A factor as multiplier * 2^(left - right - 31), multiplier in [2^30, 2^31) or 0, both shifts in [0, 31], the way TFLite
+ * makes it (and edgebnn.arithmetic.fixed_point.quantize_multiplier). The fraction of a double has 53 bits. */
 static void fix_point(double factor, int32_t *multiplier, int32_t *left, int32_t *right) {
   uint64_t bits;
   memcpy(&bits, &factor, sizeof(bits));
@@ -76,11 +76,9 @@ static void fix_point(double factor, int32_t *multiplier, int32_t *left, int32_t
   *right = eb_at_least(-shift, 0);
 }
 
-static bool is_factor(double factor) { return factor >= 0.0 && factor < 2147483648.0; }
-
 static eb_status check(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants) {
   for (int32_t c = 0; c < plan->op.channels_out; c++) {
-    if (!is_factor(constants->factor[c])) return EB_BAD_QUANTIZATION;
+    if (!eb_w1a8_is_factor(constants->factor[c])) return EB_BAD_QUANTIZATION;
     if (constants->magnitude == NULL) continue;
     if (constants->magnitude[c] < 0 || constants->magnitude[c] > 127) return EB_BAD_QUANTIZATION;
   }

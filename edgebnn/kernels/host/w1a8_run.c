@@ -56,10 +56,10 @@ static void stage_row(const eb_w1a8_plan *plan, const memory *m, const int8_t *p
 }
 
 /* The staged row y of the image, made if it is not there. */
-static const char *row_at(const eb_w1a8_plan *plan, const memory *m, const int8_t *input, int32_t batch, int32_t y) {
+static const char *row_at(const eb_w1a8_plan *plan, const memory *m, const int8_t *input, int32_t batch, int64_t y) {
   const eb_window *w = &plan->op.window;
   if (y < 0 || y >= w->input_height) return m->rows + (size_t)plan->slots * plan->row_bytes;
-  const int32_t slot = y % plan->slots, key = batch * w->input_height + y;
+  const int32_t slot = (int32_t)y % plan->slots, key = batch * w->input_height + (int32_t)y;
   char *row = m->rows + (size_t)slot * plan->row_bytes;
   if (m->keys[slot] != key) {
     stage_row(plan, m, input + (size_t)key * (size_t)w->input_width * (size_t)plan->op.channels_in, row);
@@ -72,10 +72,10 @@ static const char *row_at(const eb_w1a8_plan *plan, const memory *m, const int8_
 static void find_segments(const eb_w1a8_plan *plan, const memory *m, const int8_t *input, int32_t output_row) {
   const eb_window *w = &plan->op.window;
   const int32_t batch = output_row / w->output_height;
-  const int32_t top = output_row % w->output_height * w->stride_height - w->pad_top;
+  const int64_t top = output_row % w->output_height * w->stride_height - w->pad_top;
   const int32_t row_segments = plan->segments / w->filter_height;
   for (int32_t s = 0; s < plan->segments; s++) {
-    const char *row = row_at(plan, m, input, batch, top + s / row_segments * w->dilation_height);
+    const char *row = row_at(plan, m, input, batch, top + (int64_t)(s / row_segments) * w->dilation_height);
     m->segments[s] = row + (size_t)(s % row_segments * w->dilation_width) * plan->pixel_bytes;
   }
 }

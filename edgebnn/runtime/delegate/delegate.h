@@ -75,10 +75,10 @@ typedef struct {
   bool leaves;               /* the output is needed outside */
   int holder;                /* the output lies in the memory of this op's output */
 
-  int64_t tiles;        /* work units of one invoke */
-  int64_t row;          /* so many are cheaper one after the other on the same thread; 0: does not matter */
-  int64_t grain;        /* the fewest that a thread takes at once; 0: the delegate chooses */
+  /* What an op's prepare sets for the present shapes, having found it empty. */
+  eb_units units;       /* of work in one invoke; row 0: does not matter; grain 0: the delegate chooses */
   size_t scratch_bytes; /* for each thread */
+
   union {
     eb_op_bconv2d bconv2d;
     eb_rows rows;
@@ -105,9 +105,6 @@ static inline eb_op eb_op_new(const eb_op_kind *kind, int index) {
   return (eb_op){.kind = kind, .name = "", .node = index, .residual = EB_OUTSIDE, .added_node = EB_OUTSIDE};
 }
 
-/* The kind that runs a custom op, or NULL. */
-const eb_op_kind *eb_op_kind_of(const char *custom_code);
-
 extern const eb_op_kind eb_kind_quantize;
 extern const eb_op_kind eb_kind_dequantize;
 extern const eb_op_kind eb_kind_bconv2d;
@@ -116,8 +113,14 @@ extern const eb_op_kind eb_kind_add;
 extern const eb_op_kind eb_kind_w1a8_conv2d;
 extern const eb_op_kind eb_kind_w1a8_dense;
 
+/* What the interpreter calls to have its graph split. Not inlined, so that its return address lies in the interpreter. */
+int eb_delegate_prepare(LiteContext *context, LiteDelegate *lite);
+
 /* Frees a destroyed delegate that has no partitions left. */
 void eb_release_delegate(eb_delegate *delegate);
+
+/* Before an attempt whose failure may be another's. */
+void eb_forget_refusal(eb_delegate *delegate);
 
 /* Keeps the message as the delegate's last refusal and, if asked to, prints it. Always false. */
 bool eb_refuse(eb_delegate *delegate, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -136,13 +139,9 @@ bool eb_probe_layout(eb_delegate *delegate, LiteContext *context, const void *ca
 /* Whether the op has 1-bit weights and int8 activations: op->as.w1a8 is in use. */
 bool eb_op_is_w1a8(const eb_op *op);
 
-/* Fills `op` from a node of a kind, constants and options checked. The name is the tensor's own. */
-bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
-                const eb_op_kind *kind, eb_op *op);
-
-/* Joins what can be done in one step, and finds each op's place among the others. outputs: the partition's tensors that
- * are needed outside. */
-void eb_connect(eb_partition *partition, const LiteIntArray *outputs);
+/* Finds each op's place among the others, and joins what can be done in one step. outputs: the partition's tensors that are
+ * needed outside. Refuses by eb_refuse: no memory. */
+bool eb_connect(eb_partition *partition, const LiteIntArray *outputs);
 
 /* Chooses the ops' holders, for the tensors' present sizes. False: no memory. */
 bool eb_share_memory(eb_partition *partition, const LiteContext *context);
@@ -152,11 +151,13 @@ LiteRegistration eb_partition_registration(void);
 
 struct eb_partition {
   eb_delegate *delegate;
-  eb_partition *next;
+  eb_partition *previous, *next; /* of the delegate's */
   eb_op *ops;
   int count;
   int threads;
-  bool usable; /* every op could be read */
+  bool usable;   /* every op could be read */
+  char *refusal; /* else why not; NULL: no memory */
+  bool ready;    /* prepared for the present shapes */
   void *scratch;
   size_t scratch_bytes;  /* of the whole allocation */
   size_t thread_scratch; /* of one thread */

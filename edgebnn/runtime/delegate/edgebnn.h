@@ -40,6 +40,9 @@ EDGEBNN_API void tflite_plugin_destroy_delegate(TfLiteDelegate *delegate);
 /* The last refusal, empty if there was none. */
 EDGEBNN_API const char *edgebnn_delegate_message(const TfLiteDelegate *delegate);
 
+/* Forgets it, before an attempt that may fail for another's reason. */
+EDGEBNN_API void edgebnn_delegate_forget(TfLiteDelegate *delegate);
+
 /* 1 if the last refusal was of the interpreter's memory layout. */
 EDGEBNN_API int edgebnn_delegate_mismatch(const TfLiteDelegate *delegate);
 
@@ -57,7 +60,8 @@ typedef struct {
 /* To be called between invokes, by the thread that invokes, as the next. */
 EDGEBNN_API void edgebnn_profile_enable(TfLiteDelegate *delegate, int on);
 
-/* Writes up to `capacity` entries in no particular order and returns how many there are. */
+/* Writes up to `capacity` entries in no particular order and returns how many there are. Before the interpreter has
+ * allocated its tensors no kernel is known, and before an invoke all times are 0. */
 EDGEBNN_API int edgebnn_profile_read(const TfLiteDelegate *delegate, edgebnn_op_time *times, int capacity);
 
 #ifdef __cplusplus

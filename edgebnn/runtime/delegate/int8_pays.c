@@ -7,7 +7,7 @@
 #include <cpuid.h>
 #endif
 
-#include "builtin_layers.h"
+#include "op_kinds.h"
 
 enum int8_kernels {
   EB_INT8_WIDENING, /* products are widened: AVX2, AVX-512 without VNNI, NEON without dot products */

@@ -1,7 +1,9 @@
 /* The weights of an int8 layer, channel by channel: whether they are two-valued, and their signs packed. */
 #include "int8_weights.h"
 
-enum { OUTPUT_STEPS = 128, SCANNED = 1024, NOT_TWO_VALUED = -1 };
+#include <stdbool.h>
+
+enum { OUTPUT_STEPS = 128, SCANNED = 1024 };
 
 /* Where the weights of a channel stand. */
 typedef struct {
@@ -33,18 +35,19 @@ static inline bool are_two_valued(const int8_t *w, int32_t count, int32_t stride
   return strange == 0;
 }
 
-/* The magnitude of a channel, 0 to 127, and how many of its weights are below 0; NOT_TWO_VALUED if it has no one magnitude. */
+/* The magnitude of a channel, 0 to 127, and how many of its weights are below 0; EB_NOT_TWO_VALUED if it has no one
+ * magnitude. */
 static int32_t magnitude_of(const channel *w, int32_t *minus) {
   const int32_t first = w->first[0] - w->zero_point, magnitude = first < 0 ? -first : first;
   const int32_t one = w->first[0], other = w->zero_point - first;
   int32_t others = 0;
-  if (magnitude > 127) return NOT_TWO_VALUED;
+  if (magnitude > 127) return EB_NOT_TWO_VALUED;
   for (int32_t at = 0; at < w->terms; at += SCANNED) {
     const int32_t left = w->terms - at, count = left < SCANNED ? left : SCANNED;
     const int8_t *from = w->first + (size_t)at * (size_t)w->stride;
     const bool two = w->stride == 1 ? are_two_valued(from, count, 1, one, other, &others)
                                     : are_two_valued(from, count, w->stride, one, other, &others);
-    if (!two) return NOT_TWO_VALUED;
+    if (!two) return EB_NOT_TWO_VALUED;
   }
   *minus = first < 0 ? w->terms - others : first > 0 ? others : 0;
   return magnitude;
@@ -65,16 +68,13 @@ static bool fits(const eb_w1a8 *layer, int32_t magnitude, int32_t terms, int32_t
          (double)high * scaling <= (double)INT32_MAX - OUTPUT_STEPS;
 }
 
-bool eb_int8_two_valued(const eb_w1a8 *layer, const eb_int8_weights *weights, const double *factor,
-                        int32_t *magnitude) {
-  for (int32_t c = 0; c < layer->channels_out; c++) {
-    const channel w = channel_of(layer, weights, c);
-    int32_t minus;
-    magnitude[c] = magnitude_of(&w, &minus);
-    if (magnitude[c] == NOT_TWO_VALUED || !(factor[c] < 2147483648.0)) return false;
-    if (!fits(layer, magnitude[c], w.terms, minus, weights->bias == NULL ? 0 : weights->bias[c], factor[c])) return false;
-  }
-  return true;
+int32_t eb_int8_magnitude(const eb_w1a8 *layer, const eb_int8_weights *weights, int32_t c, double factor) {
+  const channel w = channel_of(layer, weights, c);
+  const int32_t bias = weights->bias == NULL ? 0 : weights->bias[c];
+  int32_t minus;
+  const int32_t magnitude = eb_w1a8_is_factor(factor) ? magnitude_of(&w, &minus) : EB_NOT_TWO_VALUED;
+  if (magnitude == EB_NOT_TWO_VALUED) return EB_NOT_TWO_VALUED;
+  return fits(layer, magnitude, w.terms, minus, bias, factor) ? magnitude : EB_NOT_TWO_VALUED;
 }
 
 /* The signs of `count` weights, at most 32: bit i for weight i below the zero point. */

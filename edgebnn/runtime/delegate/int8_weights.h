@@ -2,8 +2,6 @@
 #ifndef EDGEBNN_DELEGATE_INT8_WEIGHTS_H
 #define EDGEBNN_DELEGATE_INT8_WEIGHTS_H
 
-#include <stdbool.h>
-
 #include "../../kernels/core/w1a8.h"
 
 /* As they stand in the file: [channels_out, filter_height, filter_width, channels_in / groups], those of depthwise layers
@@ -14,9 +12,11 @@ typedef struct {
   const int32_t *bias; /* NULL: all 0 */
 } eb_int8_weights;
 
-/* Whether each channel has one magnitude, which `magnitude` [channels_out] is set to, and no input can take the sums, which
- * `factor` [channels_out] scales, out of 32 bits. */
-bool eb_int8_two_valued(const eb_w1a8 *layer, const eb_int8_weights *weights, const double *factor, int32_t *magnitude);
+enum { EB_NOT_TWO_VALUED = -1 };
+
+/* The one magnitude, 0 to 127, of a channel's weights; EB_NOT_TWO_VALUED if they have several, or an input can take the
+ * channel's sums, which `factor` scales, out of 32 bits. */
+int32_t eb_int8_magnitude(const eb_w1a8 *layer, const eb_int8_weights *weights, int32_t channel, double factor);
 
 /* Words of the packed signs. */
 size_t eb_int8_sign_words(const eb_w1a8 *layer);

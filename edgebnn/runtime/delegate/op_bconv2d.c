@@ -2,7 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "options.h"
+#include "op_kinds.h"
 #include "system.h"
 
 enum { INPUT, FILTER, MULTIPLIER, BIAS, THRESHOLD };
@@ -111,9 +111,8 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   if (!eb_refuse_status(delegate, op, status)) return false;
   if (!pack(delegate, context, op, &plan)) return false;
   conv->plan = plan;
-  op->tiles = plan.tiles;
-  op->row = plan.chunks; /* the same windows */
-  op->grain = 1;
+  /* Neighbouring tiles have the same windows; each is much work. */
+  op->units = (eb_units){.count = plan.tiles, .row = plan.chunks, .grain = 1};
   op->scratch_bytes = plan.scratch_bytes;
   output_shape[0] = plan.op.window.batches;
   output_shape[1] = plan.op.window.output_height;

@@ -1,5 +1,5 @@
 /* LceBMaxPool2d: the maximum of packed signs over a window. */
-#include "options.h"
+#include "op_kinds.h"
 
 static bool read_options(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, eb_op *op) {
   const LiteTensor *input = &context->tensors[op->inputs[0]];
@@ -31,8 +31,7 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   int32_t tiles;
   const eb_status status = eb_bmaxpool2d_check(pool, &tiles);
   if (!eb_refuse_status(delegate, op, status)) return false;
-  op->tiles = tiles;
-  op->grain = 0;
+  op->units.count = tiles;
   output_shape[0] = pool->window.batches;
   output_shape[1] = pool->window.output_height;
   output_shape[2] = pool->window.output_width;

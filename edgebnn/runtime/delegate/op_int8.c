@@ -5,7 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-#include "builtin_layers.h"
+#include "op_kinds.h"
 #include "int8_weights.h"
 #include "w1a8_layer.h"
 
@@ -129,18 +129,10 @@ static bool is_int8_layer(const eb_delegate *delegate, const LiteContext *contex
   return true;
 }
 
-/* Memory for the constants of every channel, with the factors in place. */
-static bool own_constants(const LiteContext *context, const eb_op *op, eb_w1a8_owned *owned) {
-  const int32_t channels = op->as.w1a8.op.channels_out;
+static double factor_of(const LiteContext *context, const eb_op *op, int32_t channel) {
   const LiteFloatArray *scale = quantization_of(weights_of(context, op))->scale;
-  owned->factor = malloc((size_t)channels * sizeof *owned->factor);
-  owned->magnitude = malloc((size_t)channels * sizeof *owned->magnitude);
-  if (owned->factor == NULL || owned->magnitude == NULL) return false;
-  for (int32_t c = 0; c < channels; c++) {
-    const float each = scale->data[scale->size == 1 ? 0 : c];
-    owned->factor[c] = each > 0.0f ? eb_w1a8_factor(context, op, each) : INFINITY;
-  }
-  return true;
+  const float each = scale->data[scale->size == 1 ? 0 : channel];
+  return each > 0.0f ? eb_w1a8_factor(context, op, each) : INFINITY;
 }
 
 static eb_int8_weights weights_as_stored(const LiteContext *context, const eb_op *op) {
@@ -152,23 +144,29 @@ static eb_int8_weights weights_as_stored(const LiteContext *context, const eb_op
 }
 
 static bool is_two_valued(const LiteContext *context, const eb_op *op) {
+  const eb_w1a8 *layer = &op->as.w1a8.op;
   const eb_int8_weights weights = weights_as_stored(context, op);
-  eb_w1a8_owned owned = {0};
-  const bool two_valued = own_constants(context, op, &owned) &&
-                          eb_int8_two_valued(&op->as.w1a8.op, &weights, owned.factor, owned.magnitude);
-  eb_w1a8_free_owned(&owned);
-  return two_valued;
+  for (int32_t c = 0; c < layer->channels_out; c++) {
+    if (eb_int8_magnitude(layer, &weights, c, factor_of(context, op, c)) == EB_NOT_TWO_VALUED) return false;
+  }
+  return true;
 }
 
 static bool load(eb_delegate *delegate, const LiteContext *context, const eb_op *op, eb_w1a8_constants *constants,
                  eb_w1a8_owned *owned) {
   const eb_w1a8 *layer = &op->as.w1a8.op;
   const eb_int8_weights weights = weights_as_stored(context, op);
+  const size_t channels = (size_t)layer->channels_out;
   owned->filter = malloc(eb_int8_sign_words(layer) * sizeof *owned->filter);
-  if (owned->filter == NULL || !own_constants(context, op, owned))
+  owned->factor = malloc(channels * sizeof *owned->factor);
+  owned->magnitude = malloc(channels * sizeof *owned->magnitude);
+  if (owned->filter == NULL || owned->factor == NULL || owned->magnitude == NULL)
     return eb_refuse_op(delegate, op, "no memory for its weights");
-  if (!eb_int8_two_valued(layer, &weights, owned->factor, owned->magnitude))
-    return eb_refuse_op(delegate, op, "its weights have changed");
+  for (int32_t c = 0; c < layer->channels_out; c++) {
+    owned->factor[c] = factor_of(context, op, c);
+    owned->magnitude[c] = eb_int8_magnitude(layer, &weights, c, owned->factor[c]);
+    if (owned->magnitude[c] == EB_NOT_TWO_VALUED) return eb_refuse_op(delegate, op, "its weights have changed");
+  }
   eb_int8_pack_signs(layer, &weights, owned->filter);
   *constants = (eb_w1a8_constants){owned->filter, owned->magnitude, weights.bias, owned->factor};
   return true;

@@ -1,7 +1,7 @@
 /* EdgebnnConv2dW1A8 and EdgebnnDenseW1A8: 1-bit weights, int8 activations (docs/w1a8_format.md). */
 #include <stdlib.h>
 
-#include "options.h"
+#include "op_kinds.h"
 #include "w1a8_layer.h"
 
 enum { FORMAT_VERSION = 1 };
@@ -105,7 +105,7 @@ static bool load(eb_delegate *delegate, const LiteContext *context, const eb_op 
   for (int32_t c = 0; c < channels; c++) {
     owned->factor[c] = eb_w1a8_factor(context, op, scale[c]);
     owned->magnitude[c] = magnitude[c];
-    if (!(scale[c] > 0.0f) || !(owned->factor[c] < 2147483648.0) || magnitude[c] < 0)
+    if (!(scale[c] > 0.0f) || !eb_w1a8_is_factor(owned->factor[c]) || magnitude[c] < 0)
       return eb_refuse_op(delegate, op, "the scale or magnitude of its output channel %d is out of range", c);
   }
   *constants = (eb_w1a8_constants){data(context, op, FILTER), owned->magnitude, data(context, op, BIAS), owned->factor};

@@ -2,40 +2,17 @@
  *
  * The interpreter may prepare a partition again at any time (a resized input) and may free and initialise it again;
  * tensors inside a partition have no memory of their own, so they are resized and listed as the node's temporaries,
- * which gives them a place in the interpreter's arena. */
+ * which gives them a place in the interpreter's arena. A prepare that fails leaves nothing that the next would take for
+ * done, and nothing is invoked before one has succeeded. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "delegate.h"
-#include "builtin_layers.h"
+#include "op_kinds.h"
 #include "system.h"
 
 /* Into about so many for each thread is work cut that can be cut anywhere. */
 enum { PORTIONS = 8 };
-
-static const eb_op_kind *const kinds[] = {&eb_kind_quantize, &eb_kind_dequantize, &eb_kind_bconv2d,
-                                          &eb_kind_bmaxpool2d, &eb_kind_w1a8_conv2d, &eb_kind_w1a8_dense};
-
-const eb_op_kind *eb_op_kind_of(const char *custom_code) {
-  for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-    if (strcmp(kinds[i]->custom_code, custom_code) == 0) return kinds[i];
-  }
-  return NULL;
-}
-
-bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
-                const eb_op_kind *kind, eb_op *op) {
-  *op = eb_op_new(kind, index);
-  if (node->outputs->size != 1) return eb_refuse_op(delegate, op, "node %d must have one output", index);
-  op->output = node->outputs->data[0];
-  if (op->output < 0) return eb_refuse_op(delegate, op, "node %d must have one output", index);
-  op->name = eb_tensor_name(&context->tensors[op->output]);
-  if (node->inputs->size != kind->inputs)
-    return eb_refuse_op(delegate, op, "has %d inputs, expected %d", node->inputs->size, kind->inputs);
-  memcpy(op->inputs, node->inputs->data, (size_t)kind->inputs * sizeof(int));
-  if (op->inputs[0] < 0) return eb_refuse_op(delegate, op, "its input is absent");
-  return kind->read(delegate, context, node, op);
-}
 
 static void release(eb_partition *partition) {
   for (int i = 0; i < partition->count; i++) {
@@ -43,28 +20,40 @@ static void release(eb_partition *partition) {
     if (op->kind != NULL && op->kind->release != NULL) op->kind->release(op);
   }
   free(partition->ops);
+  free(partition->refusal);
   eb_free(partition->scratch);
   free(partition);
+}
+
+static bool read_op(eb_delegate *delegate, LiteContext *context, int index, eb_op *op) {
+  LiteNode *node;
+  LiteRegistration *registration;
+  if (context->get_node_and_registration(context, index, &node, &registration) != LITE_OK)
+    return eb_refuse(delegate, "node %d cannot be read", index);
+  if (registration->builtin_code == LITE_BUILTIN_CUSTOM) {
+    const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
+    if (kind != NULL) return eb_op_read(delegate, context, node, index, kind, op);
+  } else if (eb_builtin_recognize(delegate, context, node, index, registration->builtin_code, op)) {
+    return true;
+  }
+  return eb_refuse(delegate, "node %d has changed since it was chosen", index);
 }
 
 static bool read_ops(eb_partition *partition, LiteContext *context, const LiteIntArray *nodes) {
   partition->ops = calloc((size_t)nodes->size, sizeof(eb_op));
   if (partition->ops == NULL) return eb_refuse(partition->delegate, "no memory");
   for (int i = 0; i < nodes->size; i++) {
-    LiteNode *node;
-    LiteRegistration *registration;
-    if (context->get_node_and_registration(context, nodes->data[i], &node, &registration) != LITE_OK)
-      return eb_refuse(partition->delegate, "node %d cannot be read", nodes->data[i]);
-    eb_op *op = &partition->ops[i];
+    if (!read_op(partition->delegate, context, nodes->data[i], &partition->ops[i])) return false;
     partition->count = i + 1;
-    if (registration->builtin_code == LITE_BUILTIN_CUSTOM) {
-      const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
-      if (!eb_op_read(partition->delegate, context, node, nodes->data[i], kind, op)) return false;
-    } else if (!eb_builtin_recognize(partition->delegate, context, node, nodes->data[i], registration->builtin_code, op)) {
-      return eb_refuse(partition->delegate, "layer '%s' has changed since it was chosen", op->name);
-    }
   }
   return true;
+}
+
+/* What was refused when the partition was made, for prepare to say; without memory for it, that there was none. */
+static char *kept_refusal(const eb_delegate *delegate) {
+  const size_t bytes = strlen(delegate->message) + 1;
+  char *kept = malloc(bytes);
+  return kept == NULL ? NULL : memcpy(kept, delegate->message, bytes);
 }
 
 /* `buffer` is the interpreter's description of the partition; there is no way to fail before prepare. */
@@ -75,9 +64,10 @@ static void *init(LiteContext *context, const char *buffer, size_t length) {
   eb_partition *partition = calloc(1, sizeof *partition);
   if (partition == NULL) return NULL;
   partition->delegate = delegate;
-  partition->usable = read_ops(partition, context, params->nodes);
-  if (partition->usable) eb_connect(partition, params->outputs);
+  partition->usable = read_ops(partition, context, params->nodes) && eb_connect(partition, params->outputs);
+  if (!partition->usable) partition->refusal = kept_refusal(delegate);
   partition->next = delegate->partitions;
+  if (partition->next != NULL) partition->next->previous = partition;
   delegate->partitions = partition;
   return partition;
 }
@@ -87,12 +77,9 @@ static void free_partition(LiteContext *context, void *user_data) {
   eb_partition *partition = user_data;
   if (partition == NULL) return;
   eb_delegate *delegate = partition->delegate;
-  for (eb_partition **link = &delegate->partitions; *link != NULL; link = &(*link)->next) {
-    if (*link == partition) {
-      *link = partition->next;
-      break;
-    }
-  }
+  if (partition->next != NULL) partition->next->previous = partition->previous;
+  if (partition->previous != NULL) partition->previous->next = partition->next;
+  if (delegate->partitions == partition) delegate->partitions = partition->next;
   release(partition);
   eb_release_delegate(delegate);
 }
@@ -140,16 +127,22 @@ static int wanted_threads(const eb_delegate *delegate, const LiteContext *contex
   return wanted < 1 ? 1 : wanted > EB_MAX_THREADS ? EB_MAX_THREADS : wanted;
 }
 
+/* For the shapes that its inputs have now: nothing of an earlier prepare is left but what the op's kind keeps. */
+static bool prepare_op(const eb_partition *partition, LiteContext *context, eb_op *op) {
+  int shape[EB_MAX_RANK];
+  op->units = (eb_units){0};
+  op->scratch_bytes = 0;
+  if (!op->kind->prepare(partition->delegate, context, op, shape)) return false;
+  if (op->units.grain == 0) op->units.grain = 1 + op->units.count / (PORTIONS * partition->threads);
+  if (op->units.row == 0) op->units.row = 1;
+  return resize(context, op, shape) || eb_refuse_op(partition->delegate, op, "its output cannot be resized");
+}
+
 static bool prepare_ops(eb_partition *partition, LiteContext *context, LiteNode *node) {
   eb_delegate *delegate = partition->delegate;
   partition->threads = eb_pool_reserve(delegate->pool, wanted_threads(delegate, context));
   for (int i = 0; i < partition->count; i++) {
-    eb_op *op = &partition->ops[i];
-    int shape[EB_MAX_RANK];
-    if (!op->kind->prepare(delegate, context, op, shape)) return false;
-    if (op->grain == 0) op->grain = 1 + op->tiles / (PORTIONS * partition->threads);
-    if (op->row == 0) op->row = 1;
-    if (!resize(context, op, shape)) return eb_refuse_op(delegate, op, "its output cannot be resized");
+    if (!prepare_op(partition, context, &partition->ops[i])) return false;
   }
   if (!eb_share_memory(partition, context) || !list_temporaries(partition, node) || !reserve_scratch(partition))
     return eb_refuse(delegate, "no memory");
@@ -158,9 +151,16 @@ static bool prepare_ops(eb_partition *partition, LiteContext *context, LiteNode 
 
 static int prepare(LiteContext *context, LiteNode *node) {
   eb_partition *partition = node->user_data;
-  if (partition == NULL) return LITE_ERROR;
-  if (partition->usable && prepare_ops(partition, context, node)) return LITE_OK;
-  context->report_error(context, "%s", partition->delegate->message);
+  if (partition == NULL) {
+    context->report_error(context, "edgebnn delegate: no memory");
+    return LITE_ERROR;
+  }
+  eb_delegate *delegate = partition->delegate;
+  eb_forget_refusal(delegate);
+  partition->ready = partition->usable ? prepare_ops(partition, context, node)
+                                       : eb_refuse(delegate, "%s", partition->refusal ? partition->refusal : "no memory");
+  if (partition->ready) return LITE_OK;
+  context->report_error(context, "%s", delegate->message);
   return LITE_ERROR;
 }
 
@@ -188,6 +188,10 @@ static const void *data_of(const eb_partition *partition, const LiteContext *con
 
 static int invoke(LiteContext *context, LiteNode *node) {
   eb_partition *partition = node->user_data;
+  if (partition == NULL || !partition->ready) {
+    context->report_error(context, "edgebnn delegate: invoked before it was prepared");
+    return LITE_ERROR;
+  }
   const bool profiling = atomic_load_explicit(&partition->delegate->profiling, memory_order_relaxed);
   for (int i = 0; i < partition->count; i++) {
     eb_op *op = &partition->ops[i];
@@ -202,8 +206,7 @@ static int invoke(LiteContext *context, LiteNode *node) {
       return LITE_ERROR;
     }
     if (profiling) op->begin_ns = eb_now();
-    const eb_units units = {.count = op->tiles, .row = op->row, .grain = op->grain};
-    eb_pool_run(partition->delegate->pool, partition->threads, units, run_range, &run);
+    eb_pool_run(partition->delegate->pool, partition->threads, op->units, run_range, &run);
     if (profiling) op->end_ns = eb_now();
   }
   return LITE_OK;

@@ -1,80 +1,11 @@
-/* The library's face: the two functions of TFLite's external delegate interface, what the interpreter calls to have
- * its graph split, and a few functions that edgebnn's Python calls. */
+/* The library's face: the two functions of TFLite's external delegate interface, and what programs ask of a delegate
+ * besides: its last refusal, and what a profiled invoke took, op by op. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "delegate.h"
 #include "edgebnn.h"
-#include "builtin_layers.h"
-
-static bool packing_is_wanted(const eb_delegate *delegate, const eb_op *op) {
-  return delegate->pack_int8 == EB_PACK_ALL || (delegate->pack_int8 == EB_PACK_WHERE_IT_PAYS && eb_int8_pays(op));
-}
-
-/* Whether the node is an int8 layer to be run with packed weights, or adds to a convolution's output. */
-static bool is_wanted(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
-                      int32_t builtin_code, const bool *is_convolution) {
-  eb_op op;
-  if (!eb_builtin_recognize(delegate, context, node, index, builtin_code, &op)) return false;
-  if (op.kind == &eb_kind_add) return is_convolution[op.inputs[0]] || is_convolution[op.residual];
-  return packing_is_wanted(delegate, &op);
-}
-
-/* Appends the custom ops of ours to `nodes`, and those of the interpreter's that are taken over. Each is read once here, so
- * that a bad custom op is refused before the graph is changed. is_convolution: all false, for each tensor. */
-static bool claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *plan, LiteIntArray *nodes,
-                  bool *is_convolution) {
-  for (int i = 0; i < plan->size; i++) {
-    LiteNode *node;
-    LiteRegistration *registration;
-    if (context->get_node_and_registration(context, plan->data[i], &node, &registration) != LITE_OK)
-      return eb_refuse(delegate, "node %d cannot be read", plan->data[i]);
-    if (registration->builtin_code != LITE_BUILTIN_CUSTOM) {
-      if (is_wanted(delegate, context, node, plan->data[i], registration->builtin_code, is_convolution))
-        nodes->data[nodes->size++] = plan->data[i];
-      continue;
-    }
-    if (registration->custom_name == NULL) continue;
-    const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
-    eb_op op;
-    if (kind == NULL) continue;
-    if (!eb_op_read(delegate, context, node, plan->data[i], kind, &op)) return false;
-    is_convolution[op.output] = kind == &eb_kind_bconv2d;
-    nodes->data[nodes->size++] = plan->data[i];
-  }
-  return true;
-}
-
-static int delegate_graph(LiteContext *context, eb_delegate *delegate) {
-  LiteIntArray *plan;
-  if (context->get_execution_plan(context, &plan) != LITE_OK) return LITE_ERROR;
-  LiteIntArray *nodes = malloc(sizeof(LiteIntArray) + (size_t)plan->size * sizeof(int));
-  bool *is_convolution = calloc(context->tensors_size + 1, sizeof *is_convolution);
-  if (nodes == NULL || is_convolution == NULL) {
-    free(nodes);
-    free(is_convolution);
-    return LITE_ERROR;
-  }
-  nodes->size = 0;
-  int status = LITE_OK;
-  if (!claim(delegate, context, plan, nodes, is_convolution)) {
-    context->report_error(context, "%s", delegate->message);
-    status = LITE_ERROR;
-  } else if (nodes->size > 0) {
-    status = context->replace_node_subsets(context, eb_partition_registration(), nodes, &delegate->lite);
-  }
-  free(nodes);
-  free(is_convolution);
-  return status;
-}
-
-/* Not inlined, so that its return address lies in the interpreter. */
-static __attribute__((noinline)) int prepare(LiteContext *context, LiteDelegate *lite) {
-  eb_delegate *delegate = (eb_delegate *)lite;
-  if (!eb_probe_layout(delegate, context, __builtin_return_address(0))) return LITE_ERROR;
-  return delegate_graph(context, delegate);
-}
 
 static bool parse_flag(const char *text, bool *flag) {
   *flag = strcmp(text, "1") == 0;
@@ -142,7 +73,7 @@ EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **valu
   }
   delegate->pool = pool;
   delegate->log = true;
-  delegate->lite.prepare = prepare;
+  delegate->lite.prepare = eb_delegate_prepare;
   delegate->lite.flags = LITE_DELEGATE_ALLOW_DYNAMIC_TENSORS;
   const int options = (int)count; /* Python passes a C int: the upper half is not defined */
   for (int i = 0; i < options; i++) {
@@ -173,3 +104,36 @@ EB_EXPORT const char *edgebnn_delegate_message(const TfLiteDelegate *lite) {
 }
 
 EB_EXPORT int edgebnn_delegate_mismatch(const TfLiteDelegate *lite) { return ((const eb_delegate *)lite)->mismatch; }
+
+EB_EXPORT void edgebnn_delegate_forget(TfLiteDelegate *lite) { eb_forget_refusal((eb_delegate *)lite); }
+
+/* Empty where an op has no choice of kernels, or is not prepared yet. */
+static const char *kernel_of(const eb_op *op) {
+  if (op->kind == &eb_kind_bconv2d && op->as.bconv2d.plan.kernel != NULL) return op->as.bconv2d.plan.kernel->name;
+  if (eb_op_is_w1a8(op) && op->as.w1a8.plan.kernel != NULL) return op->as.w1a8.plan.kernel->name;
+  return "";
+}
+
+EB_EXPORT void edgebnn_profile_enable(TfLiteDelegate *lite, int on) {
+  atomic_store(&((eb_delegate *)lite)->profiling, on != 0);
+}
+
+EB_EXPORT int edgebnn_profile_read(const TfLiteDelegate *lite, edgebnn_op_time *times, int capacity) {
+  int count = 0;
+  const eb_delegate *delegate = (const eb_delegate *)lite;
+  for (const eb_partition *partition = delegate->partitions; partition != NULL; partition = partition->next) {
+    for (int i = 0; i < partition->count; i++, count++) {
+      const eb_op *op = &partition->ops[i];
+      if (count >= capacity) continue;
+      times[count] = (edgebnn_op_time){.node = op->node,
+                                       .partition = partition->ops[0].node,
+                                       .added = op->added_node,
+                                       .op = op->kind->custom_code,
+                                       .name = op->name,
+                                       .kernel = kernel_of(op),
+                                       .begin_ns = op->begin_ns,
+                                       .end_ns = op->end_ns};
+    }
+  }
+  return count;
+}

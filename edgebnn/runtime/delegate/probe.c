@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "delegate.h"
-#include "builtin_layers.h"
+#include "op_kinds.h"
 #include "system.h"
 
 enum { MAX_PLAN = 1 << 20, MAX_NAME = 64, PAGE = 4096, LINE = 64, MAX_TYPE = 32, MAX_ALLOCATION = 8, MAX_ARRAY = 1 << 20 };

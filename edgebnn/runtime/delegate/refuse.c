@@ -8,6 +8,11 @@ static void print(const eb_delegate *delegate) {
   if (delegate->log) fprintf(stderr, "edgebnn delegate: %s\n", delegate->message);
 }
 
+void eb_forget_refusal(eb_delegate *delegate) {
+  delegate->message[0] = 0;
+  delegate->mismatch = false;
+}
+
 bool eb_refuse(eb_delegate *delegate, const char *format, ...) {
   va_list arguments;
   va_start(arguments, format);

@@ -10,7 +10,8 @@ enum { DENSE_ROW = 28 };
 
 bool eb_w1a8_is_quantized(const LiteTensor *tensor) {
   return tensor->type == LITE_INT8 && tensor->quantization.type == LITE_AFFINE_QUANTIZATION &&
-         tensor->params.scale > 0.0f && tensor->params.scale <= FLT_MAX;
+         tensor->params.scale > 0.0f && tensor->params.scale <= FLT_MAX && tensor->params.zero_point >= -128 &&
+         tensor->params.zero_point <= 127;
 }
 
 /* A bound of the activation as an int8 of the output, the way TFLite makes it: divided in float, halves away from zero. */
@@ -50,14 +51,14 @@ static bool set_rows(const LiteContext *context, eb_op *op) {
   const LiteIntArray *dims = context->tensors[op->inputs[0]].dims;
   int64_t elements = 1;
   for (int i = 0; i < dims->size; i++) {
+    if (dims->data[i] < 1 || elements > INT32_MAX / dims->data[i]) return false;
     elements *= dims->data[i];
-    if (elements > INT32_MAX) return false;
   }
   const bool fits = op->as.w1a8.keep_num_dims
                         ? dims->size > 0 && dims->size == context->tensors[op->output].dims->size &&
                               dims->data[dims->size - 1] == layer->channels_in
                         : elements % layer->channels_in == 0;
-  if (!fits || elements == 0) return false;
+  if (!fits) return false;
   const int32_t rows = (int32_t)(elements / layer->channels_in);
   int32_t width = rows < DENSE_ROW ? rows : DENSE_ROW;
   while (rows % width != 0) width--;
@@ -109,14 +110,20 @@ static bool pack(eb_delegate *delegate, const LiteContext *context, eb_op *op, c
   eb_op_w1a8 *layer = &op->as.w1a8;
   if (layer->persistent != NULL && layer->plan.kernel == plan->kernel) return true;
   eb_free(layer->persistent);
-  layer->persistent = eb_allocate(plan->persistent_bytes);
-  if (layer->persistent == NULL)
+  layer->persistent = NULL; /* until there are weights in it */
+  void *persistent = eb_allocate(plan->persistent_bytes);
+  if (persistent == NULL)
     return eb_refuse_op(delegate, op, "no memory for its weights (%zu bytes)", plan->persistent_bytes);
   eb_w1a8_constants constants = {0};
   eb_w1a8_owned owned = {0};
   const bool packed = load(delegate, context, op, &constants, &owned) &&
-                      eb_refuse_status(delegate, op, eb_w1a8_prepare(plan, &constants, layer->persistent));
+                      eb_refuse_status(delegate, op, eb_w1a8_prepare(plan, &constants, persistent));
   eb_w1a8_free_owned(&owned);
+  if (packed) {
+    layer->persistent = persistent;
+  } else {
+    eb_free(persistent);
+  }
   return packed;
 }
 
@@ -130,8 +137,7 @@ bool eb_w1a8_prepare_op(eb_delegate *delegate, const LiteContext *context, eb_op
   if (!eb_refuse_status(delegate, op, eb_w1a8_make_plan(delegate, op, &plan))) return false;
   if (!pack(delegate, context, op, &plan, load)) return false;
   layer->plan = plan;
-  op->tiles = plan.tiles;
-  op->grain = 0;
+  op->units.count = plan.tiles;
   op->scratch_bytes = plan.scratch_bytes;
   eb_w1a8_output_shape(context, op, &plan, output_shape);
   return true;

@@ -5,7 +5,7 @@
 
 #include "delegate.h"
 
-/* Int8, quantized per tensor. */
+/* Int8, quantized per tensor: a scale that is finite and positive, a zero point within int8. */
 bool eb_w1a8_is_quantized(const LiteTensor *tensor);
 
 /* Sets zero points and the range of the activation (of the schema's numbers). False if the activation is none that

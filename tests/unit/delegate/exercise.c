@@ -3,7 +3,9 @@
 #include "flexbuffer.h"
 #include "models.h"
 
-int exercise_int8(void); /* exercise_int8.c: how many checks failed */
+/* exercise_int8.c and failing.c: how many checks failed. */
+int exercise_int8(void);
+int exercise_failing(void);
 
 /* Every sample of every batch is the same image: so must be the outputs, whatever batch, threads and remaking. */
 static void run_chain(int output_type, int threads) {
@@ -74,6 +76,70 @@ static void run_dequantize(void) {
     fake_destroy(&fake);
     tflite_plugin_destroy_delegate(delegate);
   }
+}
+
+/* An addition that runs by itself is cut for the present size, whatever it was before. */
+static void cut_after_resize(void) {
+  residual model;
+  residual_create(&model, 2);
+  fake_interpreter *fake = &model.fake;
+  char *keys[] = {"log", "keep_tensors"}, *values[] = {"0", "1"};
+  LiteDelegate *delegate = tflite_plugin_create_delegate(keys, values, 2, NULL);
+  int64_t grains[3][6];
+  const int batches[] = {1, 64, 1};
+  CHECK(fake_delegate(fake, delegate));
+  for (int round = 0; round < 3; round++) {
+    fill_image(fake, batches[round]);
+    CHECK(fake_prepare(fake));
+    const eb_partition *partition = fake->nodes[fake->node_count].node.user_data;
+    CHECK(partition->count == 6 && partition->ops[2].kind == &eb_kind_add);
+    for (int i = 0; i < 6; i++) grains[round][i] = partition->ops[i].units.grain;
+  }
+  CHECK(memcmp(grains[0], grains[2], sizeof grains[0]) == 0);
+  CHECK(grains[1][2] > grains[0][2]); /* the first addition */
+  fake_destroy(fake);
+  tflite_plugin_destroy_delegate(delegate);
+}
+
+/* What was refused once is not said of what fails later, and not at all once it is mended. */
+static void refusals_end(void) {
+  chain model;
+  chain_create(&model, LITE_FLOAT32, 1);
+  fake_interpreter *fake = &model.fake;
+  LiteDelegate *delegate = make_delegate(NULL);
+  fake->tensors[BIAS].allocation_type = LITE_ARENA_RW;
+  CHECK(!fake_delegate(fake, delegate) && strstr(edgebnn_delegate_message(delegate), "bias") != NULL);
+  edgebnn_delegate_forget(delegate);
+  CHECK(edgebnn_delegate_message(delegate)[0] == 0);
+  CHECK(!fake_delegate(fake, delegate) && edgebnn_delegate_message(delegate)[0] != 0);
+  fake->tensors[BIAS].allocation_type = LITE_MMAP_RO;
+  CHECK(fake_delegate(fake, delegate) && edgebnn_delegate_message(delegate)[0] == 0);
+  fake_resize_tensor(&fake->context, &fake->tensors[IMAGE], int_array(1, (int[]){9}));
+  CHECK(!fake_prepare(fake) && strstr(edgebnn_delegate_message(delegate), "LceQuantize") != NULL && !fake_invoke(fake));
+  fill_image(fake, 2);
+  CHECK(fake_prepare(fake) && edgebnn_delegate_message(delegate)[0] == 0 && fake_invoke(fake));
+  fake_destroy(fake);
+  tflite_plugin_destroy_delegate(delegate);
+}
+
+/* A partition that cannot be made says why, each time. */
+static void unusable_partitions_say_why(void) {
+  chain model;
+  chain_create(&model, LITE_FLOAT32, 1);
+  fake_interpreter *fake = &model.fake;
+  LiteDelegate *delegate = make_delegate(NULL);
+  CHECK(fake_delegate(fake, delegate));
+  fake->tensors[BIAS].allocation_type = LITE_ARENA_RW;
+  fake_remake(fake);
+  fill_image(fake, 1);
+  for (int i = 0; i < 2; i++) {
+    CHECK(!fake_prepare(fake) && strstr(fake->error, "bias") != NULL && !fake_invoke(fake));
+    CHECK(edgebnn_profile_read(delegate, NULL, 0) == 3); /* what could be read before it */
+    fake->error[0] = 0;
+    edgebnn_delegate_forget(delegate);
+  }
+  fake_destroy(fake);
+  tflite_plugin_destroy_delegate(delegate);
 }
 
 /* The interpreter may outlive its owner's delegate. */
@@ -206,10 +272,13 @@ int main(void) {
   run_residuals();
   run_dequantize();
   destroy_early();
+  cut_after_resize();
+  refusals_end();
+  unusable_partitions_say_why();
   refuse_all();
   bad_delegate_options();
   hostile_options();
-  failures += exercise_int8();
+  failures += exercise_int8() + exercise_failing();
   if (failures == 0) puts("delegate: all as expected");
   return failures != 0;
 }

@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "int8_model.h"
+#include "w1a8_model.h"
 
 int exercise_int8(void);
 
@@ -136,9 +137,41 @@ static void packs_only_if_asked(void) {
   tflite_plugin_destroy_delegate(delegate);
 }
 
+/* The scale of a channel's sums, 2^31 - 1/2, would shift them by 32. */
+static void refuses_a_shift_of_32(void) {
+  w1a8_model model;
+  w1a8_create(&model, 1);
+  LiteDelegate *delegate = make_delegate(NULL);
+  CHECK(fake_delegate(&model.fake, delegate) && fake_prepare(&model.fake) && fake_invoke(&model.fake));
+  model.fake.tensors[W_INPUT].params.scale = 1.0f - 0x1p-16f;
+  model.fake.tensors[W_MIDDLE].params.scale = 1.0f;
+  ((float *)model.fake.tensors[W_SCALE].data)[7] = 2147483648.0f + 32768.0f;
+  fake_remake(&model.fake);
+  for (int i = 0; i < 2; i++) {
+    CHECK(!fake_prepare(&model.fake) && strstr(edgebnn_delegate_message(delegate), "output channel 7") != NULL);
+    CHECK(!fake_invoke(&model.fake));
+  }
+  fake_destroy(&model.fake);
+  tflite_plugin_destroy_delegate(delegate);
+}
+
+/* A zero point that no int8 has is refused before anything is reckoned with it. */
+static void refuses_a_far_zero_point(void) {
+  w1a8_model model;
+  w1a8_create(&model, 1);
+  LiteDelegate *delegate = make_delegate(NULL);
+  model.fake.tensors[W_MIDDLE].params.zero_point = INT32_MAX;
+  CHECK(!fake_delegate(&model.fake, delegate));
+  CHECK(strstr(edgebnn_delegate_message(delegate), "scale and zero point") != NULL);
+  fake_destroy(&model.fake);
+  tflite_plugin_destroy_delegate(delegate);
+}
+
 int exercise_int8(void) {
   for (int threads = 1; threads <= 4; threads += 3) run_packed(threads);
   leave_all();
   packs_only_if_asked();
+  refuses_a_shift_of_32();
+  refuses_a_far_zero_point();
   return failures;
 }

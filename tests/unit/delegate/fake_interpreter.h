@@ -9,13 +9,17 @@
 #include <string.h>
 
 #include "delegate.h"
+#define TfLiteDelegate LiteDelegate /* the same to the interpreter */
+#include "edgebnn.h"
+#undef TfLiteDelegate
 
-LiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count, void (*report)(const char *));
-void tflite_plugin_destroy_delegate(LiteDelegate *delegate);
-const char *edgebnn_delegate_message(const LiteDelegate *delegate);
-int edgebnn_delegate_mismatch(const LiteDelegate *delegate);
-
-enum { MAX_TENSORS = 16, MAX_NODES = 8 };
+#ifndef FAKE_TENSORS
+#define FAKE_TENSORS 16
+#endif
+#ifndef FAKE_NODES
+#define FAKE_NODES 8
+#endif
+enum { MAX_TENSORS = FAKE_TENSORS, MAX_NODES = FAKE_NODES };
 
 typedef struct {
   LiteNode node;
@@ -32,6 +36,7 @@ typedef struct {
   LiteDelegateParams params;
   LiteRegistration partition; /* as registered by the delegate */
   bool replaced;
+  bool (*resize_fails)(void); /* NULL: it never does */
   char error[1024];
 } fake_interpreter;
 
@@ -56,7 +61,10 @@ static inline int fake_get_execution_plan(LiteContext *context, LiteIntArray **p
 }
 
 static inline int fake_resize_tensor(LiteContext *context, LiteTensor *tensor, LiteIntArray *dims) {
-  (void)context;
+  if (fake_of(context)->resize_fails != NULL && fake_of(context)->resize_fails()) {
+    free(dims);
+    return LITE_ERROR;
+  }
   free(tensor->dims);
   tensor->dims = dims;
   tensor->bytes = fake_bytes(tensor);
@@ -122,7 +130,8 @@ static inline void fake_create(fake_interpreter *fake, int threads) {
     fake->tensors[i].allocation_type = LITE_ARENA_RW;
     fake->tensors[i].dims = int_array(0, NULL);
   }
-  fake->plan = int_array(0, NULL);
+  fake->plan = malloc(sizeof *fake->plan + MAX_NODES * sizeof(int));
+  fake->plan->size = 0;
 }
 
 /* A tensor; `data` makes it a constant of its own copy. */
@@ -156,11 +165,7 @@ static inline void fake_op(fake_interpreter *fake, const char *name, int inputs,
                            .custom_initial_data = options,
                            .custom_initial_data_size = size};
   added->registration = (LiteRegistration){.builtin_code = LITE_BUILTIN_CUSTOM, .custom_name = name};
-  fake->node_count++;
-  free(fake->plan);
-  int plan[MAX_NODES];
-  for (int i = 0; i < fake->node_count; i++) plan[i] = i;
-  fake->plan = int_array(fake->node_count, plan);
+  fake->plan->data[fake->plan->size++] = fake->node_count++;
 }
 
 /* A built-in op, with the parameters that the interpreter has read from the file. */

@@ -1,8 +1,9 @@
-"""The delegate in a fake interpreter (exercise.c), its pool of threads alone (exercise_pool.c), under the sanitizers:
-no stray access, no leak, no race."""
+"""The delegate in a fake interpreter (exercise.c), each of its allocations failing in turn (failing.c), and its pool of
+threads alone (exercise_pool.c), under the sanitizers: no stray access, no leak, no race."""
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -21,8 +22,11 @@ SANITIZERS = {
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
 def test_the_delegate_is_clean_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
-    files = [*build.sources(), *(build.Source(HERE / name) for name in ("exercise.c", "exercise_int8.c"))]
-    assert _output_of(files, SANITIZERS[sanitizer], tmp_path / "exercise") == "delegate: all as expected\n"
+    parts = [HERE / name for name in ("exercise.c", "exercise_int8.c", "failing.c")]
+    wrapped = re.findall(r"__real_(\w+)\(.*\);", parts[-1].read_text(encoding="utf-8"))
+    files = [*build.sources(), *map(build.Source, parts)]
+    link = [f"-Wl,--wrap={name}" for name in wrapped]
+    assert _output_of(files, SANITIZERS[sanitizer], tmp_path / "exercise", link) == "delegate: all as expected\n"
 
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
@@ -33,13 +37,13 @@ def test_the_pool_runs_every_unit_once_and_then_sleeps(sanitizer: str, tmp_path:
     assert _output_of(files, flags, tmp_path / "exercise_pool") == "pool: all as expected\n"
 
 
-def _output_of(files: Sequence[build.Source], flags: Sequence[str], program: Path) -> str:
+def _output_of(files: Sequence[build.Source], flags: Sequence[str], program: Path, link: Sequence[str] = ()) -> str:
     gcc = shutil.which("gcc")
     if gcc is None:
         pytest.skip("gcc, whose sanitizers are used, is not installed")
     strict = ("-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
     compiler = build.Compiler((gcc,), "gcc")
-    build.compile(program, files, compiler, (*build.COMPILE_FLAGS, *flags, *strict), ("-pthread", "-lm", *flags))
+    build.compile(program, files, compiler, (*build.COMPILE_FLAGS, *flags, *strict), ("-pthread", "-lm", *flags, *link))
     result = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
     if "unexpected memory mapping" in result.stderr:
         pytest.skip("this kernel's address space layout is too random for the thread sanitizer")

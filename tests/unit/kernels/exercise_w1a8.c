@@ -1,6 +1,8 @@
 /* Every W1A8 kernel over a grid of layers, for sanitizers: each buffer is allocated by itself and to the byte, so that a
  * step outside is caught; scratch and outputs start as garbage. Outputs are checked with plain loops.
  */
+#include <math.h>
+
 #include "exercise.h"
 #include "w1a8.h"
 
@@ -121,10 +123,54 @@ static void check_hostile(void) {
   }
 }
 
+/* One channel of one input, 1 or -1, scaled by `factor`. */
+static eb_status scale_one(double factor, const char *kernel, int8_t *output) {
+  const int8_t input = 1;
+  const int32_t filter = 0;
+  const eb_w1a8_constants constants = {&filter, NULL, NULL, &factor};
+  const eb_w1a8 op = {{1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0}, 1, 1, 1, 0, 0, 0, -128, 127, EB_ROUND_TWICE};
+  eb_w1a8_plan plan;
+  eb_status status = eb_w1a8_plan_make(&op, kernel, eb_cpu_features(), &plan);
+  if (status != EB_OK) return status;
+  unsigned char *raw_persistent, *raw_scratch;
+  void *persistent = allocate_aligned(plan.persistent_bytes, &raw_persistent);
+  void *scratch = allocate_aligned(plan.scratch_bytes, &raw_scratch);
+  status = eb_w1a8_prepare(&plan, &constants, persistent);
+  if (status == EB_OK) eb_w1a8_run(&plan, persistent, &input, output, 0, plan.tiles, scratch);
+  free(raw_persistent);
+  free(raw_scratch);
+  return status;
+}
+
+/* Every shift that a factor can ask for, from left by 31 to right by 31, and no other. */
+static void check_factors(const char *kernel) {
+  const double limit = 2147483647.5;
+  for (double factor = limit; factor > 0x1p-40; factor /= 2.0) {
+    int8_t output = 0;
+    const double below = factor * (1.0 - 0x1p-52);
+    const eb_status at = scale_one(factor, kernel, &output), just_below = scale_one(below, kernel, &output);
+    if (just_below == EB_CPU_LACKS_KERNEL) return;
+    const int saturated = below >= 127.0 && below < 0x1p30; /* beyond, the sum is shifted out of its 32 bits */
+    if (at != (factor < limit ? EB_OK : EB_BAD_QUANTIZATION) || just_below != EB_OK || (saturated && output != 127)) {
+      printf("%s: factor %.17g: %s, below it %s and %d\n", kernel, factor, eb_status_name(at),
+             eb_status_name(just_below), output);
+      exit(1);
+    }
+  }
+  const double none[] = {-1.0, limit + 1.0, (double)INFINITY, (double)NAN};
+  for (size_t i = 0; i < sizeof(none) / sizeof(none[0]); i++) {
+    int8_t output;
+    if (scale_one(none[i], kernel, &output) != EB_BAD_QUANTIZATION) exit(3);
+  }
+}
+
 int main(void) {
   check_hostile();
   const eb_w1a8_kernel *kernel;
-  for (size_t i = 0; (kernel = eb_w1a8_kernel_at(i)) != NULL; i++) check_all(kernel->name);
+  for (size_t i = 0; (kernel = eb_w1a8_kernel_at(i)) != NULL; i++) {
+    check_factors(kernel->name);
+    check_all(kernel->name);
+  }
   puts("ok");
   return 0;
 }

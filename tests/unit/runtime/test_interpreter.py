@@ -15,8 +15,14 @@ from ai_edge_litert.interpreter import Interpreter as LiteRTInterpreter
 from ai_edge_litert.interpreter import OpResolverType, load_delegate
 
 import edgebnn
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.errors import ModelFormatError
+from edgebnn.graph.ops.binary import LceDequantizeOptions, LceQuantizeOptions
+from edgebnn.graph.ops.shape_ops import ReshapeOptions
+from edgebnn.graph.types import DType
 from edgebnn.runtime import delegate_path
 from tests.support import heap
+from tests.support.graphs import chain, constant, tensor
 from tests.support.invoke import invoke
 from tests.support.topologies import images, lce_bytes, tflite_bytes
 
@@ -98,6 +104,31 @@ def test_preparing_again_and_again_leaks_nothing(path: Path, resolver: OpResolve
     before = prepare_again_and_again(20)
     grown = prepare_again_and_again(150) - before
     assert grown < 150 * 2 * 16, f"{grown} bytes more after 300 preparations: each leaves some"
+
+
+def test_a_refusal_is_not_said_of_a_later_failure() -> None:
+    """Signs flattened to a shape in the file: those of 64 channels the delegate refuses, those of two images LiteRT."""
+    signs, back = tensor("signs", (), DType.INT32), tensor("back", (1, 4, 4, 32))
+    graph = chain([
+        ("LceQuantize", LceQuantizeOptions(), [tensor("x", (1, 4, 4, 32))], [signs], 1),
+        ("LceDequantize", LceDequantizeOptions(), [signs], [back], 1),
+        ("RESHAPE", ReshapeOptions(), [back, constant("shape", np.array([1, 512], np.int32))], [tensor("y", ())], 1),
+    ])  # fmt: skip
+    interpreter = edgebnn.Interpreter(model_content=to_bytes(graph))
+
+    def resize(*shape: int) -> None:
+        interpreter.resize_tensor_input(0, shape)
+        interpreter.allocate_tensors()
+
+    with pytest.raises(ModelFormatError, match="LceDequantize 'back'"):
+        resize(1, 4, 4, 64)
+    with pytest.raises(ModelFormatError, match=r"LiteRT refuses the model: .*(RESHAPE|XNNPack)") as raised:
+        resize(2, 4, 4, 32)
+    assert "LceDequantize" not in str(raised.value)
+    with pytest.raises(ModelFormatError, match="LceDequantize 'back'"):
+        resize(3, 4, 4, 64)
+    resize(1, 4, 4, 32)
+    assert interpreter._plugin.refusal == ""
 
 
 def test_bytes_in_use_show_a_leak_that_the_peak_hides() -> None:

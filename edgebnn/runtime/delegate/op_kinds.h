@@ -1,0 +1,51 @@
+/* The kinds of op that the delegate runs, and what they share in reading a node. */
+#ifndef EDGEBNN_DELEGATE_OP_KINDS_H
+#define EDGEBNN_DELEGATE_OP_KINDS_H
+
+#include "delegate.h"
+
+/* The kind that runs a custom op, or NULL. */
+const eb_op_kind *eb_op_kind_of(const char *custom_code);
+
+/* Fills `op` from a node of a kind, constants and options checked. The name is the tensor's own. */
+bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                const eb_op_kind *kind, eb_op *op);
+
+/* Whether one of the interpreter's own ops can be taken over; then `op` is filled from it. Says nothing of what is not
+ * recognised. */
+bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                          int32_t builtin_code, eb_op *op);
+
+/* Bytes that are read of a builtin op's params (LiteNode.builtin_data); 0 for ops that are never recognised. */
+size_t eb_builtin_params_bytes(int32_t builtin_code);
+
+/* ---- int8 layers with two-valued weights (op_int8.c, int8_pays.c) ------------------------------------------------- */
+
+/* Those whose sums fit in 32 bits. The op's plan is for the input's present shape. */
+bool eb_int8_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                       int32_t builtin_code, eb_op *op);
+size_t eb_int8_params_bytes(int32_t builtin_code);
+
+/* Whether 1-bit weights make the recognised layer faster on this processor than int8 ones (docs/performance.md). */
+bool eb_int8_pays(const eb_op *op);
+
+/* ---- ADD of float32 (op_rows.c) ----------------------------------------------------------------------------------- */
+
+/* That of two tensors of one shape, neither of them a constant. */
+bool eb_add_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
+
+/* ---- options and constants ------------------------------------------------------------------------------------------ */
+
+typedef struct {
+  const char *key;
+  int32_t *value;
+} eb_option;
+
+/* Reads `count` integer options out of the node's FlexBuffer. Refuses by naming the one that is missing or out of range. */
+bool eb_read_options(eb_delegate *delegate, const LiteNode *node, const eb_op *op, const eb_option *options, int count);
+
+/* An input, `role` by name, that must be a constant of this type and rank, its first dimension `length` (any if 0). */
+bool eb_require_constant(eb_delegate *delegate, const LiteContext *context, const eb_op *op, int input,
+                         const char *role, int type, int rank, int length);
+
+#endif
