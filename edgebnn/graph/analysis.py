@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from . import counts
 from .liveness import arena_lower_bound_bytes, peak_arena_bytes
 from .opdef import Macs
+from .shapes import require_sizes
 from .types import Graph
 
 
@@ -42,7 +43,12 @@ class Analysis:
 
 
 def analyze(graph: Graph, file_bytes: int) -> Analysis:
-    """Analyze ``graph``, whose file has ``file_bytes`` bytes."""
+    """What the costs of ``graph`` are, whose file has ``file_bytes`` bytes.
+
+    Raises:
+        InputError: the file leaves the size of an input open.
+    """
+    require_sizes(graph, graph.name)
     ops = tuple(
         OpAnalysis(
             index=index,

@@ -23,6 +23,8 @@ _FOLDED_ELEMENTS = 64  # shapes, axes and paddings are shorter; data is longer
 def resize(graph: Graph, input_shapes: Sequence[Shape]) -> Graph:
     """``graph`` for inputs of other shapes, all tensors following.
 
+    Sizes that the file leaves open are known then: only the number of samples, in front, stays open.
+
     Raises InputError if a shape has another rank than the model's input or is not positive, or naming the first layer
     that cannot work with it, such as a RESHAPE whose constant shape fixes the batch.
     """
@@ -33,17 +35,47 @@ def resize(graph: Graph, input_shapes: Sequence[Shape]) -> Graph:
         tensor = tensors[index]
         if len(shape) != len(tensor.shape) or min(shape, default=1) < 1:
             raise InputError(f"input '{tensor.name}' of shape {list(tensor.shape)} cannot take the shape {list(shape)}")
-        tensors[index] = replace(tensor, shape=tuple(shape))
+        signature = tensor.shape_signature
+        if signature is not None and -1 in signature[1:]:
+            signature = (signature[0], *shape[1:])
+        tensors[index] = replace(tensor, shape=tuple(shape), shape_signature=signature)
     return _settled(replace(graph, tensors=tuple(tensors)), checked=False)
 
 
 def check(graph: Graph) -> Graph:
     """``graph`` with its open dimensions (-1 in a shape signature) filled in by what its inputs' shapes give.
 
+    Where the file leaves a size of an input open (:func:`open_sizes`), the 1 that it states in its place need not be a
+    size that works: then the graph is returned as it is, and tells nothing until it is resized.
+
     Raises ModelFormatError naming the first layer whose output shape is not what its inputs and options give. Errors of
     the ops themselves (missing inputs, impossible windows) are InputError or UnsupportedOpError.
     """
-    return _settled(graph, checked=True)
+    try:
+        return _settled(graph, checked=True)
+    except InputError:
+        if not open_sizes(graph):
+            raise
+        return graph
+
+
+def open_sizes(graph: Graph) -> tuple[Tensor, ...]:
+    """The inputs with a dimension that the file leaves open, other than the number of samples in front."""
+    inputs = (graph.tensors[index] for index in graph.inputs)
+    return tuple(t for t in inputs if -1 in (t.shape_signature or ())[1:])
+
+
+def require_sizes(graph: Graph, name: str) -> None:
+    """Refuses a model, called ``name``, whose file leaves a size open: nothing that depends on it can be told.
+
+    Raises:
+        InputError: naming the input.
+    """
+    for tensor in open_sizes(graph):
+        dimensions = ", ".join("any" if d < 0 else str(d) for d in tensor.shape_signature or ())
+        raise InputError(
+            f"{name}: input '{tensor.name}' is of an open size ({dimensions}); give an input of the size that is meant"
+        )
 
 
 def _agrees(tensor: Tensor, shape: Shape) -> bool:

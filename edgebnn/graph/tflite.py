@@ -21,7 +21,7 @@ from .opdef import OpDef
 from .ops import OPS
 from .options import from_flexbuffer, from_table
 from .schema import schema
-from .types import Array, DType, Graph, Op, Quantization, Signature, Tensor
+from .types import Array, DType, Graph, Op, Quantization, Shape, Signature, Tensor
 
 _MAX_RANK = 8  # of TFLite's kernels
 _MAX_TENSOR_BYTES = 2**31 - 1  # flatbuffers and TFLite's arena count in 32 bits
@@ -32,29 +32,38 @@ _TYPE_NAMES = {value: name for name, value in vars(schema.TensorType).items() if
 _BUILTIN_NAMES = {value: name for name, value in vars(schema.BuiltinOperator).items() if isinstance(value, int)}
 
 
-def parse(data: bytes, name: str) -> Graph:
+def parse(data: bytes, name: str, input_shapes: Sequence[Shape] = ()) -> Graph:
     """The graph of a .tflite file.
 
     Args:
         data: the file's content, not trusted.
         name: what errors call the file.
+        input_shapes: the shape of each input, for a file that leaves sizes open, or is to run on others than its own.
 
     Returns:
-        The graph; its constants are read-only views of ``data``.
+        The graph; its constants are read-only views of ``data``. Where sizes are open and no shapes are given, its
+        shapes are those that the file states in their place (:func:`.shapes.require_sizes` refuses it).
 
     Raises:
         ModelFormatError: it is truncated, corrupt or beyond what the IR holds (several subgraphs, sparse or variable
             tensors, data outside the flatbuffer).
         UnsupportedOpError: it holds an op that edgebnn does not have.
+        InputError: it does not work with ``input_shapes``.
     """
     flatbuffer.check(data, name)
     consistency.check(data, name)
     try:
-        return shapes.check(_graph(schema.Model.GetRootAs(data)))
+        graph = shapes.check(_graph(schema.Model.GetRootAs(data)))
     except UnsupportedOpError as error:
         raise UnsupportedOpError(one_line(f"{name}: {error}")) from None
     except (InputError, ModelFormatError) as error:
         raise ModelFormatError(one_line(f"{name}: {error}")) from None
+    if not input_shapes:
+        return graph
+    try:
+        return shapes.resize(graph, input_shapes)
+    except InputError as error:
+        raise InputError(one_line(f"{name}: {error}")) from None
 
 
 def _graph(model: Any) -> Graph:

@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgebnn.converters.read_tflite import read
+from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import InputError, ModelFormatError
+from edgebnn.graph.analysis import analyze
 from edgebnn.graph.ops.enums import TensorType
 from edgebnn.graph.ops.shape_ops import PackOptions, ReshapeOptions, ShapeOptions
 from edgebnn.graph.ops.slicing import StridedSliceOptions
-from edgebnn.graph.shapes import check, resize
-from edgebnn.graph.types import DType, Graph, Op
-from tests.support.graphs import Step, chain, constant, differences, tensor
+from edgebnn.graph.ops.view import NoOptions
+from edgebnn.graph.shapes import check, open_sizes, require_sizes, resize
+from edgebnn.graph.tflite import parse
+from edgebnn.graph.types import DType, Graph, Op, Tensor
+from tests.support.graphs import Step, chain, constant, differences, one_op, tensor
 from tests.support.topologies import SIDE, TOPOLOGIES, lce_bytes, tflite_bytes
 
 
@@ -81,3 +86,29 @@ def test_impossible_input_shapes_are_refused(shapes: list[tuple[int, ...]]) -> N
 def test_another_number_of_channels_is_refused_naming_the_first_layer() -> None:
     with pytest.raises(InputError, match="layer 'plain/"):
         resize(read(lce_bytes("plain")), [(1, 13, 13, 4)])
+
+
+DATA = Path(__file__).parents[2] / "data" / "runtime"
+
+
+def test_a_size_that_the_file_leaves_open_is_no_fact() -> None:
+    content = (DATA / "open_size.tflite").read_bytes()
+    graph = read(content)  # its 1 x 1 is too small for its window
+    assert [t.name for t in open_sizes(graph)] == [graph.tensors[graph.inputs[0]].name]
+    with pytest.raises(InputError, match=r"is of an open size \(any, any, any, 3\); give an input"):
+        analyze(graph, len(content))
+    sized = parse(content, "model", [(1, 12, 9, 3)])
+    assert sized.tensors[sized.outputs[0]].shape == (1, 8, 5, 4)
+    assert analyze(sized, len(content)).totals.macs.float == 8 * 5 * 4 * 5 * 5 * 3
+    again = read(to_bytes(sized))  # a file of its own, of this size
+    assert not open_sizes(again)
+    assert again.tensors[again.outputs[0]].shape == (1, 8, 5, 4)
+    with pytest.raises(InputError, match=r"model: layer .* window of 5 for an input of 3"):
+        parse(content, "model", [(1, 3, 3, 3)])
+
+
+def test_an_open_number_of_samples_is_one() -> None:
+    graph = one_op(
+        "RELU", NoOptions(), [Tensor("x", (1, 4), DType.FLOAT32, shape_signature=(-1, 4))], [tensor("y", ())]
+    )
+    require_sizes(graph, "model")
