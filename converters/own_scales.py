@@ -45,7 +45,7 @@ def free(graph: Graph, ranges: Mapping[int, Range]) -> Freed:
     """
     growing = _Growing(graph, dict(ranges))
     signs = _sign_twins(growing)
-    growing.graph = without_dead_ops(growing.graph)
+    growing.graph = without_dead_ops(growing.graph, growing.copies.values())
     _requantize(growing, signs)
     return Freed(growing.graph, growing.copies, shared_ranges(growing.graph, growing.ranges, signs))
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from edgebnn.graph.types import ABSENT, Graph
 
 
-def without_dead_ops(graph: Graph) -> Graph:
-    """``graph`` without ops whose results nobody reads."""
-    wanted, kept = {*graph.outputs}, []
+def without_dead_ops(graph: Graph, read: Iterable[int] = ()) -> Graph:
+    """``graph`` without ops whose results nobody reads; tensors in ``read`` are, although no op does it."""
+    wanted, kept = {*graph.outputs, *read}, []
     for op in reversed(graph.ops):
         if wanted & set(op.outputs):
             wanted |= set(op.inputs)
