@@ -22,7 +22,7 @@ from .findings import Finding
 from .lint import lint_conversion, lint_graph, lint_keras
 from .post_training import int8_around_binary
 from .read_tflite import read
-from .w1a8 import look_at, to_w1a8
+from .w1a8 import inspect, to_w1a8
 from .write_tflite import to_bytes
 
 Target = Literal["lce", "int8", "w1a8", "float"]
@@ -90,7 +90,7 @@ def _rewritten(
 def _packed(graph: Graph, content: bytes | None) -> tuple[bytes, Graph, tuple[Finding, ...]]:
     """The file with packed weights; ``content``, the file as it is, if it is to stay standard."""
     if content is not None:
-        return content, graph, look_at(graph)
+        return content, graph, inspect(graph)
     graph, findings = to_w1a8(graph)
     return to_bytes(graph), graph, findings
 

@@ -113,14 +113,28 @@ def bias_scale(graph: Graph, index: int) -> str | None:
 
 def same_zero_padding(graph: Graph, index: int) -> str | None:
     """Zero is no sign: the borders of this convolution are corrected in float."""
+    return _BORDERS if _pads_with_zeros(graph, index) and _float_result(graph, index) else None
+
+
+def refused_by_lce(graph: Graph, index: int) -> str | None:
+    """LCE's own kernels correct the borders in float only: its interpreter refuses such a file, which ours runs."""
+    if not _pads_with_zeros(graph, index) or _float_result(graph, index):
+        return None
+    return f"{_BORDERS}, and LCE's own interpreter refuses it without float output (edgebnn runs it)"
+
+
+_BORDERS = "SAME padding with zeros costs a correction of the borders"
+
+
+def _pads_with_zeros(graph: Graph, index: int) -> bool:
     options = graph.ops[index].options
     if not isinstance(options, LceBconv2dOptions) or options.padding != Padding.SAME or options.pad_values:
-        return None
-    if max(graph.tensors[graph.ops[index].inputs[1]].shape[1:3]) == 1:
-        return None
-    exact = graph.tensors[graph.ops[index].outputs[0]].dtype == DType.FLOAT32
-    refused = "" if exact else ", and LCE's own interpreter refuses it without float output"
-    return f"SAME padding with zeros costs a correction of the borders{refused}"
+        return False
+    return max(graph.tensors[graph.ops[index].inputs[1]].shape[1:3]) > 1
+
+
+def _float_result(graph: Graph, index: int) -> bool:
+    return graph.tensors[graph.ops[index].outputs[0]].dtype == DType.FLOAT32
 
 
 def few_channels(graph: Graph, index: int) -> str | None:
@@ -218,6 +232,7 @@ GRAPH_RULES: tuple[Rule[Graph, int], ...] = (
     ),
     Rule("bias-scale", "error", bias_scale, "fake-quantize all results in training, or none (`edgebnn retrain` does)"),
     Rule("same-zero-padding", "warning", same_zero_padding, "use pad_values=1.0 in training"),
+    Rule("refused-by-lce", "warning", refused_by_lce, "for LCE's interpreter use pad_values=1.0, or do without int8"),
     Rule(
         "few-channels", "warning", few_channels, "keep it int8 (the first layer always), or give it 32 channels or more"
     ),

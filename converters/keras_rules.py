@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from edgebnn.arithmetic.packing import WORD_BITS
 
 from .findings import Rule
-from .keras_view import KerasLayer, KerasModel, is_sign, quantizer_name
+from .keras_view import KerasLayer, KerasModel, quantizer_name
 
 FUSED = ("", "relu", "relu6", "hard_tanh")
 """Activations that become part of a binary convolution."""
@@ -54,36 +54,41 @@ def groups(model: KerasModel, layer: KerasLayer) -> str | None:
 
 
 def multi_bit(model: KerasModel, layer: KerasLayer) -> str | None:
-    """DoReFa, ternary and heaviside quantizers are no signs: such a layer runs in float on rounded values."""
-    for quantizer in (layer.input_quantizer, *layer.kernel_quantizers):
-        if getattr(quantizer, "precision", None) is not None and not is_sign(quantizer):
+    """DoReFa, ternary and heaviside quantizers give no signs: such a layer runs in float on rounded values.
+
+    Quantizers are tried, on the layer's weights or on some feature maps, and may be called anything.
+    """
+    for quantizer in layer.no_signs:
+        if getattr(quantizer, "precision", None) is not None:
             return f"stays float: {quantizer_name(quantizer)} is not a sign"
     return None
 
 
 def unknown_quantizer(model: KerasModel, layer: KerasLayer) -> str | None:
-    """A quantizer that LCE's converter does not know as a sign leaves the layer in float."""
-    for quantizer in (layer.input_quantizer, *layer.kernel_quantizers):
-        if quantizer is not None and getattr(quantizer, "precision", None) is None and not is_sign(quantizer):
-            return f"probably stays float: the quantizer {quantizer_name(quantizer)} is not one of Larq's signs"
+    """A quantizer without a precision, which gives something else than signs, leaves the layer in float."""
+    for quantizer in layer.no_signs:
+        if getattr(quantizer, "precision", None) is None:
+            return f"stays float: the quantizer {quantizer_name(quantizer)} gives no signs"
     return None
 
 
 def weights_only(model: KerasModel, layer: KerasLayer) -> str | None:
-    """Binary weights with real activations are no binary convolution: the file holds them as floats."""
-    one_sided = layer.binary_weights and layer.input_quantizer is None
-    return "only its weights are binary: stays float in an LCE file" if one_sided else None
+    """Binary weights with feature maps of more bits are no binary convolution: an LCE file holds them as floats, and
+    multiplies in float. DoReFa's networks are of that kind."""
+    if not layer.binary_weights or layer.sign_input:
+        return None
+    return "only its weights are binary: in an LCE file it stays float, with 32 times the bytes that w1a8 takes"
 
 
 def inputs_only(model: KerasModel, layer: KerasLayer) -> str | None:
     """Binary activations with real weights are no binary convolution."""
-    one_sided = is_sign(layer.input_quantizer) and not layer.kernel_quantizers
+    one_sided = layer.sign_input and not layer.kernel_quantizers
     return "only its inputs are binary: stays float" if one_sided else None
 
 
 def signs_without_lce(model: KerasModel, layer: KerasLayer) -> str | None:
     """Stock TensorFlow Lite has no binary ops: signs are computed in float and multiplied as int8 or float."""
-    return "binary inputs gain nothing in a stock TensorFlow Lite file" if is_sign(layer.input_quantizer) else None
+    return "binary inputs gain nothing in a stock TensorFlow Lite file" if layer.sign_input else None
 
 
 def same_zero_padding(model: KerasModel, layer: KerasLayer) -> str | None:
@@ -113,7 +118,7 @@ def channels(model: KerasModel, layer: KerasLayer) -> str | None:
 
 def never_negative(model: KerasModel, layer: KerasLayer) -> str | None:
     """The sign of what is never negative is always +1: the layer sees a constant and learns nothing."""
-    if not is_sign(layer.input_quantizer):
+    if not layer.sign_input:
         return None
     for source in _through(model, layer, TRANSPARENT):
         if source.activation in _NOT_NEGATIVE:
@@ -123,7 +128,7 @@ def never_negative(model: KerasModel, layer: KerasLayer) -> str | None:
 
 def binary_image(model: KerasModel, layer: KerasLayer) -> str | None:
     """The sign of an image keeps almost nothing of it, and of one scaled to [0, 1] nothing at all."""
-    from_input = is_sign(layer.input_quantizer) and any(model[name].kind == "InputLayer" for name in layer.sources)
+    from_input = layer.sign_input and any(model[name].kind == "InputLayer" for name in layer.sources)
     return "binarizes the model's input" if from_input else None
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-# Larq's quantizers that LCE's converter takes for a sign, as classes and as functions.
-_SIGNS = {
-    "SteSign",
-    "ApproxSign",
-    "SwishSign",
-    "MagnitudeAwareSign",
-    "ste_sign",
-    "approx_sign",
-    "swish_sign",
-    "magnitude_aware_sign",
+import numpy as np
+
+from edgebnn.graph.types import Array
+
+_KERNELS = {
+    "kernel_quantizer": "kernel",
+    "depthwise_quantizer": "depthwise_kernel",
+    "pointwise_quantizer": "pointwise_kernel",
 }
-_KERNEL_QUANTIZERS = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer")
+"""The weights that each quantizer is of."""
+
+_PROBE = np.array([-3, -1, -0.7, -0.2, -0.01, 0.01, 0.2, 0.7, 1, 3], np.float32)
+"""Values that signs and the quantizers of more bits answer differently to."""
 
 
 @dataclass(frozen=True)
@@ -39,16 +41,42 @@ class KerasLayer:
 
     @property
     def kernel_quantizers(self) -> tuple[Any, ...]:
-        return tuple(q for name in _KERNEL_QUANTIZERS if (q := self.option(name)) is not None)
+        return tuple(q for name in _KERNELS if (q := self.option(name)) is not None)
+
+    @cached_property
+    def sign_input(self) -> bool:
+        """Whether the input quantizer gives signs, whatever it is called: -1 and +1, as LCE packs them."""
+        if self.input_quantizer is None:
+            return False
+        shape = self.option("input_shape") or (None, None, None, 1)
+        ones = [1] * (len(shape) - 2)
+        values = np.repeat(_PROBE.reshape(-1, *ones, 1), shape[-1], axis=-1)
+        found = _quantized(self.input_quantizer, values)
+        return found is not None and np.array_equal(found, np.sign(values))
+
+    @cached_property
+    def sign_kernels(self) -> tuple[bool, ...]:
+        """For each kernel quantizer whether its weights are -m and +m, m by output channel: scaled signs are, too."""
+        return tuple(
+            _two_valued(quantizer, self.option(kernel), outputs=2 if kernel == "depthwise_kernel" else 1)
+            for name, kernel in _KERNELS.items()
+            if (quantizer := self.option(name)) is not None
+        )
 
     @property
     def binary_weights(self) -> bool:
-        return any(is_sign(q) for q in self.kernel_quantizers)
+        return any(self.sign_kernels)
 
     @property
     def binary(self) -> bool:
         """Signs times signs."""
-        return is_sign(self.input_quantizer) and self.binary_weights
+        return self.sign_input and self.binary_weights
+
+    @property
+    def no_signs(self) -> tuple[Any, ...]:
+        """The quantizers that give something else than signs."""
+        kernels = [q for q, sign in zip(self.kernel_quantizers, self.sign_kernels, strict=True) if not sign]
+        return (*kernels,) if self.sign_input or self.input_quantizer is None else (self.input_quantizer, *kernels)
 
     @property
     def binary_conv(self) -> bool:
@@ -85,8 +113,24 @@ class KerasLayer:
 KerasModel = dict[str, KerasLayer]
 
 
-def is_sign(quantizer: Any) -> bool:
-    return quantizer_name(quantizer) in _SIGNS
+def _quantized(quantizer: Any, values: Array) -> Array | None:
+    """What ``quantizer`` makes of ``values``; None where it fails, as the code may be anybody's."""
+    try:
+        return np.asarray(quantizer(values))
+    except Exception:  # the converter will say what
+        return None
+
+
+def _two_valued(quantizer: Any, kernel: Any, outputs: int) -> bool:
+    """Whether the weights of each channel, the last axes of ``kernel``, are -m and +m with one m > 0."""
+    if kernel is None:
+        return False
+    latent = np.asarray(getattr(kernel, "latent_variable", kernel))
+    found = _quantized(quantizer, latent)
+    if found is None or not found.size:
+        return False
+    sizes = np.abs(found.reshape(-1, int(np.prod(found.shape[-outputs:]))))
+    return bool(sizes.all() and np.allclose(sizes, sizes[:1], rtol=1e-6, atol=0))
 
 
 def quantizer_name(quantizer: Any) -> str:

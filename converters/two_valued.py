@@ -1,7 +1,7 @@
 """Which int8 layers have 1-bit weights, told by the file alone, and why others that seem to have cannot be packed.
 
 All weights of an output channel are -m or +m, m its magnitude, whoever trained them and whatever the scales: a channel
-of one sign only is fine, and so is one of zeros (m = 0). What is looked at is CONV_2D, DEPTHWISE_CONV_2D and
+of one sign only is fine, and so is one of zeros (m = 0). Inspected are CONV_2D, DEPTHWISE_CONV_2D and
 FULLY_CONNECTED; 1-D convolutions are CONV_2D of height 1.
 """
 

@@ -1,7 +1,7 @@
 """Packs two-valued int8 weights to 1 bit: a rewrite of the graph after which every output is what it was, bit for bit.
 
 CONV_2D, DEPTHWISE_CONV_2D and FULLY_CONNECTED with such weights (:mod:`.two_valued`) become EdgebnnConv2dW1A8 and
-EdgebnnDenseW1A8 (docs/w1a8_format.md). A file that is to stay standard is only looked at: the delegate recognises the
+EdgebnnDenseW1A8 (docs/w1a8_format.md). A file that is to stay standard is only inspected: the delegate recognises the
 same layers, and packs their weights in memory.
 """
 
@@ -51,7 +51,7 @@ def to_w1a8(graph: Graph) -> tuple[Graph, tuple[Finding, ...]]:
     return without_unused(replace(graph, tensors=tuple(tensors), ops=tuple(ops))), tuple(findings)
 
 
-def look_at(graph: Graph) -> tuple[Finding, ...]:
+def inspect(graph: Graph) -> tuple[Finding, ...]:
     """What the delegate recognises in a standard file, and why it does not recognise others that seem binary."""
     found = [recognize(graph, index) for index in range(len(graph.ops))]
     layers = [graph.op_name(index) for index, layer in enumerate(found) if isinstance(layer, Binary)]

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from edgebnn.converters.lint import lint_graph
 from edgebnn.converters.read_tflite import read
-from edgebnn.converters.w1a8 import look_at, to_w1a8
+from edgebnn.converters.w1a8 import inspect, to_w1a8
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.counts import macs
 from edgebnn.graph.execute import run
@@ -102,7 +102,7 @@ def test_files_of_pytorch_converters_are_recognised(name: str) -> None:
     assert findings == ()
     assert [op.kind for op in packed.ops].count("EdgebnnConv2dW1A8") == 5
     assert [op.kind for op in packed.ops].count("EdgebnnDenseW1A8") == 1
-    assert [(f.level, f.rule) for f in look_at(graph)] == [("info", "w1a8-portable")]
+    assert [(f.level, f.rule) for f in inspect(graph)] == [("info", "w1a8-portable")]
     x = noise(graph)
     (expected,) = litert_run(graph, [x])
     np.testing.assert_array_equal(run(graph, [x])[0], expected)

@@ -153,6 +153,10 @@ CASES: dict[str, tuple[Graph, Graph]] = {
         _signs(_bconv(_packed("p"), _float("layer"), pad=0)),
         _signs(_bconv(_packed("p"), _float("layer"), padding=Padding.VALID, pad=0)),
     ),
+    "refused-by-lce": (
+        _signs(_bconv(_packed("p"), _int8("layer"), pad=0)),
+        _signs(_bconv(_packed("p"), _float("layer"), pad=0)),
+    ),
     "few-channels": (_layer(channels=3), _layer(channels=32)),
     "channels-off-32": (_layer(channels=40), _layer(channels=64)),
     "output-channels-off-32": (_layer(outputs=48), _layer(outputs=16)),
@@ -222,7 +226,7 @@ def test_zero_padding_with_an_int8_result_is_known_to_be_refused_by_lce() -> Non
 
 
 @pytest.mark.parametrize(("ratio", "rules"), [(0.678, ["bias-scale"]), (1.0, [])])
-def test_a_packed_layers_bias_is_looked_at_too(ratio: float, rules: list[str]) -> None:
+def test_a_packed_layers_bias_is_inspected_too(ratio: float, rules: list[str]) -> None:
     signs = np.where(np.random.default_rng(0).random((64, 512)) < 0.5, -127, 127).astype(np.int8)
     x, y = (tensor(name, (1, count), DType.INT8, Q) for name, count in (("x", 512), ("layer", 64)))
     bias = constant("bias", np.ones(64, np.int32), per_tensor(0.01 * Q.scale[0] * ratio, 0))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from edgebnn.converters.convert import convert
 from edgebnn.converters.keras_rules import KERAS_RULES
 from edgebnn.converters.lint import lint_conversion, lint_keras
 from edgebnn.converters.read_tflite import read
-from tests.support.topologies import TOPOLOGIES, build, lce_bytes
+from tests.support.topologies import TOPOLOGIES, build, images, lce_bytes
 
 pytest.importorskip("larq", reason="linting a Keras model needs one")
 
-from edgebnn._tensorflow import keras, lq
+from edgebnn._tensorflow import keras, lq, tf
 
 L = keras.layers
 SIGNS = {"input_quantizer": "ste_sign", "kernel_quantizer": "ste_sign"}
@@ -130,6 +132,49 @@ def test_the_message_says_which_kind_of_convolution_stays_float(
     found = [finding for finding in lint_keras(model(layer(), shape)) if finding.rule == "binary-convolution-kind"]
     assert len(found) == 1
     assert word in found[0].message
+
+
+def scaled_sign(x: Any) -> Any:
+    return tf.reduce_mean(tf.abs(x), axis=list(range(len(x.shape) - 1)), keepdims=True) * lq.quantizers.ste_sign(x)
+
+
+@lq.utils.set_precision(1)
+def own_sign(x: Any) -> Any:
+    return lq.quantizers.ste_sign(x)
+
+
+@lq.utils.set_precision(1)
+def own_scaled_sign(x: Any) -> Any:
+    return scaled_sign(x)
+
+
+@pytest.mark.parametrize("kernel", [scaled_sign, own_sign, own_scaled_sign, "magnitude_aware_sign"])
+@pytest.mark.parametrize("inputs", [own_sign, "swish_sign"])
+def test_what_gives_signs_is_a_sign_whatever_it_is_called(kernel: Any, inputs: Any) -> None:
+    found = {finding.rule for finding in lint_keras(model(conv(input_quantizer=inputs, kernel_quantizer=kernel)))}
+    assert not found & {"not-a-sign", "unknown-quantizer", "binary-weights-only", "binary-inputs-only"}
+
+
+def test_a_layer_with_scaled_signs_is_binary_in_the_file_and_nothing_else_is_said(tmp_path: Path) -> None:
+    network = model(conv(input_quantizer=own_sign, kernel_quantizer=own_scaled_sign))
+    result = convert(network, tmp_path / "out.tflite")
+    assert "LceBconv2d" in {op.kind for op in read(result.path).ops}
+    assert not {finding.rule for finding in result.findings} & {"not-a-sign", "unknown-quantizer", "binary-layer-lost"}
+
+
+def test_dorefa_networks_are_told_to_become_w1a8() -> None:
+    layer = conv(input_quantizer=lq.quantizers.DoReFa(2), kernel_quantizer=own_scaled_sign)
+    found = {finding.rule: finding for finding in lint_keras(model(layer))}
+    assert "DoReFa is not a sign" in found["not-a-sign"].message
+    assert "32 times the bytes" in found["binary-weights-only"].message
+    assert "w1a8" in found["binary-weights-only"].remedy
+
+
+def test_that_lce_refuses_a_calibrated_file_with_zero_padding_is_said(tmp_path: Path) -> None:
+    found = convert(build("same_zero"), tmp_path / "out.tflite", "lce", images(40)).findings
+    refused = [finding.message for finding in found if finding.rule == "refused-by-lce"]
+    assert refused
+    assert "LCE's own interpreter refuses" in refused[0]
 
 
 def test_layers_of_nested_models_are_linted_too() -> None:
