@@ -11,7 +11,7 @@ from edgebnn.converters.convert import Target as Format
 from edgebnn.converters.convert import convert
 from edgebnn.graph import counts
 from edgebnn.graph.liveness import peak_arena_bytes
-from edgebnn.graph.types import Array, DType
+from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.preprocessing import preprocess
 from edgebnn.targets.model_file import ModelFile, open_model
 
@@ -50,10 +50,9 @@ def deployed(model: Any, to: Format, calibration: Array | None = None) -> ModelF
         return ModelFile(model.name, path.read_bytes(), open_model(path).graph)
 
 
-def resources(file: ModelFile) -> Mapping[str, float]:
+def resources(graph: Graph) -> Mapping[str, float]:
     """What does not depend on a target: ``flash``, bytes of all constants (a runtime's code comes on top); ``ram``,
     bytes of the arena for activations (exact, see :mod:`edgebnn.graph.liveness`); and int8 multiply-accumulates."""
-    graph = file.graph
     return {
         "flash": counts.weight_bytes(graph),
         "ram": peak_arena_bytes(graph),

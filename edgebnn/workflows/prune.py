@@ -20,6 +20,7 @@ from edgebnn.pruning.search import run_state
 from edgebnn.pruning.search.budget import Budget, parse
 from edgebnn.pruning.search.history import ProgressCallback, Result
 from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.resources import Cost
 from edgebnn.pruning.search.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.reports.pruning import write_reports
@@ -35,12 +36,13 @@ from edgebnn.training.splits import Dataset
 from .deploying import CALIBRATION_IMAGES, deployed, format_of, passes_signs_on, resources
 from .latency_tables import device, latency_table
 from .measuring import measure_models
+from .narrower_file import NarrowerFile
 
 if TYPE_CHECKING:
     from edgebnn._tensorflow import keras
 
 FROM_THE_FILE = ("flash", "ram", "int8_macs")
-"""Resources that are read from the converted model."""
+"""Resources of the converted model: counted for other widths, and read from what an iteration comes to."""
 BINARY_RATE = 2e-3
 """The peak of Adam's learning rate in the training at the end."""
 SAMPLES, PLAN = "latency_samples.json", "plan.txt"
@@ -112,17 +114,32 @@ def prune_in(
             limit,
             search,
             run_dir,
-            cost=(lambda smaller: resources(deploy(smaller))) if limit.resource in FROM_THE_FILE else None,
+            cost=_cost(network, deploy) if limit.resource in FROM_THE_FILE else None,
             table=_table(place, network, deploy, run_dir, table, threads, search, progress) if timed else None,
-            measure_whole=(lambda smaller: measure_models(place, [deploy(smaller)], threads=threads)[0])
-            if timed
-            else None,
+            measure_whole=_measure_whole(limit.resource, place, deploy, threads),
             executor=executor,
             progress=progress,
         )
     write_reports(run_dir, result.history)
     write_text(run_dir / PLAN, couple(network).explain() + "\n")
     return result
+
+
+def _cost(model: keras.Model, deploy: Deployment) -> Cost:
+    """What the file of ``model`` takes with other widths: counted, from one conversion."""
+    file = NarrowerFile(deploy(model).graph, couple(model))
+    return lambda widths: resources(file.at(widths))
+
+
+def _measure_whole(
+    resource: str, place: Target, deploy: Deployment, threads: int
+) -> Callable[[keras.Model], float] | None:
+    """What a whole network takes of a resource that is not counted in Keras: timed, or read from its file."""
+    if resource == "latency":
+        return lambda network: measure_models(place, [deploy(network)], threads=threads)[0]
+    if resource in FROM_THE_FILE:
+        return lambda network: resources(deploy(network).graph)[resource]
+    return None
 
 
 def data_for(model: keras.Model, data: str | Path) -> Dataset:

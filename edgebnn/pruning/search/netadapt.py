@@ -71,9 +71,9 @@ def adapt(
         budget: the resource that decides, and its bound.
         settings: how to search.
         run_dir: the folder of this pruning, see :mod:`.run_state`.
-        cost: what a whole model takes, for resources that only a target knows (flash, ram, energy).
+        cost: what the network takes with other widths, for resources that only a target knows (flash, ram, energy).
         table: how long layers take, for latency.
-        measure_whole: a whole model's latency in milliseconds, measured again after every iteration for the history.
+        measure_whole: what a whole model takes of the resource, measured again after every iteration for the history.
         executor: where proposals are trained; by default :func:`.executors.local_pool`.
         progress: told about every finished proposal, iteration and training step.
 
@@ -89,7 +89,7 @@ def adapt(
     progress = progress or (lambda event: None)
     plan = couple(model)
     table = table and _own_table(run_dir, table)
-    costs = resource(budget.resource, model, plan, cost, table)
+    costs = resource(budget.resource, plan, cost, table)
     initial = costs.value(plan.widths)
     problem = Problem(
         plan.widths, tuple(group.name for group in plan.prunable), costs, initial, budget.absolute(initial)

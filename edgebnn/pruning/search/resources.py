@@ -6,9 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias
 
-from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
-from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.pruning.search.algorithm import Resource
@@ -18,8 +16,9 @@ from edgebnn.pruning.search.history import Widths
 if TYPE_CHECKING:
     from edgebnn.pruning.latency.table import LatencyTable
 
-Cost: TypeAlias = Callable[[keras.Model], Mapping[str, float]]
-"""What a whole model takes on a target: amounts by resource, in the units of :data:`.budget.RESOURCES`."""
+Cost: TypeAlias = Callable[[Widths], Mapping[str, float]]
+"""What the network takes on a target with other widths: amounts by resource, in the units of
+:data:`.budget.RESOURCES`."""
 
 
 def _macs(precision: str) -> Callable[[LayerShape], float]:
@@ -38,13 +37,13 @@ _COUNTED: Mapping[str, Callable[[LayerShape], float]] = MappingProxyType(
 )
 
 
-def resource(
-    name: str, model: keras.Model, plan: Plan, cost: Cost | None = None, table: LatencyTable | None = None
-) -> Resource:
-    """The resource ``name`` of ``model`` as a function of its widths.
+def resource(name: str, plan: Plan, cost: Cost | None = None, table: LatencyTable | None = None) -> Resource:
+    """The resource ``name`` of the network of ``plan`` as a function of its widths.
 
-    Latency is read from ``table``; what can neither be counted nor read is asked of ``cost``, about the model cut to
-    the widths. Raises :class:`InputError` if what the resource needs was not given.
+    Latency is read from ``table``; what can neither be counted nor read is asked of ``cost``.
+
+    Raises:
+        InputError: if what the resource needs was not given.
     """
     unit = RESOURCES[name].unit
     if name in _COUNTED:
@@ -56,18 +55,17 @@ def resource(
         return Resource(lambda widths: table.latency(plan.layers(widths)), unit)
     if cost is None:
         raise InputError(f"a budget of {name} needs a target that says what a model takes there")
-    return Resource(_asked(name, model, plan, cost), unit, dear=True)
+    return Resource(_asked(name, plan, cost), unit, dear=True)
 
 
-def _asked(name: str, model: keras.Model, plan: Plan, cost: Cost) -> Callable[[Widths], float]:
+def _asked(name: str, plan: Plan, cost: Cost) -> Callable[[Widths], float]:
     known: dict[tuple[int, ...], float] = {}
     full = plan.widths
 
     def value(widths: Widths) -> float:
         key = tuple(widths[group] for group in full)
         if key not in known:
-            fewer = {group: range(width) for group, width in widths.items() if width < full[group]}
-            amounts = cost(surgery.cut(model, fewer) if fewer else model)
+            amounts = cost(widths)
             if name not in amounts:
                 raise InputError(f"the target does not say how much {name} a model takes; it says {', '.join(amounts)}")
             known[key] = amounts[name]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource as limits
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import BrokenExecutor, Executor, Future
 from dataclasses import replace
 from pathlib import Path
@@ -268,20 +268,21 @@ def test_what_cannot_work_is_refused_before_any_work(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             run(tmp_path / "run", executor=Refusing(), **options)
     with pytest.raises(InputError, match="the target does not say how much ram"):
-        run(tmp_path / "run", budget="ram=0.5x", executor=Refusing(), cost=lambda model: {"flash": 1.0})
+        run(tmp_path / "run", budget="ram=0.5x", executor=Refusing(), cost=lambda widths: {"flash": 1.0})
     assert not (tmp_path / "run").exists()
 
 
 def test_what_only_a_target_knows_decides_too(tmp_path: Path, pool: Executor) -> None:
-    asked: list[int] = []
+    asked: list[tuple[int, ...]] = []
+    plan = couple(small_model())
 
-    def cost(model: Any) -> dict[str, float]:
-        asked.append(model.count_params())
-        return {"flash": 4.0 * model.count_params()}
+    def cost(widths: Mapping[str, int]) -> dict[str, float]:
+        asked.append(tuple(widths.values()))
+        return {"flash": 4.0 * sum(layer.weights for layer in plan.layers(widths))}
 
     result = run(tmp_path, replace(ONE, ratio=0.3), "flash=0.7x", executor=pool, cost=cost)
     assert result.met
-    assert result.predicted == 4 * result.model.count_params()
+    assert result.predicted == 4 * sum(layer.weights for layer in couple(result.model).layers())
     hidden = next(o for o in result.iterations[0].proposals if o.layer == "hidden")
     assert hidden.width % 4 == 0
     assert len(asked) == len(set(asked)) <= 16

@@ -173,4 +173,4 @@ def test_latency_needs_a_table(binary: Plan) -> None:
     with pytest.raises(InputError, match="needs a target whose layers can be measured"):
         resource(parse("latency=0.5x").resource, None, binary)
     table = measured(binary, Clock(staircase), DEVICE)
-    assert resource("latency", None, binary, table=table).value(binary.widths) == table.latency(binary.layers())
+    assert resource("latency", binary, table=table).value(binary.widths) == table.latency(binary.layers())

@@ -39,7 +39,7 @@ ALEXNET = [
 def test_alexnet_comes_to_the_published_widths_in_thirteen_iterations() -> None:
     model = alexnet()
     plan = couple(model)
-    macs = resource("macs", model, plan)
+    macs = resource("macs", plan)
     assert macs.value(plan.widths) == 710_133_440
     problem = Problem(plan.widths, [group.name for group in plan.prunable], macs, 710_133_440, 454_945_680)
 
@@ -63,7 +63,7 @@ def test_alexnet_comes_to_the_published_widths_in_thirteen_iterations() -> None:
         4096,
         10,
     ]
-    weights = resource("parameters", model, plan)
+    weights = resource("parameters", plan)
     assert (weights.value(plan.widths), weights.value(widths)) == (57_035_456, 25_397_904)
 
 

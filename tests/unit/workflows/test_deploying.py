@@ -26,7 +26,7 @@ def test_the_most_binary_layer_decides(precisions: tuple[str, ...], form: str) -
 
 def test_flash_is_constants_and_ram_the_arena() -> None:
     layer = conv()
-    found = resources(file(layer_graph(layer)))
+    found = resources(layer_graph(layer))
     assert found["flash"] == 4 * (layer.weights + layer.out_channels)
     assert found["ram"] == 4 * 8 * 6 * (40 + 24)
     assert found["int8_macs"] == 0
@@ -43,6 +43,6 @@ def test_a_model_becomes_a_file_in_memory() -> None:
     model = keras.Sequential([keras.layers.Conv2D(8, 3, input_shape=(6, 6, 1)), keras.layers.Flatten()], name="small")
     found = deployed(model, "float", np.zeros((4, 6, 6, 1), np.float32))
     assert found.name == "small"
-    assert resources(found)["flash"] >= 4 * (9 * 8 + 8)
+    assert resources(found.graph)["flash"] >= 4 * (9 * 8 + 8)
     smaller = keras.Sequential([keras.layers.Conv2D(4, 3, input_shape=(6, 6, 1)), keras.layers.Flatten()])
-    assert resources(deployed(smaller, "float"))["flash"] < resources(found)["flash"]
+    assert resources(deployed(smaller, "float").graph)["flash"] < resources(found.graph)["flash"]
