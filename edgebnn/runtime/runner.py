@@ -82,14 +82,10 @@ class Runner:
         self._used = True
         try:
             return self._invoke(values)
-        except (RuntimeError, ValueError) as error:
-            self._renew()
-            raise ModelFormatError(f"{self._name}: LiteRT cannot run it: {' '.join(str(error).split())}") from None
+        except (EdgebnnError, RuntimeError, ValueError) as error:
+            raise self._failed(shapes, error) from None
 
     def _allocate(self, shapes: tuple[Shape, ...]) -> None:
-        own = all(
-            port.is_own(shape) and -1 not in port.dimensions for port, shape in zip(self.inputs, shapes, strict=True)
-        )
         self._shapes = shapes
         if self.entry.subgraph:  # its runner allocates
             return
@@ -98,11 +94,18 @@ class Runner:
                 self.interpreter.resize_tensor_input(port.index, shape)
             self.interpreter.allocate_tensors()
         except (EdgebnnError, RuntimeError, ValueError) as error:
-            self._renew()
-            if own:
-                raise
+            raise self._failed(shapes, error) from None
+
+    def _failed(self, shapes: tuple[Shape, ...], error: Exception) -> EdgebnnError:
+        """What an error of LiteRT's means; the next run begins with a new interpreter."""
+        self._renew()
+        why = " ".join(str(error).split())
+        if any(shape != port.shape or -1 in port.dimensions for port, shape in zip(self.inputs, shapes, strict=True)):
             listed = ", ".join(str(list(shape)) for shape in shapes)
-            raise ShapeError(f"{self._name}: does not run on inputs of shape {listed}: {error}") from None
+            return ShapeError(f"{self._name}: does not run on inputs of shape {listed}: {why}")
+        return (
+            error if isinstance(error, EdgebnnError) else ModelFormatError(f"{self._name}: LiteRT cannot run it: {why}")
+        )
 
     def _renew(self) -> None:
         self.interpreter = self._make()
