@@ -7,20 +7,30 @@ standard output and nothing else; progress and messages go to standard error.
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from edgebnn.cli import deployment, training
 from edgebnn.cli.options import cli
-from edgebnn.errors import EdgebnnError
+from edgebnn.errors import EdgebnnError, InputWarning
 
 __all__ = ["cli", "deployment", "main", "training"]  # the two wings register their verbs with ``cli``
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """The ``edgebnn`` command: every foreseen error is one line on standard error and exit code 2."""
+    """The ``edgebnn`` command: a foreseen error or warning is one line on standard error; exit code 2 for errors."""
+    show = warnings.showwarning
+
+    def show_in_a_line(message: Warning | str, category: type[Warning], *rest: Any, **more: Any) -> None:
+        if issubclass(category, InputWarning):
+            click.echo(f"edgebnn: warning: {' '.join(str(message).split())}", err=True)
+        else:
+            show(message, category, *rest, **more)
+
+    warnings.showwarning = show_in_a_line
     try:
         code = cli.main(args=None if arguments is None else list(arguments), prog_name="edgebnn", standalone_mode=False)
     except click.ClickException as error:
@@ -32,4 +42,6 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     except EdgebnnError as error:
         click.echo(f"edgebnn: {' '.join(str(error).split())}", err=True)
         code = 2
+    finally:
+        warnings.showwarning = show
     sys.exit(code or 0)

@@ -226,7 +226,7 @@ def call(model: str, forms: Sequence[Form], arrays: Sequence[Array]) -> Call:
         batch=max(1, lead),
         counted=counted,
         stacked=stacked,
-        whole=own and not alike and not opened,
+        whole=not forms or (own and not alike and not opened),
         opened=opened,
         sequence=bool(forms) and all(len(form.shape) == 1 and form.dimensions == (-1,) for form in forms),
     )

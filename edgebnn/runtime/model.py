@@ -10,11 +10,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph import batches, samples
 from edgebnn.graph.opdef import Axes
 from edgebnn.graph.tflite import parse
-from edgebnn.graph.types import Array, Shape
+from edgebnn.graph.types import Array, Shape, Tensor
 
 from . import entries
 from .entries import Entry
@@ -205,7 +207,20 @@ class _Independence:
             return _alone
         if _stamp(self._source) != self._stamp or self._entry.subgraph:
             return _alone
-        return batches.independence(replace(graph, inputs=self._entry.inputs, outputs=self._entry.outputs))
+        tensors = tuple(_without_weights(tensor) for tensor in graph.tensors)
+        return batches.independence(
+            replace(graph, tensors=tensors, inputs=self._entry.inputs, outputs=self._entry.outputs)
+        )
+
+
+_ARGUMENT = 4096
+"""Elements of a constant that may be a shape, an axis or the like, and no weights."""
+
+
+def _without_weights(tensor: Tensor) -> Tensor:
+    """Keeps nothing of the file in memory but what shapes depend on."""
+    data = None if tensor.data is None or tensor.elements > _ARGUMENT else np.array(tensor.data)
+    return replace(tensor, data=data)
 
 
 def _stamp(source: str | bytes) -> tuple[int, ...]:

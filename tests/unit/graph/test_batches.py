@@ -141,3 +141,9 @@ def test_progress_counts_samples() -> None:
     x = np.zeros((70, 3), np.float32)
     run_all(one_op("RELU", NoOptions(), [tensor("x", (1, 3))], [tensor("y", ())]), [x], advance=done.append)
     assert sum(done) == 70
+
+
+def test_a_model_without_inputs_gives_what_it_holds() -> None:
+    shape, number = constant("shape", np.asarray([2, 3], np.int32)), constant("number", np.asarray(7, np.float32))
+    graph = one_op("FILL", NoOptions(), [shape, number], [tensor("y", ())])
+    np.testing.assert_array_equal(run_all(graph, [])[0], np.full((2, 3), 7, np.float32))
