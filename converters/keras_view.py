@@ -52,6 +52,9 @@ class KerasLayer:
         ones = [1] * (len(shape) - 2)
         values = np.repeat(_PROBE.reshape(-1, *ones, 1), shape[-1], axis=-1)
         found = _quantized(self.input_quantizer, values)
+        if found is None and None not in shape[1:]:  # some take nothing but whole feature maps
+            values = np.broadcast_to(values, (len(_PROBE), *shape[1:]))
+            found = _quantized(self.input_quantizer, values)
         return found is not None and np.array_equal(found, np.sign(values))
 
     @cached_property

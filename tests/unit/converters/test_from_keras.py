@@ -50,6 +50,38 @@ def test_a_saved_larq_model_is_loaded_with_its_weights(model: Any, tmp_path: Pat
     assert np.array_equal(loaded(samples(2)), model(samples(2)))
 
 
+def _scaled_sign(x: Any) -> Any:
+    tf, lq = from_keras.tf, from_keras.lq
+    return tf.reduce_mean(tf.abs(x), axis=list(range(len(x.shape) - 1)), keepdims=True) * lq.quantizers.ste_sign(x)
+
+
+def _own_sign(x: Any) -> Any:
+    return from_keras.lq.quantizers.ste_sign(x)
+
+
+def test_a_saved_model_whose_quantizers_nobody_registered_has_larqs_layers_and_binary_weights(tmp_path: Path) -> None:
+    layers, larq = from_keras.keras.layers, from_keras.lq.layers
+    quantizers = {"input_quantizer": _own_sign, "kernel_quantizer": _scaled_sign, "kernel_constraint": "weight_clip"}
+    inner_input = layers.Input((6, 6, 32))
+    conv = larq.QuantConv2D(32, 3, padding="same", pad_values=1.0, use_bias=False, name="inner", **quantizers)
+    inner = from_keras.keras.Model(inner_input, layers.BatchNormalization()(conv(inner_input)))
+    image = layers.Input((8, 8, 3))
+    x = layers.Flatten()(inner(layers.Conv2D(32, 3)(image)))
+    x = larq.QuantDense(40, name="dense", **quantizers)(x)
+    original = from_keras.keras.Model(image, layers.Dense(4)(x))
+    original.save(tmp_path / "saved", save_format="tf")
+    model = from_keras.load_model(str(tmp_path / "saved"))
+    assert np.array_equal(model(samples(3)), original(samples(3)))
+    binary = {layer.name: layer for layer in model.submodules if layer.name in ("inner", "dense")}
+    assert {type(layer) for layer in binary.values()} == {larq.QuantConv2D, larq.QuantDense}
+    kernel = binary["dense"].kernel
+    expected = _scaled_sign(kernel.latent_variable.numpy())
+    np.testing.assert_array_equal(kernel.quantizer(kernel.latent_variable.numpy()), expected)
+    result = convert(model, tmp_path / "out.tflite")
+    assert _kinds(result.path).count("LceBconv2d") == 2
+    assert not {finding.rule for finding in result.findings} & {"unknown-quantizer", "constants-computed"}
+
+
 def test_a_function_of_the_current_folder_gives_the_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "my_builders.py").write_text(
         "from tests.support.topologies import build, images\ndef tiny(): return build('same_zero')"
