@@ -106,7 +106,7 @@ class Interpreter:
         predictions = [self._predict_one(sample) for sample in samples]
         if not predictions:
             raise InputError("predict: no samples were given")
-        outputs = [np.concatenate(batches) for batches in zip(*predictions, strict=True)]
+        outputs = [_joined(column) for column in zip(*predictions, strict=True)]
         return outputs[0] if len(outputs) == 1 else outputs
 
     def _predict_one(self, sample: list[NDArray[Any]]) -> list[NDArray[Any]]:
@@ -122,6 +122,11 @@ class Interpreter:
             self._interpreter.set_tensor(detail["index"], value)
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(detail["index"]) for detail in self._outputs]
+
+
+def _joined(column: tuple[NDArray[Any], ...]) -> NDArray[Any]:
+    """One output of all samples; what has no batch axis of 1 is stacked."""
+    return np.concatenate(column) if column[0].shape[:1] == (1,) else np.stack(column)
 
 
 def _shape(detail: dict[str, Any]) -> tuple[int, ...]:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -37,7 +38,7 @@ class Form:
     signature: Shape
     samples: bool
 
-    @property
+    @cached_property
     def dimensions(self) -> Shape:
         """The file's shape, -1 where any size is taken."""
         if len(self.signature) != len(self.shape):
@@ -170,7 +171,8 @@ class Call:
             (outputs,) = runs(parts)
             return tuple(outputs)
         found = [_split(outputs, part) for outputs, part in zip(runs(parts), parts, strict=True)]
-        return tuple(_joined(self.model, column)[: self.samples] for column in zip(*found, strict=True))
+        columns = (_joined(self.model, column) for column in zip(*found, strict=True))
+        return tuple(column[: self.samples] if len(column) > self.samples else column for column in columns)
 
     def _sizes(self, independent: Independent, most: int) -> list[tuple[int, Axes | None]] | None:
         """The samples of each run and how its outputs hold them, None if they must run one at a time."""
@@ -191,6 +193,8 @@ class Call:
 
     def _part(self, start: int, size: int) -> Run:
         """The inputs of the run that begins with sample ``start``; where there are too few, the last one repeats."""
+        if size == self.samples and not any(self.stacked):
+            return self.arrays
         indices = np.minimum(np.arange(start, start + size), self.samples - 1)
         ends = slice(start, start + size) if indices[-1] == start + size - 1 else indices
         return tuple(
@@ -248,6 +252,9 @@ def _leads(output: Array) -> bool:
 
 
 def _joined(model: str, column: Sequence[tuple[Array, bool]]) -> Array:
+    if len(column) == 1:
+        output, leads = column[0]
+        return output if leads else output[None]
     if len({output.shape[1 if samples else 0 :] for output, samples in column}) > 1:
         raise InputError(f"{model}: an output has another shape for each sample; give one sample at a time")
     if all(samples for _, samples in column):
