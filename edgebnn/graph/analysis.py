@@ -43,7 +43,14 @@ class Analysis:
 
 
 def analyze(graph: Graph, file_bytes: int) -> Analysis:
-    """What the costs of ``graph`` are, whose file has ``file_bytes`` bytes.
+    """Counts a model without running it.
+
+    Args:
+        graph: the model.
+        file_bytes: size of its file.
+
+    Returns:
+        Its costs for its shapes, by op and in all.
 
     Raises:
         InputError: the file leaves the size of an input open.

@@ -10,17 +10,40 @@ from .types import ABSENT, Graph
 
 
 def op_macs(graph: Graph, index: int) -> Macs:
-    """Multiply-accumulates of one op for the graph's shapes, the batch included."""
+    """Multiply-accumulates of one op.
+
+    Args:
+        graph: the model.
+        index: of the op in ``graph.ops``.
+
+    Returns:
+        How many there are for the graph's shapes, the batch included, by precision.
+    """
     return _macs(op_view(graph, index))
 
 
 def macs(graph: Graph) -> Macs:
-    """Multiply-accumulates of the whole graph, by precision."""
+    """Multiply-accumulates of a whole model.
+
+    Args:
+        graph: the model.
+
+    Returns:
+        How many there are for its shapes, the batch included, by precision of weights and activations.
+    """
     return sum((op_macs(graph, index) for index in range(len(graph.ops))), Macs())
 
 
 def op_weights(graph: Graph, index: int) -> int:
-    """Number of weights of an op that multiplies and accumulates; biases and per-channel constants are not counted."""
+    """Weights of one op.
+
+    Args:
+        graph: the model.
+        index: of the op in ``graph.ops``.
+
+    Returns:
+        How many, 0 for an op that does not multiply and accumulate; biases and per-channel constants are not counted.
+    """
     view = op_view(graph, index)
     count = _macs(view)
     packed = count.binary + count.w1a8
@@ -32,23 +55,53 @@ def op_weights(graph: Graph, index: int) -> int:
 
 
 def weights(graph: Graph) -> int:
-    """Number of weights of the whole graph, biases excluded."""
+    """Weights of a whole model.
+
+    Args:
+        graph: the model.
+
+    Returns:
+        How many, biases excluded.
+    """
     return sum(op_weights(graph, index) for index in range(len(graph.ops)))
 
 
 def op_weight_bytes(graph: Graph, index: int) -> int:
-    """Bytes of the constants of one op: filters, biases, multipliers, thresholds, shapes."""
+    """Size of the constants of one op: filters, biases, multipliers, thresholds, shapes.
+
+    Args:
+        graph: the model.
+        index: of the op in ``graph.ops``.
+
+    Returns:
+        Bytes.
+    """
     return sum(graph.tensors[i].bytes for i in set(graph.ops[index].inputs) - {ABSENT} if graph.tensors[i].is_constant)
 
 
 def weight_bytes(graph: Graph) -> int:
-    """Bytes of all constants that the ops use; one that several ops share counts once."""
+    """Size of all constants that the ops use; one that several ops share counts once.
+
+    Args:
+        graph: the model.
+
+    Returns:
+        Bytes.
+    """
     used = {index for op in graph.ops for index in op.inputs} - {ABSENT}
     return sum(graph.tensors[index].bytes for index in used if graph.tensors[index].is_constant)
 
 
 def op_output_bytes(graph: Graph, index: int) -> int:
-    """Bytes of what one op computes."""
+    """Size of what one op computes.
+
+    Args:
+        graph: the model.
+        index: of the op in ``graph.ops``.
+
+    Returns:
+        Bytes, for the graph's shapes.
+    """
     return sum(graph.tensors[i].bytes for i in graph.ops[index].outputs)
 
 

@@ -21,17 +21,38 @@ _QUANTIZABLE = (DType.INT8, DType.UINT8, DType.INT16)
 
 
 def run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
-    """The outputs of ``graph`` for ``inputs``, one array per graph input, of exactly its shape and element type.
+    """Runs a model once; :func:`edgebnn.graph.batches.run_all` takes any number of samples.
 
-    Tensors are dropped after their last use. Raises InputError for inputs that do not fit (their batch size, for one:
-    :func:`edgebnn.graph.shapes.resize` gives the graph another) and UnsupportedOpError naming op and layer.
+    Tensors are dropped after their last use.
+
+    Args:
+        graph: the model.
+        inputs: an array for each of its inputs, of exactly its shape and element type.
+
+    Returns:
+        An array for each output.
+
+    Raises:
+        InputError: the inputs do not fit (:func:`edgebnn.graph.shapes.resize` gives the graph another batch size).
+        UnsupportedOpError: naming op and layer.
     """
     values = _execute(graph, inputs, keep_all=False)
     return tuple(values[index] for index in graph.outputs)
 
 
 def trace(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
-    """Every tensor of ``graph`` by index, constants and inputs among them. Raises as :func:`run` does."""
+    """Runs a model once and keeps everything.
+
+    Args:
+        graph: the model.
+        inputs: an array for each of its inputs, of exactly its shape and element type.
+
+    Returns:
+        Every tensor by its index, constants and inputs among them.
+
+    Raises:
+        InputError, UnsupportedOpError: as :func:`run` does.
+    """
     return _execute(graph, inputs, keep_all=True)
 
 

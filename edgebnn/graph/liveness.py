@@ -37,7 +37,14 @@ class ArenaPlan:
 
 
 def live_ranges(graph: Graph) -> tuple[Live, ...]:
-    """The ranges of the graph's inputs and of every op's outputs, in order of first use."""
+    """When each computed tensor is needed.
+
+    Args:
+        graph: the model.
+
+    Returns:
+        The ranges of its inputs and of every op's outputs, in order of first use.
+    """
     end = len(graph.ops) - 1
     first = dict.fromkeys(graph.inputs, 0)
     last = dict(first)
@@ -58,6 +65,12 @@ def plan_arena(graph: Graph) -> ArenaPlan:
 
     Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020, section 4.2: the strategy of
     TFLite's and TFLite Micro's planners.
+
+    Args:
+        graph: the model.
+
+    Returns:
+        Each tensor's place, and the arena's size, in bytes.
     """
     placed: list[tuple[int, Live]] = []
     for live in sorted(live_ranges(graph), key=lambda live: (-live.bytes, live.first)):
@@ -70,12 +83,26 @@ def plan_arena(graph: Graph) -> ArenaPlan:
 
 
 def peak_arena_bytes(graph: Graph) -> int:
-    """Bytes of the arena that :func:`plan_arena` needs for inputs, intermediate results and outputs."""
+    """The memory that a model's inputs, intermediate results and outputs take.
+
+    Args:
+        graph: the model.
+
+    Returns:
+        Bytes of the arena that :func:`plan_arena` needs.
+    """
     return plan_arena(graph).bytes
 
 
 def arena_lower_bound_bytes(graph: Graph) -> int:
-    """Bytes that are live during the op with the most of them: no planner can do with less."""
+    """What no planner can do without.
+
+    Args:
+        graph: the model.
+
+    Returns:
+        Bytes that are live during the op with the most of them.
+    """
     ranges = live_ranges(graph)
     return max(
         (sum(live.bytes for live in ranges if live.first <= op <= live.last) for op in range(len(graph.ops))), default=0

@@ -25,8 +25,13 @@ def resize(graph: Graph, input_shapes: Sequence[Shape]) -> Graph:
 
     Sizes that the file leaves open are known then: only the number of samples, in front, stays open.
 
-    Raises InputError if a shape has another rank than the model's input or is not positive, or naming the first layer
-    that cannot work with it, such as a RESHAPE whose constant shape fixes the batch.
+    Args:
+        graph: the model.
+        input_shapes: one for each of its inputs.
+
+    Raises:
+        InputError: a shape has another rank than the model's input or is not positive; or naming the first layer that
+            cannot work with it, such as a RESHAPE whose constant shape fixes the batch.
     """
     if len(input_shapes) != len(graph.inputs):
         raise InputError(f"{len(input_shapes)} input shapes given for a model with {len(graph.inputs)} inputs")
@@ -48,8 +53,12 @@ def check(graph: Graph) -> Graph:
     Where the file leaves a size of an input open (:func:`open_sizes`), the 1 that it states in its place need not be a
     size that works: then the graph is returned as it is, and tells nothing until it is resized.
 
-    Raises ModelFormatError naming the first layer whose output shape is not what its inputs and options give. Errors of
-    the ops themselves (missing inputs, impossible windows) are InputError or UnsupportedOpError.
+    Args:
+        graph: as read from a file.
+
+    Raises:
+        ModelFormatError: naming the first layer whose output shape is not what its inputs and options give.
+        InputError, UnsupportedOpError: an op lacks an input, or has an impossible window and the like.
     """
     try:
         return _settled(graph, checked=True)

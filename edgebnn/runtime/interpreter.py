@@ -20,11 +20,15 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
     """``tf.lite.Interpreter`` with the ops of Larq Compute Engine working.
 
     It takes every argument of the installed LiteRT's interpreter (``model_path``, ``model_content``,
-    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and two of its own:
-    ``kernels``, the name of one convolution kernel to use for all (default: what EDGEBNN_KERNELS names, else the best
-    for this processor), and ``pack_int8``: which layers of a standard int8 file with two-valued weights run with 1-bit
-    weights in memory, "auto" (those that gain by it here), "all" or "none" (default: what EDGEBNN_PACK_INT8 says, else
-    "auto"). Delegates given are applied after ours.
+    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and two of its own. Delegates
+    given are applied after ours. Like LiteRT's it keeps a state (of LSTM cells, of variables) from one invoke to the
+    next, and does not look at what a batch means: :func:`edgebnn.load` does.
+
+    Args:
+        kernels: the name of one convolution kernel to use for all; default: what EDGEBNN_KERNELS names, else the best
+            for this processor.
+        pack_int8: which layers of a standard int8 file with two-valued weights run with 1-bit weights in memory: "auto"
+            (those that gain by it here), "all" or "none"; default: what EDGEBNN_PACK_INT8 says, else "auto".
 
     Raises, where LiteRT would raise or crash on a bad model:
         ModelFormatError: the file is truncated, corrupt or inconsistent.
@@ -76,7 +80,14 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         return " ".join(self._told.removeprefix(before).split())
 
     def profile(self, repeats: int = 30) -> Profile:
-        """Where the time of ``invoke()`` goes, measured on the inputs that are set."""
+        """Where the time of ``invoke()`` goes, measured on the inputs that are set.
+
+        Args:
+            repeats: inferences timed.
+
+        Returns:
+            Milliseconds by op and in all.
+        """
         return measure(self.invoke, self._plugin, self._nodes(), repeats)
 
     def _nodes(self) -> list[NodeInfo]:

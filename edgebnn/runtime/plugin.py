@@ -120,9 +120,16 @@ class Plugin:
 
 
 def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None, keep_tensors: bool = False) -> Plugin:
-    """Loads the delegate into LiteRT. ``kernels`` forces one convolution kernel by name, as does EDGEBNN_KERNELS.
-    ``pack_int8`` (default: EDGEBNN_PACK_INT8, else "auto"): which int8 layers with two-valued weights run packed.
-    ``keep_tensors``: no two ops become one, and the tensors between them keep their values.
+    """Loads the delegate into LiteRT.
+
+    Args:
+        kernels: the name of one convolution kernel to use for all; default: what EDGEBNN_KERNELS names, else by
+            processor.
+        pack_int8: which int8 layers with two-valued weights run packed; default: EDGEBNN_PACK_INT8, else "auto".
+        keep_tensors: no two ops become one, and the tensors between them keep their values.
+
+    Returns:
+        A delegate for one interpreter.
 
     Raises:
         BuildError: the library cannot be compiled or loaded.
@@ -151,8 +158,17 @@ def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None, k
 
 
 def which_kernel(operation: str = "bconv2d") -> str:
-    """One line: the kernel that runs an operation (``bconv2d``, binary convolutions, or ``w1a8``) where none is passed,
-    and why. Raises as load_plugin does."""
+    """The kernel that runs where none is named.
+
+    Args:
+        operation: ``bconv2d`` (binary convolutions) or ``w1a8``.
+
+    Returns:
+        One line: which, and why.
+
+    Raises:
+        BuildError, InputError: as :func:`load_plugin` does.
+    """
     path = find().path
     try:
         choice = choose(None)

@@ -90,10 +90,19 @@ class _Segment:
 
 
 def measure(invoke: Callable[[], object], plugin: Plugin, nodes: Sequence[NodeInfo], repeats: int = 30) -> Profile:
-    """Profiles ``invoke``, an inference of the interpreter that ``plugin`` serves.
+    """Profiles an inference.
 
     Each value is the mean over those repeats whose total lies in the middle half, which drops the disturbed ones and
     still adds up.
+
+    Args:
+        invoke: the inference, of the interpreter that ``plugin`` serves.
+        plugin: its delegate.
+        nodes: the ops of the file.
+        repeats: inferences timed.
+
+    Returns:
+        Milliseconds by op, or stretch of ops, and in all.
     """
     plugin.enable_profiling(True)
     try:

@@ -38,7 +38,13 @@ class ModelSource:
 
 
 def open_model(source: str | os.PathLike[str] | bytes) -> ModelSource:
-    """Checks a .tflite file or its bytes.
+    """Checks a .tflite file.
+
+    Args:
+        source: its path, or its content.
+
+    Returns:
+        What the runtime has to know of it.
 
     Raises:
         InputError: there is no such file, or it cannot be read.

@@ -60,7 +60,16 @@ Clock = Callable[[], float]
 
 
 def measure(call: Callable[[], object], repeats: int = 30, clock: Clock = time.perf_counter) -> Times:
-    """Times ``call`` after a warm-up. Calls of less than 2 ms are repeated within a sample and divided."""
+    """Times something after a warm-up.
+
+    Args:
+        call: what is timed. If it takes less than 2 ms it is repeated within a sample, and the time divided.
+        repeats: samples.
+        clock: in seconds.
+
+    Returns:
+        Milliseconds of one call.
+    """
     calls = _calls_of_a_sample(call, clock)
     return Times(tuple(_sample_ms(call, calls, clock) for _ in range(repeats)))
 
@@ -68,7 +77,16 @@ def measure(call: Callable[[], object], repeats: int = 30, clock: Clock = time.p
 def in_turn(
     calls: Sequence[Callable[[], object]], repeats: int = 30, clock: Clock = time.perf_counter
 ) -> tuple[Times, ...]:
-    """Times several things in turn, each round beginning with another, so that drift touches all alike."""
+    """Times several things in turn, each round beginning with another, so that drift touches all alike.
+
+    Args:
+        calls: what is timed.
+        repeats: rounds.
+        clock: in seconds.
+
+    Returns:
+        Milliseconds of one call, for each.
+    """
     counts = [_calls_of_a_sample(call, clock) for call in calls]
     samples: list[list[float]] = [[] for _ in calls]
     for repeat in range(repeats):
@@ -81,7 +99,16 @@ def in_turn(
 def paired(
     ours: Callable[[], object], theirs: Callable[[], object], repeats: int = 30, clock: Clock = time.perf_counter
 ) -> PairedTimes:
-    """Times both in turn, the order alternating (ours theirs, theirs ours, ...)."""
+    """Times both in turn, the order alternating (ours theirs, theirs ours, ...).
+
+    Args:
+        ours, theirs: what is timed.
+        repeats: pairs.
+        clock: in seconds.
+
+    Returns:
+        Milliseconds of one call, pair by pair.
+    """
     return PairedTimes(*in_turn((ours, theirs), repeats, clock))
 
 
