@@ -89,7 +89,40 @@ def normed_pool() -> Any:
     return shaken(keras.Model(image, L.Dense(4)(L.GlobalAveragePooling2D()(x))))
 
 
-NETWORKS = (concatenated, nested, shared_relu, split_and_cropped, normed_pool)
+def moved() -> Any:
+    """What moves or chooses values in one row, and activations with a scale of their own beside it."""
+    image = L.Input((8, 8, 8))
+    x = L.BatchNormalization()(sign_conv(32)(image))
+
+    def move(t: Any) -> Any:
+        t = tf.pad(t, [[0, 0], [1, 1], [1, 1], [0, 0]], constant_values=-1.5)
+        t = tf.transpose(tf.pad(t, [[0, 0], [1, 1], [0, 0], [0, 0]], "REFLECT"), [0, 2, 1, 3])
+        t = tf.nn.depth_to_space(tf.nn.space_to_depth(t[:, 1:9, 1:9], 2), 2)
+        t = tf.stack(tf.unstack(tf.gather(t, [1, 0, 2, 3, 4, 5, 7, 6], axis=1), axis=1), axis=2)
+        t = tf.tile(t, [1, 1, 2, 1])[:, :, 3:11]
+        return tf.where(t > 20.0, tf.reduce_min(t, [1, 2], keepdims=True), t)
+
+    x = L.Concatenate()([L.Activation("sigmoid")(x), L.Activation("tanh")(x), L.Lambda(move)(x)])
+    x = L.UpSampling2D(2)(L.AveragePooling2D(2, 1, padding="same")(L.MaxPooling2D()(x)))
+    z = L.BatchNormalization()(sign_conv(32)(x))
+    return shaken(keras.Model(image, L.Dense(4)(L.GlobalMaxPooling2D()(z))))
+
+
+def timed() -> Any:
+    """Layers inside TimeDistributed, and models nested in nested ones, of two inputs and two outputs."""
+    i, j = L.Input((8, 8, 8)), L.Input((8, 8, 8))
+    x = L.Concatenate()([L.BatchNormalization()(sign_conv(16)(i)), L.Conv2D(16, 1)(j)])
+    pair = keras.Model([i, j], [x, L.Maximum()([i, j])])
+    a, b = L.Input((8, 8, 8)), L.Input((8, 8, 8))
+    wide, narrow = pair([a, b])
+    outer = keras.Model([a, b], [L.BatchNormalization()(sign_conv(32)(wide)), pair([narrow, b])[0]])
+    image = L.Input((2, 8, 8, 3))
+    frames = L.TimeDistributed(L.Conv2D(8, 3, padding="same"))(image)
+    first, second = outer([frames[:, 0], frames[:, 1]])
+    return shaken(keras.Model(image, L.Dense(4)(L.GlobalAveragePooling2D()(L.Concatenate()([first, second])))))
+
+
+NETWORKS = (concatenated, nested, shared_relu, split_and_cropped, normed_pool, moved, timed)
 
 
 def converted(model: Any, inputs: Array, path: Path) -> Graph:
