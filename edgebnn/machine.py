@@ -6,6 +6,7 @@ import os
 import platform
 import struct
 from pathlib import Path
+from typing import Literal
 
 _CPUINFO = Path("/proc/cpuinfo")
 _BOARD = Path("/proc/device-tree/model")
@@ -65,6 +66,11 @@ def emulated_on(machine: str = "", kernel_machine: Path = _KERNEL_MACHINE) -> st
     served_by = kernel_machine.read_text(encoding="utf-8").strip()
     families = {_FAMILIES.get(name) for name in (machine or platform.machine(), served_by)}
     return served_by if len(families - {None}) > 1 else None
+
+
+def timing_kind() -> Literal["measured", "emulated"]:
+    """What a time taken by this process is: measured on a machine, or emulated, which is of no machine."""
+    return "measured" if emulated_on() is None else "emulated"
 
 
 def cores() -> int:

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from edgebnn.errors import InputError
 
-from .host import HostTarget
-from .interface import Target
+if TYPE_CHECKING:
+    from .interface import Target
 
-# A target is added by one line: its name and what makes it.
-TARGETS: dict[str, Callable[[], Target]] = {
-    "host": HostTarget,
+# A target is added by one line: its name, and the module and class that make it. They are loaded when one is asked for,
+# as each needs more to be installed than its name.
+TARGETS = {
+    "host": ("edgebnn.targets.host", "HostTarget"),
 }
 
 
 def target(name: str = "host") -> Target:
-    """The target called ``name``. Raises InputError that lists the known ones."""
+    """The place where models run that is called ``name``.
+
+    Raises:
+        InputError: there is none; the message lists those that there are.
+    """
     if name not in TARGETS:
         raise InputError(f"unknown target '{name}'; known: {', '.join(TARGETS)}")
-    return TARGETS[name]()
+    module, kind = TARGETS[name]
+    made: Target = getattr(import_module(module), kind)()
+    return made

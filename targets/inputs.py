@@ -1,110 +1,175 @@
-"""Arrays for a model and from it: a user's files, and repeatable noise where there are none."""
+"""Arrays for a model and from it: a user's files, and the samples that are made of them."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from zipfile import BadZipFile
+from typing import Any
 
 import numpy as np
 
 from edgebnn.errors import InputError
 from edgebnn.files import unreadable, write_bytes
 from edgebnn.graph.batches import run_all
-from edgebnn.graph.types import Array, Graph, Tensor
-from edgebnn.runtime.port import graph_inputs, graph_outputs
+from edgebnn.graph.samples import call
+from edgebnn.graph.types import Array
+from edgebnn.runtime.port import Port, graph_outputs
 
 from .model_file import ModelFile
+from .noise import Sample, noise
 
-Sample = tuple[Array, ...]
-"""One array per input of a model, in the model's own shapes and dtypes."""
+# What numpy.load and the modules below it raise for files that are damaged, encrypted or of another kind.
+_DAMAGED = (
+    *(ValueError, EOFError, KeyError, TypeError, IndexError, SyntaxError, NotImplementedError, RuntimeError),
+    *(OverflowError, zipfile.BadZipFile, zlib.error, tokenize.TokenError),
+)
 
 
 def read_arrays(path: Path, model: ModelFile) -> tuple[Array, ...]:
-    """The inputs [N, ...] that a file holds, as the user has them: an ``.npy``, or an ``.npz`` with an array per input.
+    """The inputs [N, ...] that a file holds, as the user has them.
 
-    Raises InputError naming the file; pickles are not read.
+    Args:
+        path: an ``.npy``, or an ``.npz`` with an array of the name of each input.
+        model: whose inputs they are.
+
+    Returns:
+        An array for each input, in the model's order.
+
+    Raises:
+        InputError: the file cannot be read, holds something else, or lacks an input. Pickles are not read.
     """
     named = read_named_arrays(path)
     if list(named) == [""]:
         return (named[""],)
-    names = [port.name for port in graph_inputs(model.graph)]
+    names = [port.name for port in model.inputs]
+    if len(names) == len(named) == 1:
+        return tuple(named.values())
     if missing := [name for name in names if name not in named]:
-        raise InputError(f"{path}: has no array '{missing[0]}'; it must hold one for each input of {model.name}")
+        raise InputError(
+            f"{path}: has no array '{missing[0]}'; it must hold one for each input of {model.name}: {', '.join(names)}"
+        )
     return tuple(named[name] for name in names)
 
 
 def read_named_arrays(path: Path) -> dict[str, Array]:
-    """The arrays of an ``.npz`` by name, or that of an ``.npy`` under the empty name. Raises InputError."""
+    """The arrays of an ``.npz`` by name, or that of an ``.npy`` under the empty name.
+
+    Raises:
+        InputError: the file cannot be read or holds something else. Pickles are not read.
+    """
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"": loaded}
-        with loaded:
-            return dict(loaded)
+        with path.open("rb") as file:
+            loaded: Any = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return {"": loaded}
+            found = {name: loaded[name] for name in loaded.files}
     except OSError as error:
         raise unreadable(path, error) from None
-    except (ValueError, EOFError, BadZipFile):
+    except MemoryError:
+        raise InputError(f"{path}: an array in it needs more memory than there is") from None
+    except _DAMAGED:
         raise InputError(f"{path}: is not an .npy or .npz file of plain arrays; write one with numpy.save") from None
+    for name, value in found.items():
+        if not isinstance(value, np.ndarray):
+            raise InputError(f"{path}: '{name}' in it is not an array; write it with numpy.savez")
+    if not found:
+        raise InputError(f"{path}: holds no arrays")
+    return found
 
 
-def as_model_inputs(arrays: tuple[Array, ...], model: ModelFile) -> Sample:
-    """The arrays [N, ...] as the model takes them: checked, and quantized where it is. Raises InputError."""
-    ports = graph_inputs(model.graph)
-    if len(arrays) != len(ports):
-        raise InputError(f"{model.name}: {len(ports)} inputs expected, {len(arrays)} given")
-    return tuple(port.quantized(values, model.name) for port, values in zip(ports, arrays, strict=True))
+def samples(model: ModelFile, arrays: Sequence[Array], count: int) -> Iterator[Sample]:
+    """Samples in the model's own shapes and dtypes.
 
+    Args:
+        model: that takes them.
+        arrays: one for each input, [N, ...]; if none are given the samples are noise.
+        count: how many at most, each of the file's own batch size.
 
-def samples(model: ModelFile, arrays: tuple[Array, ...], count: int) -> Iterator[Sample]:
-    """At most ``count`` samples of the arrays [N, ...], one for each input, or as many of noise where none are given.
-
-    Each sample has the model's own batch size. Raises InputError for arrays that do not fit.
+    Raises:
+        InputError: the arrays do not fit, or noise cannot be made for this model.
     """
     if not arrays:
-        yield from noise(model.graph, count)
+        yield from noise(model, count)
         return
-    values = as_model_inputs(arrays, model)
-    batch = model.graph.tensors[model.graph.inputs[0]].shape[0]
-    found = len(values[0]) // batch
+    if len(arrays) != len(model.inputs):
+        raise InputError(f"{model.name}: {len(model.inputs)} inputs expected, {len(arrays)} given")
+    values = [port.quantized(array, model.name) for port, array in zip(model.inputs, arrays, strict=True)]
+    given = call(model.name, model.inputs, values)
+    if given.whole:
+        yield tuple(values)
+        return
+    found = given.samples // given.batch
     if not found:
-        raise InputError(f"{model.name}: {len(values[0])} samples given, fewer than the batch of {batch} that it takes")
-    for start in range(0, min(count, found) * batch, batch):
-        yield tuple(array[start : start + batch] for array in values)
+        raise InputError(
+            f"{model.name}: {given.samples} samples given, fewer than the batch of {given.batch} that it takes"
+        )
+    for start in range(0, min(count, found) * given.batch, given.batch):
+        yield tuple(
+            array if not counted else array[start] if stacked else array[start : start + given.batch]
+            for array, counted, stacked in zip(values, given.counted, given.stacked, strict=True)
+        )
 
 
-def noise(graph: Graph, count: int, seed: int = 0) -> Iterator[Sample]:
-    """``count`` samples of noise: floats uniform in [-1, 1), integers over their whole range."""
-    generator = np.random.default_rng(seed)
-    for _ in range(count):
-        yield tuple(_noise(graph.tensors[index], generator) for index in graph.inputs)
+def run_reference(model: ModelFile, arrays: Sequence[Array], threads: int = 1) -> tuple[Array, ...]:
+    """What the reference executor makes of the user's arrays.
+
+    Args:
+        model: in the IR.
+        arrays: one for each input, [N, ...].
+        threads: parts of the samples run at the same time on so many.
+
+    Returns:
+        An array [N, ...] for each output, quantized ones as real numbers.
+
+    Raises:
+        InputError: the arrays do not fit.
+        UnsupportedOpError, ModelFormatError: the IR does not hold the model.
+    """
+    if len(arrays) != len(model.inputs):
+        raise InputError(f"{model.name}: {len(model.inputs)} inputs expected, {len(arrays)} given")
+    values = [port.quantized(array, model.name) for port, array in zip(model.inputs, arrays, strict=True)]
+    graph = model.graph_for([_own_batch(port, array) for port, array in zip(model.inputs, values, strict=True)])
+    outputs = run_all(graph, values, threads)
+    return tuple(port.dequantized(array) for port, array in zip(graph_outputs(graph), outputs, strict=True))
 
 
-def _noise(tensor: Tensor, generator: np.random.Generator) -> Array:
-    dtype = tensor.dtype.numpy
-    if dtype.kind == "f":
-        return generator.uniform(-1, 1, tensor.shape).astype(dtype)
-    if dtype.kind == "b":
-        return generator.integers(0, 2, tensor.shape).astype(dtype)
-    limits = np.iinfo(dtype)
-    return generator.integers(limits.min, limits.max, tensor.shape, dtype=dtype, endpoint=True)
+def _own_batch(port: Port, array: Array) -> Array:
+    """As many samples as the file takes at a time, in the array's own size where the file leaves that open."""
+    if not port.samples or not port.shape:
+        return np.empty(port.shape)
+    return array[: max(1, port.shape[0])] if -1 in port.dimensions[1:] else np.broadcast_to(np.int8(0), port.shape)
 
 
-def run_reference(model: ModelFile, arrays: tuple[Array, ...], threads: int = 1) -> tuple[Array, ...]:
-    """What the reference executor makes of the user's arrays [N, ...], quantized outputs as real numbers."""
-    outputs = run_all(model.graph, as_model_inputs(arrays, model), threads)
-    return tuple(port.dequantized(values) for port, values in zip(graph_outputs(model.graph), outputs, strict=True))
+def write_arrays(path: Path, model: ModelFile, arrays: Sequence[Array]) -> None:
+    """Write a model's outputs atomically: one as ``.npy``, several as ``.npz`` by their names in the file.
 
-
-def write_arrays(path: Path, model: ModelFile, arrays: tuple[Array, ...]) -> None:
-    """Write outputs atomically: one as ``.npy``, several as ``.npz`` by name."""
-    names = [port.name for port in graph_outputs(model.graph)]
-    if len(arrays) > 1 and path.suffix != ".npz":
+    Raises:
+        InputError: there are several, or none, and ``path`` is an ``.npy``; or it cannot be written.
+    """
+    if len(arrays) != 1 and path.suffix != ".npz":
         raise InputError(f"{path}: {model.name} has {len(arrays)} outputs; give an .npz to write them to")
     buffer = io.BytesIO()
     if path.suffix == ".npz":
-        np.savez(buffer, **dict(zip(names, arrays, strict=True)))
+        # numpy.savez takes names as keyword arguments, of which it has some of its own.
+        with zipfile.ZipFile(buffer, "w") as archive:
+            for name, array in zip(_distinct([port.name for port in model.outputs]), arrays, strict=True):
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                    np.save(member, array, allow_pickle=False)
     else:
         np.save(buffer, arrays[0])
     write_bytes(path, buffer.getvalue())
+
+
+def _distinct(names: Sequence[str]) -> list[str]:
+    """The names, each once: empty ones are numbered, and so are repeated ones."""
+    found: list[str] = []
+    for number, name in enumerate(names):
+        fitting = name or f"output_{number}"
+        while fitting in found:
+            fitting = f"{fitting}_{number}"
+        found.append(fitting)
+    return found

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from edgebnn.graph.types import Array, Graph
-from edgebnn.runtime.profile import Profile
+from edgebnn.runtime.profile import Kind, Profile
 
 from .inputs import samples
 from .model_file import ModelFile, open_model
@@ -20,10 +20,17 @@ from .validate import DEFAULT_TOLERANCE, Validation, validate
 
 
 class Target(ABC):
-    """A place where models run. ``device`` says which machine its figures hold for."""
+    """A place where models run.
+
+    Attributes:
+        name: as :func:`edgebnn.target` takes it.
+        device: which machine its figures hold for.
+        kind: what its figures are: "measured", "emulated", "simulated" or "estimated".
+    """
 
     name: str
     device: str
+    kind: Kind
 
     @abstractmethod
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> Session:
@@ -40,7 +47,20 @@ class Target(ABC):
     def profile(
         self, model: str | Path | Graph | ModelFile, *images: Array, threads: int = 1, repeats: int = 30
     ) -> Profile:
-        """The cost of one inference, by op, on the first of ``images`` ([N, ...] for each input) or on noise."""
+        """The cost of one inference, by op.
+
+        Args:
+            model: what runs.
+            images: for each input an array [N, ...], of which the first sample is taken; noise if none are given.
+            threads: of every op.
+            repeats: inferences that are timed.
+
+        Returns:
+            The cost of each op, in the unit and of the kind that it names.
+
+        Raises:
+            EdgebnnError: the model cannot be read or run, or ``images`` do not fit.
+        """
         file = open_model(model)
         return self.measure(file, next(samples(file, images, 1)), threads=threads, repeats=repeats)
 
@@ -53,6 +73,21 @@ class Target(ABC):
         layers: bool = False,
         threads: int = 1,
     ) -> Validation:
-        """Compare with the reference executor on at most ``count`` of ``images``, or on noise: see :mod:`.validate`."""
+        """Compare with the reference executor: see :mod:`.validate`.
+
+        Args:
+            model: what runs.
+            images: for each input an array [N, ...]; noise if none are given.
+            count: samples that are compared, at most.
+            tolerance: of float outputs, as a share of their range.
+            layers: compare every layer, too.
+            threads: of every op.
+
+        Returns:
+            Whether they agree, and if not, from which layer on.
+
+        Raises:
+            EdgebnnError: the model cannot be read or run, or ``images`` do not fit.
+        """
         file = open_model(model)
         return validate(self.open, self.name, file, samples(file, images, count), tolerance, layers, threads)

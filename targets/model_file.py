@@ -1,27 +1,96 @@
-"""A model as targets take it: the bytes of a file and the graph read from them."""
+"""A model as targets take it: the bytes of a file, and the graph read from them where the IR holds it."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
-from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.errors import EdgebnnError, ModelFormatError, UnsupportedOpError
 from edgebnn.files import unreadable
-from edgebnn.graph.types import Graph
+from edgebnn.graph import consistency, flatbuffer
+from edgebnn.graph.tflite import parse
+from edgebnn.graph.types import Array, Graph, Shape
+from edgebnn.runtime.model import load
+from edgebnn.runtime.port import Port
 
 
 @dataclass(frozen=True)
 class ModelFile:
-    """``name`` is what messages call the model."""
+    """``name`` is what messages call the model. ``made_from``: the graph that the bytes were written from, if any.
+    ``signature``: which graph of the file is meant, if it has several."""
 
     name: str
     content: bytes
-    graph: Graph
+    made_from: Graph | None = None
+    signature: str | None = None
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The file in the IR, which validating, counting and the reference executor need; running does not.
+
+        Raises:
+            UnsupportedOpError, ModelFormatError: the IR does not hold it.
+        """
+        return self.made_from or self._parsed(())
+
+    def graph_for(self, inputs: Sequence[Array]) -> Graph:
+        """The graph for inputs of these shapes, which the file may leave open. Raises as :attr:`graph` does."""
+        shapes = tuple(values.shape for values in inputs)
+        if shapes not in self._sized:
+            graph = self.graph if shapes == self._shapes else self._parsed(shapes)
+            self._sized.clear()  # a validation has one shape at a time
+            self._sized[shapes] = graph
+        return self._sized[shapes]
+
+    @cached_property
+    def inputs(self) -> tuple[Port, ...]:
+        """What LiteRT says of the inputs. Raises EdgebnnError where it refuses the file."""
+        return self._ports[0]
+
+    @cached_property
+    def outputs(self) -> tuple[Port, ...]:
+        """What LiteRT says of the outputs. Raises EdgebnnError where it refuses the file."""
+        return self._ports[1]
+
+    @cached_property
+    def _ports(self) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+        try:
+            model = load(self.content, signature=self.signature)
+        except EdgebnnError as error:
+            raise type(error)(str(error).replace("model_content", self.name, 1)) from None
+        return model.inputs, model.outputs
+
+    @cached_property
+    def _shapes(self) -> tuple[Shape, ...]:
+        return tuple(port.shape for port in self.inputs)
+
+    @cached_property
+    def _sized(self) -> dict[tuple[Shape, ...], Graph]:
+        return {}
+
+    def _parsed(self, shapes: tuple[Shape, ...]) -> Graph:
+        try:
+            return parse(self.content, self.name, shapes)
+        except (UnsupportedOpError, ModelFormatError) as error:
+            raise type(error)(
+                f"{error}. This is what edgebnn reads of models: LiteRT may run the file all the same"
+            ) from None
 
 
-def open_model(source: str | Path | Graph | ModelFile) -> ModelFile:
-    """A model file, read and checked, or a graph as the file it would be written to. Raises EdgebnnError."""
+def open_model(source: str | Path | Graph | ModelFile, signature: str | None = None) -> ModelFile:
+    """A model file, checked as far as LiteRT needs it, or a graph as the file it would be written to.
+
+    Args:
+        source: the file, or what it is made from.
+        signature: which graph of a file is meant that has several.
+
+    Raises:
+        InputError: there is no such file, or it cannot be read.
+        ModelFormatError: it is truncated, corrupt or inconsistent.
+    """
     if isinstance(source, ModelFile):
         return source
     if isinstance(source, Graph):
@@ -30,4 +99,6 @@ def open_model(source: str | Path | Graph | ModelFile) -> ModelFile:
         content = Path(source).read_bytes()
     except (OSError, ValueError) as error:
         raise unreadable(source, error) from None
-    return ModelFile(str(source), content, read(content, name=str(source)))
+    flatbuffer.check(content, str(source))
+    consistency.check(content, str(source))
+    return ModelFile(str(source), content, signature=signature)

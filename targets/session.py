@@ -9,7 +9,14 @@ from edgebnn.graph.types import Array
 
 
 class Session(ABC):
-    """Inputs and outputs have the model's own shapes and dtypes."""
+    """Inputs and outputs have the model's own shapes and dtypes.
+
+    ``inexact``: of a session that was to be exact, the ops whose kernels are not.
+    """
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        return ()
 
     @abstractmethod
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:

@@ -115,19 +115,31 @@ def analyze(model: Path, as_json: bool) -> None:
 @click.option("--input", "input_path", type=FILE, required=True, help="An .npy of inputs [N, ...]; .npz for several.")
 @click.option("--output", "output_path", type=FILE, required=True, help="The .npy to write; .npz for several outputs.")
 @click.option("--backend", type=click.Choice(["litert", "reference"]), default="litert", show_default=True)
+@click.option("--signature", help="Which graph to run of a file that has several.")
 @threads_option
-def run(model: Path, input_path: Path, output_path: Path, backend: str, threads: int, as_json: bool) -> None:
-    """Run a .tflite file on an array of inputs; outputs are real numbers, also those of int8 models."""
+def run(
+    model: Path,
+    input_path: Path,
+    output_path: Path,
+    backend: str,
+    signature: str | None,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Run a .tflite file on an array of inputs; outputs are real numbers, also those of int8 models.
+
+    Every file that LiteRT runs can be run; the reference executor knows fewer ops.
+    """
     from edgebnn.targets.inputs import read_arrays, run_reference, write_arrays
     from edgebnn.targets.model_file import open_model
 
-    file = open_model(model)
+    file = open_model(model, signature)
     arrays = read_arrays(input_path, file)
     check_writable(output_path)
     if backend == "reference":
         outputs = run_reference(file, arrays, threads)
     else:
-        result = edgebnn.load(model, num_threads=threads)(*arrays)
+        result = edgebnn.load(model, num_threads=threads, signature=signature)(*arrays)
         outputs = result if isinstance(result, tuple) else (result,)
     write_arrays(output_path, file, outputs)
     shapes = [list(output.shape) for output in outputs]
@@ -195,19 +207,30 @@ def profile(model: Path, target: str, input_path: Path | None, repeats: int, thr
 @verb("edgebnn benchmark resnet8.tflite --against lce")
 @click.argument("model", type=FILE)
 @target_option
+@input_option
 @click.option("--against", metavar="WHAT", help="lce, litert, or another .tflite file: timed in turn with MODEL.")
 @repeats_option
 @threads_option
-def benchmark(model: Path, target: str, against: str | None, repeats: int, threads: int, as_json: bool) -> None:
-    """Time a whole inference on noise, alone or in turn with another; ratio = theirs / ours."""
+def benchmark(
+    model: Path,
+    target: str,
+    input_path: Path | None,
+    against: str | None,
+    repeats: int,
+    threads: int,
+    as_json: bool,
+) -> None:
+    """Time a whole inference, alone or in turn with another; ratio = theirs / ours."""
     from edgebnn.reports import tables
-    from edgebnn.reports.benchmark import benchmark as measure
+    from edgebnn.targets.benchmark import benchmark as measure
+    from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
 
     file = open_model(model)
     where = edgebnn.target(target)
+    arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"timing on {target}"):
-        result = measure(where, file, against=against, threads=threads, repeats=repeats)
+        result = measure(where, file, *arrays, against=against, threads=threads, repeats=repeats)
     show(as_json, asdict(result), tables.benchmark(result))
 
 

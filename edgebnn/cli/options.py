@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -42,10 +43,19 @@ def verb(example: str) -> Callable[[Command], Command]:
 def show(as_json: bool, value: dict[str, Any], *shown: RenderableType) -> None:
     """Print ``value`` as JSON, or what a person reads."""
     if as_json:
-        click.echo(json.dumps(value, indent=2))
+        click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
     else:
         for item in shown:
             OUT.print(item)
+
+
+def _finite(value: object) -> object:
+    """The value with null for infinities and NaN, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(item) for name, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def status(message: str) -> AbstractContextManager[object]:

@@ -65,6 +65,7 @@ def demo(
         samples=outcome.samples,
         agreements=agreements,
         latency_ms=timed.timing.total,
+        latency_kind=timed.timing.kind,
         file_bytes=run.deployed.stat().st_size,
         float_file_bytes=run.in_float.stat().st_size,
         retraining=retraining,

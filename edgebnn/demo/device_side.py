@@ -9,10 +9,10 @@ import numpy as np
 
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
-from edgebnn.reports.benchmark import benchmark
 from edgebnn.reports.data import Rival, Stretch, Timing
 from edgebnn.runtime.model import load
 from edgebnn.runtime.profile import Profile
+from edgebnn.targets.benchmark import benchmark
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
 
@@ -44,7 +44,7 @@ def deployed_outputs(model: Path, images: Array, advance: Callable[[int], None])
 def time_inference(target: Target, model: ModelFile, image: Array, rivals: Sequence[tuple[str, str]]) -> Timed:
     """Where the time of one inference on ``image``, uint8 [1, H, W, C], goes, and how it compares. One thread each.
 
-    ``rivals`` are what :func:`edgebnn.reports.benchmark.benchmark` takes as ``against``, each with a name for people.
+    ``rivals`` are what :func:`edgebnn.targets.benchmark.benchmark` takes as ``against``, each with a name for people.
     """
     profile = target.profile(model, preprocess(image), repeats=REPEATS)
     return Timed(
@@ -59,7 +59,7 @@ def rival(target: Target, model: ModelFile, against: str, name: str) -> Rival:
     assert result.against is not None
     return Rival(
         name=name,
-        kind="measured",
+        kind=result.kind,
         unit="ms",
         median=result.against.median_ms,
         ours=result.median_ms,
@@ -74,8 +74,8 @@ def _timing(profile: Profile, target: Target) -> Timing:
     return Timing(
         target=target.name,
         device=target.device,
-        kind="measured",
-        unit="ms",
+        kind=profile.kind,
+        unit=profile.unit,
         threads=1,
         statistic=f"mean of the middle half of {REPEATS} runs",
         total=profile.total,

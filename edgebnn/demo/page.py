@@ -101,7 +101,7 @@ def _recipe(run: Run, trained: Trained) -> tuple[Fact, ...]:
         Fact("learning rate", f"{recipe.learning_rate:g}, {recipe.schedule}"),
         Fact("augmentation", recipe.augmentation),
         Fact("channels of the stages", ", ".join(map(str, training.widths))),
-        Fact("time", f"{sum(epoch.seconds for epoch in trained.epochs):.0f} s, measured"),
+        Fact("time", f"{sum(epoch.seconds for epoch in trained.epochs):.0f} s, {machine.timing_kind()}"),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgebnn.reports.data import Agreement, Epoch, Finding, Pruning, Retraining, Rival, Timing
+from edgebnn.runtime.profile import Kind
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,8 @@ class Timed:
 
 @dataclass(frozen=True)
 class DemoResult:
-    """The outcome; field names are the JSON's. Accuracies are shares, ``latency_ms`` is measured on this machine.
+    """The outcome; field names are the JSON's. Accuracies are shares, ``latency_ms`` is of this machine,
+    ``latency_kind`` says how.
 
     ``passed`` is whether the deployed model reached ``required``, and the pruned one and the one retrained to W1A8
     what they have to.
@@ -62,6 +64,7 @@ class DemoResult:
     samples: int
     agreements: tuple[Agreement, ...]
     latency_ms: float
+    latency_kind: Kind
     file_bytes: int
     float_file_bytes: int
     retraining: Retraining

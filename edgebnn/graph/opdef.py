@@ -81,6 +81,8 @@ class OpDef:
     kernel:    name of the C kernel that runs it in the delegate; None where LiteRT's own kernels do.
     types:     the supported pairs of element types of the first input and the first output.
     same_scale: whether quantized inputs must have the outputs' quantization, as values are only moved or chosen.
+    no_reference: the types of the first input for which LiteRT's reference kernels lack the op, or compute it otherwise
+               (see :mod:`edgebnn.runtime.exact`).
     batch:     (view, axes of the inputs) -> axes of the outputs, where each sample of the outputs follows from the same
                sample of the inputs alone, in a way that depends neither on its place nor on the number of samples;
                None where that does not hold or is not known. Asked for two samples or more, one input or more of which
@@ -97,6 +99,7 @@ class OpDef:
     kernel: str | None = None
     types: tuple[tuple[DType, DType], ...] = ()
     same_scale: bool = False
+    no_reference: tuple[DType, ...] = ()
     batch: Callable[[OpView, Axes], Axes | None] = field(default=unknown_axes)
 
     def of_one_scale(self, op: Op, tensors: Sequence[Tensor]) -> tuple[int, ...]:

@@ -10,10 +10,28 @@ import importlib
 import importlib.util
 from typing import Any
 
+from edgebnn.errors import EdgebnnError
+
+LITERT, OLDER_LITERT = "ai_edge_litert", "tflite_runtime"
+"""The interpreter's modules: the second where the first has no wheel."""
+
+
+def is_installed(module: str) -> bool:
+    """Whether there is such a module, without importing it."""
+    return importlib.util.find_spec(module) is not None
+
+
+def missing_litert() -> EdgebnnError:
+    """What is said where no interpreter is installed."""
+    return EdgebnnError("LiteRT is not installed: pip install ai-edge-litert (on ARMv7 tflite-runtime)")
+
 
 def _find() -> Any:
-    there = importlib.util.find_spec("ai_edge_litert") is not None
-    return importlib.import_module("ai_edge_litert.schema_py_generated" if there else "tflite")
+    if is_installed(LITERT):
+        return importlib.import_module(f"{LITERT}.schema_py_generated")
+    if is_installed("tflite"):
+        return importlib.import_module("tflite")
+    raise missing_litert()
 
 
 schema: Any = _find()

@@ -1,20 +1,18 @@
 """What a report says, as plain values: everything the HTML shows is here, and JSON carries it without loss.
 
 Times are in the unit named, sizes in bytes, accuracies and shares from 0 to 1. Wherever a number was taken
-on a device, its ``kind`` says whether it was measured, simulated or estimated, and ``device`` says where.
+on a device, its ``kind`` says whether it was measured, emulated, simulated or estimated, and ``device`` says where.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from edgebnn.graph.opdef import Macs
+from edgebnn.runtime.profile import Kind
 
 APART = 1e-4
 """Of the range of the outputs: a larger difference is not the rounding of the last layers alone."""
-
-Kind = Literal["measured", "simulated", "estimated"]
 
 
 @dataclass(frozen=True)

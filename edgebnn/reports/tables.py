@@ -13,19 +13,17 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from edgebnn.converters.findings import Finding
-from edgebnn.graph.analysis import Analysis
-from edgebnn.graph.opdef import Macs
-from edgebnn.runtime.profile import Profile
-from edgebnn.targets.doctor import Check
-from edgebnn.targets.validate import LayerCheck, Validation
-
 from . import format
-from .benchmark import Benchmark
 
-if TYPE_CHECKING:
-    # These load the training room, which only some installations have.
+if TYPE_CHECKING:  # only some installations have the training room, and what runs models needs LiteRT
+    from edgebnn.converters.findings import Finding
     from edgebnn.demo.results import DemoResult
+    from edgebnn.graph.analysis import Analysis
+    from edgebnn.graph.opdef import Macs
+    from edgebnn.runtime.profile import Profile
+    from edgebnn.targets.benchmark import Benchmark
+    from edgebnn.targets.doctor import Check
+    from edgebnn.targets.validate import LayerCheck, Validation
     from edgebnn.training.retraining import Stage
 
 _BAR = 16
@@ -97,8 +95,8 @@ def benchmark(result: Benchmark) -> Table:
     spread = format.cost(result.spread_ms, "ms")
     table.add_row(_plain(result.model), format.cost(result.median_ms, "ms"), spread, "", style="bold")
     if result.against is not None:
-        rival = result.against
-        table.add_row(_plain(rival.name), format.cost(rival.median_ms, "ms"), "", f"{rival.ratio:.2f}")
+        other = result.against
+        table.add_row(_plain(other.name), format.cost(other.median_ms, "ms"), "", f"{other.ratio:.2f}")
     how = f"{result.repeats} repeats{', in turn' if result.against else ''}, threads: {result.threads}"
     table.caption = _plain(f"{result.kind} on {result.device} ({result.target}); {how}")
     return table
@@ -130,7 +128,9 @@ def demo(result: DemoResult) -> Table:
         same, samples = format.grouped(found.same_class), format.grouped(found.samples)
         table.add_row(f"as {found.reference}", f"{same} of {samples} predictions are the same")
     table.add_row("file", f"{format.size(result.file_bytes)}, {format.size(result.float_file_bytes)} in float")
-    table.add_row("latency, one thread", f"{format.cost(result.latency_ms, 'ms')}, measured on this machine")
+    table.add_row(
+        "latency, one thread", f"{format.cost(result.latency_ms, 'ms')}, {result.latency_kind} on this machine"
+    )
     pruned = result.pruning
     table.add_row(
         f"pruned to {format.percent(pruned.budget / pruned.initial, 0)} of its {pruned.resource}",
@@ -186,18 +186,25 @@ def validation(result: Validation) -> RenderableType:
 def _outcome(result: Validation) -> str:
     samples = f"{result.samples} sample{'' if result.samples == 1 else 's'}"
     if result.bit_exact:
-        return f"{samples}, every output bit equals the reference's"
+        return f"{samples}, every output bit equals the reference's{_others(result)}"
     largest = f"largest difference {result.max_abs_diff:.2e}"
     if result.passed and not result.mismatches:
-        return f"{samples}, all outputs within the tolerance, {largest}"
+        return f"{samples}, all outputs within the tolerance, {largest}{_others(result)}"
     if result.explained_by_rounding:
         return (
             f"{samples}, {result.mismatches} outputs beyond the tolerance, {largest}, though every op agrees on its "
-            "own inputs: float rounding that a sign amplified"
+            f"own inputs: float rounding that signs or cancelling terms amplified{_others(result)}"
         )
     at = result.first_departure
     fault = "" if at is None else f"; first at fault: layer {at.index}, {at.op} '{at.name}'"
-    return f"{samples}, {result.mismatches} outputs beyond the tolerance, {largest}{fault}"
+    return f"{samples}, {result.mismatches} outputs beyond the tolerance, {largest}{fault}{_others(result)}"
+
+
+def _others(result: Validation) -> str:
+    """The ops that ran on other kernels than the reference's."""
+    if not result.inexact:
+        return ""
+    return f"; not on LiteRT's reference kernels, which lack them: {', '.join(result.inexact)}"
 
 
 def _verdict(layer: LayerCheck) -> Text:

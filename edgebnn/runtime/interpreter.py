@@ -36,7 +36,12 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         RuntimeMismatchError: the installed LiteRT lays out its structs in a way that edgebnn does not know.
         InputError: there is no such file, or it cannot be read.
         BuildError: the delegate cannot be compiled here.
+
+    Attributes:
+        inexact: of an interpreter on reference kernels, the ops that have none and run on others.
     """
+
+    inexact: tuple[str, ...] = ()
 
     def __init__(
         self,
@@ -88,9 +93,9 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         Returns:
             Milliseconds by op and in all.
         """
-        return measure(self.invoke, self._plugin, self._nodes(), repeats)
+        return measure(self.invoke, self._plugin, self.nodes(), repeats)
 
-    def _nodes(self) -> list[NodeInfo]:
+    def nodes(self) -> list[NodeInfo]:
         """The ops of the file; those that LiteRT puts in for delegates come after them."""
         names = {detail["index"]: detail["name"] for detail in self.get_tensor_details()}
         return [

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
+from edgebnn.graph.schema import LITERT, OLDER_LITERT, is_installed, missing_litert
 
-if importlib.util.find_spec("ai_edge_litert") is not None:
+if is_installed(LITERT):
     from ai_edge_litert.interpreter import Interpreter, OpResolverType, load_delegate
-
-    PACKAGE = "ai-edge-litert"
-else:
+elif is_installed(OLDER_LITERT):
     from tflite_runtime.interpreter import Interpreter, OpResolverType, load_delegate
+else:
+    raise missing_litert()
 
-    PACKAGE = "tflite-runtime"
-
-__all__ = ["PACKAGE", "Interpreter", "OpResolverType", "load_delegate"]
+__all__ = ["Interpreter", "OpResolverType", "load_delegate"]

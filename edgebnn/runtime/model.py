@@ -20,8 +20,8 @@ from edgebnn.graph.types import Array, Shape, Tensor
 
 from . import entries
 from .entries import Entry
+from .exact import open_exact
 from .interpreter import Interpreter
-from .litert import OpResolverType
 from .plugin import PackInt8
 from .port import Port
 from .profile import Profile
@@ -49,6 +49,7 @@ class Model:
         name: what messages call the model.
         signature: the name of the signature that is run, None where the file names none.
         inputs, outputs: the names, shapes and dtypes of the arrays.
+        inexact: of a model loaded with ``exact``, the ops for which LiteRT has no reference kernel.
     """
 
     def __init__(self, runner: Runner, independent: samples.Independent, name: str) -> None:
@@ -57,6 +58,7 @@ class Model:
         self._lock = threading.Lock()
         self.name = name
         self.signature = self._runner.entry.signature
+        self.inexact = self._runner.interpreter.inexact
         self.inputs: tuple[Port, ...] = self._runner.inputs
         self.outputs: tuple[Port, ...] = self._runner.outputs
 
@@ -247,7 +249,8 @@ def load(
         source: the file's path, or its content.
         num_threads: of every op.
         exact: run the ops that are not ours on LiteRT's reference kernels, which are bit-exact with the reference
-            executor, and slow, in place of XNNPACK.
+            executor, and slow, in place of XNNPACK. The ops that have none, named by the model's ``inexact``, run on
+            its other built-in kernels.
         kernels, pack_int8: those of :class:`Interpreter`.
         signature: which signature to run of a file that has several.
 
@@ -257,19 +260,13 @@ def load(
     Raises:
         InputError: there is no such signature, or several and none is named. And what :class:`Interpreter` raises.
     """
-    resolver = OpResolverType.BUILTIN_REF if exact else OpResolverType.AUTO
+    open_interpreter = open_exact if exact else Interpreter
     held = source if isinstance(source, bytes) else os.fspath(source)
     given: dict[str, Any] = {"model_content": held} if isinstance(held, bytes) else {"model_path": held}
     name = "model_content" if isinstance(held, bytes) else held
 
     def make() -> Interpreter:
-        return Interpreter(
-            **given,
-            num_threads=num_threads,
-            experimental_op_resolver_type=resolver,
-            kernels=kernels,
-            pack_int8=pack_int8,
-        )
+        return open_interpreter(**given, num_threads=num_threads, kernels=kernels, pack_int8=pack_int8)
 
     stamp = _stamp(held)
     interpreter = make()

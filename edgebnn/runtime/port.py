@@ -60,7 +60,8 @@ class Port(Form):
             return np.ascontiguousarray(array)
         if not (np.issubdtype(array.dtype, np.floating) or array.dtype == np.uint8):
             raise self._error(model, f"got {array.dtype}")
-        real = array.astype(np.float32)
+        with np.errstate(over="ignore"):  # float64 beyond float32: refused next
+            real = array.astype(np.float32)
         if not np.isfinite(real).all():
             raise self._error(model, "got NaN or infinite values")
         if self.scale is None and not np.issubdtype(self.dtype, np.floating):

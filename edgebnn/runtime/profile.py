@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from edgebnn import machine
 
 from .plugin import OpTime, Plugin
+
+Kind = Literal["measured", "emulated", "simulated", "estimated"]
 
 _NS_PER_MS = 1e6
 INTERPRETER = "INTERPRETER"
@@ -52,10 +54,13 @@ class OpProfile:
 
 @dataclass(frozen=True)
 class Profile:
-    """kind: "measured", "simulated" or "estimated". unit: "ms", "instructions" or "cycles". total: of the whole
-    inference, for measured ones taken around it."""
+    """What one inference costs, by op.
 
-    kind: str
+    kind: what the figures are; those under an emulator are of no board. unit: "ms", "instructions" or "cycles".
+    total: of the whole inference; of times, taken around it.
+    """
+
+    kind: Kind
     unit: str
     total: float
     ops: tuple[OpProfile, ...]
@@ -189,8 +194,7 @@ def _profile(segments: Sequence[_Segment], values: NDArray[np.float64], total: f
         )
     if idle > 0:
         entries.append(OpProfile(-1, INTERPRETER, "between the ops", idle, idle / total))
-    kind = "measured" if machine.emulated_on() is None else "simulated"
-    return Profile(kind, "ms", total, tuple(entries))
+    return Profile(machine.timing_kind(), "ms", total, tuple(entries))
 
 
 def _kinds(nodes: Iterable[NodeInfo]) -> str:

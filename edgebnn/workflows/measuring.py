@@ -18,9 +18,9 @@ from dataclasses import dataclass, field, replace
 from edgebnn.errors import InputError
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.runtime.profile import Profile
-from edgebnn.targets.inputs import Sample, noise
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, open_model
+from edgebnn.targets.noise import Sample, noise
 
 from .layer_graph import layer_graph
 
@@ -67,13 +67,13 @@ class _Least:
 def measure_models(
     target: Target, models: Sequence[ModelFile], *, threads: int = 1, seconds: float = WHOLE_SECONDS
 ) -> tuple[float, ...]:
-    """Milliseconds of one inference of each of ``models``, measured in turn, or simulated where the target simulates.
+    """Milliseconds of one inference of each of ``models``, measured in turn, or what the target gives in place of that.
 
     ``seconds``: how long they must not have fallen to count as settled, at least.
 
     Raises InputError for a target that does not tell times, EdgebnnError where a model cannot run there.
     """
-    found = [_Least(model, next(noise(model.graph, 1))) for model in models]
+    found = [_Least(model, next(noise(model, 1))) for model in models]
     waiting, begun = found, time.monotonic()
     while waiting:
         for least in waiting:
@@ -81,15 +81,15 @@ def measure_models(
             if profile.unit != "ms":
                 raise InputError(f"{target.name}: tells {profile.unit}, not times; choose a budget of another resource")
             least.add(profile)
-        if profile.kind != "measured" or time.monotonic() - begun > MOST_SECONDS:
+        if profile.kind in ("simulated", "estimated") or time.monotonic() - begun > MOST_SECONDS:
             break  # simulated times are the same in every round
         waiting = [least for least in waiting if not least.settled(seconds)]
     return tuple(least.total for least in found)
 
 
 def kind_of_times(target: Target, model: ModelFile) -> str:
-    """ "measured", "simulated" or "estimated": what :func:`measure_models` gives for ``model``."""
-    return target.measure(model, next(noise(model.graph, 1)), repeats=ROUND).kind
+    """ "measured", "emulated", "simulated" or "estimated": what :func:`measure_models` gives for ``model``."""
+    return target.measure(model, next(noise(model, 1)), repeats=ROUND).kind
 
 
 def measure_layers(

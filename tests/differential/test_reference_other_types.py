@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
+import flatbuffers
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +17,7 @@ from edgebnn.graph.ops import OPS
 from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.types import DType
 from tests.support.graphs import constant, one_op, per_tensor, tensor
-from tests.support.op_cases.base import Case
+from tests.support.op_cases.base import VERSIONS, Case
 from tests.support.op_cases.tables import COMMON, FLOAT_ONLY, INTEGERS, OF_SEVERAL_TYPES
 from tests.support.oracles import litert_run
 
@@ -54,3 +59,34 @@ def test_a_reduction_of_no_numbers_is_that_of_litert(kind: str, dtype: DType) ->
 def test_every_op_is_compared_with_an_oracle() -> None:
     compared = {*COMMON, *FLOAT_ONLY, *OF_SEVERAL_TYPES}
     assert {kind for kind, entry in OPS.items() if not entry.custom} == compared
+
+
+@pytest.mark.parametrize("kind", [kind for kind, entry in OPS.items() if not entry.custom])
+def test_which_ops_litert_has_reference_kernels_for_is_known(kind: str) -> None:
+    """Whole files are refused that hold one without. That the others compute what the reference does, all tests here
+    and in its neighbours show, which compare with the reference kernels."""
+    entry = OPS[kind]
+    lacks = set(entry.no_reference) == {source for source, _ in entry.types}
+    refused = pytest.raises(ValueError, match="Didn't find op") if lacks else nullcontext()
+    with refused:
+        Interpreter(model_content=naming(kind), experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+
+
+def naming(kind: str) -> bytes:
+    """A file of one op: kernels are looked for before anything else of it is."""
+    model, graph, tensor_, op, code = (
+        schema.ModelT(),
+        schema.SubGraphT(),
+        schema.TensorT(),
+        schema.OperatorT(),
+        schema.OperatorCodeT(),
+    )
+    code.builtinCode = getattr(schema.BuiltinOperator, kind)
+    code.deprecatedBuiltinCode, code.version = min(code.builtinCode, 127), VERSIONS.get(kind, 1)
+    tensor_.name, tensor_.shape = "x", [1]
+    op.inputs, op.outputs, op.opcodeIndex = [0], [0], 0
+    graph.tensors, graph.inputs, graph.outputs, graph.operators = [tensor_], [0], [0], [op]
+    model.version, model.buffers, model.operatorCodes, model.subgraphs = 3, [schema.BufferT()], [code], [graph]
+    builder = flatbuffers.Builder(256)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())

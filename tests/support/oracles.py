@@ -8,11 +8,8 @@ import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import Array, Graph
-
-_WITHOUT_REFERENCE_KERNEL = {"CEIL", "ELU", "ROUND", "SIGN", "SUM"}
-"""Ops compared with LiteRT's other built-in kernels: the reference ones lack four of them, and their int8 SUM takes
-its input for unsigned (seen in 2.3.0: -7 counts as 249)."""
 
 
 def litert(
@@ -40,7 +37,7 @@ def litert(
 
 def litert_run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
     """The outputs of ``graph`` on LiteRT's reference kernels, or on its others where those fail."""
-    lacking = any(op.kind in _WITHOUT_REFERENCE_KERNEL for op in graph.ops)
+    lacking = any(graph.tensors[op.inputs[0]].dtype in OPS[op.kind].no_reference for op in graph.ops)
     resolver = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if lacking else OpResolverType.BUILTIN_REF
     interpreter = litert(to_bytes(graph), inputs, resolver=resolver)
     return tuple(interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details())

@@ -26,8 +26,8 @@ from edgebnn.pruning.search.history import Result
 from edgebnn.pruning.search.settings import Settings
 from edgebnn.runtime.profile import OpProfile
 from edgebnn.targets import target
-from edgebnn.targets.inputs import noise
 from edgebnn.targets.model_file import ModelFile
+from edgebnn.targets.noise import noise
 from edgebnn.training import datasets
 from edgebnn.training.splits import Dataset
 from edgebnn.workflows.prune import deployment, prune_in
@@ -56,7 +56,7 @@ class Latency:
 
 
 def measured(model: ModelFile) -> Latency:
-    profile = target("host").measure(model, next(noise(model.graph, 1)), repeats=REPEATS)
+    profile = target("host").measure(model, next(noise(model, 1)), repeats=REPEATS)
     parts = dict.fromkeys(PARTS, 0.0)
     for entry in profile.ops:
         parts[part_of(entry)] += entry.value

@@ -13,8 +13,8 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from edgebnn.files import write_text
 from edgebnn.graph.liveness import peak_arena_bytes
 from edgebnn.reports import format, svg_file
-from edgebnn.reports.benchmark import benchmark
 from edgebnn.targets import target
+from edgebnn.targets.benchmark import benchmark
 from edgebnn.targets.model_file import open_model
 from edgebnn.training.history import EpochMetrics
 from edgebnn.training.retraining import Stage, StageName

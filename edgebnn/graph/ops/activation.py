@@ -14,7 +14,7 @@ from edgebnn.arithmetic.fixed_functions import DIFFERENCE_BITS, hard_swish_int8,
 from edgebnn.arithmetic.fixed_point import INT32_MAX, multiply_by_quantized_multiplier, quantize_multiplier
 from edgebnn.arithmetic.quantization import quantized_bounds
 from edgebnn.graph.opdef import OpDef, OpView
-from edgebnn.graph.types import Array, Options, Shape, Tensor
+from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
 from .batch_axis import aligned, kept, kept_but_last
 from .enums import Activation
@@ -218,7 +218,15 @@ OPS = (
         batch=kept,
     ),
     OpDef("PRELU", NoOptions, _prelu_infer, _prelu_run, types=FLOAT_OR_INT8, batch=aligned),
-    OpDef("ELU", NoOptions, same_shape, runner(_elu), types=FLOAT_OR_INT8, batch=kept),
+    OpDef(
+        "ELU",
+        NoOptions,
+        same_shape,
+        runner(_elu),
+        types=FLOAT_OR_INT8,
+        batch=kept,
+        no_reference=(DType.FLOAT32, DType.INT8),
+    ),
     OpDef("GELU", GeluOptions, same_shape, _gelu_run, schema="GeluOptions", types=FLOAT_OR_INT8, batch=kept),
     OpDef(
         "L2_NORMALIZATION",

@@ -16,7 +16,7 @@ from edgebnn.arithmetic.fixed_functions import inverse_square_root
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
 from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.graph.opdef import OpDef, OpView
-from edgebnn.graph.types import Array
+from edgebnn.graph.types import Array, DType
 
 from .batch_axis import kept
 from .types import FLOAT, FLOAT_OR_INT8
@@ -103,8 +103,10 @@ def _rsqrt(x: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(1 / np.sqrt(x))
 
 
-def _float(kind: str, function: Real, schema: str | None) -> OpDef:
-    return OpDef(kind, NoOptions, same_shape, runner(function), schema=schema, types=FLOAT, batch=kept)
+def _float(kind: str, function: Real, schema: str | None, no_reference: tuple[DType, ...] = ()) -> OpDef:
+    return OpDef(
+        kind, NoOptions, same_shape, runner(function), schema=schema, types=FLOAT, no_reference=no_reference, batch=kept
+    )
 
 
 OPS = (
@@ -119,8 +121,8 @@ OPS = (
     _float("SQRT", np.sqrt, None),
     OpDef("RSQRT", NoOptions, same_shape, runner(_rsqrt, _rsqrt_int8), types=FLOAT_OR_INT8, batch=kept),
     _float("FLOOR", np.floor, None),
-    _float("CEIL", np.ceil, None),
-    _float("ROUND", np.rint, None),
+    _float("CEIL", np.ceil, None, no_reference=(DType.FLOAT32,)),
+    _float("ROUND", np.rint, None, no_reference=(DType.FLOAT32,)),
     _float("SIN", np.sin, None),
     _float("COS", np.cos, "CosOptions"),
 )

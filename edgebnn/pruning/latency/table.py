@@ -23,7 +23,7 @@ from edgebnn.files import unreadable, write_text
 from edgebnn.pruning.channels.layers import LayerShape
 
 FORMAT = 1
-KINDS = ("measured", "simulated", "estimated")
+KINDS = ("measured", "emulated", "simulated", "estimated")
 
 Point: TypeAlias = tuple[int, int]
 """(input channels, output channels)."""

@@ -23,10 +23,9 @@ BETWEEN = 50.0
 def network(tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, ModelFile]:
     keras.utils.set_random_seed(0)
     model = build("resnet8", widths=(16, 16, 32), input_shape=(16, 16, 1))
-    from edgebnn.converters.read_tflite import read
 
     content = convert(model, "float")
-    return couple(model), ModelFile("resnet8", content, read(content))
+    return couple(model), ModelFile("resnet8", content)
 
 
 def by_macs(model: ModelFile) -> list[float]:

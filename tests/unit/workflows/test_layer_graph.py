@@ -18,8 +18,8 @@ from edgebnn.graph.types import DType, Graph
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.runtime.model import load
-from edgebnn.targets.inputs import noise
 from edgebnn.targets.model_file import open_model
+from edgebnn.targets.noise import noise
 from edgebnn.workflows.layer_graph import layer_graph
 
 
@@ -51,7 +51,7 @@ def test_the_model_has_the_layers_size_and_runs(precision: str, variant: str) ->
     assert counts.macs(graph).total == layer.macs
     assert counts.weights(graph) == layer.weights
     assert output(graph).shape[-1] == layer.out_channels
-    sample = next(noise(graph, 1))
+    sample = next(noise(open_model(graph), 1))
     ours = load(open_model(graph).content, exact=True).invoke(list(sample))
     (reference,) = run_all(graph, sample)
     np.testing.assert_allclose(ours[0], reference, rtol=1e-3, atol=1e-2)

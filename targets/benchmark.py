@@ -1,0 +1,147 @@
+"""A model's whole inference timed on a target, alone or in turn with another runtime or model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from edgebnn.errors import EdgebnnError, InputError, one_line
+from edgebnn.graph import consistency
+from edgebnn.graph.types import Array
+from edgebnn.runtime import timing
+from edgebnn.runtime.litert import Interpreter as StockInterpreter
+from edgebnn.runtime.profile import Kind
+
+from .inputs import samples
+from .interface import Target
+from .model_file import ModelFile, open_model
+from .noise import Sample
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """What the model was timed against. ``ratio`` is the median of theirs / ours, pair by pair."""
+
+    name: str
+    median_ms: float
+    ratio: float
+    ratio_spread: float
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Field names are the JSON's. ``spread_ms`` is the interquartile range."""
+
+    model: str
+    target: str
+    device: str
+    kind: Kind
+    threads: int
+    repeats: int
+    median_ms: float
+    spread_ms: float
+    against: Baseline | None
+
+
+def benchmark(
+    target: Target,
+    model: ModelFile,
+    *arrays: Array,
+    against: str | None = None,
+    threads: int = 1,
+    repeats: int = 30,
+) -> Benchmark:
+    """Time ``model``.
+
+    Args:
+        target: where.
+        model: what.
+        arrays: one for each input, [N, ...], of which the first sample is taken; noise if none are given.
+        against: timed in turn with it: "lce" (LCE's own interpreter, where its wheel is installed), "litert" (the stock
+            interpreter, for files without custom ops) or the path of another .tflite file, run as ``model`` is.
+        threads: of every op.
+        repeats: samples of the time of one inference.
+
+    Returns:
+        The median times in milliseconds.
+
+    Raises:
+        EdgebnnError: one of them cannot be run on the target, or the arrays do not fit.
+    """
+    sample = next(samples(model, arrays, 1))
+    session = target.open(model, threads=threads)
+
+    def ours() -> object:
+        return session.run(sample)
+
+    baseline = None
+    if against is None:
+        times = timing.measure(ours, repeats)
+    else:
+        pairs = timing.paired(ours, _baseline(target, model, against, threads, sample, arrays), repeats)
+        times = pairs.ours
+        baseline = Baseline(against, pairs.theirs.median_ms, pairs.ratio, pairs.ratio_spread)
+    return Benchmark(
+        model=model.name,
+        target=target.name,
+        device=target.device,
+        kind=target.kind,
+        threads=threads,
+        repeats=repeats,
+        median_ms=times.median_ms,
+        spread_ms=times.spread_ms,
+        against=baseline,
+    )
+
+
+def _baseline(
+    target: Target, model: ModelFile, against: str, threads: int, sample: Sample, arrays: Sequence[Array]
+) -> Callable[[], object]:
+    if against in ("lce", "litert") and target.name != "host":
+        raise InputError(f"--against {against} runs on the target host only, not on {target.name}")
+    if against == "lce":
+        return _lce(model, threads, sample)
+    if against == "litert":
+        return _stock(model, threads, sample)
+    other = open_model(against)
+    inputs = next(samples(other, arrays, 1))
+    session = target.open(other, threads=threads)
+    return lambda: session.run(inputs)
+
+
+def _lce(model: ModelFile, threads: int, sample: Sample) -> Callable[[], object]:
+    import edgebnn._tensorflow  # noqa: F401  quietens TensorFlow, which LCE's package loads
+
+    try:
+        from larq_compute_engine.tflite.python.interpreter import Interpreter
+    except ImportError as error:
+        raise EdgebnnError(f"LCE's interpreter is missing ({error}): pip install 'edgebnn[train]'") from None
+    if not sample or any(values.shape[:1] != (1,) for values in sample):
+        raise InputError(f"{model.name}: LCE's interpreter runs models with batch size 1 only")
+    try:
+        interpreter = Interpreter(model.content, num_threads=threads)
+        given = list(sample) if len(sample) > 1 else sample[0]
+        interpreter.predict(given)
+    except (RuntimeError, ValueError) as error:
+        raise InputError(one_line(f"{model.name}: LCE's interpreter cannot run it: {error}")) from None
+    return lambda: interpreter.predict(given)
+
+
+def _stock(model: ModelFile, threads: int, sample: Sample) -> Callable[[], object]:
+    custom = consistency.check(model.content, model.name)
+    if custom:
+        raise InputError(f"{model.name}: stock LiteRT does not run {custom[0][0]}; name another file, or lce")
+    interpreter = StockInterpreter(model_content=model.content, num_threads=threads)
+    inputs = [int(detail["index"]) for detail in interpreter.get_input_details()]
+    outputs = [int(detail["index"]) for detail in interpreter.get_output_details()]
+    for index, value in zip(inputs, sample, strict=True):
+        interpreter.resize_tensor_input(index, value.shape)
+    interpreter.allocate_tensors()
+
+    def run() -> list[object]:
+        for index, value in zip(inputs, sample, strict=True):
+            interpreter.set_tensor(index, value)
+        interpreter.invoke()
+        return [interpreter.get_tensor(index) for index in outputs]
+
+    return run
