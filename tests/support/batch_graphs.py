@@ -208,14 +208,16 @@ _ANY: tuple[Callable[[Builder, int], int], ...] = (
 
 
 @st.composite
-def graphs(draw: Draw, longest: int = 4) -> Graph:
-    """A graph with one or two inputs of one sample each, and one output or two."""
+def graphs(draw: Draw, longest: int = 4, batch: int = 1, shared: bool = False) -> Graph:
+    """A graph with one or two inputs of ``batch`` samples each, or a second one that is no batch, and one output or
+    two."""
     b = Builder(draw, [], [])
-    shape = draw(st.sampled_from([(1, 3, 2, 4), (1, 4), (1, 3, 4)]))
+    shape = (batch, *draw(st.sampled_from([(3, 2, 4), (4,), (3, 4)])))
     b.tensors.append(Tensor("x", shape, DType.FLOAT32))
-    two = draw(st.booleans())
+    two = shared or draw(st.booleans())
     if two:
-        b.tensors.append(Tensor("y", draw(st.sampled_from([shape, (1, shape[-1])])), DType.FLOAT32))
+        second = [(2, shape[-1]), (shape[-1],), (), (3, 1, 1)] if shared else [shape, (batch, shape[-1])]
+        b.tensors.append(Tensor("y", draw(st.sampled_from(second)), DType.FLOAT32))
     at = 0
     reached = []
     for _ in range(draw(st.integers(1, longest))):

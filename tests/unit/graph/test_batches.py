@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from edgebnn.converters.read_tflite import read
 from edgebnn.errors import InputError, InputWarning
 from edgebnn.graph.batches import independence, run_all
+from edgebnn.graph.execute import run
 from edgebnn.graph.ops.elementwise import AddOptions, SubOptions
 from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.ops.view import NoOptions
@@ -43,6 +44,39 @@ def test_samples_are_computed_as_if_they_were_alone(graph: Graph, count: int, se
         assume(False)
     for actual, wanted in zip(run_all(graph, inputs), expected, strict=True):
         np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(shared=True), st.integers(2, 4), st.integers(0, 99))
+def test_samples_beside_an_input_that_all_share(graph: Graph, count: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    shapes = [graph.tensors[i].shape for i in graph.inputs]
+    x = rng.normal(size=(count, *shapes[0][1:])).astype(np.float32)
+    y = rng.normal(size=shapes[1]).astype(np.float32)
+    each = rng.normal(size=(count, *shapes[1])).astype(np.float32)
+    for second in (y, each):
+        alone = [run(graph, [x[i : i + 1], second if second is y else each[i]]) for i in range(count)]
+        for actual, column in zip(run_all(graph, [x, second]), zip(*alone, strict=True), strict=True):
+            wanted = np.concatenate(column) if column[0].shape[:1] == (1,) else np.stack(column)
+            np.testing.assert_allclose(actual, wanted, rtol=1e-4, atol=1e-5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(graphs(batch=2), st.integers(0, 99))
+def test_chunks_of_a_fixed_batch_give_what_any_neighbour_gives(graph: Graph, seed: int) -> None:
+    inputs = samples_of(graph, 3, seed)
+    try:
+        found = run_all(graph, inputs)
+    except InputError:  # samples may influence each other
+        return
+    others = samples_of(graph, 2, seed + 1)
+    for i in range(3):
+        for place in (0, 1):
+            beside = [values.copy() for values in others]
+            for values, sample in zip(beside, inputs, strict=True):
+                values[place] = sample[i]
+            for actual, pair in zip(found, run(graph, beside), strict=True):
+                np.testing.assert_allclose(actual[i], pair[place], rtol=1e-4, atol=1e-5)
 
 
 def chunked(graph: Graph, inputs: list[Array], size: int) -> bool:
@@ -94,18 +128,18 @@ def test_an_input_that_is_no_batch_is_taken_in_the_files_own_shape_or_stacked() 
     order = [graph.tensors[i].name for i in graph.inputs]
     states = np.random.default_rng(1).normal(size=(5, 2, 1, 2)).astype(np.float32)
 
-    def run(state: Array, images: Array) -> Array:
+    def call(state: Array, images: Array) -> Array:
         given = {"state": state, "image": images}
         return run_all(graph, [given[name] for name in order])[0]
 
     expected = states + X.mean((1, 2))[:, None, None]
-    np.testing.assert_allclose(run(states[0], X[:1]), expected[0], rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(run(states, X), expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(run(states[0], X), states[:1] + X.mean((1, 2))[:, None, None], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(call(states[0], X[:1]), expected[0], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(call(states, X), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(call(states[0], X), states[:1] + X.mean((1, 2))[:, None, None], rtol=1e-5, atol=1e-6)
     with pytest.raises(InputError, match="different batch sizes"):
-        run(states[:3], X)
+        call(states[:3], X)
     with pytest.raises(InputError, match=r"'state' takes \(2, 1, 2\), or \(batch, 2, 1, 2\)"):
-        run(states[:, :1], X)
+        call(states[:, :1], X)
 
 
 def of_two(kind: str, options: Options, *arguments: Tensor) -> Graph:
