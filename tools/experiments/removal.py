@@ -1,0 +1,308 @@
+#!/usr/bin/env python3
+"""Channels cut at once against channels that fade out under TF-MOT's masks, and how many short-term steps pay.
+
+Usage: .venv/bin/python -m tools.experiments.removal --run-dir DIR [--workers N]
+
+ResNet-8 on CIFAR-10 at 16x16, float and W1A1, is trained for a short while for each of three seeds, adapted to a share
+of its multiply-accumulates with each way of removal, and trained on. Equal steps: both with 10. Equal time: channels
+cut, with as many steps as take the processor time of 10 gradual ones. Steps: more than 10. A run that is finished is
+kept as one JSON file and not done again; one that was interrupted begins anew. removal.json and removal.md are written
+after each.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+import numpy as np
+
+from edgebnn import machine
+from edgebnn._tensorflow import keras
+from edgebnn.files import write_text
+from edgebnn.models import build
+from edgebnn.pruning.search.budget import parse
+from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.workers.executors import local_pool
+from edgebnn.training import datasets
+from edgebnn.training.loop import train
+from edgebnn.training.recipes import recommended
+from edgebnn.training.splits import Dataset, Split
+from edgebnn.workflows.prune import long_term
+from tools.experiments.cpu_time import Timed
+from tools.experiments.saying import say, say_epochs, say_pruning
+
+PRECISIONS = ("float", "w1a1")
+SEEDS = (0, 1, 2)
+STEPS, MORE_STEPS = 10, (40, 160)
+WIDTHS = (16, 32, 64)
+BUDGET = "macs=0.65x"
+SETTINGS = Settings(ratio=0.18, batch=64)  # two iterations
+TRAINING = {"epochs": 3, "hold_out": SETTINGS.hold_out, "warmup_epochs": 0.25}
+LONG_TERM_IMAGES = 25_600
+TEST_IMAGES = 5_000
+
+
+@dataclass(frozen=True, order=True)
+class Run:
+    """One adaptation: of which network, how. ``steps`` None: those of equal time."""
+
+    precision: str
+    removal: str
+    steps: int | None
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"{self.precision}_{self.removal}_{self.steps or 'equal_time'}_seed{self.seed}"
+
+
+def plan() -> list[Run]:
+    """All runs, those first that most depends on; equal time needs those of seed 0 with 10 and with 40 steps before."""
+    pairs = [
+        Run(precision, removal, STEPS, seed)
+        for seed in SEEDS
+        for precision in PRECISIONS
+        for removal in ("cut", "gradual")
+    ]
+    more = [Run(precision, "cut", steps, 0) for steps in MORE_STEPS for precision in PRECISIONS]
+    equal = [Run(precision, "cut", None, seed) for seed in SEEDS for precision in PRECISIONS]
+    gradual = [Run(precision, "gradual", steps, 0) for steps in MORE_STEPS for precision in PRECISIONS]
+    again = [Run(precision, "cut", MORE_STEPS[0], seed) for seed in SEEDS[1:] for precision in PRECISIONS]
+    return [*pairs, *more, *equal, *gradual, *again]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run came to: shares of right answers on held-out images after the search, and on test images.
+
+    ``seconds`` are of processor time, of a proposal on average. ``macs`` is the share that is left.
+    """
+
+    run: Run
+    steps: int
+    held_out: float
+    pruned: float
+    short_term: float
+    long_term: float
+    trained: float
+    trained_held_out: float
+    macs: float
+    layers: tuple[str, ...]
+    widths: dict[str, int]
+    proposals: int
+    seconds: float
+
+
+def equal_steps(outcomes: Sequence[Outcome], precision: str) -> int:
+    """How many steps a cut proposal can take in the time of a gradual one of :data:`STEPS`, by seed 0's runs."""
+    found = {
+        (o.run.removal, o.run.steps): o.seconds for o in outcomes if (o.run.precision, o.run.seed) == (precision, 0)
+    }
+    base, more = found["cut", STEPS], found["cut", MORE_STEPS[0]]
+    a_step = (more - base) / (MORE_STEPS[0] - STEPS)
+    return max(STEPS, STEPS + round((found["gradual", STEPS] - base) / a_step))
+
+
+@dataclass(frozen=True)
+class Study:
+    """Where everything is kept, the images, and where proposals are trained."""
+
+    folder: Path
+    dataset: Dataset
+    pool: Executor
+
+    def trained(self, precision: str, seed: int) -> keras.Model:
+        """The network that is adapted; only loaded if it is there."""
+        folder = self.folder / f"{precision}_seed{seed}"
+        if not (folder / "model.keras").exists():
+            keras.utils.set_random_seed(seed)
+            model = build("resnet8", widths=WIDTHS, precision=precision, input_shape=self.dataset.input_shape)
+            recipe = replace(recommended("resnet8", precision, "cifar10"), seed=seed, **TRAINING)  # type: ignore[arg-type]
+            train(model, self.dataset, recipe, folder, say_epochs)
+        return keras.models.load_model(folder / "model.keras", compile=False)
+
+    def outcome(self, run: Run, before: Sequence[Outcome]) -> Outcome:
+        """Of a run that is adapted now."""
+        steps = equal_steps(before, run.precision) if run.steps is None else run.steps
+        model = self.trained(run.precision, run.seed)
+        settings = replace(SETTINGS, removal=run.removal, steps=steps, seed=run.seed)
+        recipe = replace(long_term(model, "cifar10", 1, settings), train_images=LONG_TERM_IMAGES)
+        folder = self.folder / run.name
+        shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted: its time would be known in part
+        timed = Timed(self.pool)
+        result = adapt(
+            model,
+            self.dataset,
+            parse(BUDGET),
+            replace(settings, long_term=recipe),
+            folder,
+            executor=timed,
+            progress=say_pruning,
+        )
+        shutil.rmtree(folder)
+        accuracy, last = result.accuracy, result.iterations[-1]
+        assert accuracy.pruned is not None
+        assert accuracy.short_term is not None
+        assert accuracy.long_term is not None
+        return Outcome(
+            run=run,
+            steps=steps,
+            held_out=last.accuracy,
+            pruned=accuracy.pruned,
+            short_term=accuracy.short_term,
+            long_term=accuracy.long_term,
+            trained=accuracy.trained,
+            trained_held_out=result.history["held_out_accuracy"],
+            macs=result.predicted / result.initial,
+            layers=tuple(iteration.layer for iteration in result.iterations),
+            widths=dict(last.widths),
+            proposals=len(timed.seconds),
+            seconds=fmean(timed.seconds),
+        )
+
+
+def halved(split: Split) -> Split:
+    """The images at half their height and width, each pixel the mean of four."""
+    count, height, width, channels = split.images.shape
+    fours = split.images.reshape(count, height // 2, 2, width // 2, 2, channels)
+    return Split(np.rint(fours.mean((2, 4), np.float32)).astype(np.uint8), split.labels)
+
+
+def read(path: Path) -> Outcome:
+    content = json.loads(path.read_text(encoding="utf-8"))
+    return Outcome(**{**content, "run": Run(**content["run"]), "layers": tuple(content["layers"])})
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One arm minus another over the same seeds, in points; the standard error takes two seeds."""
+
+    mean: float
+    standard_error: float | None
+    seeds: int
+
+
+MEASURES: Mapping[str, Callable[[Outcome], float]] = {
+    "held_out": lambda outcome: outcome.held_out,
+    "short_term": lambda outcome: outcome.short_term,
+    "long_term": lambda outcome: outcome.long_term,
+}
+
+
+def difference(one: Mapping[int, Outcome], other: Mapping[int, Outcome], measure: str) -> Difference | None:
+    """``one`` minus ``other``, both by seed, over the seeds that both have; None if they share none."""
+    seeds = sorted(one.keys() & other.keys())
+    if not seeds:
+        return None
+    value = MEASURES[measure]
+    points = np.array([100 * (value(one[seed]) - value(other[seed])) for seed in seeds])
+    error = float(points.std(ddof=1) / math.sqrt(len(seeds))) if len(seeds) > 1 else None
+    return Difference(float(points.mean()), error, len(seeds))
+
+
+def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """What removal.json holds."""
+    return {
+        "machine": machine.describe(),
+        "settings": SETTINGS.as_json(),
+        "training": TRAINING,
+        "widths": WIDTHS,
+        "budget": BUDGET,
+        "long_term_images": LONG_TERM_IMAGES,
+        "test_images": TEST_IMAGES,
+        "differences": [
+            {"precision": precision, "comparison": comparison, "measure": measure, **asdict(found)}
+            for precision in PRECISIONS
+            for comparison, (one, other) in _comparisons(outcomes, precision).items()
+            for measure in MEASURES
+            if (found := difference(one, other, measure))
+        ],
+        "runs": [asdict(outcome) for outcome in sorted(outcomes, key=_order)],
+    }
+
+
+def _order(outcome: Outcome) -> tuple[str, int, str, int]:
+    return outcome.run.precision, outcome.steps, outcome.run.removal, outcome.run.seed
+
+
+def _comparisons(
+    outcomes: Sequence[Outcome], precision: str
+) -> dict[str, tuple[dict[int, Outcome], dict[int, Outcome]]]:
+    def arm(removal: str, steps: int | None) -> dict[int, Outcome]:
+        return {o.run.seed: o for o in outcomes if o.run == Run(precision, removal, steps, o.run.seed)}
+
+    base, gradual = arm("cut", STEPS), arm("gradual", STEPS)
+    more = {f"cut, {steps} steps minus {STEPS}": (arm("cut", steps), base) for steps in MORE_STEPS}
+    later = {
+        f"gradual minus cut, {steps} steps": (arm("gradual", steps), arm("cut", steps))
+        for steps in (STEPS, *MORE_STEPS)
+    }
+    return {**later, "gradual minus cut, equal time": (gradual, arm("cut", None)), **more}
+
+
+def markdown(content: Mapping[str, Any]) -> str:
+    """Two tables: every run, and the differences."""
+    lines = [
+        "| network | removal | steps | seed | trained | after the search: held out | test | trained on: test | MACs "
+        "| s a proposal |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+        *(
+            f"| {o['run']['precision']} | {o['run']['removal']} "
+            f"| {o['steps']}{'' if o['run']['steps'] else ' (equal time)'} | {o['run']['seed']} "
+            f"| {o['trained']:.2%} | {o['held_out']:.2%} | {o['short_term']:.2%} "
+            f"| {o['long_term']:.2%} | {o['macs']:.3f} | {o['seconds']:.1f} |"
+            for o in content["runs"]
+        ),
+        "",
+        "| network | in points | seeds | held out | after the search | trained on |",
+        "|---|---|---|---|---|---|",
+    ]
+    rows: dict[tuple[str, str, int], dict[str, str]] = {}
+    for found in content["differences"]:
+        error = "" if found["standard_error"] is None else f" ± {found['standard_error']:.2f}"
+        row = rows.setdefault((found["precision"], found["comparison"], found["seeds"]), {})
+        row[found["measure"]] = f"{found['mean']:+.2f}{error}"
+    lines += [
+        f"| {precision} | {comparison} | {seeds} | {' | '.join(row[measure] for measure in MEASURES)} |"
+        for (precision, comparison, seeds), row in rows.items()
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--run-dir", type=Path, required=True, help="where everything is kept")
+    parser.add_argument("--workers", type=int, default=1, help="proposals at once")
+    options = parser.parse_args()
+    options.run_dir.mkdir(parents=True, exist_ok=True)
+    dataset = datasets.load("cifar10")
+    judging = np.random.default_rng(0).permutation(len(dataset.test))[:TEST_IMAGES]
+    dataset = replace(dataset, train=halved(dataset.train), test=halved(dataset.test.take(np.sort(judging))))
+    outcomes: list[Outcome] = []
+    with local_pool(options.workers) as pool:
+        study = Study(options.run_dir, dataset, pool)
+        for run in plan():
+            path = options.run_dir / f"{run.name}.json"
+            if path.exists():
+                outcomes.append(read(path))
+                continue
+            outcomes.append(study.outcome(run, outcomes))
+            write_text(path, json.dumps(asdict(outcomes[-1]), indent=1))
+            content = document(outcomes)
+            write_text(options.run_dir / "removal.json", json.dumps(content, indent=1))
+            write_text(options.run_dir / "removal.md", markdown(content))
+            say(f"{run.name}: {outcomes[-1]}")
+
+
+if __name__ == "__main__":
+    main()
