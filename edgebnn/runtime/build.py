@@ -34,13 +34,22 @@ DELEGATE = Path(__file__).parent / "delegate"
 # No contraction: a fused multiply-add rounds once where LCE rounds twice. Nobody reads the floating-point exception
 # flags, and gcc does not vectorise comparisons while it must keep them right.
 COMPILE_FLAGS = (
-    *("-std=c11", "-O3", "-ffp-contract=off", "-fno-trapping-math", "-fPIC", "-fvisibility=hidden", "-pthread"),
+    *(
+        "-std=c11",
+        "-O3",
+        "-ffp-contract=off",
+        "-fno-trapping-math",
+        "-fPIC",
+        "-fvisibility=hidden",
+        "-pthread",
+        "-DNDEBUG",
+    ),
     f"-I{kernels.CORE}",
 )
 LINK_FLAGS = ("-shared", "-pthread", "-s")
 
 _REMEDY = "install gcc or pip install 'edgebnn[mcu]'"
-_TABLE_LINE = re.compile(r'^EB_(\w+)_KERNEL\(\s*(\w+)\s*,\s*(\w+)\s*,[^"]*"([^"]*)"\s*\)', re.MULTILINE)
+_TABLE_LINE = re.compile(r'^EB_(\w+)_KERNEL\(\s*(\w+)\s*,\s*(\w+)\s*,\s*"([^"]*)"', re.MULTILINE)
 _ARCHITECTURES = {"x86_64": "X86_64", "amd64": "X86_64", "aarch64": "AARCH64", "arm64": "AARCH64"}
 
 

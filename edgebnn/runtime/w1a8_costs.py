@@ -14,7 +14,7 @@ from edgebnn import kernels
 from .build import DELEGATE
 
 _COST = re.compile(r'^EB_W1A8_COST\((\w+), EB_INT8_(\w+), "(\w+)", ([\d., ]+)\)', re.MULTILINE)
-_TILE = re.compile(r"^EB_W1A8_KERNEL\((\w+), \w+, \w+, (\d+)", re.MULTILINE)
+_TILE = re.compile(r"^EB_W1A8_KERNEL\((\w+),[^)]*\.channel_tile = (\d+)", re.MULTILINE)
 
 MARGIN = 1.1
 """The delegate packs an int8 layer by itself if it gains more than this."""

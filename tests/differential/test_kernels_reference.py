@@ -11,7 +11,16 @@ from hypothesis import strategies as st
 
 from edgebnn.graph.ops.enums import Activation, Padding
 from tests.support import ckernels
-from tests.support.binary_cases import ConvCase, bit_equal, c_convolution, conv_cases, reference, residual_like, splits
+from tests.support.binary_cases import (
+    ConvCase,
+    bit_equal,
+    c_convolution,
+    c_operation,
+    conv_cases,
+    reference,
+    residual_like,
+    splits,
+)
 
 LINES = [line.name.decode() for line in ckernels.kernel_lines()]
 
@@ -37,6 +46,19 @@ def test_convolution_equals_reference(line: str, case: ConvCase, points: list[fl
     convolution = c_convolution(case, operands, line)
     y = convolution.run(operands.x, splits(convolution.plan.tiles, points))
     assert bit_equal(y, reference(case, operands))
+
+
+@given(case=conv_cases(), adds=st.booleans())
+@example(replace(PLAIN, pad_value=0), True)
+@example(replace(PLAIN, pad_value=0, size=(1, 2), filter=(4, 4), output="int8"), False)
+@example(replace(PLAIN, groups=3, channels_in=32, channels_out=20, output="int32"), False)
+def test_the_plain_loops_equal_numpy(case: ConvCase, adds: bool) -> None:
+    operands = case.operands()
+    expected = reference(case, operands)
+    residual = residual_like(expected, case.seed) if adds and case.output == "float32" else None
+    constants = (operands.filters, operands.multiplier, operands.bias, operands.threshold)
+    y = ckernels.reference_convolution(c_operation(case), constants, operands.x, residual, expected)
+    assert bit_equal(y, expected if residual is None else expected + residual)
 
 
 @given(case=conv_cases(), pixels=st.integers(1, 40), blocks=st.integers(1, 9), cut=st.floats(0, 1))

@@ -42,6 +42,17 @@ def test_convolution_equals_reference(line: str, case: Case, points: list[float]
     check(case, line, points)
 
 
+@given(case=CASES, depthwise=st.booleans())
+@example(Case(groups=3, inputs=33, outputs=20, dilation=(2, 3), zero_points=(-128, 127)), False)
+def test_the_plain_loops_equal_numpy(case: Case, depthwise: bool) -> None:
+    if depthwise:
+        case = replace(case, groups=1, depthwise=True, outputs=2)
+    data = operands(case)
+    filters = packed(case, data.minus)
+    y = w1a8_kernels.reference_layer(case.op(), filters, data.magnitude, data.bias, data.factor, data.x)
+    np.testing.assert_array_equal(y, reference(case, data))
+
+
 @given(case=CASES, multiplier=st.integers(1, 3))
 @example(Case(inputs=64, depthwise=True, zero_points=(127, -128)), 1)
 def test_depthwise_equals_reference(case: Case, multiplier: int) -> None:

@@ -249,6 +249,30 @@ def prepare_convolution(
     return Convolution(plan, persistent)
 
 
+class Constants(ctypes.Structure):
+    """eb_bconv2d_constants."""
+
+    _fields_ = tuple((name, ctypes.c_void_p) for name in ("filter", "multiplier", "bias", "threshold"))
+
+
+def reference_convolution(
+    op: Bconv2d,
+    constants: Sequence[NDArray[np.generic]],
+    x: NDArray[np.int32],
+    residual: NDArray[np.generic] | None,
+    like: NDArray[np.generic],
+) -> NDArray[np.generic]:
+    """By bconv2d_reference.c. ``constants``: filters, multiplier, bias, threshold; ``like``: of the output's shape and
+    type."""
+    resolved = plan_convolution(op).op
+    y = np.full(like.nbytes, 0xA5, np.uint8).view(like.dtype).reshape(like.shape)
+    given = Constants(*(pointer(array).value for array in constants))
+    library().eb_bconv2d_reference(
+        ctypes.byref(resolved), ctypes.byref(given), pointer(x), pointer(residual), pointer(y)
+    )
+    return y
+
+
 def quantize(x: NDArray[np.generic], zero_point: int = 0, splits: Sequence[int] = ()) -> NDArray[np.int32]:
     """float32, int8 or bool [..., C] -> packed. Raises KernelRefused."""
     rows = int(np.prod(x.shape[:-1]))

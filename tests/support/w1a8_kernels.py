@@ -87,6 +87,23 @@ class Layer:
         return guarded[64 : 64 + size].reshape(win.batches, win.output_height, win.output_width, -1)
 
 
+def reference_layer(
+    op: W1A8,
+    filters: NDArray[np.int32],
+    magnitude: NDArray[np.int32],
+    bias: NDArray[np.int32],
+    factor: NDArray[np.float64],
+    x: NDArray[np.int8],
+) -> NDArray[np.int8]:
+    """By w1a8_reference.c."""
+    resolved = plan(op).op
+    win = resolved.window
+    y = np.full((win.batches, win.output_height, win.output_width, op.channels_out), 0x55, np.int8)
+    constants = Constants(*(pointer(array).value for array in (filters, magnitude, bias, factor)))
+    library().eb_w1a8_reference(ctypes.byref(resolved), ctypes.byref(constants), pointer(x), pointer(y))
+    return y
+
+
 def plan(op: W1A8, kernel: str | None = None, cpu_features: int | None = None) -> Plan:
     """Raises KernelRefused."""
     made = Plan()

@@ -11,37 +11,44 @@
 #ifndef EDGEBNN_BCONV2D_BLOCK_H
 #define EDGEBNN_BCONV2D_BLOCK_H
 
-#include <string.h>
-
-#include "kernels.h"
+#include "numbers.h"
 
 #define EB_INLINE static inline __attribute__((always_inline))
 
 /* No kernel's channel_tile is greater. */
 enum { EB_MOST_CHANNEL_TILE = 32 };
 
-/* The lines of the table that this architecture has. */
+/* The lines of the table that this architecture has. A 32-bit ARM processor that may have NEON is one of the application
+ * profile whose floats are passed in registers: with its line's flags a NEON kernel's file defines __ARM_NEON there, and is
+ * empty elsewhere (on microcontrollers, say). */
 #define EB_ON_ANY(...) __VA_ARGS__
 #if defined(__x86_64__)
 #define EB_ON_X86_64(...) __VA_ARGS__
 #else
 #define EB_ON_X86_64(...)
 #endif
-#if defined(__aarch64__)
+#if defined(__aarch64__) && defined(__ARM_NEON)
 #define EB_ON_AARCH64(...) __VA_ARGS__
 #else
 #define EB_ON_AARCH64(...)
 #endif
-#if defined(__arm__)
+#if defined(__ARM_NEON) && !defined(__aarch64__)
+#define EB_MAY_HAVE_NEON 1
+#elif defined(__arm__) && defined(__ARM_ARCH_PROFILE) && defined(__ARM_PCS_VFP)
+#define EB_MAY_HAVE_NEON (__ARM_ARCH_PROFILE == 'A')
+#else
+#define EB_MAY_HAVE_NEON 0
+#endif
+#if EB_MAY_HAVE_NEON
 #define EB_ON_ARM(...) __VA_ARGS__
 #else
 #define EB_ON_ARM(...)
 #endif
 
 /* Two functions for each line of the table. */
-#define EB_BCONV2D_KERNEL(name, architecture, features, channel_tile, pixel_tile, word_multiple, lane_bytes, flags) \
-  void eb_bconv2d_##name(const eb_bconv2d_block *block);                                                            \
-  void eb_bconv2d_##name##_pack(const uint32_t *filter, size_t filter_words, size_t words, int32_t channels,        \
+#define EB_BCONV2D_KERNEL(name, ...)                                                                         \
+  void eb_bconv2d_##name(const eb_bconv2d_block *block);                                                     \
+  void eb_bconv2d_##name##_pack(const uint32_t *filter, size_t filter_words, size_t words, int32_t channels, \
                                 void *packed);
 #include "bconv2d.kernels"
 #undef EB_BCONV2D_KERNEL
@@ -70,6 +77,16 @@ struct eb_bconv2d_block {
   int32_t pads_after;           /* padding is taken back after the transform */
   const int32_t *const *padding; /* NULL, or for each pixel NULL or what zero padding takes back, [channels] */
 };
+
+/* What a kernel may take for granted of a block. */
+EB_INLINE void eb_require_bconv2d_block(const eb_bconv2d_block *b, int32_t channel_tile, size_t word_multiple) {
+  EB_REQUIRE(b->weights != NULL && eb_is_aligned(b->weights) && b->pixels != NULL && b->output != NULL);
+  EB_REQUIRE(b->words > 0 && b->words % word_multiple == 0 && b->pixel_count > 0);
+  EB_REQUIRE(b->channels > 0 && b->channels <= channel_tile && channel_tile <= EB_MOST_CHANNEL_TILE);
+  EB_REQUIRE(b->output_type == EB_PACKED ? b->threshold != NULL : b->multiplier != NULL && b->bias != NULL);
+  EB_REQUIRE(b->residual == NULL || b->output_type == EB_FLOAT32);
+  (void)b, (void)channel_tile, (void)word_multiple;
+}
 
 /* The packing that most kernels want: [words][lanes], lanes past `channels` and words past `filter_words` are 0.
  * filter is [channels][filter_words]. */

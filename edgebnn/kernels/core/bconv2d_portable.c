@@ -89,6 +89,7 @@ void eb_bconv2d_portable_pack(const uint32_t *filter, size_t filter_words, size_
 }
 
 void eb_bconv2d_portable(const eb_bconv2d_block *b) {
+  eb_require_bconv2d_block(b, CHANNEL_TILE, 1);
   for (int32_t p = 0; p < b->pixel_count; p++) {
     union {
       vec vectors[VECTORS];

@@ -1,8 +1,6 @@
 /* Max-pooling of packed signs: the greatest of some +1 and -1 is -1 only if all are, and bit 1 means -1, so it is
  * the AND of the window. Padding never wins: taps outside the image are left out, and every window has one inside. */
-#include <string.h>
-
-#include "kernels.h"
+#include "numbers.h"
 #include "window.h"
 
 eb_status eb_bmaxpool2d_check(eb_bmaxpool2d *op, int32_t *tiles) {
@@ -70,6 +68,7 @@ static void pool_row(const eb_window *w, size_t words, const int32_t *input, int
 
 void eb_bmaxpool2d_run(const eb_bmaxpool2d *op, const int32_t *input, int32_t *output, int32_t tile_begin,
                        int32_t tile_end) {
+  EB_REQUIRE(0 <= tile_begin && tile_begin <= tile_end && tile_end <= op->window.batches * op->window.output_height);
   const size_t words = (size_t)eb_packed_words(op->channels);
   const size_t row_words = (size_t)op->window.output_width * words;
   for (int32_t row = tile_begin; row < tile_end; row++) {

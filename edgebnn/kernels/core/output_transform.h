@@ -1,5 +1,26 @@
 /* From popcount sums to output values: the last step of every kernel, compiled with the kernel's own flags.
- * All read x = 2 * accum, K - x being the dot product, and do LCE's operations in LCE's order.
+ *
+ * 1. Of K bits of a window and K of a filter, accum differ: each pair of equal signs adds +1 to the dot product, and each pair
+ *    of different ones -1, so that
+ *        dot = (K - accum) - accum = K - 2 * accum.
+ *    Kernels count x = 2 * accum, so dot = K - x, an integer in [-K, K].
+ * 2. What the file asks for, with an activation that clamps to [low, high], is
+ *        y = clamp(dot, low, high) * m + b,
+ *    and with int8 output y / scale + zero_point, rounded and saturated.
+ * 3. dot grows as x falls, so that clamping dot to [low, high] is clamping x to [K - high, K - low]. Where there is no
+ *    activation nothing is clamped.
+ * 4. With c = clamp(x, K - high, K - low), clamp(dot, low, high) = K - c, and
+ *        y = (K - c) * m + b = c * (-m) + (b + K * m)
+ *        y / scale + zero_point = c * (-m / scale) + ((b + K * m) / scale + zero_point).
+ *    Both factors belong to the channel. They are computed in double once and rounded to float (bconv2d_prepare.c); per output
+ *    there remain a conversion of c, a multiplication and an addition in float, each rounded: LCE's operations in LCE's
+ *    order, which is why nothing here may be contracted to a fused multiply-add.
+ * 5. Rounding to int8 is to nearest, halves away from zero, after y was clamped to [-128, 127].
+ * 6. Packed output holds whether accum > threshold, which is x > 2 * threshold: the thresholds come doubled.
+ * 7. SAME padding with zeros has no packed value. Taps in the padding are computed as if they were +1 and so add the sum of
+ *    their weights, p, to the dot product: too much. dot - p = K - (x + p), so that adding p to x takes it back, before
+ *    everything else. For float output without activation LCE takes it back last instead: p times -m is added to y.
+ * 8. A residual is added to float output after all that.
  */
 #ifndef EDGEBNN_OUTPUT_TRANSFORM_H
 #define EDGEBNN_OUTPUT_TRANSFORM_H
@@ -8,7 +29,7 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && defined(__ARM_NEON)
 #include <arm_neon.h>
 #endif
 
@@ -85,7 +106,7 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
   }
   return c;
 }
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) && defined(__ARM_NEON)
 /* The constants of sixteen channels. */
 typedef struct {
   float32x4_t multiplier[4], bias[4];
@@ -157,7 +178,7 @@ EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, const int32_t *restrict
   }
 }
 
-#if defined(__aarch64__)
+#if defined(__aarch64__) && defined(__ARM_NEON)
 /* Bits of 8 channels as 0 or -1. */
 EB_INLINE uint16x8_t eb_exceeds_eight(const int32_t *x, const int32_t *threshold) {
   const uint32x4_t low = vcgtq_s32(vld1q_s32(x), vld1q_s32(threshold));
@@ -187,7 +208,7 @@ EB_INLINE uint32_t eb_output_bits(const int32_t *restrict x, int32_t channels, c
       1u << 11, 1u << 12, 1u << 13, 1u << 14, 1u << 15, 1u << 16, 1u << 17, 1u << 18, 1u << 19, 1u << 20, 1u << 21,
       1u << 22, 1u << 23, 1u << 24, 1u << 25, 1u << 26, 1u << 27, 1u << 28, 1u << 29, 1u << 30, 1u << 31};
   uint32_t bits = 0;
-#if defined(__aarch64__)
+#if defined(__aarch64__) && defined(__ARM_NEON)
   if (__builtin_constant_p(channels) && channels == 32) return eb_output_word(x, threshold);
 #endif
   for (int32_t c = 0; c < channels; c++) bits |= -(uint32_t)(x[c] > threshold[c]) & bit[c];

@@ -15,20 +15,17 @@
 #ifndef EDGEBNN_W1A8_BLOCK_H
 #define EDGEBNN_W1A8_BLOCK_H
 
-#include <string.h>
-
 #include "bconv2d_block.h"
-#include "integers.h"
+#include "numbers.h"
 #include "w1a8.h"
 
 /* What the tables of a kernel count for an input x whose weight is +1, and for one whose weight is -1; u = x + 128. */
 enum { EB_COUNTS_INPUTS, /* x and -x */ EB_COUNTS_UNSIGNED, /* u and -u */ EB_COUNTS_COMPLEMENTS /* u and 255 - u */ };
 
 /* Three functions for each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1. */
-#define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
-                       counts, least_columns, flags)                                                                   \
-  void eb_w1a8_##name##_stage(const int8_t *input, int32_t inputs, void *tables);                                      \
-  void eb_w1a8_##name(const eb_w1a8_block *block);                                                                     \
+#define EB_W1A8_KERNEL(name, ...)                                                 \
+  void eb_w1a8_##name##_stage(const int8_t *input, int32_t inputs, void *tables); \
+  void eb_w1a8_##name(const eb_w1a8_block *block);                                \
   void eb_w1a8_##name##_depthwise(const eb_w1a8_depthwise *rows);
 #include "w1a8.kernels"
 #undef EB_W1A8_KERNEL
@@ -58,6 +55,16 @@ struct eb_w1a8_block {
   size_t output_stride;        /* from pixel to pixel */
 };
 
+/* What a kernel may take for granted of a block. */
+EB_INLINE void eb_require_w1a8_block(const eb_w1a8_block *b, int32_t channel_tile, size_t table_bytes) {
+  EB_REQUIRE(b->weights != NULL && eb_is_aligned(b->weights) && b->segments != NULL && b->output != NULL);
+  EB_REQUIRE(b->segment_count > 0 && b->segment_tables > 0 && b->pixel_count > 0);
+  EB_REQUIRE(b->channels > 0 && b->channels <= channel_tile);
+  EB_REQUIRE(table_bytes % EB_ALIGNMENT != 0 || eb_is_aligned(b->segments[0]));
+  EB_REQUIRE(b->transform.min >= -128 && b->transform.max <= 127 && b->transform.min <= b->transform.max);
+  (void)b, (void)channel_tile, (void)table_bytes;
+}
+
 /* Rows [row_begin, row_end) of output of a depthwise layer. */
 struct eb_w1a8_depthwise {
   const eb_w1a8_plan *plan;
@@ -67,6 +74,27 @@ struct eb_w1a8_depthwise {
   int32_t row_begin, row_end;
   void *scratch; /* an eb_depthwise_tap for each tap; aligned to EB_ALIGNMENT */
 };
+
+/* A factor as multiplier * 2^(left - right - 31), multiplier in [2^30, 2^31) or 0, both shifts in [0, 31], the way TFLite
+ * makes it (and edgebnn.arithmetic.fixed_point.quantize_multiplier). */
+typedef struct eb_w1a8_fixed {
+  int32_t multiplier, left, right;
+} eb_w1a8_fixed;
+
+EB_INLINE eb_w1a8_fixed eb_w1a8_fix_point(double factor) {
+  uint64_t bits;
+  memcpy(&bits, &factor, sizeof(bits));
+  const int32_t exponent = (int32_t)(bits >> 52 & 0x7FF);
+  int32_t shift = exponent - 1022;
+  const uint64_t fraction = (bits & ((1ull << 52) - 1)) | 1ull << 52; /* of 53 bits, which are rounded to 31 */
+  uint64_t value = (fraction + (1ull << 21)) >> 22;
+  if (value == 1ull << 31) {
+    value >>= 1;
+    shift++;
+  }
+  if (exponent == 0 || shift < -31) value = 0, shift = 0;
+  return (eb_w1a8_fixed){(int32_t)value, eb_at_least(shift, 0), eb_at_least(-shift, 0)};
+}
 
 /* One output from one sum, exactly as TFLite's reference kernels round (double: gemmlowp's
  * SaturatingRoundingDoublingHighMul, then RoundingDivideByPOT). */

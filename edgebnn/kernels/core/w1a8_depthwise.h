@@ -91,6 +91,7 @@ EB_INLINE void eb_depthwise_sum(const eb_w1a8 *op, const eb_depthwise_channels *
 /* Computes rows of output, written by `write`. */
 EB_INLINE void eb_depthwise_run(const eb_w1a8_depthwise *d, eb_depthwise_write_fn write) {
   const eb_w1a8 *op = &d->plan->op;
+  EB_REQUIRE(op->depthwise && op->channels_out % op->channels_in == 0 && eb_is_aligned(d->scratch));
   const eb_window *w = &op->window;
   const eb_w1a8_transform t = eb_w1a8_transform_of(d->plan, d->persistent);
   const int32_t words = eb_packed_words(op->channels_out);

@@ -37,6 +37,7 @@ static void sum_pixel(const eb_w1a8_block *b, size_t offset, int32_t *sums) {
 }
 
 void eb_w1a8_portable(const eb_w1a8_block *b) {
+  eb_require_w1a8_block(b, CHANNEL_TILE, ENTRIES * sizeof(int16_t));
   for (int32_t p = 0; p < b->pixel_count; p++) {
     int32_t sums[CHANNEL_TILE];
     sum_pixel(b, (size_t)p * b->pixel_stride, sums);

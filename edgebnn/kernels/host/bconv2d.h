@@ -3,7 +3,7 @@
 #define EDGEBNN_BCONV2D_H
 
 #include "../core/bconv2d_block.h"
-#include "../core/integers.h"
+#include "../core/numbers.h"
 #include "../core/window.h"
 
 /* Padding with zeros has no packed value: taps in the padding are computed as +1 and taken back. */
@@ -40,5 +40,14 @@ static inline size_t eb_block_bytes(const eb_bconv2d_plan *plan) {
   const eb_bconv2d_kernel *kernel = plan->kernel;
   return eb_align((size_t)plan->window_words * (size_t)kernel->channel_tile * (size_t)kernel->lane_bytes);
 }
+
+/* ---- gathering: the windows of consecutive output pixels as rows of consecutive words, padding filled in --------------- */
+
+/* Whether windows lie in the input as the kernel wants them: one tap, every pixel, nothing to fill in. */
+int eb_bconv2d_reads_in_place(const eb_bconv2d_plan *plan);
+
+/* Windows of a group's output pixels [pixel_begin, pixel_end): rows of plan->window_words words. Padding is 0 (+1). */
+void eb_bconv2d_gather(const eb_bconv2d_plan *plan, const uint32_t *input, int32_t group, int32_t pixel_begin,
+                       int32_t pixel_end, uint32_t *windows);
 
 #endif

@@ -1,8 +1,6 @@
 /* Gathering goes row by row of the image and of the filter, so that the padding is dealt with once for a row of output
  * above and below, and only for the pixels at its ends left and right. */
-#include "bconv2d_gather.h"
-
-#include "../core/window.h"
+#include "bconv2d.h"
 
 /* Part of a row of output pixels. */
 typedef struct span {

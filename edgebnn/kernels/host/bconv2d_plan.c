@@ -1,12 +1,10 @@
 /* Binary convolution, before anything runs: checks, choice of the inner loop, tiling and memory. */
 #include "bconv2d.h"
 #include "choose.h"
-#include "../core/quantization.h"
 
 static const eb_bconv2d_kernel kernels[] = {
-#define EB_BCONV2D_KERNEL(name, architecture, features, channel_tile, pixel_tile, word_multiple, lane_bytes, flags) \
-  EB_ON_##architecture({#name, features, eb_bconv2d_##name, eb_bconv2d_##name##_pack, channel_tile, pixel_tile,     \
-                        word_multiple, lane_bytes},)
+#define EB_BCONV2D_KERNEL(line, architecture, flags, ...) \
+  EB_ON_##architecture({.name = #line, .run = eb_bconv2d_##line, .pack = eb_bconv2d_##line##_pack, __VA_ARGS__},)
 #include "../core/bconv2d.kernels"
 #undef EB_BCONV2D_KERNEL
 };

@@ -59,6 +59,8 @@ static void sum_taps(const eb_bconv2d_plan *plan, const uint32_t *restrict filte
 
 void eb_bconv2d_prepare(const eb_bconv2d_plan *plan, const int32_t *filter, const float *multiplier, const float *bias,
                         const int32_t *threshold, void *persistent) {
+  EB_REQUIRE(eb_is_aligned(persistent) && filter != NULL);
+  EB_REQUIRE(plan->op.output_type == EB_PACKED ? threshold != NULL : multiplier != NULL && bias != NULL);
   unsigned char *memory = persistent;
   const uint32_t *words = (const uint32_t *)filter;
   pack_weights(plan, words, memory);

@@ -1,8 +1,7 @@
 /* Binary convolution of a range of tiles. A tile is some output pixels by some blocks of output channels: the windows
  * of the pixels are gathered, unless they lie ready in the input, and the kernel computes block after block.
  */
-#include "bconv2d_gather.h"
-#include "../core/window.h"
+#include "bconv2d.h"
 
 /* What a tile of work writes: pixels by blocks of one group. */
 typedef struct region {
@@ -166,6 +165,9 @@ static region region_of(const eb_bconv2d_plan *plan, int32_t tile) {
 
 void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input, const float *residual,
                     void *output, int32_t tile_begin, int32_t tile_end, void *scratch) {
+  EB_REQUIRE(0 <= tile_begin && tile_begin <= tile_end && tile_end <= plan->tiles);
+  EB_REQUIRE(eb_is_aligned(persistent) && eb_is_aligned(scratch) && input != NULL && output != NULL);
+  EB_REQUIRE(residual == NULL || plan->op.output_type == EB_FLOAT32);
   const memory m = memory_of(plan, persistent, scratch);
   const int in_place = eb_bconv2d_reads_in_place(plan);
   int32_t gathered_pixel = -1, gathered_group = -1;

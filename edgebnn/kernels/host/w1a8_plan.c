@@ -1,15 +1,13 @@
 /* W1A8 convolution, before anything runs: checks, choice of the kernel, tiling and memory. */
 #include "choose.h"
-#include "../core/quantization.h"
 #include "../core/w1a8_parts.h"
 
 enum { ENOUGH_TILES = 16 }; /* for any number of threads that a small layer is worth */
 
 static const eb_w1a8_kernel kernels[] = {
-#define EB_W1A8_KERNEL(name, architecture, features, channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, \
-                       counts, least_columns, flags)                                                                   \
-  EB_ON_##architecture({#name, features, eb_w1a8_##name##_stage, eb_w1a8_##name, eb_w1a8_##name##_depthwise,           \
-                        channel_tile, table_inputs, table_bytes, lane_tables, lane_bytes, counts, least_columns},)
+#define EB_W1A8_KERNEL(line, architecture, flags, ...)                                       \
+  EB_ON_##architecture({.name = #line, .stage = eb_w1a8_##line##_stage, .run = eb_w1a8_##line, \
+                        .depthwise = eb_w1a8_##line##_depthwise, __VA_ARGS__},)
 #include "../core/w1a8.kernels"
 #undef EB_W1A8_KERNEL
 };

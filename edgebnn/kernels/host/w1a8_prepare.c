@@ -57,25 +57,6 @@ static int64_t excess_of(const eb_w1a8_plan *plan, const uint32_t *filter) {
   return offsets + complements + plan->op.input_zero_point * sum;
 }
 
-/* A factor as multiplier * 2^(left - right - 31), multiplier in [2^30, 2^31) or 0, both shifts in [0, 31], the way TFLite
- * makes it (and edgebnn.arithmetic.fixed_point.quantize_multiplier). The fraction of a double has 53 bits. */
-static void fix_point(double factor, int32_t *multiplier, int32_t *left, int32_t *right) {
-  uint64_t bits;
-  memcpy(&bits, &factor, sizeof(bits));
-  const int32_t exponent = (int32_t)(bits >> 52 & 0x7FF);
-  int32_t shift = exponent - 1022;
-  const uint64_t fraction = (bits & ((1ull << 52) - 1)) | 1ull << 52;
-  uint64_t value = (fraction + (1ull << 21)) >> 22;
-  if (value == 1ull << 31) {
-    value >>= 1;
-    shift++;
-  }
-  if (exponent == 0 || shift < -31) value = 0, shift = 0;
-  *multiplier = (int32_t)value;
-  *left = eb_at_least(shift, 0);
-  *right = eb_at_least(-shift, 0);
-}
-
 static eb_status check(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants) {
   for (int32_t c = 0; c < plan->op.channels_out; c++) {
     if (!eb_w1a8_is_factor(constants->factor[c])) return EB_BAD_QUANTIZATION;
@@ -97,11 +78,15 @@ static void prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *c
   if (plan->op.rounding == EB_ROUND_ONCE) {
     ((double *)t.factor)[at] = constants->factor[c];
   } else {
-    fix_point(constants->factor[c], (int32_t *)t.multiplier + at, (int32_t *)t.left + at, (int32_t *)t.right + at);
+    const eb_w1a8_fixed f = eb_w1a8_fix_point(constants->factor[c]);
+    ((int32_t *)t.multiplier)[at] = f.multiplier;
+    ((int32_t *)t.left)[at] = f.left;
+    ((int32_t *)t.right)[at] = f.right;
   }
 }
 
 eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, void *persistent) {
+  EB_REQUIRE(eb_is_aligned(persistent) && constants->filter != NULL && constants->factor != NULL);
   const eb_status status = check(plan, constants);
   if (status != EB_OK) return status;
   memset(persistent, 0, plan->persistent_bytes);

@@ -122,6 +122,8 @@ static void run_blocks(const eb_w1a8_plan *plan, const memory *m, const void *pe
 
 void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input, int8_t *output,
                  int32_t tile_begin, int32_t tile_end, void *scratch) {
+  EB_REQUIRE(0 <= tile_begin && tile_begin <= tile_end && tile_end <= plan->tiles);
+  EB_REQUIRE(eb_is_aligned(persistent) && eb_is_aligned(scratch) && input != NULL && output != NULL);
   if (plan->op.depthwise) {
     const eb_w1a8_depthwise rows = {plan, persistent, input, output, tile_begin, tile_end, scratch};
     plan->kernel->depthwise(&rows);

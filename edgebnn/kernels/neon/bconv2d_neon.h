@@ -145,6 +145,7 @@ EB_INLINE void eb_neon_run_pixels(const eb_bconv2d_block *b, int32_t first, int3
 
 /* The kernel, with an inner loop over `vectors`, a constant that divides EB_NEON_CHANNELS / EB_NEON_LANES. */
 EB_INLINE void eb_neon_run(const eb_bconv2d_block *b, int32_t vectors, eb_neon_count_fn count) {
+  eb_require_bconv2d_block(b, EB_NEON_CHANNELS, 1);
   int32_t pixel = 0;
   for (; pixel + EB_NEON_PIXELS <= b->pixel_count; pixel += EB_NEON_PIXELS) {
     /* Else compilers keep every pointer that follows from it, and move them all on. */

@@ -3,7 +3,7 @@
  */
 #include "../core/output_transform.h"
 
-#if defined(__arm__)
+#if defined(__ARM_NEON) && !defined(__aarch64__)
 #include "bconv2d_neon.h"
 
 enum { VECTORS = 2 };

@@ -8,7 +8,7 @@
  */
 #include "../core/output_transform.h"
 
-#if defined(__aarch64__)
+#if defined(__ARM_NEON) && defined(__aarch64__)
 #pragma GCC diagnostic ignored "-Woverlength-strings" /* C99 compilers need not take so long an assembly text */
 
 #include "bconv2d_neon.h"

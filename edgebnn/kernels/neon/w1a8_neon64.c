@@ -9,7 +9,7 @@
  */
 #include "../core/w1a8_block.h"
 
-#if defined(__aarch64__)
+#if defined(__ARM_NEON) && defined(__aarch64__)
 #pragma GCC diagnostic ignored "-Woverlength-strings" /* C99 compilers need not take so long an assembly text */
 
 #include "w1a8_neon.h"
@@ -122,6 +122,7 @@ void eb_w1a8_neon64_stage(const int8_t *input, int32_t inputs, void *tables) {
 }
 
 void eb_w1a8_neon64(const eb_w1a8_block *b) {
+  eb_require_w1a8_block(b, EB_W1A8_NEON_TILE, EB_W1A8_NEON_TABLE);
   int32_t first = 0;
   for (; first + EB_W1A8_NEON_PIXELS <= b->pixel_count; first += EB_W1A8_NEON_PIXELS) {
     for (int32_t c = 0; c < b->channels; c += EB_W1A8_NEON_LANES) {

@@ -6,7 +6,7 @@
  */
 #include "../core/w1a8_block.h"
 
-#if defined(__aarch64__)
+#if defined(__ARM_NEON) && defined(__aarch64__)
 #include "w1a8_neon_output.h"
 
 enum {
@@ -93,41 +93,25 @@ EB_INLINE void add_tables(const int8_t *weights, const int8_t *inputs, size_t ta
   }
 }
 
-/* Sums of `count` pixels from `first` on (at most ROW). */
-static void sum_row(const eb_w1a8_block *b, int32_t first, int32_t count, int32_t *sums) {
-  _Alignas(EB_ALIGNMENT) int8_t weights[CHUNK * CHANNELS * TABLE_BYTES];
-  const uint8_t *lanes = b->weights;
-  memset(sums, 0, (size_t)count * CHANNELS * sizeof(*sums));
-  for (size_t s = 0; s < b->segment_count; s++) {
-    const int8_t *inputs = (const int8_t *)b->segments[s] + (size_t)first * b->pixel_stride;
-    for (size_t tables = b->segment_tables; tables > 0;) {
-      const size_t some = tables < CHUNK ? tables : CHUNK;
-      expand(lanes, some, weights);
-      int32_t p = 0;
-      for (; p + PIXELS <= count; p += PIXELS) {
-        add_tables(weights, inputs + (size_t)p * b->pixel_stride, some, b->pixel_stride, PIXELS, sums + p * CHANNELS);
-      }
-      for (; p < count; p++) {
-        add_tables(weights, inputs + (size_t)p * b->pixel_stride, some, 0, 1, sums + p * CHANNELS);
-      }
-      lanes += (some + 1) / 2 * CHANNELS;
-      inputs += some * TABLE_BYTES;
-      tables -= some;
-    }
+EB_INLINE void add_whole(const int8_t *weights, const char *inputs, size_t tables, size_t stride, int32_t *to) {
+  add_tables(weights, (const int8_t *)inputs, tables, stride, PIXELS, to);
+}
+
+/* One by one. */
+EB_INLINE void add_rest(const int8_t *weights, const char *inputs, size_t tables, size_t stride, int32_t pixels,
+                        int32_t *to) {
+  for (int32_t p = 0; p < pixels; p++) {
+    add_tables(weights, (const int8_t *)inputs + (size_t)p * stride, tables, 0, 1, to + p * CHANNELS);
   }
 }
 
-void eb_w1a8_neon64dot(const eb_w1a8_block *b) {
-  _Alignas(EB_ALIGNMENT) int32_t sums[ROW * CHANNELS];
-  for (int32_t first = 0; first < b->pixel_count; first += ROW) {
-    const int32_t count = eb_at_most(b->pixel_count - first, ROW);
-    sum_row(b, first, count, sums);
-    for (int32_t p = 0; p < count; p++) {
-      int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
-      eb_w1a8_neon_write_channels(&b->transform, 0, b->channels, sums + p * CHANNELS, output);
-    }
-  }
+EB_INLINE void write_pixel(const eb_w1a8_transform *t, int32_t first, int32_t count, const int32_t *sums, int8_t *output) {
+  eb_w1a8_neon_write_channels(t, first, count, sums, output);
 }
+
+#include "../core/w1a8_dot.h"
+
+void eb_w1a8_neon64dot(const eb_w1a8_block *b) { eb_w1a8_dot_run(b); }
 
 void eb_w1a8_neon64dot_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_neon_write_channels); }
 #endif

@@ -22,6 +22,7 @@ EB_INLINE void eb_count_rest(const eb_bconv2d_block *b, int32_t first, int32_t p
 /* The whole kernel; all but the block are constants, pixel_tile at most 6, channel_tile two times lanes. */
 EB_INLINE void eb_run_tiles(const eb_bconv2d_block *b, int32_t lanes, int32_t channel_tile, int32_t pixel_tile,
                             eb_count_fn count) {
+  eb_require_bconv2d_block(b, channel_tile, 1);
   _Alignas(EB_ALIGNMENT) int32_t x[EB_MOST_PIXELS * EB_MOST_CHANNEL_TILE];
   const int32_t whole = b->pixel_count / pixel_tile * pixel_tile;
   for (int32_t p = 0; p < whole; p += pixel_tile) {

@@ -126,6 +126,7 @@ EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels) 
 }
 
 void eb_w1a8_avx2(const eb_w1a8_block *b) {
+  eb_require_w1a8_block(b, CHANNEL_TILE, TABLE_BYTES);
   const int32_t whole = b->pixel_count / PIXEL_TILE * PIXEL_TILE;
   for (int32_t p = 0; p < whole; p += PIXEL_TILE) compute(b, p, PIXEL_TILE);
   if (whole < b->pixel_count) compute(b, whole, 1);

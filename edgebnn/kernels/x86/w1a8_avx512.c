@@ -206,6 +206,7 @@ static void compute_rest(const eb_w1a8_block *b, int32_t first, int32_t pixels) 
 }
 
 void eb_w1a8_avx512(const eb_w1a8_block *b) {
+  eb_require_w1a8_block(b, CHANNEL_TILE, TABLE_BYTES);
   const int32_t whole = b->pixel_count / PIXEL_TILE * PIXEL_TILE;
   for (int32_t p = 0; p < whole; p += PIXEL_TILE) {
     if (b->channels <= LANES) {

@@ -1,7 +1,8 @@
 /* W1A8 convolution with AVX-VNNI (processors that have it without AVX-512): a table is four inputs as u = x + 128, and
  * packed weights become bytes of +1 and -1 before they are used, once for up to 60 pixels of a row. `vpdpbusd` makes 32
  * multiply-accumulates, of four inputs and eight channels; 16 channels by six pixels take 12 of them, whose sums leave
- * registers for two of weights and one of inputs. Sums are of 32 bits throughout. Where a row is short, expanding costs more than the look-ups of w1a8_avx2.c.
+ * registers for two of weights and one of inputs. Sums are of 32 bits throughout. Where a row is short, expanding costs
+ * more than the look-ups of w1a8_avx2.c.
  */
 #include "../core/w1a8_depthwise.h"
 
@@ -87,6 +88,10 @@ EB_INLINE void add_tables(const int8_t *weights, const char *inputs, size_t tabl
   }
 }
 
+EB_INLINE void add_whole(const int8_t *weights, const char *inputs, size_t tables, size_t stride, int32_t *to) {
+  add_tables(weights, inputs, tables, stride, PIXELS, to);
+}
+
 /* The last pixels, fewer than PIXELS. */
 static void add_rest(const int8_t *weights, const char *inputs, size_t tables, size_t stride, int32_t pixels,
                      int32_t *to) {
@@ -100,39 +105,13 @@ static void add_rest(const int8_t *weights, const char *inputs, size_t tables, s
   }
 }
 
-/* Sums of `count` pixels from `first` on (at most ROW). */
-static void sum_row(const eb_w1a8_block *b, int32_t first, int32_t count, int32_t *sums) {
-  _Alignas(EB_ALIGNMENT) int8_t weights[CHUNK * CHANNELS * TABLE_BYTES];
-  const uint8_t *lanes = b->weights;
-  memset(sums, 0, (size_t)count * CHANNELS * sizeof(*sums));
-  for (size_t s = 0; s < b->segment_count; s++) {
-    const char *inputs = b->segments[s] + (size_t)first * b->pixel_stride;
-    for (size_t tables = b->segment_tables; tables > 0;) {
-      const size_t some = tables < CHUNK ? tables : CHUNK;
-      expand(lanes, some, weights);
-      int32_t p = 0;
-      for (; p + PIXELS <= count; p += PIXELS) {
-        add_tables(weights, inputs + (size_t)p * b->pixel_stride, some, b->pixel_stride, PIXELS, sums + p * CHANNELS);
-      }
-      add_rest(weights, inputs + (size_t)p * b->pixel_stride, some, b->pixel_stride, count - p, sums + p * CHANNELS);
-      lanes += (some + 1) / 2 * CHANNELS;
-      inputs += some * TABLE_BYTES;
-      tables -= some;
-    }
-  }
+EB_INLINE void write_pixel(const eb_w1a8_transform *t, int32_t first, int32_t count, const int32_t *sums, int8_t *output) {
+  eb_w1a8_avx2_write(t, first, count, sums, output);
 }
 
-void eb_w1a8_avxvnni(const eb_w1a8_block *b) {
-  _Alignas(EB_ALIGNMENT) int32_t sums[ROW * CHANNELS];
-  for (int32_t first = 0; first < b->pixel_count; first += ROW) {
-    const int32_t count = eb_at_most(b->pixel_count - first, ROW);
-    sum_row(b, first, count, sums);
-    for (int32_t p = 0; p < count; p++) {
-      int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
-      eb_w1a8_avx2_write(&b->transform, 0, b->channels, sums + p * CHANNELS, output);
-    }
-  }
-}
+#include "../core/w1a8_dot.h"
+
+void eb_w1a8_avxvnni(const eb_w1a8_block *b) { eb_w1a8_dot_run(b); }
 
 void eb_w1a8_avxvnni_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_avx2_write); }
 #endif

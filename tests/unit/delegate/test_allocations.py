@@ -15,7 +15,7 @@ from edgebnn.runtime.kernel_choice import read_table
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "allocations.c"
-FLAGS = (*build.COMPILE_FLAGS, "-O1", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
+FLAGS = (*build.COMPILE_FLAGS, "-O1", "-UNDEBUG", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
 HEAP = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "free", "mmap", "munmap", "sbrk"}
 
 pytestmark = pytest.mark.skipif(

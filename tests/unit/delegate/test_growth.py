@@ -21,7 +21,7 @@ def test_work_grows_with_the_number_of_ops(tmp_path: Path) -> None:
     """The kernels are those of the library; the delegate's own steps are counted."""
     library = build.library()
     counted = [build.Source(source.path, ("-fsanitize-coverage=trace-pc",)) for source in build.delegate_sources()]
-    flags = (*build.COMPILE_FLAGS, "-O1", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
+    flags = (*build.COMPILE_FLAGS, "-O1", "-UNDEBUG", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
     link = ("-pthread", "-Wl,--no-as-needed", str(library), f"-Wl,-rpath,{library.parent}")
     gcc = build.Compiler((str(shutil.which("gcc")),), "gcc")
     build.compile(tmp_path / "growth", [*counted, PROGRAM], gcc, flags, link)

@@ -41,7 +41,7 @@ def _output_of(files: Sequence[build.Source], flags: Sequence[str], program: Pat
     gcc = shutil.which("gcc")
     if gcc is None:
         pytest.skip("gcc, whose sanitizers are used, is not installed")
-    strict = ("-O1", "-g", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
+    strict = ("-O1", "-g", "-UNDEBUG", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
     compiler = build.Compiler((gcc,), "gcc")
     build.compile(program, files, compiler, (*build.COMPILE_FLAGS, *flags, *strict), ("-pthread", "-lm", *flags, *link))
     result = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)

@@ -40,9 +40,4 @@ static int32_t *draw_signs(size_t pixels, int32_t channels) {
   return signs;
 }
 
-static int sign_at(const int32_t *signs, size_t pixel, int32_t channels, int32_t channel) {
-  const uint32_t word = (uint32_t)signs[pixel * (size_t)eb_packed_words(channels) + (size_t)(channel / 32)];
-  return (word >> channel % 32 & 1) ? -1 : 1;
-}
-
 #endif

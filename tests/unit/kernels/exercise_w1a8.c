@@ -1,10 +1,10 @@
 /* Every W1A8 kernel over a grid of layers, for sanitizers: each buffer is allocated by itself and to the byte, so that a
- * step outside is caught; scratch and outputs start as garbage. Outputs are checked with plain loops.
+ * step outside is caught; scratch and outputs start as garbage. Outputs are those of the reference.
  */
 #include <math.h>
 
 #include "exercise.h"
-#include "w1a8.h"
+#include "reference.h"
 
 static void fail(const char *what, const eb_w1a8 *op, const char *kernel) {
   const eb_window *w = &op->window;
@@ -13,33 +13,6 @@ static void fail(const char *what, const eb_w1a8 *op, const char *kernel) {
          (int)op->channels_out, (int)op->depthwise, (int)w->filter_height, (int)w->filter_width, (int)w->stride_height,
          (int)w->dilation_height, (int)w->padding);
   exit(1);
-}
-
-/* The sum of w * (x - zx) of one output. */
-static int32_t sum_of(const eb_w1a8 *op, const int8_t *input, const int32_t *filter, int32_t pixel, int32_t channel) {
-  const eb_window *w = &op->window;
-  const int32_t depth = op->depthwise ? 1 : op->channels_in / op->groups;
-  const int32_t first = op->depthwise ? channel / (op->channels_out / op->channels_in)
-                                      : channel / (op->channels_out / op->groups) * depth;
-  const int32_t row = pixel / w->output_width;
-  int32_t sum = 0;
-  for (int32_t fy = 0; fy < w->filter_height; fy++) {
-    for (int32_t fx = 0; fx < w->filter_width; fx++) {
-      const int32_t y = row % w->output_height * w->stride_height - w->pad_top + fy * w->dilation_height;
-      const int32_t x = pixel % w->output_width * w->stride_width - w->pad_left + fx * w->dilation_width;
-      if (y < 0 || y >= w->input_height || x < 0 || x >= w->input_width) continue;
-      const size_t at = ((size_t)(row / w->output_height * w->input_height + y) * (size_t)w->input_width + (size_t)x) *
-                        (size_t)op->channels_in;
-      const size_t tap = (size_t)(fy * w->filter_width + fx);
-      const size_t taps = (size_t)(w->filter_height * w->filter_width);
-      for (int32_t c = 0; c < depth; c++) {
-        const int sign = op->depthwise ? sign_at(filter, tap, op->channels_out, channel)
-                                       : sign_at(filter, (size_t)channel * taps + tap, depth, c);
-        sum += sign * (input[at + (size_t)(first + c)] - op->input_zero_point);
-      }
-    }
-  }
-  return sum;
 }
 
 static void check(const eb_w1a8 *op, const char *kernel) {
@@ -57,27 +30,32 @@ static void check(const eb_w1a8 *op, const char *kernel) {
   int32_t *filter = op->depthwise ? draw_signs(taps, op->channels_out)
                                   : draw_signs((size_t)op->channels_out * taps, op->channels_in / op->groups);
   double *factor = allocate((size_t)op->channels_out * sizeof(double));
-  for (int32_t c = 0; c < op->channels_out; c++) factor[c] = 1.0; /* no rounding: what rounds is tested from Python */
+  int32_t *magnitude = allocate((size_t)op->channels_out * sizeof(int32_t));
+  int32_t *bias = allocate((size_t)op->channels_out * sizeof(int32_t));
+  for (int32_t c = 0; c < op->channels_out; c++) {
+    factor[c] = (double)(draw() % 1000) / (double)(1u << draw() % 20);
+    magnitude[c] = (int32_t)(draw() % 128);
+    bias[c] = (int32_t)draw() >> draw() % 32;
+  }
   int8_t *output = allocate(pixels * (size_t)op->channels_out);
   unsigned char *raw_persistent, *raw_scratch;
   void *persistent = allocate_aligned(plan.persistent_bytes, &raw_persistent);
   void *scratch = allocate_aligned(plan.scratch_bytes, &raw_scratch);
 
-  const eb_w1a8_constants constants = {filter, NULL, NULL, factor};
+  const eb_w1a8_constants constants = {filter, magnitude, bias, factor};
   if (eb_w1a8_prepare(&plan, &constants, persistent) != EB_OK) fail("not prepared", op, kernel);
   const int32_t middle = plan.tiles / 2;
   eb_w1a8_run(&plan, persistent, input, output, middle, plan.tiles, scratch);
   eb_w1a8_run(&plan, persistent, input, output, 0, middle, scratch);
-  for (int32_t pixel = 0; pixel < (int32_t)pixels; pixel++) {
-    for (int32_t c = 0; c < op->channels_out; c++) {
-      const int32_t y = sum_of(op, input, filter, pixel, c) + op->output_zero_point;
-      const int32_t clamped = y < op->output_min ? op->output_min : y > op->output_max ? op->output_max : y;
-      if (output[(size_t)pixel * (size_t)op->channels_out + (size_t)c] != clamped) fail("wrong output", op, kernel);
-    }
-  }
+  int8_t *expected = allocate(pixels * (size_t)op->channels_out);
+  eb_w1a8_reference(op, &constants, input, expected);
+  if (memcmp(output, expected, pixels * (size_t)op->channels_out) != 0) fail("wrong output", op, kernel);
+  free(expected);
   free(input);
   free(filter);
   free(factor);
+  free(magnitude);
+  free(bias);
   free(output);
   free(raw_persistent);
   free(raw_scratch);

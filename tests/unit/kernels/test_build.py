@@ -127,12 +127,12 @@ def test_flags_of_single_files_reach_the_compiler(tmp_path: Path) -> None:
 
 
 def test_flags_of_single_files_come_from_the_table() -> None:
-    table = """/* EB_BCONV2D_KERNEL(name, architecture, features, 8, 8, "-mwrong") */
-EB_BCONV2D_KERNEL(avx2, X86_64, EB_CPU_AVX2, 16, 4, 1, 4,
-                  "-mavx2 -mpopcnt")
-EB_BCONV2D_KERNEL(neon, AARCH64, EB_CPU_NEON, 16, 4, 1, 4, "-mcpu=cortex-a72")
-EB_BCONV2D_KERNEL(portable, ANY, EB_CPU_ANY, 8, 8, 1, 4, "")
-EB_W1A8_KERNEL(avx2, X86_64, EB_CPU_AVX2, 32, "-mavx2")
+    table = """/* EB_BCONV2D_KERNEL(name, architecture, "-mwrong", .channel_tile = 8) */
+EB_BCONV2D_KERNEL(avx2, X86_64,
+                  "-mavx2 -mpopcnt", .cpu_features = EB_CPU_AVX2, .channel_tile = 16)
+EB_BCONV2D_KERNEL(neon, AARCH64, "-mcpu=cortex-a72", .cpu_features = EB_CPU_NEON, .channel_tile = 16)
+EB_BCONV2D_KERNEL(portable, ANY, "", .channel_tile = 8)
+EB_W1A8_KERNEL(avx2, X86_64, "-mavx2", .channel_tile = 32)
 """
     x86 = {"bconv2d_avx2.c": ("-mavx2", "-mpopcnt"), "bconv2d_portable.c": (), "w1a8_avx2.c": ("-mavx2",)}
     assert build.kernel_flags(table, "x86_64") == x86

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -48,6 +49,27 @@ def test_header_is_c99(compiler: build.Compiler, standard: str, tmp_path: Path) 
     build.compile(tmp_path / "use.so", [build.Source(source)], compiler, flags)
 
 
+@pytest.mark.parametrize("target", ["thumb-freestanding-eabi", "aarch64-freestanding"])
+def test_core_compiles_freestanding(target: str, tmp_path: Path) -> None:
+    """Without a system's headers, as for a microcontroller, and on one with NEON but no system."""
+    if importlib.util.find_spec("ziglang") is None:
+        pytest.skip("the ziglang wheel is not installed")
+    cpu = "-mcpu=cortex_m4" if target.startswith("thumb") else "-mcpu=cortex_a53"
+    left_out = ("-fPIC", "-pthread")
+    flags = [flag for flag in build.COMPILE_FLAGS if flag not in left_out]
+    for path in sorted(kernels.CORE.glob("*.c")):
+        command = [*build.zig_compiler(target).command, cpu, "-ffreestanding", *flags, *WARNINGS, "-c", str(path)]
+        done = subprocess.run([*command, "-o", str(tmp_path / "made.o")], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr[-2000:]
+
+
+@pytest.mark.parametrize("room", ["core", "x86", "neon", "host"])
+def test_rooms_include_from_core_and_themselves_alone(room: str) -> None:
+    for path in sorted((kernels.FOLDER / room).glob("*.[ch]")):
+        included = re.findall(r'^\s*#include "(?:\.\./(\w+)/)?[\w.]+"', path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert set(included) <= {"", "core"} - ({"core"} if room == "core" else set()), path.name
+
+
 def exercise(compiler: build.Compiler, flags: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
     program = folder / "exercise"
     base = [flag for flag in build.COMPILE_FLAGS if flag != "-O3"]
@@ -59,7 +81,7 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     path = shutil.which("gcc") or shutil.which("clang")
     if path is None:
         pytest.skip("neither gcc nor clang is installed, and zig has no address sanitizer")
-    flags = ("-O1", "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+    flags = ("-O1", "-g", "-UNDEBUG", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
     result = exercise(build.Compiler((path,), path), flags, tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout == "ok\n"

@@ -1,5 +1,23 @@
-/* TFLite's rules for output sizes and padding (tensorflow/lite/kernels/padding.h). */
+/* What kernels.h has besides the operations: the names of refusals, and TFLite's rules for output sizes and padding
+ * (tensorflow/lite/kernels/padding.h). */
 #include "kernels.h"
+
+const char *eb_status_name(eb_status status) {
+  switch (status) {
+    case EB_OK: return "EB_OK";
+    case EB_BAD_SIZE: return "EB_BAD_SIZE";
+    case EB_BAD_STRIDE: return "EB_BAD_STRIDE";
+    case EB_BAD_OPTION: return "EB_BAD_OPTION";
+    case EB_BAD_GROUPS: return "EB_BAD_GROUPS";
+    case EB_BAD_QUANTIZATION: return "EB_BAD_QUANTIZATION";
+    case EB_EMPTY_OUTPUT: return "EB_EMPTY_OUTPUT";
+    case EB_TOO_LARGE: return "EB_TOO_LARGE";
+    case EB_UNSUPPORTED: return "EB_UNSUPPORTED";
+    case EB_UNKNOWN_KERNEL: return "EB_UNKNOWN_KERNEL";
+    case EB_CPU_LACKS_KERNEL: return "EB_CPU_LACKS_KERNEL";
+  }
+  return "unknown status";
+}
 
 /* One axis. EB_OK, or why not. */
 static eb_status resolve_axis(int32_t input, int32_t filter, int32_t stride, int32_t dilation, int32_t padding,
