@@ -251,8 +251,21 @@ def _converted(model: Any, to: Target, run: Callable[[], bytes]) -> bytes:
     layer = _layer_named_in(text, model)
     where = f"model '{model.name}'" + (f", layer '{layer}'" if layer else "")
     reason = re.search(r"error: (.+)", text)
-    why = reason[1] if reason else _first_line(failure)
+    why = _explained(reason[1]) if reason else _first_line(failure)
     raise EdgebnnError(f"{where}: conversion to {to} failed ({why})") from failure
+
+
+def _explained(reason: str) -> str:
+    """A converter's reason in words, where it is about ranges that fake quantization has learnt."""
+    found = re.search(r"'tfl\.(\w+)' op quantization .* same scale .*?f32, ([\d.e-]+).*?f32, ([\d.e-]+)", reason)
+    if found is None:
+        return reason
+    kind, one, other = found.groups()
+    return (
+        f"{kind} has one scale for all that it reads and gives, but fake quantization gave these steps of "
+        f"{float(one):.3g} and {float(other):.3g}; train them with one range, or convert the model without fake "
+        "quantization, with calibration inputs"
+    )
 
 
 def _layer_named_in(text: str, model: Any) -> str | None:

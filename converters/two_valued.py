@@ -139,14 +139,15 @@ def _almost(view: OpView, weights: NDArray[np.int16]) -> Finding | None:
     filled = sizes.any(axis=1)
     if not filled.any() or near[filled].mean() < _NEARLY:
         return None
-    apart = sizes != magnitude
-    if not apart.any():
+    mismatches = sizes != magnitude
+    if not mismatches.any():
         return _warning(view, "w1a8-almost-binary", f"its weights are {magnitude.max()} from their zero point, "
                         f"which is more than the {_MOST} that can be packed", _BINARIZE)  # fmt: skip
-    channels = np.flatnonzero(apart.any(axis=1))
+    channels = np.flatnonzero(mismatches.any(axis=1))
     values = np.unique(flat[channels[0]])
     message = (
-        f"its weights are almost, but not exactly, two-valued: {apart.sum()} of {apart.size} weights stand apart, in "
+        f"its weights are almost, but not exactly, two-valued: {mismatches.sum()} of {mismatches.size} weights stand "
+        "apart, in "
         f"{channels.size} of {len(sizes)} channels (channel {channels[0]} has {values.size} values, "
         f"{values[0]} to {values[-1]})"
     )

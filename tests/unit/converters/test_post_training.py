@@ -12,6 +12,7 @@ import pytest
 import edgebnn
 from edgebnn.converters.convert import convert
 from edgebnn.converters.read_tflite import read
+from edgebnn.errors import EdgebnnError
 from edgebnn.graph.types import Array, DType, Graph
 
 pytest.importorskip("larq_compute_engine", reason="conversion needs the training extra")
@@ -123,6 +124,19 @@ def timed() -> Any:
 
 
 NETWORKS = (concatenated, nested, shared_relu, split_and_cropped, normed_pool, moved, timed)
+
+
+def test_ranges_learnt_that_an_op_cannot_have_are_explained(tmp_path: Path) -> None:
+    def ranged(x: Any, bound: float) -> Any:
+        return tf.quantization.fake_quant_with_min_max_vars(x, -bound, bound)
+
+    image = L.Input((8, 8, 3))
+    x = ranged(L.Conv2D(32, 3, padding="same")(ranged(image, 1.0)), 3.0)
+    y = L.Maximum(name="greater")([x, ranged(L.BatchNormalization()(sign_conv(32)(x)), 30.0)])
+    y = ranged(L.GlobalAveragePooling2D()(ranged(L.BatchNormalization()(sign_conv(32)(y)), 30.0)), 20.0)
+    with pytest.raises(EdgebnnError, match=r"layer 'greater'.*maximum has one scale .* steps of .* range") as caught:
+        convert(keras.Model(image, ranged(L.Dense(4)(y), 40.0)), tmp_path / "out.tflite", "lce")
+    assert "tfl." not in str(caught.value)
 
 
 def converted(model: Any, inputs: Array, path: Path) -> Graph:
