@@ -72,7 +72,7 @@ def benchmark(
     session = target.open(model, threads=threads)
 
     def ours() -> object:
-        return session.run(sample)
+        return session.repeat(sample)
 
     baseline = None
     if against is None:
@@ -106,7 +106,7 @@ def _baseline(
     other = open_model(against)
     inputs = next(samples(other, arrays, 1))
     session = target.open(other, threads=threads)
-    return lambda: session.run(inputs)
+    return lambda: session.repeat(inputs)
 
 
 def _lce(model: ModelFile, threads: int, sample: Sample) -> Callable[[], object]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgebnn import machine
-from edgebnn.errors import InputError, one_line
-from edgebnn.graph.types import Array, Shape
+from edgebnn.graph.types import Array
 from edgebnn.runtime.exact import open_exact
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.profile import Profile
+from edgebnn.runtime.runner import open_runner
 
 from .interface import Target
 from .model_file import ModelFile
@@ -20,50 +20,37 @@ class HostSession(Session):
     """A LiteRT interpreter with the delegate."""
 
     def __init__(self, model: ModelFile, *, threads: int, exact: bool, trace: bool) -> None:
-        self._name = model.name
         self._traced = trace
         open_interpreter = open_exact if exact else Interpreter
-        self._interpreter = open_interpreter(
-            model_content=model.content, num_threads=threads, experimental_preserve_all_tensors=trace
-        )
-        self._inputs = [int(detail["index"]) for detail in self._interpreter.get_input_details()]
-        self._outputs = [int(detail["index"]) for detail in self._interpreter.get_output_details()]
-        self._shapes: list[Shape] = []
+
+        def make() -> Interpreter:
+            return open_interpreter(
+                model_content=model.content, num_threads=threads, experimental_preserve_all_tensors=trace
+            )
+
+        self._runner = open_runner(make, model.name, model.signature)
 
     @property
     def inexact(self) -> tuple[str, ...]:
-        return self._interpreter.inexact
+        return self._runner.interpreter.inexact
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        self._invoke(inputs)
-        return tuple(self._interpreter.get_tensor(index) for index in self._outputs)
+        return tuple(self._runner.run(inputs))
+
+    def repeat(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        return tuple(self._runner.run(inputs, keep=True))
 
     def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
         if not self._traced:
             raise ValueError("open the session with trace=True")
-        self._invoke(inputs)
-        shown = [*self._inputs, *(index for node in self._interpreter.nodes() for index in node.outputs)]
-        return {index: self._interpreter.get_tensor(index) for index in shown}
+        self._runner.run(inputs)
+        interpreter = self._runner.interpreter
+        shown = [*self._runner.entry.inputs, *(index for node in interpreter.nodes() for index in node.outputs)]
+        return {index: interpreter.get_tensor(index) for index in shown}
 
     def profile(self, inputs: Sequence[Array], repeats: int) -> Profile:
-        self._invoke(inputs)
-        profile: Profile = self._interpreter.profile(repeats)
-        return profile
-
-    def _invoke(self, inputs: Sequence[Array]) -> None:
-        shapes = [value.shape for value in inputs]
-        try:
-            if shapes != self._shapes:
-                for index, shape in zip(self._inputs, shapes, strict=True):
-                    self._interpreter.resize_tensor_input(index, shape)
-                self._interpreter.allocate_tensors()
-                self._shapes = shapes
-            for index, value in zip(self._inputs, inputs, strict=True):
-                self._interpreter.set_tensor(index, value)
-            self._interpreter.invoke()
-        except (RuntimeError, ValueError) as error:
-            why = " ".join(str(error).split())
-            raise InputError(one_line(f"{self._name}: LiteRT cannot run it on these inputs: {why}")) from None
+        self._runner.run(inputs)
+        return self._runner.profile(repeats)
 
 
 class HostTarget(Target):

@@ -20,7 +20,11 @@ class Session(ABC):
 
     @abstractmethod
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        """One inference."""
+        """One inference, from the model's initial state."""
+
+    def repeat(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """One inference to be timed: from whatever state the last one left."""
+        return self.run(inputs)
 
     @abstractmethod
     def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:

@@ -67,7 +67,7 @@ def choose(found: tuple[Entry, ...], signature: str | None, name: str) -> Entry:
             raise InputError(one_line(f"{name}: has no signature '{signature}'; {what}"))
         return named[signature]
     if len({(entry.subgraph, frozenset(entry.inputs), frozenset(entry.outputs)) for entry in found}) > 1:
-        raise InputError(one_line(f"{name}: has the signatures {known}; say which to run (signature=...)"))
+        raise InputError(one_line(f"{name}: has the signatures {known}; say which to run (signature=..., --signature)"))
     return found[0]
 
 

@@ -18,14 +18,13 @@ from edgebnn.graph.opdef import Axes
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Array, Shape, Tensor
 
-from . import entries
 from .entries import Entry
 from .exact import open_exact
 from .interpreter import Interpreter
 from .plugin import PackInt8
 from .port import Port
 from .profile import Profile
-from .runner import Outputs, Runner, ShapeError
+from .runner import Outputs, Runner, ShapeError, open_runner
 
 MAX_BATCH = 32
 """Samples of one invoke. More gains nothing and costs activation memory."""
@@ -97,14 +96,12 @@ class Model:
             InputError: an array has a wrong shape, dtype or value, or the model is a signature other than the first.
         """
         call = self._call(images)
-        if self._runner.entry.subgraph:
-            raise InputError(f"{self.name}: only the first graph of a file can be profiled, not '{self.signature}'")
         with self._lock:
             try:
                 self._runner.run(call.parts(self._independent, MAX_BATCH)[0][0].arrays)
             except ShapeError:
                 self._runner.run(call.parts(_alone, MAX_BATCH)[0][0].arrays)
-            return self._runner.interpreter.profile(repeats)
+            return self._runner.profile(repeats)
 
     def invoke(self, values: Sequence[Array]) -> Outputs:
         """One run, from the initial state, on arrays as they are: whatever their axes mean, nothing is quantized.
@@ -269,9 +266,6 @@ def load(
         return open_interpreter(**given, num_threads=num_threads, kernels=kernels, pack_int8=pack_int8)
 
     stamp = _stamp(held)
-    interpreter = make()
-    found = interpreter.source.entries
-    entry = entries.choose(tuple(entry for entry, _ in found), signature, name)
-    state = next(state for known, state in found if known is entry)
-    independent = _alone if state != "none" else _Independence(held, entry, stamp)
-    return Model(Runner(interpreter, make, name, entry, state), independent, name)
+    runner = open_runner(make, name, signature)
+    independent = _alone if runner.state != "none" else _Independence(held, runner.entry, stamp)
+    return Model(runner, independent, name)

@@ -11,15 +11,33 @@ from numpy.typing import NDArray
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
 from edgebnn.graph.types import Array, Shape
 
-from .entries import Entry, State
+from .entries import Entry, State, choose
 from .interpreter import Interpreter
 from .port import Port, input_ports, output_ports
+from .profile import Profile
 
 Outputs = list[NDArray[np.generic]]
 
 
 class ShapeError(InputError):
     """The graph does not work with the shapes of its inputs."""
+
+
+def open_runner(make: Callable[[], Interpreter], name: str, signature: str | None) -> Runner:
+    """The graph of a file that is meant.
+
+    Args:
+        make: gives an interpreter of the file, its tensors not yet allocated.
+        name: what messages call the file.
+        signature: which graph, of a file that has several.
+
+    Raises:
+        InputError: there is no such signature, or several and none is named.
+    """
+    interpreter = make()
+    states = dict(interpreter.source.entries)
+    entry = choose(tuple(states), signature, name)
+    return Runner(interpreter, make, name, entry, states[entry])
 
 
 class Runner:
@@ -84,6 +102,18 @@ class Runner:
             return self._invoke(values)
         except (EdgebnnError, RuntimeError, ValueError) as error:
             raise self._failed(shapes, error) from None
+
+    def profile(self, repeats: int) -> Profile:
+        """Where the time goes of inferences on what the last run was given.
+
+        Raises:
+            InputError: the graph is not the first of its file.
+        """
+        if self.entry.subgraph:
+            raise InputError(
+                f"{self._name}: only the first graph of a file can be looked into, not '{self.entry.signature}'"
+            )
+        return self.interpreter.profile(repeats)
 
     def _allocate(self, shapes: tuple[Shape, ...]) -> None:
         self._shapes = shapes
