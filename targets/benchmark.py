@@ -9,6 +9,7 @@ from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.graph import consistency
 from edgebnn.graph.types import Array
 from edgebnn.runtime import timing
+from edgebnn.runtime.entries import choose, entries
 from edgebnn.runtime.litert import Interpreter as StockInterpreter
 from edgebnn.runtime.profile import Kind
 
@@ -70,6 +71,7 @@ def benchmark(
     """
     sample = next(samples(model, arrays, 1))
     session = target.open(model, threads=threads)
+    session.run(sample)
 
     def ours() -> object:
         return session.repeat(sample)
@@ -99,6 +101,10 @@ def _baseline(
 ) -> Callable[[], object]:
     if against in ("lce", "litert") and target.name != "host":
         raise InputError(f"--against {against} runs on the target host only, not on {target.name}")
+    if against in ("lce", "litert") and choose(entries(model.content), model.signature, model.name).subgraph:
+        raise InputError(
+            f"{model.name}: --against {against} runs the first graph of a file only, not another signature"
+        )
     if against == "lce":
         return _lce(model, threads, sample)
     if against == "litert":
@@ -106,6 +112,7 @@ def _baseline(
     other = open_model(against)
     inputs = next(samples(other, arrays, 1))
     session = target.open(other, threads=threads)
+    session.run(inputs)
     return lambda: session.repeat(inputs)
 
 

@@ -38,7 +38,7 @@ class HostSession(Session):
         return tuple(self._runner.run(inputs))
 
     def repeat(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        return tuple(self._runner.run(inputs, keep=True))
+        return tuple(self._runner.again(inputs))
 
     def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
         if not self._traced:

@@ -18,6 +18,7 @@ from edgebnn.graph.consistency import integers, text
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.schema import schema
 from edgebnn.graph.types import ABSENT, Array, Shape
+from edgebnn.runtime.entries import choose, entries
 from edgebnn.runtime.port import Port
 
 from .model_file import ModelFile
@@ -34,7 +35,8 @@ def noise(model: ModelFile, count: int) -> Iterator[Sample]:
     Raises:
         InputError: the file leaves a size open, or an input takes values that cannot be guessed.
     """
-    limits = _limits(model.content)
+    entry = choose(entries(model.content), model.signature, model.name)
+    limits = _limits(model.content, entry.subgraph)
     generator = np.random.default_rng(SEED)
     shapes = [_shape(port, model.name) for port in model.inputs]
     for _ in range(count):
@@ -153,10 +155,10 @@ _DIVISORS = frozenset(("DIV", "FLOOR_DIV", "FLOOR_MOD", "POW"))
 _OPAQUE = ("CUSTOM", "WHILE", "IF", "CALL", "STABLEHLO", "HASHTABLE", "EMBEDDING_LOOKUP_SPARSE", "CONCAT_EMBEDDINGS")
 
 
-def _limits(content: bytes) -> dict[int, Limits]:
-    """For inputs, by tensor, that do not take any value: those that they take."""
+def _limits(content: bytes, subgraph: int) -> dict[int, Limits]:
+    """For inputs of one of a file's graphs, by tensor, that do not take any value: those that they take."""
     model = schema.Model.GetRootAs(content)
-    graph = model.Subgraphs(0)
+    graph = model.Subgraphs(subgraph)
     found: dict[int, Limits] = {}
     sources: dict[int, tuple[_Source, ...]] = {i: (_Source(i),) for i in integers(graph.InputsAsNumpy())}
     for number in range(graph.OperatorsLength()):

@@ -23,7 +23,7 @@ class Session(ABC):
         """One inference, from the model's initial state."""
 
     def repeat(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        """One inference to be timed: from whatever state the last one left."""
+        """One inference to be timed, on inputs like those of the last one, from whatever state that left."""
         return self.run(inputs)
 
     @abstractmethod

@@ -18,6 +18,7 @@ from edgebnn.cli.options import (
     input_option,
     repeats_option,
     show,
+    signature_option,
     status,
     target_option,
     threads_option,
@@ -99,14 +100,21 @@ def lint(model: str, to: str, as_json: bool) -> int:
 
 @verb("edgebnn analyze resnet8.tflite")
 @click.argument("model", type=FILE)
-def analyze(model: Path, as_json: bool) -> None:
+@click.option(
+    "--input", "input_path", type=FILE, help="An .npy of the size that is meant, where the file leaves it open."
+)
+def analyze(model: Path, input_path: Path | None, as_json: bool) -> None:
     """Count a .tflite file, layer by layer: MACs by precision, bytes of weights and activations, memory."""
     from edgebnn.graph.analysis import analyze as count
     from edgebnn.reports import tables
+    from edgebnn.targets.inputs import read_arrays, samples
     from edgebnn.targets.model_file import open_model
 
     file = open_model(model)
-    result = count(file.graph, len(file.content))
+    graph = file.graph
+    if input_path is not None:
+        graph = file.graph_for(next(samples(file, read_arrays(input_path, file), 1)))
+    result = count(graph, len(file.content))
     show(as_json, {"model": file.name, **asdict(result)}, tables.analysis(result))
 
 
@@ -115,7 +123,7 @@ def analyze(model: Path, as_json: bool) -> None:
 @click.option("--input", "input_path", type=FILE, required=True, help="An .npy of inputs [N, ...]; .npz for several.")
 @click.option("--output", "output_path", type=FILE, required=True, help="The .npy to write; .npz for several outputs.")
 @click.option("--backend", type=click.Choice(["litert", "reference"]), default="litert", show_default=True)
-@click.option("--signature", help="Which graph to run of a file that has several.")
+@signature_option
 @threads_option
 def run(
     model: Path,
@@ -143,8 +151,15 @@ def run(
         outputs = result if isinstance(result, tuple) else (result,)
     write_arrays(output_path, file, outputs)
     shapes = [list(output.shape) for output in outputs]
-    value = {"model": file.name, "backend": backend, "output": str(output_path), "shapes": shapes}
-    show(as_json, value, f"wrote {output_path}: {', '.join(map(str, shapes))}")
+    which = "" if signature is None else f" (signature {signature})"
+    value = {
+        "model": file.name,
+        "signature": signature,
+        "backend": backend,
+        "output": str(output_path),
+        "shapes": shapes,
+    }
+    show(as_json, value, f"wrote {output_path}{which}: {', '.join(map(str, shapes))}")
 
 
 @verb("edgebnn validate resnet8.tflite --layers")
@@ -156,6 +171,7 @@ def run(
     "--tolerance", type=click.FloatRange(0), default=1e-5, show_default=True, help="Of a float output's range."
 )
 @click.option("--layers", is_flag=True, help="Compare every layer, and say where the target first departs.")
+@signature_option
 @threads_option
 def validate(
     model: Path,
@@ -164,6 +180,7 @@ def validate(
     count: int,
     tolerance: float,
     layers: bool,
+    signature: str | None,
     threads: int,
     as_json: bool,
 ) -> int:
@@ -172,7 +189,7 @@ def validate(
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
 
-    file = open_model(model)
+    file = open_model(model, signature)
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"validating on {target}"):
         result = edgebnn.target(target).validate(
@@ -188,14 +205,23 @@ def validate(
 @target_option
 @input_option
 @repeats_option
+@signature_option
 @threads_option
-def profile(model: Path, target: str, input_path: Path | None, repeats: int, threads: int, as_json: bool) -> None:
+def profile(
+    model: Path,
+    target: str,
+    input_path: Path | None,
+    repeats: int,
+    signature: str | None,
+    threads: int,
+    as_json: bool,
+) -> None:
     """Measure each op of ours, and each stretch that LiteRT runs, on a target."""
     from edgebnn.reports import tables
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
 
-    file = open_model(model)
+    file = open_model(model, signature)
     where = edgebnn.target(target)
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"profiling on {target}"):
@@ -210,6 +236,7 @@ def profile(model: Path, target: str, input_path: Path | None, repeats: int, thr
 @input_option
 @click.option("--against", metavar="WHAT", help="lce, litert, or another .tflite file: timed in turn with MODEL.")
 @repeats_option
+@signature_option
 @threads_option
 def benchmark(
     model: Path,
@@ -217,6 +244,7 @@ def benchmark(
     input_path: Path | None,
     against: str | None,
     repeats: int,
+    signature: str | None,
     threads: int,
     as_json: bool,
 ) -> None:
@@ -226,7 +254,7 @@ def benchmark(
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
 
-    file = open_model(model)
+    file = open_model(model, signature)
     where = edgebnn.target(target)
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"timing on {target}"):

@@ -66,6 +66,7 @@ def status(message: str) -> AbstractContextManager[object]:
 target_option = click.option("--target", default="host", show_default=True, help="Where to run.")
 threads_option = click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 repeats_option = click.option("--repeats", type=click.IntRange(4), default=30, show_default=True)
+signature_option = click.option("--signature", help="Which graph to run of a file that has several.")
 input_option = click.option(
     "--input", "input_path", type=FILE, help="An .npy of inputs [N, ...], .npz for several; without it: noise."
 )

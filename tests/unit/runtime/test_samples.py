@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,15 +10,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ai_edge_litert.interpreter import Interpreter
+from click.testing import CliRunner
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from edgebnn.cli.main import cli
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import InputError, InputWarning
 from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.model import Model, load
+from edgebnn.targets import target
+from edgebnn.targets.benchmark import benchmark
+from edgebnn.targets.model_file import open_model
 from tests.support.batch_graphs import graphs
 from tests.support.graphs import constant, one_op, per_tensor, tensor
 from tests.support.topologies import images, lce_bytes
@@ -238,3 +244,26 @@ def test_values_on_the_right_scale_are_not_warned_of(int8_inside: bool) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         images_model(int8_inside)(x)
+
+
+# -- targets --
+
+
+def test_a_session_begins_every_run_with_the_initial_state_and_runs_the_signature_that_is_meant() -> None:
+    x = noise(2, 4)
+    for file, signature in (("variable.tflite", "add"), ("signatures.tflite", "plain"), ("signatures.tflite", "add")):
+        session = target("host").open(open_model(DATA / file, signature))
+        (expected,) = alone(file, signature, {"x": x}).values()
+        for i in (0, 1, 1):
+            np.testing.assert_allclose(session.run([x[i : i + 1]])[0][0], expected[i], rtol=1e-5, atol=1e-6)
+    with pytest.raises(InputError, match="only the first graph of a file can be looked into, not 'plain'"):
+        target("host").profile(open_model(DATA / "signatures.tflite", "plain"))
+    with pytest.raises(InputError, match="--against litert runs the first graph of a file only"):
+        benchmark(target("host"), open_model(DATA / "signatures.tflite", "plain"), against="litert")
+
+
+def test_the_size_that_is_meant_is_counted(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", noise(3, 12, 9, 3))
+    command = ["analyze", str(DATA / "open_size.tflite"), "--input", str(tmp_path / "x.npy"), "--json"]
+    result = CliRunner().invoke(cli, command, standalone_mode=False)
+    assert json.loads(result.stdout)["totals"]["macs"]["float"] == 8 * 5 * 4 * 5 * 5 * 3
