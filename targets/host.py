@@ -12,8 +12,7 @@ from edgebnn.runtime.profile import Profile
 from edgebnn.runtime.runner import open_runner
 
 from .interface import Target
-from .model_file import ModelFile
-from .session import Session
+from .model_file import ModelFile, Session
 
 
 class HostSession(Session):

@@ -33,7 +33,7 @@ def read_arrays(path: Path, model: ModelFile) -> tuple[Array, ...]:
     """The inputs [N, ...] that a file holds, as the user has them.
 
     Args:
-        path: an ``.npy``, or an ``.npz`` with an array of the name of each input.
+        path: an ``.npy``, or an ``.npz`` with an array of the name of each input: the signature's, or the tensor's.
         model: whose inputs they are.
 
     Returns:
@@ -45,9 +45,10 @@ def read_arrays(path: Path, model: ModelFile) -> tuple[Array, ...]:
     named = read_named_arrays(path)
     if list(named) == [""]:
         return (named[""],)
-    names = [port.name for port in model.inputs]
-    if len(names) == len(named) == 1:
+    if len(model.inputs) == len(named) == 1:
         return tuple(named.values())
+    tensors = [port.name for port in model.inputs]
+    names = tensors if set(tensors) <= set(named) else list(model.arguments)
     if missing := [name for name in names if name not in named]:
         raise InputError(
             f"{path}: has no array '{missing[0]}'; it must hold one for each input of {model.name}: {', '.join(names)}"

@@ -14,8 +14,7 @@ from edgebnn.graph.types import Array, Graph
 from edgebnn.runtime.profile import Kind, Profile
 
 from .inputs import samples
-from .model_file import ModelFile, open_model
-from .session import Session
+from .model_file import ModelFile, Session, open_model
 from .validate import DEFAULT_TOLERANCE, Validation, validate
 
 

@@ -1,7 +1,8 @@
-"""A model as targets take it: the bytes of a file, and the graph read from them where the IR holds it."""
+"""A model as targets take it: the bytes of a file and the graph read from them; and a session: it, on a target."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Array, Graph, Shape
-from edgebnn.runtime.model import load
+from edgebnn.runtime.model import Model, load
 from edgebnn.runtime.port import Port
 
 
@@ -48,20 +49,24 @@ class ModelFile:
     @cached_property
     def inputs(self) -> tuple[Port, ...]:
         """What LiteRT says of the inputs. Raises EdgebnnError where it refuses the file."""
-        return self._ports[0]
+        return self._loaded.inputs
+
+    @cached_property
+    def arguments(self) -> tuple[str, ...]:
+        """The signature's names of the inputs; those of the tensors where there is no signature."""
+        return self._loaded.arguments or tuple(port.name for port in self.inputs)
 
     @cached_property
     def outputs(self) -> tuple[Port, ...]:
         """What LiteRT says of the outputs. Raises EdgebnnError where it refuses the file."""
-        return self._ports[1]
+        return self._loaded.outputs
 
     @cached_property
-    def _ports(self) -> tuple[tuple[Port, ...], tuple[Port, ...]]:
+    def _loaded(self) -> Model:
         try:
-            model = load(self.content, signature=self.signature)
+            return load(self.content, signature=self.signature)
         except EdgebnnError as error:
             raise type(error)(str(error).replace("model_content", self.name, 1)) from None
-        return model.inputs, model.outputs
 
     @cached_property
     def _shapes(self) -> tuple[Shape, ...]:
@@ -102,3 +107,26 @@ def open_model(source: str | Path | Graph | ModelFile, signature: str | None = N
     flatbuffer.check(content, str(source))
     consistency.check(content, str(source))
     return ModelFile(str(source), content, signature=signature)
+
+
+class Session(ABC):
+    """Inputs and outputs have the model's own shapes and dtypes.
+
+    ``inexact``: of a session that was to be exact, the ops whose kernels are not.
+    """
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        return ()
+
+    @abstractmethod
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """One inference, from the model's initial state."""
+
+    def repeat(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        """One inference to be timed, on inputs like those of the last one, from whatever state that left."""
+        return self.run(inputs)
+
+    @abstractmethod
+    def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
+        """One inference, giving every tensor that the target can show, by its index in the graph."""

@@ -20,8 +20,7 @@ from edgebnn.graph import counts, execute
 from edgebnn.graph.opdef import op_view
 from edgebnn.graph.types import ABSENT, Array, Graph
 
-from .model_file import ModelFile
-from .session import Session
+from .model_file import ModelFile, Session
 
 DEFAULT_TOLERANCE = 1e-5
 """Of the range of the float tensor compared."""

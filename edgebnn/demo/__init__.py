@@ -1,6 +1,7 @@
 """``edgebnn demo``: the whole chain on real data, in one command."""
 
+from edgebnn.reports.data import DemoResult
+
 from .chain import demo
-from .results import DemoResult
 
 __all__ = ["DemoResult", "demo"]

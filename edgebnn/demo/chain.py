@@ -15,7 +15,7 @@ from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports import format, html
-from edgebnn.reports.data import Accuracy, Pruning, Retraining
+from edgebnn.reports.data import Accuracy, DemoResult, Pruning, Retraining
 from edgebnn.reports.progress import bar
 from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
@@ -23,10 +23,9 @@ from edgebnn.training.datasets import load
 from edgebnn.training.recipes import Training
 
 from . import page
-from .compare import accuracy, agreement
 from .device_side import deployed_outputs, time_inference
 from .plan import Run, chosen, folder_for
-from .results import Answers, Compared, Converted, DemoResult, Timed, Trained
+from .results import Answers, Compared, Converted, Timed, Trained, accuracy, agreement
 from .steps import Steps, code_digest, file_digest
 
 
@@ -56,7 +55,7 @@ def demo(
     outcome = Accuracy(answers.deployed, answers.keras, answers.agreement.samples, plan.required)
     report = page.report_data(run, trained, converted, outcome, agreements, timed, retraining, pruning)
     html.write(report, run.report, run.report_data)
-    steps.say(f"9/9 Report: {run.report}")
+    steps.log(f"9/9 Report: {run.report}")
     return DemoResult(
         passed=outcome.passed and pruning.passed and retraining.passed,
         accuracy=outcome.deployed,
@@ -187,11 +186,11 @@ def _time(run: Run) -> Timed:
 
     def make() -> Timed:
         model = open_model(run.deployed)
-        rivals = [
+        baselines = [
             (str(run.in_float), "the same architecture in float, same LiteRT (XNNPACK)"),
             ("lce", "LCE's own interpreter"),
         ]
-        return time_inference(host, model, run.dataset.test.images[:1], rivals)
+        return time_inference(host, model, run.dataset.test.images[:1], baselines)
 
     inputs = [file_digest(run.deployed), file_digest(run.in_float), host.device, _everything()]
     return run.steps.do("time", "5/9 Time it, op by op and against others", inputs, Timed, make)

@@ -9,7 +9,7 @@ import numpy as np
 
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
-from edgebnn.reports.data import Rival, Stretch, Timing
+from edgebnn.reports.data import BaselineTiming, Stretch, Timing
 from edgebnn.runtime.model import load
 from edgebnn.runtime.profile import Profile
 from edgebnn.targets.benchmark import benchmark
@@ -41,23 +41,24 @@ def deployed_outputs(model: Path, images: Array, advance: Callable[[int], None])
     return np.concatenate(outputs)
 
 
-def time_inference(target: Target, model: ModelFile, image: Array, rivals: Sequence[tuple[str, str]]) -> Timed:
+def time_inference(target: Target, model: ModelFile, image: Array, baselines: Sequence[tuple[str, str]]) -> Timed:
     """Where the time of one inference on ``image``, uint8 [1, H, W, C], goes, and how it compares. One thread each.
 
-    ``rivals`` are what :func:`edgebnn.targets.benchmark.benchmark` takes as ``against``, each with a name for people.
+    ``baselines`` are what :func:`edgebnn.targets.benchmark.benchmark` takes as ``against``, each with a name for
+    people.
     """
     profile = target.profile(model, preprocess(image), repeats=REPEATS)
     return Timed(
         timing=_timing(profile, target),
-        rivals=tuple(rival(target, model, against, name) for against, name in rivals),
+        baselines=tuple(baseline(target, model, against, name) for against, name in baselines),
     )
 
 
-def rival(target: Target, model: ModelFile, against: str, name: str) -> Rival:
+def baseline(target: Target, model: ModelFile, against: str, name: str) -> BaselineTiming:
     """``model`` timed in turn with ``against``, called ``name``, as :func:`time_inference` does."""
     result = benchmark(target, model, against=against, repeats=PAIRS)
     assert result.against is not None
-    return Rival(
+    return BaselineTiming(
         name=name,
         kind=result.kind,
         unit="ms",

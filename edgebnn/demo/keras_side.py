@@ -29,11 +29,10 @@ from edgebnn.training.splits import Dataset
 from edgebnn.workflows.prune import prune_in
 from edgebnn.workflows.retrain import deployment
 
-from .compare import accuracy
-from .device_side import deployed_outputs, rival
+from .device_side import baseline, deployed_outputs
 from .plan import Pruning as AskedPruning
 from .plan import Retraining as Asked
-from .results import Converted, Trained
+from .results import Converted, Trained, accuracy
 
 
 def train_model(plan: Training, dataset: Dataset, folder: Path, console: Console) -> Trained:
@@ -95,7 +94,7 @@ def prune_model(
         widths=tuple(Width(name, full, widths[name]) for name, full in history["initial_widths"].items()),
         required=asked.required,
         stages=(*stages, Stage("deployed", deployed, len(test), "the file, in the runtime")),
-        timing=rival(host, open_model(file), str(before), "the network before pruning, deployed"),
+        timing=baseline(host, open_model(file), str(before), "the network before pruning, deployed"),
         bytes_before=before.stat().st_size,
         bytes_after=file.stat().st_size,
         folder=folder.name,

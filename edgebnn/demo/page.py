@@ -26,8 +26,7 @@ from edgebnn.reports.data import (
 from edgebnn.targets.model_file import open_model
 
 from .plan import Run
-from .results import Converted, Timed, Trained
-from .sizes import compare_sizes
+from .results import Converted, Timed, Trained, compare_sizes
 
 _PACKAGES = ("edgebnn", "ai-edge-litert", "numpy", "tensorflow", "tf-keras", "larq", "larq-compute-engine")
 _PRECISIONS = {"w1a1": "1-bit weights and activations", "float": "float"}
@@ -64,7 +63,7 @@ def report_data(
         epochs=trained.epochs,
         layers=_layers(deployed.graph),
         timing=timed.timing,
-        rivals=timed.rivals,
+        baselines=timed.baselines,
         sizes=compare_sizes(deployed.graph, len(deployed.content), in_float.graph, len(in_float.content)),
         agreements=tuple(agreements),
         lint_subjects=converted.subjects,

@@ -1,11 +1,16 @@
-"""What each step of the demo hands on, as plain values that are recorded, and what the demo as a whole gives."""
+"""What each step of the demo hands on, as plain values that are recorded, and how two computations of it compare."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from edgebnn.reports.data import Agreement, Epoch, Finding, Pruning, Retraining, Rival, Timing
-from edgebnn.runtime.profile import Kind
+import numpy as np
+
+from edgebnn.graph import counts
+from edgebnn.graph.liveness import peak_arena_bytes
+from edgebnn.graph.types import Array, Graph, Shape
+from edgebnn.reports import format
+from edgebnn.reports.data import AGREEMENT, Agreement, BaselineTiming, Epoch, Finding, Size, Sizes, Timing
 
 
 @dataclass(frozen=True)
@@ -45,33 +50,61 @@ class Timed:
     """The profile of one inference, and the deployed file timed in turn with others."""
 
     timing: Timing
-    rivals: tuple[Rival, ...]
+    baselines: tuple[BaselineTiming, ...]
 
 
-@dataclass(frozen=True)
-class DemoResult:
-    """The outcome; field names are the JSON's. Accuracies are shares, ``latency_ms`` is of this machine,
-    ``latency_kind`` says how.
+def accuracy(outputs: Array, labels: Array) -> float:
+    """The share of rows of ``outputs`` [N, classes] whose largest entry is at the label [N]."""
+    return float(np.mean(np.argmax(outputs, axis=1) == labels))
 
-    ``passed`` is whether the deployed model reached ``required``, and the pruned one and the one retrained to W1A8
-    what they have to.
-    """
 
-    passed: bool
-    accuracy: float
-    required: float
-    keras_accuracy: float
-    samples: int
-    agreements: tuple[Agreement, ...]
-    latency_ms: float
-    latency_kind: Kind
-    file_bytes: int
-    float_file_bytes: int
-    retraining: Retraining
-    pruning: Pruning
-    seconds: float
-    model: str
-    pruned_model: str
-    retrained_model: str
-    report: str
-    report_data: str
+def agreement(reference: str, ours: Array, theirs: Array, note: str = "") -> Agreement:
+    """How ``ours`` [N, classes] compare with ``theirs``, row by row."""
+    gaps = np.abs(ours.astype(np.float64) - theirs.astype(np.float64)).max(axis=1)
+    output_range = float(theirs.max()) - float(theirs.min())
+    return Agreement(
+        reference=reference,
+        samples=len(ours),
+        same_class=int(np.count_nonzero(np.argmax(ours, axis=1) == np.argmax(theirs, axis=1))),
+        bit_equal=int(np.count_nonzero(np.all(ours == theirs, axis=1))),
+        mismatches=int(np.count_nonzero(gaps > AGREEMENT * output_range)),
+        max_abs_diff=float(gaps.max()),
+        output_range=output_range,
+        note=note,
+    )
+
+
+def compare_sizes(deployed: Graph, deployed_bytes: int, in_float: Graph, float_bytes: int) -> Sizes:
+    """The sizes of both files, and of every layer of the float file that multiplies beside its deployed form."""
+    unpaired = _multiplying(deployed)
+    layers = []
+    for index, work in _multiplying(in_float):
+        partner = next((other for other in unpaired if other[1] == work), None)
+        if partner is None:
+            continue
+        unpaired.remove(partner)
+        layers.append(
+            Size(
+                layer=_label(in_float, index),
+                float_bytes=counts.op_weight_bytes(in_float, index),
+                deployed_bytes=counts.op_weight_bytes(deployed, partner[0]),
+            )
+        )
+    return Sizes(float_bytes, deployed_bytes, tuple(layers), peak_arena_bytes(deployed))
+
+
+def _multiplying(graph: Graph) -> list[tuple[int, tuple[int, Shape]]]:
+    """The ops with multiply-accumulates: index, and their number with the shape of the output."""
+    found = []
+    for index, op in enumerate(graph.ops):
+        total = counts.op_macs(graph, index).total
+        if total:
+            found.append((index, (total, graph.tensors[op.outputs[0]].shape)))
+    return found
+
+
+def _label(graph: Graph, index: int) -> str:
+    """The Keras layer that an op came from, or the op's kind where its name does not tell."""
+    name = graph.op_name(index)
+    layer = format.layer(name)
+    return layer if layer != name else graph.ops[index].kind

@@ -44,7 +44,7 @@ class Steps:
     fresh: bool
     console: Console
 
-    def say(self, text: str) -> None:
+    def log(self, text: str) -> None:
         self.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def do(
@@ -68,9 +68,9 @@ class Steps:
         path = self.folder / "steps" / f"{name}.json"
         record = None if self.fresh else _read(path)
         if record is not None and record.key == key and _unchanged(self.folder, record.files):
-            self.say(f"{title}: done before ({record.seconds:.0f} s), kept")
+            self.log(f"{title}: done before ({record.seconds:.0f} s), kept")
             return decode(kind, record.result, str(path))
-        self.say(title)
+        self.log(title)
         started = time.monotonic()
         made = make()
         seconds = time.monotonic() - started

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from edgebnn.graph.opdef import Macs
 from edgebnn.runtime.profile import Kind
 
-APART = 1e-4
+AGREEMENT = 1e-4
 """Of the range of the outputs: a larger difference is not the rounding of the last layers alone."""
 
 
@@ -108,7 +108,7 @@ class Pruning:
     widths: tuple[Width, ...]
     required: float
     stages: tuple[Stage, ...]
-    timing: Rival
+    timing: BaselineTiming
     bytes_before: int
     bytes_after: int
     folder: str
@@ -179,7 +179,7 @@ class Timing:
 
 
 @dataclass(frozen=True)
-class Rival:
+class BaselineTiming:
     """Another model timed in turn with ours: ``ratio`` is theirs over ours, so above 1 ours is faster.
 
     It is the median of the ratios of all pairs, ``ratio_spread`` the distance between their quartiles.
@@ -220,8 +220,8 @@ class Agreement:
 
     same_class:   how many predictions are the same.
     bit_equal:    how many inputs give the same outputs in every bit.
-    apart:        how many give outputs further apart than :data:`APART` of ``output_range``: a float rounding near zero
-                  has flipped a sign on the way, since rounding alone stays far below that.
+    mismatches:   how many give outputs that differ by more than :data:`AGREEMENT` of ``output_range``: a float rounding
+                  near zero has flipped a sign on the way, since rounding alone stays far below that.
     max_abs_diff: over all outputs; ``output_range`` is the distance of the reference's largest from its smallest.
     """
 
@@ -229,7 +229,7 @@ class Agreement:
     samples: int
     same_class: int
     bit_equal: int
-    apart: int
+    mismatches: int
     max_abs_diff: float
     output_range: float
     note: str = ""
@@ -277,7 +277,7 @@ class ReportData:
     epochs: tuple[Epoch, ...]
     layers: tuple[Layer, ...]
     timing: Timing | None
-    rivals: tuple[Rival, ...]
+    baselines: tuple[BaselineTiming, ...]
     sizes: Sizes | None
     agreements: tuple[Agreement, ...]
     lint_subjects: tuple[str, ...]
@@ -285,3 +285,32 @@ class ReportData:
     reproduce: Reproduce
     retraining: Retraining | None = None
     pruning: Pruning | None = None
+
+
+@dataclass(frozen=True)
+class DemoResult:
+    """The outcome; field names are the JSON's. Accuracies are shares, ``latency_ms`` is of this machine,
+    ``latency_kind`` says how.
+
+    ``passed`` is whether the deployed model reached ``required``, and the pruned one and the one retrained to W1A8
+    what they have to.
+    """
+
+    passed: bool
+    accuracy: float
+    required: float
+    keras_accuracy: float
+    samples: int
+    agreements: tuple[Agreement, ...]
+    latency_ms: float
+    latency_kind: Kind
+    file_bytes: int
+    float_file_bytes: int
+    retraining: Retraining
+    pruning: Pruning
+    seconds: float
+    model: str
+    pruned_model: str
+    retrained_model: str
+    report: str
+    report_data: str

@@ -94,6 +94,11 @@ def cost(value: float, unit: str) -> str:
     return f"{significant(value)} ms" if value >= 1 else f"{significant(value * 1000)} µs"
 
 
+def amount(value: float, unit: str) -> str:
+    """An amount of a resource: counts and bytes whole, times to a tenth of a per cent or so."""
+    return f"{value:.4g}" if unit == "ms" else f"{value:,.0f}" if value >= 1000 else f"{value:.6g}"
+
+
 def aligned_unit(total: float, unit: str) -> str:
     """The unit :func:`aligned` uses in a column whose total is ``total``."""
     return unit if unit != "ms" or total >= _MILLISECONDS_FROM else "µs"

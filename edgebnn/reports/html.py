@@ -12,7 +12,7 @@ from edgebnn.graph.opdef import Macs
 
 from . import format
 from .codec import from_json, to_json
-from .data import APART, Layer, ReportData, Stretch, Timing
+from .data import AGREEMENT, Layer, ReportData, Stretch, Timing
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -66,7 +66,7 @@ def render(report: ReportData) -> str:
         rows=layer_rows(report.layers, report.timing),
         split=time_split(report.timing) if report.timing else (),
         totals=totals,
-        apart=APART,
+        tolerance=AGREEMENT,
         precisions=[name for name, _ in format.macs(totals.macs)],
         training_svg=Markup(plots.training_curve(report.epochs)) if report.epochs[1:] else "",
         sizes_svg=Markup(plots.sizes(report.sizes.layers)) if report.sizes and report.sizes.layers else "",

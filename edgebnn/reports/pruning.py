@@ -74,22 +74,23 @@ def _amounts(history: History, predicted: float, value: float | None, measured: 
     """The resource as predicted, and what was measured and how far the prediction is off, or the share that is left."""
     unit = history["unit"]
     if not measured:
-        return [amount(predicted, unit), format.percent(predicted / history["initial"], 1)]
+        return [format.amount(predicted, unit), format.percent(predicted / history["initial"], 1)]
     if value is None:
-        return [amount(predicted, unit), "", ""]
-    return [amount(predicted, unit), amount(value, unit), f"{100 * (predicted / value - 1):+.1f} %"]
+        return [format.amount(predicted, unit), "", ""]
+    return [format.amount(predicted, unit), format.amount(value, unit), f"{100 * (predicted / value - 1):+.1f} %"]
 
 
 def summary(history: History) -> Text:
     """The outcome in a few lines: the budget, and the accuracy on the test images at each stage."""
     unit, final, budget = history["unit"], history["final"], history["budget"]
     word = "within" if history["met"] else "above"
+    first, last = format.amount(history["initial"], unit), format.amount(final["predicted"], unit)
     lines = [
-        f"{history['resource']}: {amount(history['initial'], unit)} to {amount(final['predicted'], unit)} {unit}, "
-        f"{word} the budget of {amount(budget, unit)} {unit} ({history['kind']})"
+        f"{history['resource']}: {first} to {last} {unit}, "
+        f"{word} the budget of {format.amount(budget, unit)} {unit} ({history['kind']})"
     ]
     if final["measured"] is not None:
-        lines.append(f"measured again, whole: {amount(final['measured'], unit)} {unit}")
+        lines.append(f"measured again, whole: {format.amount(final['measured'], unit)} {unit}")
         if history["met"] and final["measured"] > budget:
             lines[-1] += (
                 f", {format.percent(final['measured'] / budget - 1, 1)} above the budget: if that matters, ask for less"
@@ -100,8 +101,3 @@ def summary(history: History) -> Text:
         if history["accuracy"][stage] is not None
     ]
     return Text("\n".join(lines))
-
-
-def amount(value: float, unit: str) -> str:
-    """An amount of a resource: counts and bytes whole, times to a tenth of a per cent or so."""
-    return f"{value:.4g}" if unit == "ms" else f"{value:,.0f}" if value >= 1000 else f"{value:.6g}"

@@ -8,7 +8,8 @@ from typing import Any
 import matplotlib
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from .svg_file import ACCENT, INK, QUIET, RULE, SECOND, figure_of, percent, settings, svg
+from . import format
+from .charts import ACCENT, INK, QUIET, RULE, SECOND, as_file, figure_of, in_percent, settings
 
 _MANY_LAYERS = 8
 
@@ -19,7 +20,7 @@ def widths_by_iteration(history: Mapping[str, Any]) -> str:
     rows = [first, *(iteration["widths"] for iteration in history["iterations"])]
     cut = [name for name in first if rows[-1][name] < first[name]]
     with settings():
-        figure, axes = figure_of(6.4, 3.4)
+        figure, axes = figure_of(3.4, "both")
         colors = matplotlib.colormaps["viridis"]
         for index, name in enumerate(cut):
             shares = [row[name] / first[name] for row in rows]
@@ -28,14 +29,14 @@ def widths_by_iteration(history: Mapping[str, Any]) -> str:
             axes.step(range(len(rows)), shares, where="post", color=color, linewidth=1.8, label=label)
         axes.set_xlabel("iteration")
         axes.set_ylabel("channels left")
-        axes.yaxis.set_major_formatter(FuncFormatter(percent))
+        in_percent(axes.yaxis)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_ylim(0, 1.04)
         axes.set_xlim(0, len(rows) - 0.6)
         if cut:
             size = 8 if len(cut) <= _MANY_LAYERS else 6.5
             axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), frameon=False, fontsize=size, labelcolor=INK)
-        return svg(figure)
+        return as_file(figure)
 
 
 def accuracy_by_resource(history: Mapping[str, Any]) -> str:
@@ -50,7 +51,7 @@ def accuracy_by_resource(history: Mapping[str, Any]) -> str:
         if proposal["accuracy"] is not None
     ]
     with settings():
-        figure, axes = figure_of(6.4, 3.4)
+        figure, axes = figure_of(3.4, "both")
         if others:
             x, y = zip(*others, strict=True)
             axes.scatter(x, y, s=9, color=RULE, edgecolors=QUIET, linewidths=0.4, label="proposals")
@@ -59,16 +60,9 @@ def accuracy_by_resource(history: Mapping[str, Any]) -> str:
         axes.invert_xaxis()
         axes.set_xlabel(f"{history['resource']} ({unit})")
         axes.set_ylabel("accuracy, images held out")
-        axes.yaxis.set_major_formatter(FuncFormatter(percent))
+        in_percent(axes.yaxis)
         axes.xaxis.set_major_locator(MaxNLocator(nbins=6))
         if unit != "ms":
-            axes.xaxis.set_major_formatter(FuncFormatter(_count))
+            axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: format.count(round(value))))
         axes.legend(loc="best", frameon=False, fontsize=8, labelcolor=INK)
-        return svg(figure)
-
-
-def _count(value: float, _: int) -> str:
-    for divisor, suffix in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= divisor:
-            return f"{value / divisor:g} {suffix}"
-    return f"{value:g}"
+        return as_file(figure)

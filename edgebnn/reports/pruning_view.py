@@ -12,7 +12,6 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from . import format
-from .pruning import amount
 
 if TYPE_CHECKING:
     from edgebnn.pruning.search.history import Progress as PruningProgress
@@ -39,9 +38,10 @@ def pruning_view(console: Console) -> Iterator[ProgressCallback]:
 
 
 def _accepted(at: PruningProgress) -> str:
+    now, budget = format.amount(at.predicted, at.unit), format.amount(at.budget, at.unit)
     return (
-        f"iteration {at.iteration} of about {at.iterations}: cut {at.layer}, now {amount(at.predicted, at.unit)} "
-        f"{at.unit} (budget {amount(at.budget, at.unit)}), {_judged(at)}"
+        f"iteration {at.iteration} of about {at.iterations}: cut {at.layer}, now {now} {at.unit} "
+        f"(budget {budget}), {_judged(at)}"
     )
 
 
@@ -51,7 +51,7 @@ def _title(at: PruningProgress) -> str:
     if at.stage == "long_term":
         return f"long-term training, {_judged(at, 'training images')}"
     tried = f", {at.layer}: {_judged(at)}" if at.layer and at.stage == "search" else ""
-    return f"iteration {at.iteration}, {amount(at.predicted, at.unit)} {at.unit}{tried}"
+    return f"iteration {at.iteration}, {format.amount(at.predicted, at.unit)} {at.unit}{tried}"
 
 
 def _judged(at: PruningProgress, images: str = "images held out") -> str:

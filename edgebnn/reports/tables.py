@@ -17,9 +17,9 @@ from . import format
 
 if TYPE_CHECKING:  # only some installations have the training room, and what runs models needs LiteRT
     from edgebnn.converters.findings import Finding
-    from edgebnn.demo.results import DemoResult
     from edgebnn.graph.analysis import Analysis
     from edgebnn.graph.opdef import Macs
+    from edgebnn.reports.data import DemoResult
     from edgebnn.runtime.profile import Profile
     from edgebnn.targets.benchmark import Benchmark
     from edgebnn.targets.doctor import Check
@@ -117,7 +117,7 @@ def demo(result: DemoResult) -> Table:
     table.add_column(style="dim", no_wrap=True)
     table.add_column(overflow="fold")
     reached = result.accuracy >= result.required
-    verdict = f"{'reaches' if reached else 'MISSES'} the {format.percent(result.required, 1)} asked for"
+    verdict = f"{'reaches' if reached else 'MISSES'} the {format.percent(result.required, 1)} requested"
     table.add_row(
         "accuracy, deployed",
         Text(f"{format.percent(result.accuracy)} of {format.grouped(result.samples)} test images, {verdict}"),
@@ -135,7 +135,7 @@ def demo(result: DemoResult) -> Table:
     table.add_row(
         f"pruned to {format.percent(pruned.budget / pruned.initial, 0)} of its {pruned.resource}",
         f"{format.percent(pruned.deployed)} deployed, {format.significant(pruned.timing.ratio)} times as fast; "
-        f"{'reaches' if pruned.passed else 'MISSES'} the budget and the {format.percent(pruned.required, 1)} asked for",
+        f"{'reaches' if pruned.passed else 'MISSES'} the budget and the {format.percent(pruned.required, 1)} requested",
         style="" if pruned.passed else "bold red",
     )
     retrained = result.retraining
@@ -143,7 +143,7 @@ def demo(result: DemoResult) -> Table:
     table.add_row(
         "retrained to W1A8",
         f"{format.percent(deployed.accuracy)} deployed, {format.percent(float_one.accuracy)} in float; "
-        f"{'reaches' if retrained.passed else 'MISSES'} the {format.percent(retrained.required, 1)} asked for",
+        f"{'reaches' if retrained.passed else 'MISSES'} the {format.percent(retrained.required, 1)} requested",
         style="" if retrained.passed else "bold red",
     )
     table.add_row("took", f"{result.seconds:.0f} s")

@@ -48,6 +48,7 @@ class Model:
         name: what messages call the model.
         signature: the name of the signature that is run, None where the file names none.
         inputs, outputs: the names, shapes and dtypes of the arrays.
+        arguments: the signature's names of the inputs; nothing where the file names none.
         inexact: of a model loaded with ``exact``, the ops for which LiteRT has no reference kernel.
     """
 
@@ -57,6 +58,7 @@ class Model:
         self._lock = threading.Lock()
         self.name = name
         self.signature = self._runner.entry.signature
+        self.arguments = self._runner.entry.arguments[0]
         self.inexact = self._runner.interpreter.inexact
         self.inputs: tuple[Port, ...] = self._runner.inputs
         self.outputs: tuple[Port, ...] = self._runner.outputs

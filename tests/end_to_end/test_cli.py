@@ -260,3 +260,83 @@ def test_an_op_outside_the_set_is_refused_by_name_layer_and_file(folder: Path, t
     assert "other.tflite" in line
     assert "global_average_pooling2d" in line
     assert "FULLY_CONNECTED" in line  # among what is supported
+
+
+RUNTIME_DATA = Path(__file__).parents[1] / "data" / "runtime"
+
+
+@pytest.mark.parametrize("name", ["cumulative_sum", "lstm"])
+def test_what_litert_runs_is_run_profiled_and_timed_beyond_the_ir(name: str, tmp_path: Path) -> None:
+    model = RUNTIME_DATA / f"{name}.tflite"
+    assert as_json("profile", model, "--repeats", 4)["ops"]
+    assert as_json("benchmark", model, "--against", "litert", "--repeats", 4)["against"]["ratio"] > 0
+    shape = (8, 8, 4) if name == "cumulative_sum" else (6, 5)
+    x = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    as_json("run", model, "--input", tmp_path / "x.npy", "--output", tmp_path / "y.npy")
+    if name == "cumulative_sum":
+        np.testing.assert_allclose(np.load(tmp_path / "y.npy"), np.cumsum(x, axis=1), rtol=1e-4, atol=1e-5)
+    assert "LiteRT may run the file all the same" in refused("validate", model)
+
+
+def test_an_open_size_is_asked_for_and_taken_from_the_input(tmp_path: Path) -> None:
+    model = RUNTIME_DATA / "open_size.tflite"
+    for verb in ("validate", "profile", "benchmark"):
+        assert "give one with --input" in refused(verb, model)
+    for size in ((8, 8), (12, 9)):
+        np.save(tmp_path / "x.npy", np.random.default_rng(0).normal(size=(2, *size, 3)).astype(np.float32))
+        given = ("--input", tmp_path / "x.npy")
+        assert as_json("validate", model, *given, "--layers")["passed"]
+        assert as_json("profile", model, *given, "--repeats", 4)["ops"]
+        assert as_json("benchmark", model, *given, "--repeats", 4)["median_ms"] > 0
+        answers = []
+        for backend in ("litert", "reference"):
+            as_json("run", model, *given, "--output", tmp_path / "y.npy", "--backend", backend)
+            answers.append(np.load(tmp_path / "y.npy"))
+        np.testing.assert_allclose(*answers, rtol=1e-4, atol=1e-4)
+        assert answers[0].shape == (2, size[0] - 4, size[1] - 4, 4)
+
+
+@pytest.mark.parametrize("name", ["two", "plain"])
+def test_a_signature_is_run_by_its_name(name: str, tmp_path: Path) -> None:
+    model, x = RUNTIME_DATA / "signatures.tflite", np.ones((1, 4), np.float32)
+    np.savez(tmp_path / "x.npz", **({"a": x, "b": x} if name == "two" else {"x": x}))
+    run = ("run", model, "--input", tmp_path / "x.npz", "--output", tmp_path / "y.npz")
+    assert "say which to run" in refused(*run)
+    as_json(*run, "--signature", name)
+
+
+def test_a_full_disk_is_one_line(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "y.npy").symlink_to("/dev/full")
+    line = refused("run", folder / "float.tflite", "--input", folder / "x.npy", "--output", tmp_path / "y.npy")
+    assert "y.npy: cannot be written" in line
+
+
+def test_emulated_times_are_called_so(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebnn.machine.emulated_on", lambda: "x86_64")
+    for verb in ("profile", "benchmark"):
+        assert as_json(verb, folder / "float.tflite", "--repeats", 4)["kind"] == "emulated"
+
+
+def test_doctor_says_what_is_missing_where_litert_is() -> None:
+    code = (
+        "import sys; sys.modules.update(dict.fromkeys(('ai_edge_litert', 'tflite_runtime', 'tflite')));"
+        "from edgebnn.cli.main import main; main(['doctor', '--json'])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done.stderr
+    checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
+    assert not checks["ai-edge-litert"]["ok"]
+    assert checks["ai-edge-litert"]["remedy"]
+    assert checks["compiler"]["ok"]
+    assert "not installed" in checks["delegate"]["detail"]
+
+
+@pytest.mark.parametrize(("system", "ok"), [("linux", True), ("darwin", True), ("win32", True), ("sunos5", False)])
+def test_doctor_takes_the_systems_that_there_are_wheels_for(
+    system: str, ok: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "platform", system)
+    from edgebnn.targets import doctor
+
+    assert doctor.examine()[0].ok is ok

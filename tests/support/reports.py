@@ -58,7 +58,9 @@ def report() -> d.ReportData:
         ),
         layers=layers,
         timing=d.Timing("host", device, "measured", "ms", 1, "median of 50", total, stretches),
-        rivals=(d.Rival("the float ResNet-8 in stock LiteRT", "measured", "ms", 0.37, total, 2.7, 0.2, 50),),
+        baselines=(
+            d.BaselineTiming("the float ResNet-8 in stock LiteRT", "measured", "ms", 0.37, total, 2.7, 0.2, 50),
+        ),
         sizes=d.Sizes(
             float_file=324_508,
             deployed_file=24_904,
@@ -104,7 +106,9 @@ def report() -> d.ReportData:
                     ("deployed", 0.9849, "the file, in the runtime"),
                 )
             ),
-            timing=d.Rival("the network before pruning, deployed", "measured", "ms", 0.137, 0.116, 1.18, 0.05, 200),
+            timing=d.BaselineTiming(
+                "the network before pruning, deployed", "measured", "ms", 0.137, 0.116, 1.18, 0.05, 200
+            ),
             bytes_before=24_904,
             bytes_after=19_200,
             folder="pruning-0123456789ab",

@@ -6,7 +6,7 @@ import sys
 import time
 
 from edgebnn.pruning.search import history as pruning_history
-from edgebnn.reports.pruning import amount
+from edgebnn.reports.format import amount
 from edgebnn.training.history import EpochMetrics, Progress
 
 EVERY = 50  # steps

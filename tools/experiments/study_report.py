@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import MaxNLocator
 
 from edgebnn.files import write_text
 from edgebnn.graph.liveness import peak_arena_bytes
-from edgebnn.reports import format, svg_file
+from edgebnn.reports import charts, format
 from edgebnn.targets import target
 from edgebnn.targets.benchmark import benchmark
 from edgebnn.targets.model_file import open_model
@@ -96,9 +96,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 def chart(arms: Sequence[Arm]) -> str:
     """Accuracy by epoch on the held-out images, and, at the right edge, that of the deployed file on the test set."""
-    colors = (svg_file.INK, svg_file.ACCENT, "#1a7f37", svg_file.SECOND, svg_file.QUIET)
-    with svg_file.settings():
-        figure, axes = svg_file.figure_of(6.4, 3.6)
+    colors = (charts.INK, charts.ACCENT, "#1a7f37", charts.SECOND, charts.QUIET)
+    with charts.settings():
+        figure, axes = charts.figure_of(3.6, "both")
         for arm, color in zip(arms, colors, strict=False):
             points = [(e.epoch, e.validation_accuracy) for e in arm.epochs if e.validation_accuracy is not None]
             axes.plot(*zip(*points, strict=True), color=color, linewidth=1.6, label=arm.name)
@@ -106,6 +106,6 @@ def chart(arms: Sequence[Arm]) -> str:
         axes.set_xlabel("epoch (diamonds: the deployed file on the test images)")
         axes.set_ylabel("accuracy, images held out")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.yaxis.set_major_formatter(FuncFormatter(svg_file.percent))
-        axes.legend(loc="lower right", frameon=False, fontsize=8, labelcolor=svg_file.INK)
-        return svg_file.svg(figure)
+        charts.in_percent(axes.yaxis)
+        axes.legend(loc="lower right", frameon=False, fontsize=8, labelcolor=charts.INK)
+        return charts.as_file(figure)

@@ -18,7 +18,7 @@ def test_a_report_survives_the_round_trip() -> None:
 
 
 def test_parts_a_run_did_not_make_survive_the_round_trip() -> None:
-    partial = dataclasses.replace(report(), accuracy=None, timing=None, sizes=None, rivals=(), epochs=())
+    partial = dataclasses.replace(report(), accuracy=None, timing=None, sizes=None, baselines=(), epochs=())
     assert from_json(ReportData, to_json(partial), "r.json") == partial
 
 

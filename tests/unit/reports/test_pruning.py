@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgebnn.pruning.search.history import Progress
-from edgebnn.reports.pruning import amount, summary, table, write_reports
+from edgebnn.reports.format import amount
+from edgebnn.reports.pruning import summary, table, write_reports
 from edgebnn.reports.pruning_plots import accuracy_by_resource, widths_by_iteration
 from edgebnn.reports.pruning_view import pruning_view
 

@@ -8,10 +8,10 @@ import pytest
 from rich.console import Console, RenderableType
 
 from edgebnn.converters.findings import Finding
-from edgebnn.demo.results import DemoResult
 from edgebnn.graph.analysis import Analysis, OpAnalysis, Totals
 from edgebnn.graph.opdef import Macs
 from edgebnn.reports import tables
+from edgebnn.reports.data import DemoResult
 from edgebnn.runtime.profile import OpProfile, Profile
 from edgebnn.targets.validate import LayerCheck, Validation
 from tests.support.reports import report
@@ -119,6 +119,7 @@ def test_the_demo_says_whether_it_reached_its_bar(accuracy: float, words: str) -
         samples=10_000,
         agreements=report().agreements,
         latency_ms=0.134,
+        latency_kind="measured",
         file_bytes=96_748,
         float_file_bytes=1_233_196,
         retraining=retraining,

@@ -21,9 +21,8 @@ from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph, Options, Tensor
 from edgebnn.runtime.model import load
 from edgebnn.targets.inputs import run_reference
-from edgebnn.targets.model_file import ModelFile, open_model
+from edgebnn.targets.model_file import ModelFile, Session, open_model
 from edgebnn.targets.noise import noise
-from edgebnn.targets.session import Session
 from edgebnn.targets.validate import validate
 from tests.support.graphs import Step, chain, constant, one_op, per_tensor, tensor
 from tests.support.topologies import lce_bytes

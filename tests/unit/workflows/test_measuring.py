@@ -13,8 +13,7 @@ from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.runtime.profile import INTERPRETER, OpProfile, Profile
 from edgebnn.targets import target
 from edgebnn.targets.interface import Target
-from edgebnn.targets.model_file import ModelFile, open_model
-from edgebnn.targets.session import Session
+from edgebnn.targets.model_file import ModelFile, Session, open_model
 from edgebnn.workflows import measuring
 from edgebnn.workflows.measuring import measure_layers, measure_models
 from tests.unit.workflows.test_layer_graph import conv, layer_graph
