@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.support.examples import PROFILE, examples
@@ -22,3 +24,15 @@ for name, derandomize in (("ci", True), ("thorough", False)):
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(PROFILE)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give temporary files of this run and of all that it starts a folder, removed when it ends: TensorFlow leaves
+    thousands of generated ones where it is killed. Pytest's own folders stay where they can be looked at."""
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
+    folder = tempfile.TemporaryDirectory(prefix="edgebnn-tests-", ignore_cleanup_errors=True)
+    config.stash[_FOLDER] = folder  # removed after what was registered later, TensorFlow's own clearing up
+    os.environ["TMPDIR"] = tempfile.tempdir = folder.name
+
+
+_FOLDER = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()

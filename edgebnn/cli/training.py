@@ -225,7 +225,7 @@ def prune(
     """
     with status("loading TensorFlow"):
         from edgebnn.converters.from_keras import load_model
-        from edgebnn.pruning.search.settings import Settings
+        from edgebnn.pruning.settings import Settings
         from edgebnn.reports import pruning as reports
         from edgebnn.reports.pruning_view import pruning_view
         from edgebnn.workflows.prune import long_term, prune_in

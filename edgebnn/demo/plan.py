@@ -9,7 +9,7 @@ from rich.console import Console
 
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.training import plans, recipes
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import Training

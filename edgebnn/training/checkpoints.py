@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -47,31 +47,60 @@ def claim(
     Raises :class:`InputError` if it holds another training, naming what differs, or cannot be written.
     """
     identity = _identity(model, dataset, recipe)
-    claim_folder(run_dir, "training", {**identity, "method": method} if method else identity)
+    claim_folder(
+        run_dir, "training", {**identity, "method": method} if method else identity, (CHECKPOINT, METRICS, MODEL)
+    )
     for name in map(Path, (IDENTITY, CHECKPOINT, METRICS, MODEL)):
         for leftover in run_dir.glob(f".{name.stem}-*{name.suffix}"):
             leftover.unlink(missing_ok=True)
 
 
-def claim_folder(run_dir: Path, kind: str, identity: Mapping[str, Mapping[str, Any]]) -> None:
+def claim_folder(
+    run_dir: Path, kind: str, identity: Mapping[str, Mapping[str, Any]], writes: Collection[str] = ()
+) -> None:
     """Make ``run_dir`` the folder of the run that ``identity`` tells from others, or find that it is already.
 
-    Raises :class:`InputError` if it holds another ``kind`` of run, naming what differs, or cannot be written.
+    Args:
+        run_dir: the folder, made if it is not there.
+        kind: of run, for messages.
+        identity: what tells the run from others, as JSON can hold it.
+        writes: the names that the run will write there besides ``run.json``.
+
+    Raises:
+        InputError: as :func:`check_folder`, or if the folder cannot be written.
+    """
+    if check_folder(run_dir, kind, identity, writes):
+        return
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{run_dir}: cannot be used as a run folder ({error.strerror})") from None
+    write_text(run_dir / IDENTITY, json.dumps(identity, indent=1))
+
+
+def check_folder(
+    run_dir: Path, kind: str, identity: Mapping[str, Mapping[str, Any]], writes: Collection[str] = ()
+) -> bool:
+    """Whether ``run_dir`` is the run's already; nothing is written. Arguments are those of :func:`claim_folder`.
+
+    Raises:
+        InputError: if it holds another run, naming what differs, or no run but files that this one would overwrite.
     """
     mine = json.loads(json.dumps(identity))
     path = run_dir / IDENTITY
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
         theirs = json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+        found = [name for name in writes if (run_dir / name).exists()]
     except OSError as error:
         raise InputError(f"{run_dir}: cannot be used as a run folder ({error.strerror})") from None
     except ValueError:
         raise InputError(f"{path}: is damaged; delete the folder or choose another") from None
-    if theirs is None:
-        write_text(path, json.dumps(mine, indent=1))
-    elif theirs != mine:
+    if theirs is None and found:
+        raise InputError(f"{run_dir}: holds {found[0]}, which no {kind} here has written; choose another folder")
+    if theirs is not None and theirs != mine:
         what = "; ".join(_differences(theirs, mine))
         raise InputError(f"{run_dir}: holds another {kind} ({what}); choose another folder or delete it")
+    return theirs is not None
 
 
 def describe_data(dataset: Dataset) -> dict[str, str]:

@@ -21,7 +21,7 @@ from edgebnn.pruning.search.budget import Budget, parse
 from edgebnn.pruning.search.history import ProgressCallback, Result
 from edgebnn.pruning.search.netadapt import adapt
 from edgebnn.pruning.search.resources import Cost
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.reports.pruning import write_reports
 from edgebnn.targets import target as target_named

@@ -19,7 +19,7 @@ from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.history import Progress
 from edgebnn.pruning.search.netadapt import adapt
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.training.recipe import Recipe
 from tests.support.images import blobs

@@ -25,7 +25,7 @@ from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.training import datasets
 from edgebnn.training.compute import COMPUTES
 from edgebnn.training.loop import train

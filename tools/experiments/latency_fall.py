@@ -23,7 +23,7 @@ from edgebnn import machine
 from edgebnn.files import write_text
 from edgebnn.models import build
 from edgebnn.pruning.search.history import Result
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.runtime.profile import OpProfile
 from edgebnn.targets import target
 from edgebnn.targets.model_file import ModelFile

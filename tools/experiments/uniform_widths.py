@@ -28,7 +28,7 @@ from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.models import build
 from edgebnn.pruning.search.history import Result
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.targets import target
 from edgebnn.training import datasets
 from edgebnn.training.named import train_named

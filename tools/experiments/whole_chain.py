@@ -29,7 +29,7 @@ from edgebnn.files import write_text
 from edgebnn.graph import counts
 from edgebnn.graph.liveness import peak_arena_bytes
 from edgebnn.graph.opdef import Macs
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.reports import format as words
 from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from edgebnn.errors import InputError, PruningError, one_line
 from edgebnn.pruning.search.history import Iteration, Outcome, Widths
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 
 
 @dataclass(frozen=True)

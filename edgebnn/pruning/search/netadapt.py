@@ -22,18 +22,19 @@ import numpy as np
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError, PruningError
 from edgebnn.files import atomic_path
+from edgebnn.pruning import store
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
+from edgebnn.pruning.channels.importance import IMPORTANCES
 from edgebnn.pruning.latency.table import LatencyTable
-from edgebnn.pruning.search import algorithm, report, run_state, store
+from edgebnn.pruning.search import algorithm, report, run_state
 from edgebnn.pruning.search.algorithm import Problem
 from edgebnn.pruning.search.budget import Budget
 from edgebnn.pruning.search.history import Accuracy, Progress, ProgressCallback, Result
-from edgebnn.pruning.search.importance import IMPORTANCES
 from edgebnn.pruning.search.resources import Cost, resource
 from edgebnn.pruning.search.run_state import State
 from edgebnn.pruning.search.session import Session
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers.executors import local_pool, memory_needed
 from edgebnn.pruning.workers.job import Data
 from edgebnn.training import checkpoints
@@ -95,7 +96,7 @@ def adapt(
         plan.widths, tuple(group.name for group in plan.prunable), costs, initial, budget.absolute(initial)
     )
     algorithm.check_reachable(problem, settings, str(budget))
-    checkpoints.claim_folder(run_dir, "pruning", _identity(model, dataset, budget, settings, table))
+    checkpoints.claim_folder(run_dir, "pruning", _identity(model, dataset, budget, settings, table), run_state.OWN)
     state = run_state.load(run_dir) or _begin(run_dir, model, splits, dataset.test, measure_whole)
     problem = replace(problem, accuracy=state.held_out_accuracy)
     if table is not None:

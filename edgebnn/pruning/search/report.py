@@ -16,7 +16,7 @@ from edgebnn.pruning.search.algorithm import Problem
 from edgebnn.pruning.search.budget import Budget
 from edgebnn.pruning.search.history import Iteration, Result
 from edgebnn.pruning.search.run_state import State
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 
 
 def describe(

@@ -15,11 +15,12 @@ from typing import Any
 
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
-from edgebnn.pruning.search import store
+from edgebnn.pruning import store
 from edgebnn.pruning.search.history import Accuracy, Iteration, Outcome
 from edgebnn.pruning.workers.job import Data
 
 STATE, HISTORY, MODEL, TABLE, STORE = "state.json", "history.json", "model.keras", "latency_table.json", "store"
+OWN = (STATE, HISTORY, MODEL, TABLE, STORE)
 
 
 @dataclass(frozen=True)

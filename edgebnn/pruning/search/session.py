@@ -12,13 +12,14 @@ import numpy as np
 
 from edgebnn._tensorflow import keras
 from edgebnn.errors import PruningError
+from edgebnn.pruning import store
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import Plan, couple
-from edgebnn.pruning.search import algorithm, run_state, store
+from edgebnn.pruning.search import algorithm, run_state
 from edgebnn.pruning.search.algorithm import Candidate, Problem
 from edgebnn.pruning.search.history import Iteration, Outcome, Progress, ProgressCallback
 from edgebnn.pruning.search.run_state import State
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers.executors import Lost, dispatch
 from edgebnn.pruning.workers.job import Job, ProposalResult, failed
 

@@ -15,7 +15,7 @@ from typing import Any
 from distributed import Client, KilledWorker, get_worker
 
 from edgebnn.errors import InputError
-from edgebnn.pruning.search import store
+from edgebnn.pruning import store
 from edgebnn.pruning.workers.job import Job, ProposalResult
 from edgebnn.pruning.workers.training_process import run
 

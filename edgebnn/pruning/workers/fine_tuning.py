@@ -13,10 +13,10 @@ from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.preprocessing import preprocess
-from edgebnn.pruning.channels import surgery
+from edgebnn.pruning import store
+from edgebnn.pruning.channels import importance, surgery
 from edgebnn.pruning.channels.coupling import Group, couple
-from edgebnn.pruning.search import importance, store
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import normalization
 from edgebnn.pruning.workers.job import Job, ProposalResult
 from edgebnn.training.compute import computing_in

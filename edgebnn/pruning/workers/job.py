@@ -8,7 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 
 
 @dataclass(frozen=True)

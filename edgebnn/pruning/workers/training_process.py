@@ -151,6 +151,7 @@ class _Process:
 
     def __init__(self, settle: Callable[[], None]) -> None:
         self.began = False
+        self._closing = threading.Lock()
         self._settle = settle
         self._folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._lifeline, self._end = Pipe(duplex=False)
@@ -185,10 +186,14 @@ class _Process:
         return result, most <= GROWTH * self._first
 
     def close(self) -> None:
-        self._end.close()
-        self._executor.shutdown(wait=True, kill_workers=True)
-        self._lifeline.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """End the process; whoever has it may call this, and all who do return when it has ended."""
+        with self._closing:
+            if self._end.closed:
+                return
+            self._end.close()
+            self._executor.shutdown(wait=True, kill_workers=True)
+            self._lifeline.close()
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _how(self, message: str) -> str:
         """What is known of the end: the exit code that loky names, and what was printed last."""

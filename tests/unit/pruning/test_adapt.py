@@ -24,7 +24,7 @@ from edgebnn.pruning.search import run_state
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.history import Progress, Result
 from edgebnn.pruning.search.netadapt import adapt
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.training.evaluation import evaluate, inference
 from tests.support.images import blobs

@@ -11,7 +11,7 @@ from edgebnn.errors import InputError
 from edgebnn.models import build
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
-from edgebnn.pruning.search.importance import IMPORTANCES, gamma, keep, l2, random, taylor
+from edgebnn.pruning.channels.importance import IMPORTANCES, gamma, keep, l2, random, taylor
 
 RESNET = {"input_shape": (8, 8, 3), "widths": (6, 8, 10)}
 

@@ -16,7 +16,7 @@ from edgebnn.pruning.search import algorithm
 from edgebnn.pruning.search.algorithm import Candidate, Problem, Resource
 from edgebnn.pruning.search.history import Outcome
 from edgebnn.pruning.search.resources import resource
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 
 # layer preferred, the width that the rule gives it, and the network's MACs then (simulated by hand, facts of AlexNet)
 ALEXNET = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edgebnn._tensorflow import keras
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.workflows.prune import BINARY_RATE, long_term
 from tests.support.pruning_run import small_model
 
