@@ -8,13 +8,16 @@ what is missing there counts as time for each element that the layers give out, 
 from __future__ import annotations
 
 import hashlib
+import math
+import re
 from importlib.metadata import version
 from pathlib import Path
 
+from edgebnn import kernels
 from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.latency import sampling as latency_sampling
 from edgebnn.pruning.latency.sampling import Sampling
-from edgebnn.pruning.latency.table import Device, LatencyTable
+from edgebnn.pruning.latency.table import Device, Granularity, LatencyTable
 from edgebnn.pruning.search.history import Progress, ProgressCallback
 from edgebnn.runtime.library import find
 from edgebnn.targets.interface import Target
@@ -22,6 +25,8 @@ from edgebnn.targets.model_file import ModelFile
 
 from .deploying import passes_signs_on
 from .measuring import kind_of_times, measure_layers, measure_models
+
+_KERNEL = re.compile(r"^EB_\w+_KERNEL\(\w+, (\w+),[^)]*\.channel_tile = (\d+)", re.MULTILINE)
 
 DISTURBED = 1.1
 """Layers that take longer than the whole network by this factor were measured while something else ran."""
@@ -64,10 +69,23 @@ def latency_table(
 
 def device(target: Target, model: ModelFile, *, packed_output: bool, threads: int) -> Device:
     """What times on ``target`` hold for: the machine, the very library of kernels, and what binary layers give out."""
-    kernels = "edgebnn " + version("edgebnn")
+    library = "edgebnn " + version("edgebnn")
     if target.name == "host":
-        kernels += f" {hashlib.sha256(find().path.read_bytes()).hexdigest()[:12]}"
+        library += f" {hashlib.sha256(find().path.read_bytes()).hexdigest()[:12]}"
     outputs = "packed" if packed_output else "unpacked"
     return Device(
-        target.device, f"{kernels}, binary layers give {outputs} results", threads, kind_of_times(target, model)
+        target.device,
+        f"{library}, binary layers give {outputs} results",
+        threads,
+        kind_of_times(target, model),
+        Granularity(w1a1=channels_at_once("bconv2d"), w1a8=channels_at_once("w1a8")),
     )
+
+
+def channels_at_once(operation: str) -> int:
+    """Output channels that kernels of ``operation`` compute at a time, by its table: what divides all their tiles.
+
+    The portable kernel is left out: it is for processors without vectors that we use, in smaller tiles.
+    """
+    lines = _KERNEL.findall(kernels.table(operation))
+    return math.gcd(*(int(channels) for architecture, channels in lines if architecture != "ANY"))

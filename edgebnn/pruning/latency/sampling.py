@@ -1,6 +1,7 @@
 """Which layers to measure for a latency table: few at first, then where interpolation is worst.
 
-All counts are edges of stairs (:func:`.latency_table.stairs`), where the time of the whole step is seen.
+All counts are multiples of the channel granularity (:class:`.table.Granularity`), where the time of the whole
+step is seen.
 """
 
 from __future__ import annotations
@@ -27,7 +28,6 @@ from edgebnn.pruning.latency.table import (
     layer_at,
     point,
     signature,
-    stairs,
 )
 from edgebnn.pruning.search.algorithm import smallest
 from edgebnn.pruning.search.history import Progress, ProgressCallback
@@ -98,7 +98,7 @@ class _Sampler:
             shape: span for shape, span in _spans(plan, self._sampling.step).items() if not self._suffices(shape, span)
         }
         for shape, span in wanted.items():
-            self._put(shape, _widened(self._table.entries.get(shape), shape, span))
+            self._put(shape, _widened(self._table.entries.get(shape), self._steps(shape), span))
         self._expected = len(wanted) * (self._sampling.most // 2 + self._sampling.held_back)
         growing = list(wanted)
         while growing:
@@ -116,7 +116,7 @@ class _Sampler:
 
     def _refined(self, shapes: Sequence[LayerShape]) -> list[LayerShape]:
         """Probe the middles between samples; the signatures that got further channel counts, where that was wrong."""
-        probes = {shape: _probes(self._table.entries[shape], shape) for shape in shapes}
+        probes = {shape: _probes(self._table.entries[shape], self._steps(shape)) for shape in shapes}
         self._sample({shape: list(found) for shape, found in probes.items()})
         return [shape for shape in shapes if self._add_worst(shape, probes[shape])]
 
@@ -125,7 +125,7 @@ class _Sampler:
         entry, grown = self._table.entries[shape], self._table.entries[shape]
         least = 0.1 * entry.samples[entry.inputs[-1], entry.outputs[-1]]
         errors = {
-            where: abs(entry.at(where, stairs(shape)) - entry.samples[where]) / max(entry.samples[where], least)
+            where: abs(entry.at(where, self._steps(shape)) - entry.samples[where]) / max(entry.samples[where], least)
             for where in probes
         }
         for axes in ((0,), (1,), (0, 1)):
@@ -142,7 +142,7 @@ class _Sampler:
         chosen = {shape: _between(self._table.entries[shape], shape, self._sampling) for shape in shapes}
         for shape, times in self._timed(chosen):
             entry = self._table.entries[shape]
-            samples = tuple((*where, took, entry.at(where, stairs(shape))) for where, took in times.items())
+            samples = tuple((*where, took, entry.at(where, self._steps(shape))) for where, took in times.items())
             self._put(shape, replace(entry, held_back=(*entry.held_back, *samples)))
 
     def _sample(self, points: Points) -> None:
@@ -170,6 +170,9 @@ class _Sampler:
             total = max(self._expected, self._done)
             self._progress(Progress("table", done=self._done, total=total, layer=layers[-1].name))
 
+    def _steps(self, shape: LayerShape) -> Point:
+        return self._table.device.granularity.steps(shape)
+
     def _put(self, shape: LayerShape, entry: Entry) -> None:
         now = datetime.now(timezone.utc).isoformat(timespec="seconds")
         self._table = replace(self._table, date=now, entries={**self._table.entries, shape: entry})
@@ -188,28 +191,27 @@ def _each(choose: Callable[[Iterable[int]], int], points: Sequence[Point]) -> Po
     return choose(where[0] for where in points), choose(where[1] for where in points)
 
 
-def _widened(entry: Entry | None, shape: LayerShape, span: Span) -> Entry:
+def _widened(entry: Entry | None, steps: Point, span: Span) -> Entry:
     """The entry to begin with, or to go on with: its ends, a middle, and what it had."""
     known = entry or Entry((), ())
     axes = []
     for axis, counts in enumerate((known.inputs, known.outputs)):
         low, high = span[0][axis], span[1][axis]
-        middle = _middle(low, high, stairs(shape)[axis])
+        middle = _middle(low, high, steps[axis])
         axes.append(tuple(sorted({*counts, low, high} | ({middle} if middle else set()))))
     return Entry(axes[0], axes[1], known.samples)
 
 
-def _middle(low: int, high: int, stair: int) -> int | None:
-    """The edge nearest to the middle strictly between two counts, if there is one."""
-    edge = max(round((low + high) / 2 / stair), low // stair + 1) * stair
-    return edge if low < edge < high else None
+def _middle(low: int, high: int, step: int) -> int | None:
+    """The multiple nearest to the middle strictly between two counts, if there is one."""
+    middle = max(round((low + high) / 2 / step), low // step + 1) * step
+    return middle if low < middle < high else None
 
 
-def _probes(entry: Entry, shape: LayerShape) -> dict[Point, Axes]:
+def _probes(entry: Entry, steps: Point) -> dict[Point, Axes]:
     """Middles between samples, and on which axes: of the sides with the most channels, and of the cells of four."""
-    stair = stairs(shape)
-    inputs = [middle for low, high in pairwise(entry.inputs) if (middle := _middle(low, high, stair[0]))]
-    outputs = [middle for low, high in pairwise(entry.outputs) if (middle := _middle(low, high, stair[1]))]
+    inputs = [middle for low, high in pairwise(entry.inputs) if (middle := _middle(low, high, steps[0]))]
+    outputs = [middle for low, high in pairwise(entry.outputs) if (middle := _middle(low, high, steps[1]))]
     return {
         **{(middle, entry.outputs[-1]): (0,) for middle in inputs},
         **{(entry.inputs[-1], middle): (1,) for middle in outputs},

@@ -1,8 +1,9 @@
 """How long layers take on one device, by their channels: measured at some channel counts, interpolated between them.
 
-Channels cost in steps: a binary kernel reads its inputs in words of 32, and computes 8 outputs at a time; other kernels
-work on vectors of 8. A count is therefore read as the next edge of such a stair, and times between measured edges are
-interpolated linearly in both counts (NetAdapt's table, Yang et al. 2018, section 3.3, has no stairs).
+Channels cost in steps, the channel granularity of the kernels: a binary kernel reads its inputs in words of 32, and
+every kernel computes several outputs at a time. A count is therefore read as the next multiple, and times between
+measured multiples are interpolated linearly in both counts (NetAdapt's table, Yang et al. 2018, section 3.3, has no
+such steps).
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from edgebnn.arithmetic.packing import WORD_BITS
 from edgebnn.errors import InputError
 from edgebnn.files import unreadable, write_text
 from edgebnn.pruning.channels.layers import LayerShape
@@ -30,6 +32,27 @@ Point: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True)
+class Granularity:
+    """How many output channels kernels compute at a time, by the precision of their layers.
+
+    Attributes:
+        w1a1: kernels of binary layers.
+        w1a8: kernels of layers with 1-bit weights and 8-bit activations.
+        other: what else runs layers, vectors of 8.
+    """
+
+    w1a1: int = 8
+    w1a8: int = 8
+    other: int = 8
+
+    def steps(self, shape: LayerShape) -> Point:
+        """In which steps (input, output) channels cost, for layers of the signature ``shape``."""
+        groups = max(1, shape.groups)
+        outputs = {"w1a1": self.w1a1, "w1a8": self.w1a8}.get(shape.precision, self.other)
+        return math.lcm(WORD_BITS if shape.precision == "w1a1" else self.other, groups), math.lcm(outputs, groups)
+
+
+@dataclass(frozen=True)
 class Device:
     """What a table's times hold for, and no other: ``kind`` is one of :data:`KINDS`, ``kernels`` their version."""
 
@@ -37,6 +60,7 @@ class Device:
     kernels: str
     threads: int
     kind: str = "measured"
+    granularity: Granularity = Granularity()
 
     def __str__(self) -> str:
         return f"{self.name}, kernels {self.kernels}, {self.threads} thread{'s' * (self.threads != 1)}, {self.kind}"
@@ -66,12 +90,6 @@ def layer_at(shape: LayerShape, where: Point) -> LayerShape:
     return replace(shape, name=name, in_channels=inputs, out_channels=outputs)
 
 
-def stairs(shape: LayerShape) -> Point:
-    """The widths of the steps in which (input, output) channels cost, for layers of a signature."""
-    groups = max(1, shape.groups)
-    return math.lcm(32 if shape.precision == "w1a1" else 8, groups), math.lcm(8, groups)
-
-
 @dataclass(frozen=True)
 class Entry:
     """What is known of one signature.
@@ -96,18 +114,19 @@ class Entry:
             counts[0] <= count <= counts[-1] for count, counts in zip(where, (self.inputs, self.outputs), strict=True)
         )
 
-    def at(self, where: Point, stair: Point) -> float:
-        """Milliseconds, interpolated; the point must be covered, and no pair missing."""
-        inputs, outputs = _up(where[0], stair[0], self.inputs), _up(where[1], stair[1], self.outputs)
+    def at(self, where: Point, steps: Point) -> float:
+        """Milliseconds, interpolated; the point must be covered, and no pair missing. ``steps``: those of the
+        :class:`Granularity`."""
+        inputs, outputs = _up(where[0], steps[0], self.inputs), _up(where[1], steps[1], self.outputs)
         place = bisect_left(self.inputs, inputs)
         around = self.inputs[place : place + 1] if self.inputs[place] == inputs else self.inputs[place - 1 : place + 1]
         times = [np.interp(outputs, self.outputs, [self.samples[i, o] for o in self.outputs]) for i in around]
         return float(np.interp(inputs, around, times))
 
 
-def _up(count: int, stair: int, sampled: Sequence[int]) -> int:
-    """The next edge, or a sampled count on the way there."""
-    return min(-(-count // stair) * stair, sampled[bisect_left(sampled, count)])
+def _up(count: int, step: int, sampled: Sequence[int]) -> int:
+    """The next multiple, or a sampled count on the way there."""
+    return min(-(-count // step) * step, sampled[bisect_left(sampled, count)])
 
 
 @dataclass(frozen=True)
@@ -145,7 +164,7 @@ class LatencyTable:
                 f"{layer.name}: the latency table of {self.device.name} does not cover a {layer.kind} like this with "
                 f"{layer.in_channels} inputs and {layer.out_channels} outputs; extend the table for this network"
             )
-        return entry.at(where, stairs(shape))
+        return entry.at(where, self.device.granularity.steps(shape))
 
     def errors(self) -> list[float]:
         """Of every held-back sample, |predicted - measured| / measured."""
@@ -201,7 +220,8 @@ class LatencyTable:
             content = json.loads(path.read_text(encoding="utf-8"))
             if content["format"] != FORMAT:
                 raise InputError(f"{path}: is a latency table of format {content['format']}, not {FORMAT}; remove it")
-            theirs = Device(**content["device"])
+            device_there = dict(content["device"])
+            theirs = Device(**{**device_there, "granularity": Granularity(**device_there.get("granularity", {}))})
             entries = dict(map(_entry, content["entries"]))
             date, between = str(content["date"]), float(content["between"])
         except OSError as error:

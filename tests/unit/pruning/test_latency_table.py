@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from edgebnn.models.resnet import resnet
 from edgebnn.pruning.channels.coupling import Plan, couple
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.pruning.latency.sampling import Sampling, measured
-from edgebnn.pruning.latency.table import Device, LatencyTable, signature
+from edgebnn.pruning.latency.table import Device, Granularity, LatencyTable, signature
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.resources import resource
 
@@ -29,6 +30,12 @@ def staircase(layer: LayerShape) -> float:
     work = per_output * -(-layer.out_channels // outputs) * outputs * layer.output_size[0] * layer.output_size[1]
     kernel = layer.kernel[0] * layer.kernel[1]
     return 0.003 + work * kernel * (1e-9 if layer.precision == "w1a1" else 1.5e-8)
+
+
+def wide(layer: LayerShape) -> float:
+    """:func:`staircase`, but binary outputs are computed in blocks of 32."""
+    whole = -(-layer.out_channels // 32) * 32 if layer.precision == "w1a1" else layer.out_channels
+    return staircase(replace(layer, out_channels=whole))
 
 
 def bent(layer: LayerShape) -> float:
@@ -76,6 +83,14 @@ def test_a_staircase_is_found_with_few_samples_and_exact_at_its_edges(binary: Pl
     assert table.latency(binary.layers()) == pytest.approx(sum(map(staircase, binary.layers())))
 
 
+def test_the_steps_are_those_of_the_devices_kernels(binary: Plan) -> None:
+    """Read in finer steps, a width between two blocks would seem to cost less than the block that it takes."""
+    table = measured(binary, Clock(wide), Device("board", "1.0", 1, granularity=Granularity(w1a1=32)))
+    assert max(table.errors()) < 1e-9
+    assert max(whole_errors(binary, table, wide)) < 1e-9
+    assert max(whole_errors(binary, measured(binary, Clock(wide), DEVICE), wide)) > 0.01
+
+
 def test_a_bend_is_refined_and_the_error_is_told_by_samples_held_back(floating: Plan) -> None:
     coarse = measured(floating, Clock(bent), DEVICE, sampling=Sampling(most=9, held_back=12))
     fine = measured(floating, Clock(bent), DEVICE, sampling=Sampling(held_back=12))
@@ -110,7 +125,13 @@ def test_a_table_on_disk_is_used_again_and_extended(tmp_path: Path, binary: Plan
     assert both.latency(binary.layers()) == first.latency(binary.layers())
     assert both == LatencyTable.load(path, DEVICE)
     content = json.loads(path.read_text())
-    assert content["device"] == {"name": "board", "kernels": "1.0", "threads": 1, "kind": "measured"}
+    assert content["device"] == {
+        "name": "board",
+        "kernels": "1.0",
+        "threads": 1,
+        "kind": "measured",
+        "granularity": {"w1a1": 8, "w1a8": 8, "other": 8},
+    }
     assert (content["format"], content["unit"], content["date"][:2]) == (1, "ms", "20")
 
 
@@ -144,6 +165,7 @@ def test_an_interrupted_sampling_goes_on_where_it_was(tmp_path: Path, binary: Pl
         Device("board", "1.1", 1),
         Device("board", "1.0", 2),
         Device("board", "1.0", 1, "simulated"),
+        Device("board", "1.0", 1, granularity=Granularity(w1a1=32)),
     ],
 )
 def test_a_table_of_another_device_is_refused(tmp_path: Path, other: Device) -> None:

@@ -13,7 +13,7 @@ from edgebnn.graph import counts
 from edgebnn.models import build
 from edgebnn.pruning.channels.coupling import Plan, couple
 from edgebnn.targets.model_file import ModelFile
-from edgebnn.workflows.latency_tables import latency_table
+from edgebnn.workflows.latency_tables import channels_at_once, latency_table
 from tests.unit.workflows.test_measuring import ScriptedTarget
 
 BETWEEN = 50.0
@@ -32,6 +32,10 @@ def by_macs(model: ModelFile) -> list[float]:
     """A microsecond for a thousand multiply-accumulates; and what only a whole network has, in one piece."""
     took = counts.macs(model.graph).total * 1e-6
     return [took] if len(model.graph.ops) < 3 else [took, BETWEEN * 1e-3]
+
+
+def test_channels_cost_in_steps_of_the_kernels_tables() -> None:
+    assert (channels_at_once("bconv2d"), channels_at_once("w1a8")) == (32, 16)
 
 
 def test_the_prediction_for_the_unpruned_network_is_what_it_takes(
