@@ -31,7 +31,7 @@ from edgebnn.files import write_text
 from edgebnn.models import build
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.netadapt import adapt
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers.executors import local_pool
 from edgebnn.training import datasets
 from edgebnn.training.loop import train
