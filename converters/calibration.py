@@ -1,39 +1,79 @@
-"""Checks the inputs that int8 ranges are taken from, before minutes are spent on them."""
+"""Inputs that int8 ranges are taken from: put in the model's order, and checked before minutes are spent on them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from edgebnn.errors import InputError
-from edgebnn.graph.types import Array, Shape
+from edgebnn.graph.types import Array
 
 from .findings import Finding
+from .keras_names import KerasInput
+
+Calibration = Array | Sequence[Array] | Mapping[str, Array]
+"""Arrays [samples, ...]: one for the only input, one for each input in Keras' order, or one for each by its name."""
 
 FEW_SAMPLES = 32
 """Fewer samples than this rarely meet the extremes of every layer."""
 
 
-def check(inputs: Sequence[Array], shapes: Sequence[Shape]) -> tuple[Finding, ...]:
-    """Findings about calibration ``inputs``: for each model input an array [samples, *shape].
+def in_order(given: Calibration, inputs: Sequence[KerasInput]) -> tuple[Array, ...]:
+    """The arrays of ``given`` in the order of ``inputs``.
 
-    Raises InputError naming the input for a wrong shape or dtype, NaN or infinite values, or unequal sample counts.
+    Args:
+        given: arrays that ``numpy.savez`` has named, ``arr_0`` and so on, count as given in order.
+        inputs: the model's, in Keras' order.
+
+    Raises:
+        InputError: there is not exactly one array for each input.
     """
-    if len(inputs) != len(shapes):
-        raise InputError(f"calibration: {len(inputs)} arrays given for a model with {len(shapes)} inputs")
-    for number, (values, shape) in enumerate(zip(inputs, shapes, strict=True)):
-        _check_values(f"calibration input {number}", values, shape)
-    counts = {len(values) for values in inputs}
+    if isinstance(given, np.ndarray):
+        given = (given,)
+    if not isinstance(given, Mapping):
+        arrays = tuple(np.asarray(values) for values in given)
+        if len(arrays) != len(inputs):
+            raise InputError(f"calibration: {len(arrays)} arrays given for a model with {len(inputs)} inputs")
+        return arrays
+    names = [one.name for one in inputs]
+    numbered = [f"arr_{position}" for position in range(len(names))]
+    if set(given) == set(numbered):
+        names = numbered
+    if set(given) != set(names):
+        wanted, found = (", ".join(f"'{name}'" for name in sorted(group)) for group in (names, given))
+        raise InputError(f"calibration: arrays named {found} given for a model with the inputs {wanted}")
+    return tuple(np.asarray(given[name]) for name in names)
+
+
+def check(arrays: Sequence[Array], inputs: Sequence[KerasInput]) -> tuple[Finding, ...]:
+    """Findings about calibration arrays.
+
+    Args:
+        arrays: for each of ``inputs`` an array [samples, *shape].
+        inputs: the model's, in Keras' order.
+
+    Returns:
+        Warnings about too few samples, constant ones, and equal ones.
+
+    Raises:
+        InputError: naming the input, for a wrong shape or dtype, NaN or infinite values, or unequal sample counts.
+    """
+    for values, one in zip(arrays, inputs, strict=True):
+        _check_values(f"calibration input '{one.name}'", values, one)
+    counts = {len(values) for values in arrays}
     if len(counts) > 1:
         raise InputError(f"calibration: the inputs have different numbers of samples ({sorted(counts)})")
-    return (*_few(min(counts)), *_constant(inputs), *_repeated(inputs))
+    return (*_few(min(counts)), *_constant(arrays), *_repeated(arrays))
 
 
-def _check_values(where: str, values: Array, shape: Shape) -> None:
-    if values.dtype.kind not in "fiu":
+def _check_values(where: str, values: Array, one: KerasInput) -> None:
+    shape = one.shape
+    if values.dtype.kind not in "fiub" or (values.dtype.kind == "b") != (one.dtype == "bool"):
         raise InputError(f"{where} has the dtype {values.dtype}; give numbers, preprocessed as for training")
-    if values.shape[1:] != shape:
+    if np.dtype(one.dtype).kind in "iu" and values.dtype.kind == "f" and not np.array_equal(values, np.rint(values)):
+        raise InputError(f"{where} has fractions; the model wants {one.dtype}")
+    if values.ndim == 0 or values.shape[1:] != shape:
         raise InputError(
             f"{where} has the shape {list(values.shape)}; the model wants [samples, {str(list(shape))[1:]}"
         )

@@ -10,14 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
-
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
-from edgebnn.graph.types import Array, Graph
+from edgebnn.graph.flatbuffer import IDENTIFIER
+from edgebnn.graph.types import Graph
 
 from . import calibration as calibrating
+from . import converter_process
 from .binary_dense import to_binary_dense
+from .calibration import Calibration
 from .findings import Finding
 from .lint import lint_conversion, lint_graph, lint_keras
 from .post_training import int8_around_binary
@@ -41,58 +42,90 @@ def convert(
     source: str | Path | Any,
     out_path: str | Path,
     to: Target = "lce",
-    calibration: Array | Sequence[Array] | None = None,
+    calibration: Calibration | None = None,
     portable: bool = False,
+    imports: Sequence[str] = (),
 ) -> ConversionResult:
     """Convert a Keras model, or rewrite a .tflite file, and write ``out_path``: whole, or not at all.
 
-    ``source`` is a Keras model, or what :func:`.from_keras.load_model` takes: a saved model or
-    ``package.module:function``. ``to`` and ``calibration`` are those of :func:`.from_keras.convert`; an array stands
-    for the only input. In a file for ``"lce"`` calibration makes int8 what surrounds the binary ops, its inputs and
-    outputs excepted (:mod:`.post_training`). ``"w1a8"`` is int8 with two-valued weights packed to 1 bit
-    (:mod:`.w1a8`); for it ``source`` may also be an int8 .tflite file. In files for ``"lce"``, LCE's own among them,
-    dense layers of signs become binary too (:mod:`.binary_dense`). ``portable`` leaves it a standard int8 file, which
-    any TFLite runs, and edgebnn with 1-bit weights in memory where that pays (see :class:`edgebnn.Interpreter`).
+    The file has the inputs and outputs of a Keras model in Keras' order and by its names: those of the layers, or the
+    keys of dicts, which count sorted; of a subclassed model, those of the parameters of its call. A .tflite file keeps
+    its own. TensorFlow's converters run in a process of their own, which is kept for the next conversion; it is given
+    the traced graph, so the model may be made of any classes (:mod:`.converter_process`).
 
-    Raises EdgebnnError naming the file or layer at fault, UnsupportedOpError if the file would hold an op that edgebnn
-    cannot run.
+    Args:
+        source: a Keras model, subclassed ones after a first call; or what :func:`.from_keras.load_model` takes: a
+            saved model or ``package.module:function``; for ``"lce"`` and ``"w1a8"`` also a .tflite file.
+        out_path: ends in ``.tflite``.
+        to: as for :func:`.from_keras.to_graph`; in files for ``"lce"``, LCE's own among them, dense layers of signs
+            become binary too (:mod:`.binary_dense`), and calibration makes int8 what surrounds the binary ops, inputs
+            and outputs excepted (:mod:`.post_training`). ``"w1a8"`` is int8 with two-valued weights packed to 1 bit
+            (:mod:`.w1a8`).
+        calibration: typical inputs, preprocessed as for training, in Keras' order or by name.
+        portable: for ``"w1a8"``: leave a standard int8 file, which any TFLite runs, and edgebnn with 1-bit weights in
+            memory where that pays (see :class:`edgebnn.Interpreter`).
+        imports: modules that define what a saved model is made of beside Keras' and Larq's layers.
+
+    Returns:
+        The file's path and size, and the findings.
+
+    Raises:
+        EdgebnnError: naming the file or layer at fault; UnsupportedOpError if the file would hold an op that edgebnn
+            cannot run.
     """
     path = Path(out_path)
-    check_writable(path)
+    check_output(path)
     if to not in get_args(Target):
         raise InputError(f"cannot convert to '{to}'; choose one of {', '.join(get_args(Target))}")
     if portable and to != "w1a8":
         raise InputError(f"portable is for w1a8; a file converted to {to} is what it is")
-    if isinstance(source, str | Path) and str(source).endswith(".tflite"):
+    if isinstance(source, str | Path) and is_tflite(source):
         return _rewritten(source, path, to, calibration, portable)
-    data, graph, findings = _converted(source, path, to, calibration, portable)
-    write_bytes(path, data)
-    return ConversionResult(path, len(data), findings + _remarks(graph, portable, findings))
+    graph, findings = _converted(source, to, calibration, portable, imports)
+    return _written(graph, path, portable, findings)
+
+
+def check_output(path: Path) -> None:
+    """Raise InputError if no .tflite file can be written to ``path``, or if it is not called one."""
+    if path.suffix != ".tflite":
+        raise InputError(f"{path}: a converted model is a .tflite file; give a name that ends in .tflite")
+    check_writable(path)
+
+
+def is_tflite(path: str | Path) -> bool:
+    """Whether ``path`` is a .tflite file, by its name or, whatever it is called, by its content."""
+    if str(path).endswith(".tflite"):
+        return True
+    try:
+        with open(path, "rb") as file:
+            return file.read(8)[4:] == IDENTIFIER
+    except (OSError, ValueError):
+        return False
 
 
 def _rewritten(
-    source: str | Path, path: Path, to: Target, calibration: Array | Sequence[Array] | None, portable: bool
+    source: str | Path, path: Path, to: Target, calibration: Calibration | None, portable: bool
 ) -> ConversionResult:
     if to not in ("lce", "w1a8") or calibration is not None:
         raise InputError(f"{source}: a .tflite file is only rewritten: give --to lce or w1a8, and no calibration")
+    if portable:
+        content = Path(source).read_bytes()  # a standard file stays what it is, to the byte
+        graph = read(content, str(source))
+        findings = inspect(graph)
+        write_bytes(path, content)
+        return ConversionResult(path, len(content), findings + _remarks(graph, portable, findings))
     graph = read(source)
     if to == "lce":
-        graph = to_binary_dense(graph)
-        data = to_bytes(graph)
-        write_bytes(path, data)
-        return ConversionResult(path, len(data), lint_graph(graph))
-    content = Path(source).read_bytes() if portable else None
-    data, graph, findings = _packed(graph, content)
+        graph, findings = to_binary_dense(graph), ()
+    else:
+        graph, findings = to_w1a8(graph)
+    return _written(graph, path, portable, findings)
+
+
+def _written(graph: Graph, path: Path, portable: bool, findings: tuple[Finding, ...]) -> ConversionResult:
+    data = to_bytes(graph)
     write_bytes(path, data)
     return ConversionResult(path, len(data), findings + _remarks(graph, portable, findings))
-
-
-def _packed(graph: Graph, content: bytes | None) -> tuple[bytes, Graph, tuple[Finding, ...]]:
-    """The file with packed weights; ``content``, the file as it is, if it is to stay standard."""
-    if content is not None:
-        return content, graph, inspect(graph)
-    graph, findings = to_w1a8(graph)
-    return to_bytes(graph), graph, findings
 
 
 def _remarks(graph: Graph, portable: bool, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
@@ -102,24 +135,26 @@ def _remarks(graph: Graph, portable: bool, findings: tuple[Finding, ...]) -> tup
 
 
 def _converted(
-    source: str | Path | Any, path: Path, to: Target, calibration: Array | Sequence[Array] | None, portable: bool
-) -> tuple[bytes, Graph, tuple[Finding, ...]]:
-    """The file, what it holds, and the findings that come before lint's on the file."""
-    from . import from_keras  # loads TensorFlow
+    source: str | Path | Any, to: Target, calibration: Calibration | None, portable: bool, imports: Sequence[str]
+) -> tuple[Graph, tuple[Finding, ...]]:
+    """What the file is to hold, and the findings that come before lint's on it."""
+    converter_process.start()  # it loads TensorFlow while this process does
+    from . import from_keras
 
-    model = from_keras.load_model(str(source)) if isinstance(source, str | Path) else source
-    inputs = [calibration] if isinstance(calibration, np.ndarray) else calibration
-    findings = () if inputs is None else calibrating.check(inputs, from_keras.input_shapes(model))
+    model = from_keras.load_model(str(source), imports) if isinstance(source, str | Path) else source
+    inputs = from_keras.inputs(model)
+    arrays = None if calibration is None else calibrating.in_order(calibration, inputs)
+    findings = () if arrays is None else calibrating.check(arrays, inputs)
     findings += lint_keras(model, to)
-    data = from_keras.convert(model, "int8" if to == "w1a8" else to, inputs)
-    graph = read(data, name=str(path))
+    graph = from_keras.to_graph(model, "int8" if to == "w1a8" else to, arrays)
     if to == "lce":
         findings += lint_conversion(model, graph)
         graph = to_binary_dense(graph)
-        if inputs is not None and not from_keras.has_fake_quantization(model):
-            graph = int8_around_binary(graph, inputs, from_keras.quantize)
-        return to_bytes(graph), graph, findings
-    if to == "w1a8":
-        data, graph, hindrances = _packed(graph, data if portable else None)
-        return data, graph, findings + hindrances
-    return data, graph, findings
+        if arrays is not None and not from_keras.has_fake_quantization(model):
+            graph = int8_around_binary(graph, arrays, from_keras.quantize)
+    elif to == "w1a8" and portable:
+        findings += inspect(graph)
+    elif to == "w1a8":
+        graph, hindrances = to_w1a8(graph)
+        findings += hindrances
+    return graph, findings

@@ -1,29 +1,38 @@
 """Keras models in, .tflite files out, by the converters of LCE and TensorFlow Lite.
 
 The only module of this room that imports TensorFlow; importing it raises EdgebnnError where the training extra is
-missing.
+missing. Models are loaded and traced here; the converters run in a process of their own (:mod:`.converter_process`),
+of which this module is the program.
 """
 
 from __future__ import annotations
 
 import importlib
-import os
+import inspect
+import json
 import re
 import sys
-import sysconfig
-import traceback
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
+from edgebnn import user_modules
 from edgebnn._tensorflow import keras, lq, tf
-from edgebnn.errors import EdgebnnError, InputError, one_line
-from edgebnn.graph.types import Array, Shape
+from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, one_line
+from edgebnn.graph.types import Array, Graph, Shape
+from edgebnn.user_modules import first_line
 
+from . import keras_names
+from .converter_process import ConversionError, ConverterCrashError, convert_in_child, serve
+from .keras_names import KerasInput
 from .quiet import captured
+from .read_tflite import read
+from .write_tflite import to_bytes
 
 Target = Literal["lce", "int8", "float"]
 
@@ -48,12 +57,18 @@ _LIBRARY_ERRORS = (
 # -- loading --
 
 
-def load_model(spec: str) -> Any:
+def load_model(spec: str, imports: Sequence[str] = ()) -> Any:
     """The Keras model that ``spec`` names: a .keras or .h5 file, a SavedModel folder, or ``package.module:function``.
 
-    The function is called without arguments; modules of the current folder can be imported. Raises InputError saying
-    what is missing.
+    Args:
+        spec: the function is called without arguments; modules of the current folder can be imported.
+        imports: modules that define what a saved model is made of beside Keras' and Larq's layers, to be imported
+            before it is loaded; see :func:`edgebnn.user_modules.register`.
+
+    Raises:
+        InputError: saying what is missing, and what to give instead.
     """
+    user_modules.register(imports, keras.utils.get_custom_objects())
     path = Path(spec)
     if path.exists():
         return _saved(path)
@@ -66,23 +81,45 @@ def load_model(spec: str) -> Any:
 def _saved(path: Path) -> Any:
     if path.is_dir() and not (path / "saved_model.pb").exists():
         raise InputError(f"{path}: is a folder without a saved_model.pb; give a .keras or .h5 file or a SavedModel")
-    with _failing_as(f"{path}: cannot be loaded as a Keras model"):
+    try:
         model = _with_larq_layers(keras.models.load_model(path, compile=False))
+    except _LIBRARY_ERRORS as error:
+        raise InputError(one_line(f"{path}: cannot be loaded as a Keras model ({_why_not_loaded(error)})")) from error
     return _checked(str(path), model)
 
 
+_UNKNOWN = (
+    r"Unknown (?P<kind>\w+): ['\"]?(?P<name>[\w>.]+)",
+    r"Could not locate (?P<kind>class|function) ['\"](?P<name>[^'\"]+)",
+    r"(?P<kind>\w+) ['\"](?P<name>[\w>.]+)['\"] (?:is not registered|was not found)",
+)
+"""How Keras says that it does not know what a file names."""
+
+
+def _why_not_loaded(error: BaseException) -> str:
+    """The cause and the way out, out of the paragraphs that Keras raises."""
+    text = " ".join(str(error).split())
+    for pattern in _UNKNOWN:
+        if found := re.search(pattern, text):
+            return (
+                f"unknown {found['kind'].lower()} '{found['name']}': name the module that defines it with --import, "
+                "in Python load_model(imports=...), or give package.module:function"
+            )
+    if re.search("lambda", text, re.IGNORECASE) and re.search("safe_mode|unsafe|arbitrary code", text):
+        return (
+            "it has a Lambda layer, whose code is in the file and which Keras does not run unasked: give "
+            "package.module:function, a function of yours that builds the model, or that returns "
+            "tf_keras.models.load_model(file, safe_mode=False) if you trust the file"
+        )
+    return first_line(error)
+
+
 def _built(spec: str, module: str, function: str) -> Any:
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
-    try:
-        with _running_others(f"{spec}: the module {module} cannot be imported"):
-            builder = getattr(importlib.import_module(module), function, None)
-        if not callable(builder):
-            raise InputError(f"{spec}: {module} has no function {function}")
-        with _running_others(f"{spec}: the function failed"):
-            model = builder()
-    finally:
-        sys.path.remove(folder)
+    builder = getattr(user_modules.imported(module, spec), function, None)
+    if not callable(builder):
+        raise InputError(f"{spec}: {module} has no function {function}")
+    with user_modules.on_path(), user_modules.running_others(f"{spec}: the function failed"):
+        model = builder()
     return _checked(spec, model)
 
 
@@ -92,84 +129,254 @@ def _checked(spec: str, model: Any) -> Any:
     return model
 
 
-@contextmanager
-def _failing_as(message: str) -> Iterator[None]:
-    """What a library raises inside the block becomes one InputError."""
-    try:
-        yield
-    except _LIBRARY_ERRORS as error:
-        raise InputError(one_line(f"{message} ({_first_line(error)})")) from error
+# -- what a model takes and gives --
 
 
-@contextmanager
-def _running_others(message: str) -> Iterator[None]:
-    """What a user's module raises inside the block becomes one InputError that says where it was raised."""
-    try:
-        yield
-    except EdgebnnError:
-        raise
-    # The code is the user's, and so may be the class: only the bases of all exceptions cover what it can raise.
-    except (Exception, SystemExit) as error:
-        raise InputError(one_line(f"{message} ({_first_line(error)}{_place(error)})")) from error
+@dataclass(frozen=True)
+class _Call:
+    """How a model is called: positional and keyword arguments, nested as it takes them, with a TensorSpec for each
+    tensor and None for what was no tensor; and the names of the tensors, in Keras' order."""
+
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    names: tuple[str, ...]
+
+    @property
+    def specs(self) -> list[Any]:
+        return [leaf for leaf in tf.nest.flatten((self.args, self.kwargs)) if leaf is not None]
+
+    def filled(self, tensors: Sequence[Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with ``tensors``, in Keras' order, in their places."""
+        left = iter(tensors)
+        args, kwargs = tf.nest.map_structure(
+            lambda spec: None if spec is None else next(left), (self.args, self.kwargs)
+        )
+        return args, kwargs
 
 
-def _place(error: BaseException) -> str:
-    """File and line of the user's that raised: the innermost that is no installed library, as far as there is one."""
-    if isinstance(error, SyntaxError):
-        return f"; {error.filename}, line {error.lineno}"
-    paths = sysconfig.get_paths()
-    installed = tuple({os.path.join(paths[key], "") for key in ("stdlib", "platstdlib", "purelib", "platlib")})
-    frames = [
-        frame
-        for frame in traceback.extract_tb(error.__traceback__)
-        if os.path.isfile(frame.filename) and frame.filename != __file__
+def _call(model: Any) -> _Call:
+    """Raises InputError for a model that has neither inputs nor been called."""
+    if model.inputs:
+        # A Sequential model without an Input layer has the batch of the first call, which means nothing.
+        open_batch = isinstance(model, keras.Sequential) and not model._has_explicit_input_shape
+        nested = tf.nest.pack_sequence_as(model._nested_inputs, [_spec(tensor, open_batch) for tensor in model.inputs])
+        return _Call((nested,), {}, keras_names.names(nested, model.input_names))
+    saved = model.save_spec()
+    if saved is None:
+        raise InputError(
+            f"model '{model.name}' is not built: call model.build(input_shape) or give it an Input layer; call a "
+            "subclassed model once with arrays of the right shapes"
+        )
+    args, kwargs = tf.nest.map_structure(lambda leaf: None if leaf is None else _spec(leaf), saved)
+    parameters = list(inspect.signature(model.call).parameters)
+    places = [*(parameters[min(i, len(parameters) - 1)] for i in range(len(args))), *sorted(kwargs)]
+    nested = [*args, *(kwargs[name] for name in sorted(kwargs))]
+    own = [
+        place if leaf is argument else getattr(leaf, "name", None) or place
+        for place, argument in zip(places, nested, strict=True)
+        for leaf in tf.nest.flatten(argument)
     ]
-    own = [frame for frame in frames if not frame.filename.startswith(installed)]
-    return "".join(f"; {place.filename}, line {place.lineno}, in {place.name}" for place in (own or frames)[-1:])
+    found = zip(tf.nest.flatten(nested), keras_names.names(nested, own), strict=True)
+    return _Call(tuple(args), kwargs, tuple(name for leaf, name in found if leaf is not None))
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__
+def _spec(tensor: Any, open_batch: bool = False) -> Any:
+    """Keras takes float64 arrays, and computes in float32."""
+    shape = [None, *tensor.shape[1:]] if open_batch else tensor.shape
+    return tf.TensorSpec(
+        shape, tf.float32 if tensor.dtype == tf.float64 else tensor.dtype, getattr(tensor, "name", None)
+    )
+
+
+def inputs(model: Any) -> tuple[KerasInput, ...]:
+    """The model's inputs in Keras' order: that of ``model.inputs``, or of the call of a subclassed model.
+
+    Raises:
+        InputError: the model is not built, or the size of an input is open.
+    """
+    call, found = _call(model), []
+    for name, spec in zip(call.names, call.specs, strict=True):
+        shape = tuple(spec.shape[1:])
+        if None in shape:
+            raise InputError(f"model '{model.name}': input '{name}' has the open shape {list(shape)}; fix its size")
+        found.append(KerasInput(name, shape, spec.dtype.name))
+    return tuple(found)
+
+
+def input_shapes(model: Any) -> tuple[Shape, ...]:
+    """Shapes of the model's inputs without the batch, in Keras' order. Raises as :func:`inputs` does."""
+    return tuple(one.shape for one in inputs(model))
 
 
 # -- converting --
 
 
-def input_shapes(model: Any) -> tuple[Shape, ...]:
-    """Shapes of the model's inputs without the batch. Raises InputError where they are not all known."""
-    if not model.inputs:
-        raise InputError(f"model '{model.name}' is not built; call model.build(input_shape) or give it an Input layer")
-    shapes = tuple(tuple(tensor.shape[1:]) for tensor in model.inputs)
-    for tensor, shape in zip(model.inputs, shapes, strict=True):
-        if None in shape:
-            raise InputError(
-                f"model '{model.name}': input '{tensor.name}' has the open shape {list(shape)}; fix its size"
-            )
-    return shapes
-
-
 def convert(model: Any, to: Target, calibration: Sequence[Array] | None = None) -> bytes:
-    """The .tflite file of a Keras model.
+    """:func:`to_graph` as the content of a .tflite file. Raises as that does."""
+    return to_bytes(to_graph(model, to, calibration))
 
-    ``"float"`` and ``"int8"`` are TensorFlow Lite's own conversions, int8 with int8 inputs and outputs; ``"lce"`` has
-    the binary convolutions as ops of the Larq Compute Engine, and float inputs and outputs. int8 wants ``calibration``
-    (for each input a float array [samples, ...]) unless the model was trained with fake quantization. What surrounds
-    the binary convolutions of an LCE file is int8 where the model was trained with fake quantization, and float
-    otherwise: :mod:`.post_training` calibrates it. Ranges learnt in training are kept, whatever the calibration.
 
-    Raises InputError if the model or the calibration does not fit, EdgebnnError naming the layer if conversion fails.
+def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None) -> Graph:
+    """A Keras model as the .tflite file it is converted to, with its inputs and outputs in Keras' order and by the
+    names that Keras knows them by.
+
+    The model is traced in this process and converted in another one (:mod:`.converter_process`), which is given the
+    traced graph: models of any class, by whatever code, can be converted, and no crash is worse than an error.
+
+    Args:
+        model: functional, sequential, or a subclassed one that has been called.
+        to: ``"float"`` and ``"int8"`` are TensorFlow Lite's own conversions, int8 with int8 inputs and outputs;
+            ``"lce"`` has the binary convolutions as ops of the Larq Compute Engine, and float inputs and outputs; what
+            surrounds its binary convolutions is int8 where the model was trained with fake quantization, and float
+            otherwise: :mod:`.post_training` calibrates it.
+        calibration: for each input, in Keras' order, an array [samples, ...]; int8 needs it unless the model was
+            trained with fake quantization. Ranges learnt in training are kept, whatever the calibration.
+
+    Raises:
+        InputError: the model or the calibration does not fit.
+        EdgebnnError: conversion fails or crashes, naming the layer as far as it is known; or the file cannot be read
+            back into the IR, and so not be run by edgebnn.
     """
     if to not in get_args(Target):
         raise InputError(f"cannot convert to '{to}'; choose one of {', '.join(get_args(Target))}")
+    call = _call(model)
     input_shapes(model)
     trained = has_fake_quantization(model)
     if to == "int8" and calibration is None and not trained:
         raise InputError(f"model '{model.name}': int8 needs calibration inputs, or fake quantization in training")
-    samples = None if calibration is None or trained else [np.asarray(values, np.float32) for values in calibration]
-    if to == "lce":
-        return _converted(model, to, lambda: _lce(model))
-    return _converted(model, to, lambda: _tflite(model, to, samples))
+    samples = None if calibration is None or trained else [np.asarray(values) for values in calibration]
+    with tempfile.TemporaryDirectory(prefix="edgebnn-") as folder:
+        outputs = _hand_over(model, call, to, samples, Path(folder))
+        try:
+            convert_in_child(Path(folder))
+        except ConversionError as error:
+            raise _failure(model, to, error) from error
+        content = Path(folder, _FILE).read_bytes()
+    where = f"model '{model.name}' converted to {to}"
+    try:
+        return keras_names.named(read(content, where), call.names, outputs)
+    except ModelFormatError as error:
+        raise ModelFormatError(one_line(f"{error}{_recurrent(model)}")) from error
+
+
+def quantize(content: bytes) -> bytes:
+    """The int8 form of a float .tflite file that holds the ranges of its tensors, by TensorFlow Lite's quantizer.
+
+    Args:
+        content: of the file.
+
+    Returns:
+        The content of the quantized file. Inputs and outputs, and ops that TensorFlow Lite has no int8 kernels for,
+        stay float.
+
+    Raises:
+        EdgebnnError: the quantizer fails or crashes.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
+        folder = Path(name)
+        (folder / _FILE).write_bytes(content)
+        (folder / _JOB).write_text(json.dumps({"to": "quantized"}))
+        try:
+            convert_in_child(folder)
+        except ConversionError as error:
+            reason = re.search(r"error: (.+)", error.details)
+            raise EdgebnnError(
+                one_line(f"TensorFlow Lite's quantizer failed ({reason[1] if reason else error})")
+            ) from error
+        return (folder / _FILE).read_bytes()
+
+
+_FILE, _MODEL, _JOB = "model.tflite", "saved_model", "job.json"
+"""In the folder that goes to the converter process: what it writes, and what it is given."""
+
+
+def _hand_over(model: Any, call: _Call, to: Target, samples: list[Array] | None, folder: Path) -> tuple[str, ...]:
+    """Writes what the converter process needs; returns the names of the model's outputs."""
+    with captured() as chatter:
+        try:
+            with _weights_quantized(model):
+                outputs = _save(model, call, folder / _MODEL)
+        except EdgebnnError:
+            raise
+        except _LIBRARY_ERRORS as error:
+            failure = ConversionError(first_line(error), f"{error}\n{chatter()}")
+            raise _failure(model, to, failure) from error
+    for position, (values, spec) in enumerate(zip(samples or [], call.specs, strict=samples is not None)):
+        np.save(folder / f"{keras_names.key(position)}.npy", values.astype(spec.dtype.as_numpy_dtype))
+    job = {"to": to, "inputs": len(call.specs), "batch": call.specs[0].shape[0] or 1, "calibrated": samples is not None}
+    (folder / _JOB).write_text(json.dumps(job))
+    return _output_names(model, outputs)
+
+
+def _save(model: Any, call: _Call, folder: Path) -> Any:
+    """Saves a SavedModel whose arguments and results are keyed by position; returns the results, nested as they are."""
+    nested: list[Any] = []
+    takes_training = "training" in inspect.signature(model.call).parameters
+
+    def traced(*tensors: Any) -> dict[str, Any]:
+        args, kwargs = call.filled(tensors)
+        result = model(*args, **kwargs, **({"training": False} if takes_training else {}))
+        nested.append(result)
+        flat = [leaf for leaf in tf.nest.flatten(result) if leaf is not None]
+        return {keras_names.key(position): leaf for position, leaf in enumerate(flat)}
+
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, keras_names.key(position)) for position, spec in enumerate(call.specs)
+    ]
+    function = tf.function(traced, input_signature=specs).get_concrete_function()
+    root = tf.Module()
+    own = [getattr(variable, "latent_variable", variable) for variable in model.variables]
+    root.kept = list({id(v): v for v in (*function.graph.variables, *own)}.values())
+    options = tf.saved_model.SaveOptions(save_debug_info=True)
+    tf.saved_model.save(root, str(folder), signatures={keras_names.SIGNATURE: function}, options=options)
+    return nested[-1]
+
+
+def _output_names(model: Any, nested: Any) -> tuple[str, ...]:
+    """Keras' own, or as it would number those of a subclassed model."""
+    flat = tf.nest.flatten(nested)
+    named = list(model.output_names or ())
+    own = named if len(named) == len(flat) else [f"output_{number}" for number in range(1, len(flat) + 1)]
+    found = zip(flat, keras_names.names(nested, own), strict=True)
+    return tuple(name for leaf, name in found if leaf is not None)
+
+
+def _failure(model: Any, to: Target, error: ConversionError) -> EdgebnnError:
+    text = f"{error}\n{error.details}"
+    layer = _layer_named_in(text, model)
+    where = f"model '{model.name}'" + (f", layer '{layer}'" if layer else "")
+    if isinstance(error, ConverterCrashError):
+        remedy = _recurrent(model) or "; try --to float, or layers of another kind"
+        return EdgebnnError(one_line(f"{where}: TensorFlow's converter crashed on conversion to {to}: {error}{remedy}"))
+    reason = re.search(r"error: (.+)", text)
+    why = _explained(reason[1]) if reason else error
+    return EdgebnnError(one_line(f"{where}: conversion to {to} failed ({why}){_recurrent(model)}"))
+
+
+def _explained(reason: str) -> str:
+    """A converter's reason in words, where it is about ranges that fake quantization has learnt."""
+    found = re.search(r"'tfl\.(\w+)' op quantization .* same scale .*?f32, ([\d.e-]+).*?f32, ([\d.e-]+)", reason)
+    if found is None:
+        return reason
+    kind, one, other = found.groups()
+    return (
+        f"{kind} has one scale for all that it reads and gives, but fake quantization gave these steps of "
+        f"{float(one):.3g} and {float(other):.3g}; train them with one range, or convert the model without fake "
+        "quantization, with calibration inputs"
+    )
+
+
+def _recurrent(model: Any) -> str:
+    """What to do about recurrent layers, if there are any: as loops and states they crash converters, and the IR has
+    neither."""
+    names = [layer.name for layer in model.submodules if hasattr(layer, "unroll") and not layer.unroll]
+    return f"; build the recurrent layer '{names[0]}' with unroll=True" if names else ""
+
+
+def _layer_named_in(text: str, model: Any) -> str | None:
+    """The first layer that stands in a converter's message, as in ``model/layer/op``."""
+    places = {layer.name: re.search(rf"/{re.escape(layer.name)}/", text) for layer in model.layers}
+    return min(((match.start(), name) for name, match in places.items() if match), default=(0, None))[1]
 
 
 def has_fake_quantization(model: Any) -> bool:
@@ -178,45 +385,6 @@ def has_fake_quantization(model: Any) -> bool:
     return any(
         re.search("fake_quant", layer.name) or re.match("Quantize.*Wrapper", type(layer).__name__) for layer in layers
     )
-
-
-def quantize(content: bytes) -> bytes:
-    """The int8 form of a float .tflite file that holds the ranges of its tensors, by TensorFlow Lite's quantizer.
-
-    Inputs and outputs, and ops that TensorFlow Lite has no int8 kernels for, stay float. Raises EdgebnnError if it
-    fails.
-    """
-    with captured() as output:
-        try:
-            return bytes(importlib.import_module("tensorflow.lite.python.convert").mlir_quantize(content))
-        except _LIBRARY_ERRORS as error:
-            text = f"{error}\n{output()}"
-    reason = re.search(r"error: (.+)", text)
-    raise EdgebnnError(one_line(f"TensorFlow Lite's quantizer failed ({reason[1] if reason else text})"))
-
-
-def _lce(model: Any) -> bytes:
-    try:
-        from larq_compute_engine import convert_keras_model
-    except ImportError as error:
-        raise EdgebnnError(
-            f"LCE's converter is missing ({error}): pip install larq-compute-engine (x86-64 Linux)"
-        ) from None
-    with _weights_quantized(model):
-        return bytes(convert_keras_model(model))
-
-
-def _tflite(model: Any, to: Target, samples: list[Any] | None) -> bytes:
-    converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    if to == "int8":
-        converter.optimizations = [tf.lite.Optimize.DEFAULT]
-        converter.inference_input_type = converter.inference_output_type = tf.int8
-        if samples is not None:
-            converter.representative_dataset = lambda: (
-                [x[None] for x in sample] for sample in zip(*samples, strict=True)
-            )
-    with _weights_quantized(model):
-        return bytes(converter.convert())
 
 
 @contextmanager
@@ -240,38 +408,50 @@ def _weights_quantized(model: Any) -> Iterator[None]:
             variable.latent_variable.assign(values)
 
 
-def _converted(model: Any, to: Target, run: Callable[[], bytes]) -> bytes:
-    with captured() as chatter:
-        try:
-            return run()
-        except EdgebnnError:
-            raise
-        except _LIBRARY_ERRORS as error:
-            failure, text = error, f"{error}\n{chatter()}"
-    layer = _layer_named_in(text, model)
-    where = f"model '{model.name}'" + (f", layer '{layer}'" if layer else "")
-    reason = re.search(r"error: (.+)", text)
-    why = _explained(reason[1]) if reason else _first_line(failure)
-    raise EdgebnnError(f"{where}: conversion to {to} failed ({why})") from failure
+# -- the converter process --
 
 
-def _explained(reason: str) -> str:
-    """A converter's reason in words, where it is about ranges that fake quantization has learnt."""
-    found = re.search(r"'tfl\.(\w+)' op quantization .* same scale .*?f32, ([\d.e-]+).*?f32, ([\d.e-]+)", reason)
-    if found is None:
-        return reason
-    kind, one, other = found.groups()
-    return (
-        f"{kind} has one scale for all that it reads and gives, but fake quantization gave these steps of "
-        f"{float(one):.3g} and {float(other):.3g}; train them with one range, or convert the model without fake "
-        "quantization, with calibration inputs"
-    )
+def convert_saved(folder: Path) -> None:
+    """Converts what :func:`_hand_over` wrote. Raises ConversionError; EdgebnnError if a converter is missing."""
+    job = json.loads((folder / _JOB).read_text())
+    try:
+        if job["to"] == "quantized":
+            converting = importlib.import_module("tensorflow.lite.python.convert")
+            content = bytes(converting.mlir_quantize((folder / _FILE).read_bytes()))
+        else:
+            content = _lce(folder) if job["to"] == "lce" else _tflite(folder, job)
+    except _LIBRARY_ERRORS as error:
+        raise ConversionError(first_line(error), str(error)) from error
+    (folder / _FILE).write_bytes(content)
 
 
-def _layer_named_in(text: str, model: Any) -> str | None:
-    """The layer whose name comes first in a converter's message, as in ``model/layer/op``."""
-    places = {layer.name: re.search(rf"/{re.escape(layer.name)}/", text) for layer in model.layers}
-    return min(((match.start(), name) for name, match in places.items() if match), default=(0, None))[1]
+def _lce(folder: Path) -> bytes:
+    try:
+        from larq_compute_engine.mlir.python.converter import convert_saved_model
+    except ImportError as error:
+        raise EdgebnnError(
+            f"LCE's converter is missing ({error}): pip install larq-compute-engine (x86-64 Linux)"
+        ) from None
+    return bytes(convert_saved_model(str(folder / _MODEL)))
+
+
+def _tflite(folder: Path, job: dict[str, Any]) -> bytes:
+    converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / _MODEL))
+    if job["to"] == "int8":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+        if job["calibrated"]:
+            keys = [keras_names.key(position) for position in range(job["inputs"])]
+            arrays = {key: np.load(folder / f"{key}.npy", mmap_mode="r") for key in keys}
+            converter.representative_dataset = lambda: _batches(arrays, job["batch"])
+    return bytes(converter.convert())
+
+
+def _batches(arrays: dict[str, Array], batch: int) -> Iterator[dict[str, Array]]:
+    """As many samples at a time as the model takes."""
+    count = len(next(iter(arrays.values())))
+    for start in range(0, count - batch + 1, batch):
+        yield {key: np.ascontiguousarray(values[start : start + batch]) for key, values in arrays.items()}
 
 
 # -- Larq's layers in SavedModels --
@@ -364,3 +544,7 @@ def _source(tensor: Any, operand: int, revived: Any) -> Any:
             seen.add(found.name)
             waiting.extend(found.op.inputs)
     return None
+
+
+if __name__ == "__main__":
+    serve(convert_saved, int(sys.argv[1]))

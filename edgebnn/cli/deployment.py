@@ -15,6 +15,7 @@ import click
 import edgebnn
 from edgebnn.cli.options import (
     FILE,
+    import_option,
     input_option,
     repeats_option,
     show,
@@ -27,49 +28,56 @@ from edgebnn.cli.options import (
 from edgebnn.files import check_writable
 
 if TYPE_CHECKING:
-    from edgebnn.graph.types import Array
+    from edgebnn.converters.calibration import Calibration
 
 
 @verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")
 @click.argument("model")
 @click.option("--to", type=click.Choice(["lce", "int8", "w1a8", "float"]), default="lce", show_default=True)
 @click.option(
-    "--calibration", metavar="DATA", help="For int8, w1a8: mnist, cifar10, an image folder, or an .npy of inputs."
+    "--calibration",
+    metavar="DATA",
+    help="For int8, w1a8: mnist, cifar10, an image folder, an .npy of inputs, or an .npz of several by name.",
 )
 @click.option(
     "--portable", is_flag=True, help="For w1a8: leave a standard int8 file, whose weights edgebnn packs in memory."
 )
+@import_option
 @click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
 def convert(
     model: str,
     to: Literal["lce", "int8", "w1a8", "float"],
     calibration: str | None,
     portable: bool,
+    imports: tuple[str, ...],
     output: Path,
     as_json: bool,
 ) -> None:
     """Convert a Keras MODEL (a saved model, or package.module:function that returns one) to .tflite.
 
     w1a8 is int8 with binary weights packed to 1 bit each, the outputs being the same; for it MODEL may also be an
-    int8 .tflite file. What fell back to float, and why, is told before and after.
+    int8 .tflite file. What fell back to float, and why, is told before and after. The file has the model's inputs and
+    outputs in Keras' order and by Keras' names.
     """
+    from edgebnn.converters.convert import check_output
     from edgebnn.reports import tables
 
-    check_writable(output)
+    check_output(output)
     with status(f"converting {model} to {to}"):
         inputs = None if calibration is None else calibration_inputs(calibration)
-        result = edgebnn.convert(model, output, to=to, calibration=inputs, portable=portable)
+        result = edgebnn.convert(model, output, to=to, calibration=inputs, portable=portable, imports=imports)
     value = {"model": str(output), "bytes": result.bytes, "findings": [asdict(f) for f in result.findings]}
     wrote = f"wrote {output} ({result.bytes:,} bytes)"
     show(as_json, value, *([tables.findings(result.findings)] if result.findings else []), wrote)
 
 
-def calibration_inputs(spec: str) -> tuple[Array, ...]:
-    """An array for each input: those of an .npy or .npz file, or training images, preprocessed as in training."""
+def calibration_inputs(spec: str) -> Calibration:
+    """The arrays of an .npz file by name, that of an .npy file, or training images, preprocessed as in training."""
     if spec.endswith((".npy", ".npz")):
         from edgebnn.targets.inputs import read_named_arrays
 
-        return tuple(read_named_arrays(Path(spec)).values())
+        named = read_named_arrays(Path(spec))
+        return named[""] if list(named) == [""] else named
     from edgebnn.training import datasets
     from edgebnn.workflows.deploying import calibration_samples
 
@@ -81,18 +89,20 @@ def calibration_inputs(spec: str) -> tuple[Array, ...]:
 @click.option(
     "--to", type=click.Choice(["lce", "int8", "w1a8", "float"]), default="lce", help="What a Keras model is meant for."
 )
-def lint(model: str, to: str, as_json: bool) -> int:
+@import_option
+def lint(model: str, to: str, imports: tuple[str, ...], as_json: bool) -> int:
     """Say what would silently be slow or wrong in MODEL, a .tflite file or a Keras model; exit 1 on errors."""
+    from edgebnn.converters.convert import is_tflite
     from edgebnn.converters.lint import lint_graph, lint_keras
     from edgebnn.reports import tables
 
-    if model.endswith(".tflite"):
+    if is_tflite(model):
         findings = lint_graph(edgebnn.read(model))
     else:
         with status(f"loading {model}"):
             from edgebnn.converters.from_keras import load_model
 
-            findings = lint_keras(load_model(model), to)
+            findings = lint_keras(load_model(model, imports), to)
     value = {"model": model, "findings": [asdict(finding) for finding in findings]}
     show(as_json, value, tables.findings(findings) if findings else f"{model}: nothing to report")
     return 1 if any(finding.level == "error" for finding in findings) else 0

@@ -70,3 +70,10 @@ signature_option = click.option("--signature", help="Which graph to run of a fil
 input_option = click.option(
     "--input", "input_path", type=FILE, help="An .npy of inputs [N, ...], .npz for several; without it: noise."
 )
+import_option = click.option(
+    "--import",
+    "imports",
+    metavar="MODULE",
+    multiple=True,
+    help="A Python module that defines layers or quantizers of a saved MODEL; may be given several times.",
+)

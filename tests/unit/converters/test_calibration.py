@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from edgebnn.converters.calibration import check
+from edgebnn.converters.calibration import Calibration, check, in_order
+from edgebnn.converters.keras_names import KerasInput
 from edgebnn.errors import InputError
 from edgebnn.graph.types import Array
 
 SHAPE = (5, 5, 3)
+LEFT, RIGHT = KerasInput("left", SHAPE, "float32"), KerasInput("right", SHAPE, "float32")
 
 
 def samples(count: int) -> Array:
@@ -21,7 +23,7 @@ def _with(values: Array, at: int, value: float) -> Array:
 
 
 def test_enough_different_samples_leave_nothing_to_say() -> None:
-    assert check([samples(32)], [SHAPE]) == ()
+    assert check([samples(32)], [LEFT]) == ()
 
 
 @pytest.mark.parametrize(
@@ -33,7 +35,7 @@ def test_enough_different_samples_leave_nothing_to_say() -> None:
     ],
 )
 def test_doubtful_samples_are_warned_of(values: Array, rule: str) -> None:
-    assert [(finding.level, finding.rule) for finding in check([values], [SHAPE])] == [("warning", rule)]
+    assert [(finding.level, finding.rule) for finding in check([values], [LEFT])] == [("warning", rule)]
 
 
 @pytest.mark.parametrize(
@@ -49,12 +51,38 @@ def test_doubtful_samples_are_warned_of(values: Array, rule: str) -> None:
 )
 def test_unusable_samples_are_refused(values: Array, message: str) -> None:
     with pytest.raises(InputError, match=message):
-        check([values], [SHAPE])
+        check([values], [LEFT])
 
 
 def test_every_input_of_the_model_needs_as_many_samples() -> None:
-    assert check([samples(32), samples(32)], [SHAPE, SHAPE]) == ()
+    assert check([samples(32), samples(32)], [LEFT, RIGHT]) == ()
     with pytest.raises(InputError, match="different numbers"):
-        check([samples(32), samples(33)], [SHAPE, SHAPE])
-    with pytest.raises(InputError, match="1 arrays given for a model with 2 inputs"):
-        check([samples(32)], [SHAPE, SHAPE])
+        check([samples(32), samples(33)], [LEFT, RIGHT])
+
+
+def test_arrays_are_taken_in_the_order_of_the_inputs_or_by_name() -> None:
+    one, two = samples(2), samples(3)
+    assert in_order(one, [LEFT])[0] is one
+    for given in ([one, two], {"right": two, "left": one}, {"arr_1": two, "arr_0": one}):
+        assert [len(values) for values in in_order(given, [LEFT, RIGHT])] == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([samples(1)], "1 arrays given for a model with 2 inputs"),
+        ({"left": samples(1)}, "named 'left' given for a model with the inputs 'left', 'right'"),
+        ({"left": samples(1), "rihgt": samples(1)}, "named 'left', 'rihgt' given"),
+        ({"left": samples(1), "right": samples(1), "third": samples(1)}, "'third' given"),
+    ],
+)
+def test_there_must_be_an_array_for_each_input(given: Calibration, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        in_order(given, [LEFT, RIGHT])
+
+
+def test_whole_numbers_are_given_to_inputs_that_take_them() -> None:
+    tokens = KerasInput("tokens", (4,), "int32")
+    assert check([np.arange(160.0).reshape(40, 4)], [tokens]) == ()
+    with pytest.raises(InputError, match="'tokens' has fractions; the model wants int32"):
+        check([np.full((40, 4), 0.5)], [tokens])

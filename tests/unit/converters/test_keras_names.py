@@ -1,0 +1,160 @@
+"""Inputs and outputs of converted files: Keras' order and names, whatever the converters make of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import edgebnn
+from edgebnn.converters.keras_names import names
+from edgebnn.converters.read_tflite import read
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.graph.types import Array
+
+pytest.importorskip("larq_compute_engine", reason="conversion needs the training extra")
+
+from edgebnn._tensorflow import keras, tf
+from edgebnn.converters import from_keras
+
+L = keras.layers
+TARGETS = ("float", "lce", "int8", "w1a8", "portable", "lce int8")
+
+
+@pytest.mark.parametrize(
+    ("structure", "own", "expected"),
+    [
+        (0, ["image"], ("image",)),
+        ([0, 0], ["left", "right"], ("left", "right")),
+        ({"width": 0, "age": 0}, ["layer_1", "layer_2"], ("age", "width")),
+        ({"pair": [0, 0], "one": {"deep": 0}}, ["a", "b", "c"], ("deep", "b", "c")),
+        ({"left": {"x": 0}, "right": {"x": 0}}, ["a", "b"], ("left/x", "right/x")),
+        ([0, 0, 0], ["x", "x", "x_1"], ("x", "x_2", "x_1")),
+        ({2: 0, 10: 0}, ["a", "b"], ("2", "10")),
+    ],
+)
+def test_a_leaf_is_called_by_its_key_or_its_layer(structure: Any, own: list[str], expected: tuple[str, ...]) -> None:
+    assert names(structure, own) == expected
+
+
+def _dense(units: int, name: str | None = None) -> Any:
+    return L.Dense(units, name=name, kernel_initializer=keras.initializers.RandomNormal(0, 1, seed=units))
+
+
+def _lists() -> Any:
+    """Named against the alphabet, all of one shape: order is all that tells them apart."""
+    left, right, mask = (L.Input((4,), name=name) for name in ("left", "right", "mask"))
+    difference = L.Subtract()([L.Subtract()([_dense(3)(left), right[:, :3]]), mask[:, :3]])
+    return keras.Model([left, right, mask], [_dense(3, "zebra")(difference), _dense(3, "ant")(left)])
+
+
+def _dicts() -> Any:
+    """Keys that are not the layers' names, lists in dicts, a dict of outputs."""
+    a, b, c = (L.Input((4,), name=name) for name in "cab")
+    outputs = {"score": _dense(2)(L.Subtract()([a, b])), "masks": [_dense(2, "q")(c), _dense(2, "p")(a)]}
+    return keras.Model({"pair": [a, b], "age": c}, outputs)
+
+
+def _shared() -> Any:
+    """An input nobody uses, an output given twice, and an input that is an output."""
+    a, unused = L.Input((4,), name="a"), L.Input((4,), name="unused")
+    y = _dense(3, "d")(a)
+    return keras.Model([a, unused], [y, y, a])
+
+
+class _Subclassed(keras.Model):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__(name="own")
+        self.first, self.second = _dense(3), _dense(3)
+
+    def call(self, points: Any, shift: Any = None, training: bool = False) -> Any:
+        return {"b": self.first(points["p"]), "a": self.second(points["age"]) + shift}
+
+
+def _subclassed() -> Any:
+    model = _Subclassed()
+    model({"p": np.zeros((1, 4), np.float32), "age": np.zeros((1, 4), np.float32)}, shift=np.zeros((1, 3), np.float32))
+    return model
+
+
+MODELS = {
+    "lists": (_lists, ("left", "right", "mask"), ("zebra", "ant")),
+    "dicts": (_dicts, ("age", "c", "a"), ("q", "p", "score")),
+    "shared": (_shared, ("a", "unused"), ("d", "d_1", "a")),
+    "subclassed": (_subclassed, ("age", "p", "shift"), ("a", "b")),
+}
+
+
+def _called(model: Any, arrays: list[Array]) -> list[Array]:
+    if model.inputs:
+        results = model(tf.nest.pack_sequence_as(model._nested_inputs, arrays))
+    else:
+        results = model({"age": arrays[0], "p": arrays[1]}, shift=arrays[2])
+    return [np.asarray(values) for values in tf.nest.flatten(results)]
+
+
+def _converted(model: Any, path: Path, to: str, calibration: Any) -> Path:
+    kind: Any = {"portable": "w1a8", "lce int8": "lce"}.get(to, to)
+    given = None if to in ("float", "lce") else calibration
+    return edgebnn.convert(model, path, kind, given, portable=to == "portable").path
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_file_takes_and_gives_what_the_model_does_in_its_order(name: str, tmp_path: Path) -> None:
+    build, inputs, outputs = MODELS[name]
+    model = build()
+    generator = np.random.default_rng(0)
+    shapes = from_keras.input_shapes(model)
+    scales = (1.0, 4.0, 16.0)  # calibration that is given to another input clips, or is too coarse
+    arrays = [
+        scale * generator.normal(size=(64, *s)).astype(np.float32) for scale, s in zip(scales, shapes, strict=False)
+    ]
+    expected = _called(model, arrays)
+    for to in TARGETS:
+        for calibration in (arrays, dict(zip(inputs, arrays, strict=True))):
+            path = _converted(model, tmp_path / "out.tflite", to, calibration)
+            loaded, graph = edgebnn.load(path), read(path)
+            assert tuple(port.name for port in loaded.inputs) == inputs, to
+            assert tuple(port.name for port in loaded.outputs) == outputs, to
+            assert graph.signatures[0].inputs == tuple(zip(inputs, graph.inputs, strict=True)), to
+            assert graph.signatures[0].outputs == tuple(zip(outputs, graph.outputs, strict=True)), to
+            results = loaded(*arrays)
+            for result, values in zip(results, expected, strict=True):
+                np.testing.assert_allclose(
+                    result, values, atol=(1e-5 if to in ("float", "lce") else 0.05) * np.ptp(values), err_msg=to
+                )
+            if to != "int8":
+                break
+
+
+def test_a_subclassed_model_that_was_not_called_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model 'own' is not built: .* call a subclassed model once"):
+        edgebnn.convert(_Subclassed(), tmp_path / "out.tflite", "float")
+
+
+def test_a_sequential_model_built_by_its_first_call_takes_any_batch(tmp_path: Path) -> None:
+    model = keras.Sequential([_dense(3)])
+    model(np.zeros((2, 4)))  # float64
+    edgebnn.convert(model, tmp_path / "out.tflite", "float")
+    values = np.ones((5, 4), np.float32)
+    np.testing.assert_allclose(edgebnn.load(tmp_path / "out.tflite")(values), model(values), atol=1e-5)
+
+
+def test_a_converter_that_crashes_is_an_error_with_the_layer_and_the_remedy(tmp_path: Path) -> None:
+    image = L.Input((6, 4), batch_size=1)
+    arrays = [np.random.default_rng(0).normal(size=(40, 6, 4)).astype(np.float32)]
+    model = keras.Model(image, L.GRU(5, name="memory")(image), name="net")
+    for to, message in (("int8", "crashed.*SIGSEGV"), ("float", "subgraphs")):
+        with pytest.raises(EdgebnnError, match=f"model 'net'.*{message}.*'memory' with unroll=True") as caught:
+            edgebnn.convert(model, tmp_path / "out.tflite", to, None if to == "float" else arrays)  # type: ignore[arg-type]
+        assert "out.tflite" not in str(caught.value), "a file that is not there"
+    assert list(tmp_path.iterdir()) == []
+    unrolled = keras.Model(image, L.GRU(5, unroll=True)(image))
+    edgebnn.convert(unrolled, tmp_path / "out.tflite", "int8", arrays)
+
+
+def test_a_model_file_is_called_one_and_known_by_its_content(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"model: a converted model is a \.tflite file; give a name that ends in"):
+        edgebnn.convert("absent.keras", tmp_path / "model")
