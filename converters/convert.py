@@ -20,6 +20,7 @@ from . import converter_process
 from .binary_dense import to_binary_dense
 from .calibration import Calibration
 from .findings import Finding
+from .keras_names import renamed
 from .lint import lint_conversion, lint_graph, lint_keras
 from .post_training import int8_around_binary
 from .read_tflite import read
@@ -151,7 +152,7 @@ def _converted(
         findings += lint_conversion(model, graph)
         graph = to_binary_dense(graph)
         if arrays is not None and not from_keras.has_fake_quantization(model):
-            graph = int8_around_binary(graph, arrays, from_keras.quantize)
+            graph = renamed(int8_around_binary(graph, arrays, from_keras.quantize), graph)
     elif to == "w1a8" and portable:
         findings += inspect(graph)
     elif to == "w1a8":

@@ -87,22 +87,33 @@ def named(graph: Graph, inputs: Sequence[str], outputs: Sequence[str]) -> Graph:
         raise EdgebnnError("the converter has left no signature in the file")
     taken = [_tensor(dict(found[0].inputs), position, name) for position, name in enumerate(inputs)]
     given = [_tensor(dict(found[0].outputs), position, name) for position, name in enumerate(outputs)]
-    tensors, ops = list(graph.tensors), list(graph.ops)
-    used = set(taken)
-    for position, index in enumerate(given):
-        if index in used:
-            given[position] = _copy(index, tensors, ops)
-        used.add(given[position])
-    for index, name in zip((*taken, *given), (*inputs, *outputs), strict=True):
+    return with_ports(graph, dict(zip(inputs, taken, strict=True)), tuple(zip(outputs, given, strict=True)))
+
+
+def renamed(graph: Graph, like: Graph) -> Graph:
+    """``graph``, a rewritten form of ``like``, with the names of its inputs and outputs: TFLite's quantizer merges
+    outputs that are equal, and then names."""
+    (signature,) = like.signatures
+    inputs = dict(zip((name for name, _ in signature.inputs), graph.inputs, strict=True))
+    return with_ports(graph, inputs, tuple(zip((name for name, _ in signature.outputs), graph.outputs, strict=True)))
+
+
+def with_ports(graph: Graph, inputs: Mapping[str, int], outputs: Sequence[tuple[str, int]]) -> Graph:
+    """``graph`` with these tensors as inputs and outputs, each named so in the subgraph and the only signature."""
+    tensors, ops, used, given = list(graph.tensors), list(graph.ops), {*inputs.values()}, []
+    for name, index in outputs:
+        own = _copy(index, tensors, ops) if index in used else index
+        used.add(own)
+        given.append((name, own))
+    for name, index in (*inputs.items(), *given):
         tensors[index] = replace(tensors[index], name=name)
-    signature = Signature(SIGNATURE, tuple(zip(inputs, taken, strict=True)), tuple(zip(outputs, given, strict=True)))
     return replace(
         graph,
         tensors=tuple(tensors),
         ops=tuple(ops),
-        inputs=tuple(taken),
-        outputs=tuple(given),
-        signatures=(signature,),
+        inputs=tuple(inputs.values()),
+        outputs=tuple(index for _, index in given),
+        signatures=(Signature(SIGNATURE, tuple(inputs.items()), tuple(given)),),
     )
 
 
