@@ -21,7 +21,7 @@ TRAIN = [
     "jinja2>=3.1",
 ]
 CLUSTER = ["distributed>=2024.8"]
-MCU = ["ziglang>=0.13", "unicorn>=2.1"]
+MCU = ["ziglang>=0.13"]
 WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
 DEV = [
     "hypothesis>=6.100",

@@ -68,8 +68,28 @@ def unknown_axes(view: OpView, axes: Axes) -> Axes | None:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What LiteRT's kernel of an op takes for granted, and ends the process upon where it does not hold.
+
+    required:    how many inputs come before the first that may be absent; None: all must be there.
+    scaled:      it divides by the scales of 8 and 16 bit tensors, which must have them.
+    plain_int16: but takes int16 without scales too, as plain integers.
+    adds:        it adds in fixed point, so that no input's scale may be too far above the output's.
+    compares:    its operands' scales become fixed-point factors as they are.
+    bounded:     it multiplies and divides scales in float32, which they must not leave.
+    """
+
+    required: int | None = None
+    scaled: bool = False
+    plain_int16: bool = False
+    adds: bool = False
+    compares: bool = False
+    bounded: bool = False
+
+
+@dataclass(frozen=True)
 class OpDef:
-    """One op: its IR definition, its NumPy semantics, its C kernel's name.
+    """One op: its IR definition, its NumPy semantics, and what LiteRT's kernel of it takes for granted.
 
     kind:      the IR name. A TFLite builtin's name ("CONV_2D"), or a custom op's custom_code ("LceBconv2d").
     options:   dataclass of its options; field names are TFLite's in snake case (custom ops: the flexbuffer's keys).
@@ -78,11 +98,11 @@ class OpDef:
     macs:      (view) -> Macs.
     schema:    the TFLite options table ("Conv2DOptions"); None for builtins without options and custom ops.
     custom:    True for custom ops.
-    kernel:    name of the C kernel that runs it in the delegate; None where LiteRT's own kernels do.
     types:     the supported pairs of element types of the first input and the first output.
     same_scale: whether quantized inputs must have the outputs' quantization, as values are only moved or chosen.
     no_reference: the types of the first input for which LiteRT's reference kernels lack the op, or compute it otherwise
                (see :mod:`edgebnn.runtime.exact`).
+    limits:    what LiteRT's kernel takes for granted.
     batch:     (view, axes of the inputs) -> axes of the outputs, where each sample of the outputs follows from the same
                sample of the inputs alone, in a way that depends neither on its place nor on the number of samples;
                None where that does not hold or is not known. Asked for two samples or more, one input or more of which
@@ -96,9 +116,9 @@ class OpDef:
     macs: Callable[[OpView], Macs] = field(default=no_macs)
     schema: str | None = None
     custom: bool = False
-    kernel: str | None = None
     types: tuple[tuple[DType, DType], ...] = ()
     same_scale: bool = False
+    limits: Limits = Limits()
     no_reference: tuple[DType, ...] = ()
     batch: Callable[[OpView, Axes], Axes | None] = field(default=unknown_axes)
 

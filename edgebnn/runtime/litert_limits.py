@@ -11,80 +11,35 @@ import numpy as np
 
 from edgebnn.errors import ModelFormatError, one_line
 from edgebnn.graph.consistency import Bytes, integers, layer_name, text
+from edgebnn.graph.opdef import Limits
+from edgebnn.graph.ops import OPS
 from edgebnn.graph.schema import schema
 from edgebnn.graph.types import ABSENT
 
 _OPS = schema.BuiltinOperator
 _TYPES = schema.TensorType
+_NAMES = {value: name for name, value in vars(_OPS).items() if isinstance(value, int)}
 
-_REQUIRED_INPUTS = {
-    _OPS.CONV_2D: 2,
-    _OPS.CONV_3D: 2,
-    _OPS.DEPTHWISE_CONV_2D: 2,
-    _OPS.FULLY_CONNECTED: 2,
-    _OPS.TRANSPOSE_CONV: 3,
-    _OPS.CONV_3D_TRANSPOSE: 3,
-    _OPS.SVDF: 4,
-    _OPS.LSTM: 1,
-    _OPS.UNIDIRECTIONAL_SEQUENCE_LSTM: 1,
-    _OPS.BIDIRECTIONAL_SEQUENCE_LSTM: 1,
-    _OPS.BIDIRECTIONAL_SEQUENCE_RNN: 1,
-    _OPS.IF: 1,
-    _OPS.WHILE: 0,
-    _OPS.CALL: 0,
-    _OPS.CUSTOM: 0,
+_OUTSIDE = {
+    "CONV_3D": Limits(required=2),
+    "CONV_3D_TRANSPOSE": Limits(required=3),
+    "SVDF": Limits(required=4),
+    "LSTM": Limits(required=1),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": Limits(required=1),
+    "BIDIRECTIONAL_SEQUENCE_LSTM": Limits(required=1),
+    "BIDIRECTIONAL_SEQUENCE_RNN": Limits(required=1),
+    "IF": Limits(required=1),
+    "WHILE": Limits(required=0),
+    "CALL": Limits(required=0),
+    "CUSTOM": Limits(required=0),
 }
-"""How many inputs come before the first that may be absent, of the ops that can do without some."""
+"""Limits of ops that the IR does not have. Its own ops' entries hold theirs."""
 
-_ADDITIONS = frozenset((_OPS.ADD, _OPS.SUB, _OPS.SQUARED_DIFFERENCE))
 _MAX_RATIO = {_TYPES.INT8: 2.0**19, _TYPES.UINT8: 2.0**19, _TYPES.INT16: 2.0**14}
 """Of an addition's input scale to its output scale: fixed-point multipliers are below 1 after shifts of 20 and 15."""
 
-_PLAIN_INT16 = frozenset((_OPS.ADD, _OPS.MUL))
-"""What takes int16 without scales, too: as plain integers."""
-
-_SCALED = _ADDITIONS | {
-    _OPS.AVERAGE_POOL_2D,
-    _OPS.BATCH_MATMUL,
-    _OPS.CONCATENATION,
-    _OPS.CONV_2D,
-    _OPS.DEPTHWISE_CONV_2D,
-    _OPS.DEQUANTIZE,
-    _OPS.DIV,
-    _OPS.ELU,
-    _OPS.FULLY_CONNECTED,
-    _OPS.HARD_SWISH,
-    _OPS.L2_NORMALIZATION,
-    _OPS.LEAKY_RELU,
-    _OPS.LOGISTIC,
-    _OPS.LOG_SOFTMAX,
-    _OPS.MAX_POOL_2D,
-    _OPS.MAXIMUM,
-    _OPS.MEAN,
-    _OPS.MINIMUM,
-    _OPS.MUL,
-    _OPS.PRELU,
-    _OPS.QUANTIZE,
-    _OPS.REDUCE_PROD,
-    _OPS.RELU,
-    _OPS.RELU6,
-    _OPS.RELU_N1_TO_1,
-    _OPS.RESIZE_BILINEAR,
-    _OPS.RESIZE_NEAREST_NEIGHBOR,
-    _OPS.RSQRT,
-    _OPS.SOFTMAX,
-    _OPS.SUM,
-    _OPS.TANH,
-    _OPS.TRANSPOSE_CONV,
-}
-"""Ops that divide by the scales of 8 and 16 bit tensors."""
-
-_COMPARISONS = frozenset((_OPS.EQUAL, _OPS.NOT_EQUAL, _OPS.GREATER, _OPS.GREATER_EQUAL, _OPS.LESS, _OPS.LESS_EQUAL))
-"""Their operands' scales become fixed-point factors as they are."""
-
-_BOUNDED = _ADDITIONS | {_OPS.BATCH_MATMUL, _OPS.QUANTIZE}
 _SMALLEST, _LARGEST = 2.0**-100, 2.0**100
-"""Of the scales of these ops: products and quotients of others leave float32, which LiteRT does not expect."""
+"""Of scales that are multiplied and divided: products and quotients of others leave float32."""
 
 _SQUARE_HEADROOM = 2.0**14
 _SOFTMAX_STEP = 2.0**-26
@@ -106,25 +61,31 @@ def check(data: Bytes, source: str) -> None:
                 raise ModelFormatError(one_line(f"{source}: not a valid model: layer '{layer}' {why}"))
 
 
+def _limits_of(kind: int) -> Limits:
+    name = _NAMES.get(kind, "")
+    return OPS[name].limits if name in OPS else _OUTSIDE.get(name, Limits())
+
+
 def _refusal(graph: Any, op: Any, kind: int) -> str:
+    limits = _limits_of(kind)
     inputs, outputs = integers(op.InputsAsNumpy()), integers(op.OutputsAsNumpy())
-    required = _REQUIRED_INPUTS.get(kind, len(inputs))
+    required = len(inputs) if limits.required is None else limits.required
     if ABSENT in inputs[:required] or (ABSENT in outputs and kind != _OPS.CUSTOM):
         return f"lacks an input or output (inputs {inputs}, outputs {outputs})"
     eight_bit = (_TYPES.INT8, _TYPES.UINT8)
     given = [graph.Tensors(index) for index in inputs if index != ABSENT and graph.Tensors(index).Type() in eight_bit]
-    if kind in _COMPARISONS and any((_scales(tensor) >= 1).any() for tensor in given):
+    if limits.compares and any((_scales(tensor) >= 1).any() for tensor in given):
         return "compares tensors whose scale is 1 or more, which LiteRT cannot"
-    if kind not in _SCALED:
+    if not limits.scaled:
         return ""
     tensors = [graph.Tensors(index) for index in (*inputs, *outputs) if index != ABSENT]
-    if kind in _PLAIN_INT16 and all(t.Type() == _TYPES.INT16 and not _scales(t).size for t in tensors):
+    if limits.plain_int16 and all(t.Type() == _TYPES.INT16 and not _scales(t).size for t in tensors):
         return ""
     for tensor in tensors:
         scales = _scales(tensor)
         if tensor.Type() in _MAX_RATIO and not (scales.size and (scales > 0).all()):
             return f"computes with tensor '{text(tensor.Name())}', which has no scale"
-    if kind in _ADDITIONS and outputs and graph.Tensors(outputs[0]).Type() in _MAX_RATIO:
+    if limits.adds and outputs and graph.Tensors(outputs[0]).Type() in _MAX_RATIO:
         output = graph.Tensors(outputs[0])
         scale = _scales(output).min() * _MAX_RATIO[output.Type()]
         if any((_scales(graph.Tensors(index)) >= scale).any() for index in inputs):
@@ -138,7 +99,7 @@ def _unrepresentable(graph: Any, op: Any, kind: int, indices: list[int]) -> str:
     quantized = [_scales(graph.Tensors(index)) for index in indices if index != ABSENT]
     scales = [float(scale) for scale in np.concatenate(quantized)]
     for scale in scales:
-        if kind in _BOUNDED and not _SMALLEST <= scale <= _LARGEST:
+        if _limits_of(kind).bounded and not _SMALLEST <= scale <= _LARGEST:
             return f"has the scale {scale:.3g}, which no kernel computes with"
     if kind == _OPS.SQUARED_DIFFERENCE and (2 * max(scales[:-1])) ** 2 >= _SQUARE_HEADROOM * scales[-1]:
         return f"has the scale {scales[-1]:.3g} in its output, too far from its inputs' squares"

@@ -8,15 +8,13 @@ from dataclasses import dataclass
 
 from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer
+from edgebnn.graph.ops import OPS
 
 from . import entries, litert_limits
 from .entries import Entry, State
 
-CUSTOM_OPS = (
-    *("EdgebnnConv2dW1A8", "EdgebnnDenseW1A8"),
-    *("LceBconv2d", "LceBMaxPool2d", "LceDequantize", "LceQuantize"),
-)
-"""The custom ops that the delegate runs."""
+CUSTOM_OPS = tuple(sorted(kind for kind, entry in OPS.items() if entry.custom))
+"""The custom ops that the delegate runs: all that the IR has."""
 
 
 @dataclass(frozen=True)

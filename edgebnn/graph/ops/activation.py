@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edgebnn.arithmetic.fixed_functions import DIFFERENCE_BITS, hard_swish_int8, inverse_square_root, softmax_int8
 from edgebnn.arithmetic.fixed_point import INT32_MAX, multiply_by_quantized_multiplier, quantize_multiplier
 from edgebnn.arithmetic.quantization import quantized_bounds
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
 from .batch_axis import aligned, kept, kept_but_last
@@ -204,9 +204,21 @@ def _l2_norm_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
 
 
 OPS = (
-    OpDef("RELU", NoOptions, same_shape, _clamp((0.0, None)), types=FLOAT_OR_INT8, batch=kept),
-    OpDef("RELU6", NoOptions, same_shape, _clamp((0.0, 6.0)), types=FLOAT_OR_INT8, batch=kept),
-    OpDef("RELU_N1_TO_1", NoOptions, same_shape, _clamp((-1.0, 1.0)), types=FLOAT_OR_INT8, batch=kept),
+    OpDef(
+        "RELU", NoOptions, same_shape, _clamp((0.0, None)), types=FLOAT_OR_INT8, batch=kept, limits=Limits(scaled=True)
+    ),
+    OpDef(
+        "RELU6", NoOptions, same_shape, _clamp((0.0, 6.0)), types=FLOAT_OR_INT8, batch=kept, limits=Limits(scaled=True)
+    ),
+    OpDef(
+        "RELU_N1_TO_1",
+        NoOptions,
+        same_shape,
+        _clamp((-1.0, 1.0)),
+        types=FLOAT_OR_INT8,
+        batch=kept,
+        limits=Limits(scaled=True),
+    ),
     OpDef("RELU_0_TO_1", NoOptions, same_shape, _clamp((0.0, 1.0)), types=FLOAT_OR_INT8, batch=kept),
     OpDef(
         "LEAKY_RELU",
@@ -216,8 +228,9 @@ OPS = (
         schema="LeakyReluOptions",
         types=FLOAT_OR_INT8,
         batch=kept,
+        limits=Limits(scaled=True),
     ),
-    OpDef("PRELU", NoOptions, _prelu_infer, _prelu_run, types=FLOAT_OR_INT8, batch=aligned),
+    OpDef("PRELU", NoOptions, _prelu_infer, _prelu_run, types=FLOAT_OR_INT8, batch=aligned, limits=Limits(scaled=True)),
     OpDef(
         "ELU",
         NoOptions,
@@ -226,6 +239,7 @@ OPS = (
         types=FLOAT_OR_INT8,
         batch=kept,
         no_reference=(DType.FLOAT32, DType.INT8),
+        limits=Limits(scaled=True),
     ),
     OpDef("GELU", GeluOptions, same_shape, _gelu_run, schema="GeluOptions", types=FLOAT_OR_INT8, batch=kept),
     OpDef(
@@ -236,12 +250,36 @@ OPS = (
         schema="L2NormOptions",
         types=FLOAT_OR_INT8,
         batch=kept_but_last,
+        limits=Limits(scaled=True),
     ),
     OpDef(
-        "HARD_SWISH", NoOptions, same_shape, _hard_swish_run, schema="HardSwishOptions", types=FLOAT_OR_INT8, batch=kept
+        "HARD_SWISH",
+        NoOptions,
+        same_shape,
+        _hard_swish_run,
+        schema="HardSwishOptions",
+        types=FLOAT_OR_INT8,
+        batch=kept,
+        limits=Limits(scaled=True),
     ),
-    OpDef("LOGISTIC", NoOptions, same_shape, runner(_logistic), types=FLOAT_OR_INT8, batch=kept),
-    OpDef("TANH", NoOptions, same_shape, runner(rounded(np.tanh)), types=FLOAT_OR_INT8, batch=kept),
+    OpDef(
+        "LOGISTIC",
+        NoOptions,
+        same_shape,
+        runner(_logistic),
+        types=FLOAT_OR_INT8,
+        batch=kept,
+        limits=Limits(scaled=True),
+    ),
+    OpDef(
+        "TANH",
+        NoOptions,
+        same_shape,
+        runner(rounded(np.tanh)),
+        types=FLOAT_OR_INT8,
+        batch=kept,
+        limits=Limits(scaled=True),
+    ),
     OpDef(
         "SOFTMAX",
         SoftmaxOptions,
@@ -250,6 +288,7 @@ OPS = (
         schema="SoftmaxOptions",
         types=FLOAT_OR_INT8,
         batch=kept_but_last,
+        limits=Limits(scaled=True),
     ),
     OpDef(
         "LOG_SOFTMAX",
@@ -259,5 +298,6 @@ OPS = (
         schema="LogSoftmaxOptions",
         types=FLOAT,
         batch=kept_but_last,
+        limits=Limits(scaled=True),
     ),
 )

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from edgebnn.graph.opdef import Axes, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Shape
 
 from .batch_axis import aligned, aligned_axis, kept
@@ -56,7 +56,14 @@ def _comparison(kind: str, schema: str, compare: Callable[[Array, Array], Array]
         return (np.asarray(compare(a, b)),)
 
     return OpDef(
-        kind, NoOptions, _infer, run, schema=schema, types=tuple((t, DType.BOOL) for t in NUMBERS), batch=aligned
+        kind,
+        NoOptions,
+        _infer,
+        run,
+        schema=schema,
+        types=tuple((t, DType.BOOL) for t in NUMBERS),
+        batch=aligned,
+        limits=Limits(compares=True),
     )
 
 

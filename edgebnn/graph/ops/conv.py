@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgebnn.arithmetic.exact import exact_dtype, sum_bound
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
-from edgebnn.graph.opdef import Axes, Macs, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Limits, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
 from .batch_axis import images, only
@@ -303,7 +303,17 @@ def _transpose_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arra
 _TYPES = ((DType.FLOAT32, DType.FLOAT32), (DType.INT8, DType.INT8))
 
 OPS = (
-    OpDef("CONV_2D", Conv2DOptions, _conv_infer, _conv_run, _conv_macs, "Conv2DOptions", types=_TYPES, batch=images),
+    OpDef(
+        "CONV_2D",
+        Conv2DOptions,
+        _conv_infer,
+        _conv_run,
+        _conv_macs,
+        "Conv2DOptions",
+        types=_TYPES,
+        batch=images,
+        limits=Limits(required=2, scaled=True),
+    ),
     OpDef(
         "DEPTHWISE_CONV_2D",
         DepthwiseConv2DOptions,
@@ -313,6 +323,7 @@ OPS = (
         "DepthwiseConv2DOptions",
         types=_TYPES,
         batch=images,
+        limits=Limits(required=2, scaled=True),
     ),
     OpDef(
         "TRANSPOSE_CONV",
@@ -323,5 +334,6 @@ OPS = (
         "TransposeConvOptions",
         types=((DType.INT32, DType.FLOAT32), (DType.INT32, DType.INT8)),
         batch=_transpose_batch,
+        limits=Limits(required=3, scaled=True),
     ),
 )

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from edgebnn.arithmetic.exact import exact_dtype, sum_bound
 from edgebnn.arithmetic.rounding import round_half_away
-from edgebnn.graph.opdef import Axes, Macs, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Limits, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
 from .batch_axis import aligned_axis, kept_but_last, rows
@@ -185,6 +185,7 @@ OPS = (
         "FullyConnectedOptions",
         types=_TYPES,
         batch=_dense_batch,
+        limits=Limits(required=2, scaled=True),
     ),
     OpDef(
         "BATCH_MATMUL",
@@ -195,5 +196,6 @@ OPS = (
         "BatchMatMulOptions",
         types=_TYPES,
         batch=_matmul_batch,
+        limits=Limits(scaled=True, bounded=True),
     ),
 )

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
 from .batch_axis import aligned
@@ -196,9 +196,17 @@ OPS = (
         schema="AddOptions",
         types=_NUMBERS_AND_INT16,
         batch=aligned,
+        limits=Limits(scaled=True, adds=True, plain_int16=True, bounded=True),
     ),
     OpDef(
-        "SUB", SubOptions, _infer, _runner(np.subtract, _sub_int8), schema="SubOptions", types=_NUMBERS, batch=aligned
+        "SUB",
+        SubOptions,
+        _infer,
+        _runner(np.subtract, _sub_int8),
+        schema="SubOptions",
+        types=_NUMBERS,
+        batch=aligned,
+        limits=Limits(scaled=True, adds=True, bounded=True),
     ),
     OpDef(
         "MUL",
@@ -208,8 +216,18 @@ OPS = (
         schema="MulOptions",
         types=_NUMBERS_AND_INT16,
         batch=aligned,
+        limits=Limits(scaled=True, plain_int16=True),
     ),
-    OpDef("DIV", DivOptions, _infer, _div_run, schema="DivOptions", types=_DIVISIBLE, batch=aligned),
+    OpDef(
+        "DIV",
+        DivOptions,
+        _infer,
+        _div_run,
+        schema="DivOptions",
+        types=_DIVISIBLE,
+        batch=aligned,
+        limits=Limits(scaled=True),
+    ),
     OpDef("FLOOR_DIV", NoOptions, _infer, _floor_div_run, schema="FloorDivOptions", types=_DIVISIBLE, batch=aligned),
     OpDef(
         "POW",
@@ -229,6 +247,7 @@ OPS = (
         types=_NUMBERS,
         batch=aligned,
         same_scale=True,
+        limits=Limits(scaled=True),
     ),
     OpDef(
         "MINIMUM",
@@ -239,6 +258,7 @@ OPS = (
         types=_NUMBERS,
         batch=aligned,
         same_scale=True,
+        limits=Limits(scaled=True),
     ),
     OpDef(
         "SQUARED_DIFFERENCE",
@@ -248,5 +268,6 @@ OPS = (
         schema="SquaredDifferenceOptions",
         types=FLOAT_OR_INT8,
         batch=aligned,
+        limits=Limits(scaled=True, adds=True, bounded=True),
     ),
 )

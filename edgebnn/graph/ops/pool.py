@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
 from .batch_axis import images
@@ -86,6 +86,7 @@ OPS = (
         types=_TYPES,
         batch=images,
         same_scale=True,
+        limits=Limits(scaled=True),
     ),
     OpDef(
         "MAX_POOL_2D",
@@ -96,5 +97,6 @@ OPS = (
         types=_TYPES,
         batch=images,
         same_scale=True,
+        limits=Limits(scaled=True),
     ),
 )

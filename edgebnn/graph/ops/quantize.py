@@ -8,7 +8,7 @@ import numpy as np
 
 from edgebnn.arithmetic import quantization
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
-from edgebnn.graph.opdef import Axes, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Tensor
 
 from .batch_axis import kept
@@ -89,6 +89,7 @@ OPS = (
         schema="QuantizeOptions",
         types=tuple((a, b) for a in (DType.FLOAT32, *_INTEGER_TYPES) for b in _INTEGER_TYPES),
         batch=kept,
+        limits=Limits(scaled=True, bounded=True),
     ),
     OpDef(
         "DEQUANTIZE",
@@ -98,6 +99,7 @@ OPS = (
         schema="DequantizeOptions",
         types=tuple((a, DType.FLOAT32) for a in (*_INTEGER_TYPES, DType.INT16, DType.FLOAT16)),
         batch=_dequantize_batch,
+        limits=Limits(scaled=True),
     ),
     OpDef("CAST", CastOptions, same_shape, _cast_run, schema="CastOptions", types=_CAST_TYPES, batch=kept),
 )

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebnn.arithmetic.fixed_point import Multiplier, multiply_by_quantized_multiplier, quantize_multiplier
-from edgebnn.graph.opdef import Axes, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
 from .batch_axis import only
@@ -136,7 +136,16 @@ _PLAIN_NUMBERS = unchanged(DType.FLOAT32, DType.INT32, DType.INT64)
 _SUM_TYPES = unchanged(*NUMBERS)
 
 OPS = (
-    OpDef("MEAN", ReducerOptions, _infer, _mean_run, schema="ReducerOptions", types=FLOAT_OR_INT8, batch=_batch),
+    OpDef(
+        "MEAN",
+        ReducerOptions,
+        _infer,
+        _mean_run,
+        schema="ReducerOptions",
+        types=FLOAT_OR_INT8,
+        batch=_batch,
+        limits=Limits(scaled=True),
+    ),
     OpDef(
         "SUM",
         ReducerOptions,
@@ -147,6 +156,7 @@ OPS = (
         batch=_batch,
         # Its int8 input is taken for unsigned (LiteRT 2.3.0: -7 counts as 249).
         no_reference=(DType.INT8,),
+        limits=Limits(scaled=True),
     ),
     OpDef(
         "REDUCE_MAX",
@@ -169,7 +179,14 @@ OPS = (
         same_scale=True,
     ),
     OpDef(
-        "REDUCE_PROD", ReducerOptions, _infer, _prod_run, schema="ReducerOptions", types=_PLAIN_NUMBERS, batch=_batch
+        "REDUCE_PROD",
+        ReducerOptions,
+        _infer,
+        _prod_run,
+        schema="ReducerOptions",
+        types=_PLAIN_NUMBERS,
+        batch=_batch,
+        limits=Limits(scaled=True),
     ),
     OpDef(
         "ARG_MAX", ArgMaxOptions, _arg_infer, _arg_max_run, schema="ArgMaxOptions", types=_ARG_TYPES, batch=_arg_batch

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn.arithmetic.rounding import round_half_away
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Limits, OpDef, OpView
 from edgebnn.graph.types import Array, Options, Shape
 
 from .batch_axis import images
@@ -117,6 +117,7 @@ OPS = (
         types=FLOAT_OR_INT8,
         batch=images,
         same_scale=True,
+        limits=Limits(scaled=True),
     ),
     OpDef(
         "RESIZE_BILINEAR",
@@ -127,5 +128,6 @@ OPS = (
         types=FLOAT_OR_INT8,
         batch=images,
         same_scale=True,
+        limits=Limits(scaled=True),
     ),
 )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from edgebnn.graph.opdef import COUNTED, Axes, OpDef, OpView
+from edgebnn.graph.opdef import COUNTED, Axes, Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
 from .batch_axis import only, reshaped
@@ -390,6 +390,7 @@ OPS = (
         types=ANY,
         batch=_concatenation_batch,
         same_scale=True,
+        limits=Limits(scaled=True),
     ),
     OpDef(
         "PACK", PackOptions, _pack_infer, _pack_run, schema="PackOptions", types=ANY, batch=_pack_batch, same_scale=True

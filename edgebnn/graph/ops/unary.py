@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from edgebnn.arithmetic.fixed_functions import inverse_square_root
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier
 from edgebnn.arithmetic.rounding import round_half_away
-from edgebnn.graph.opdef import OpDef, OpView
+from edgebnn.graph.opdef import Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType
 
 from .batch_axis import kept
@@ -119,7 +119,15 @@ OPS = (
     OpDef("SIGN", NoOptions, same_shape, runner(np.sign), schema="SignOptions", types=FLOAT, batch=kept),
     _float("SQUARE", np.square, "SquareOptions"),
     _float("SQRT", np.sqrt, None),
-    OpDef("RSQRT", NoOptions, same_shape, runner(_rsqrt, _rsqrt_int8), types=FLOAT_OR_INT8, batch=kept),
+    OpDef(
+        "RSQRT",
+        NoOptions,
+        same_shape,
+        runner(_rsqrt, _rsqrt_int8),
+        types=FLOAT_OR_INT8,
+        batch=kept,
+        limits=Limits(scaled=True),
+    ),
     _float("FLOOR", np.floor, None),
     _float("CEIL", np.ceil, None, no_reference=(DType.FLOAT32,)),
     _float("ROUND", np.rint, None, no_reference=(DType.FLOAT32,)),
