@@ -6,7 +6,8 @@ import tempfile
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,11 +16,11 @@ from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning.channels.coupling import couple
-from edgebnn.pruning.latency.table import LatencyTable
+from edgebnn.pruning.latency.table import Device, LatencyTable
 from edgebnn.pruning.search import run_state
 from edgebnn.pruning.search.budget import Budget, parse
 from edgebnn.pruning.search.history import ProgressCallback, Result
-from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.netadapt import adapt, check_folder
 from edgebnn.pruning.search.resources import Cost
 from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
@@ -107,6 +108,7 @@ def prune_in(
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
     deploy = deployment(network, dataset)
     timed = limit.resource == "latency"
+    own = partial(check_folder, run_dir, network, dataset, limit, search)
     with _executor(workers, cluster) as executor:
         result = adapt(
             network,
@@ -115,7 +117,9 @@ def prune_in(
             search,
             run_dir,
             cost=_cost(network, deploy) if limit.resource in FROM_THE_FILE else None,
-            table=_table(place, network, deploy, run_dir, table, threads, search, progress) if timed else None,
+            table=_table(_Timing(place, threads, table, search.step, progress), network, deploy, run_dir, own)
+            if timed
+            else None,
             measure_whole=_measure_whole(limit.resource, place, deploy, threads),
             executor=executor,
             progress=progress,
@@ -188,24 +192,34 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
     return shapes[0][0], shapes[0][1]
 
 
+@dataclass(frozen=True)
+class _Timing:
+    """How layers are timed; ``path``: of the samples, where the user names a file for them."""
+
+    target: Target
+    threads: int
+    path: Path | None
+    step: int
+    progress: ProgressCallback | None
+
+
 def _table(
-    target: Target,
-    model: keras.Model,
-    deploy: Deployment,
-    run_dir: Path,
-    path: Path | None,
-    threads: int,
-    settings: Settings,
-    progress: ProgressCallback | None,
+    timing: _Timing, model: keras.Model, deploy: Deployment, run_dir: Path, check: Callable[[Device], None]
 ) -> LatencyTable:
-    whole, plan = deploy(model), couple(model)
+    """The table to decide by. Nothing is written into ``run_dir`` before ``check`` finds that it may be."""
+    whole, target, threads = deploy(model), timing.target, timing.threads
+    times_of = device(target, whole, packed_output=passes_signs_on(whole), threads=threads)
+    check(times_of)
     own = run_dir / run_state.TABLE
     if own.exists():  # the run goes on with what its decisions were taken by
-        return LatencyTable.load(own, device(target, whole, packed_output=passes_signs_on(whole), threads=threads))
+        return LatencyTable.load(own, times_of)
+    path = timing.path
     if path is None:
         run_dir.mkdir(parents=True, exist_ok=True)
         path = run_dir / SAMPLES
-    return latency_table(target, plan, whole, path, threads=threads, step=settings.step, progress=progress)
+    return latency_table(
+        target, couple(model), whole, path, threads=threads, step=timing.step, progress=timing.progress
+    )
 
 
 def _executor(workers: int | None, cluster: str | None) -> AbstractContextManager[Executor | None]:

@@ -26,7 +26,7 @@ from edgebnn.pruning import store
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.channels.importance import IMPORTANCES
-from edgebnn.pruning.latency.table import LatencyTable
+from edgebnn.pruning.latency.table import Device, LatencyTable
 from edgebnn.pruning.search import algorithm, report, run_state
 from edgebnn.pruning.search.algorithm import Problem
 from edgebnn.pruning.search.budget import Budget
@@ -96,7 +96,12 @@ def adapt(
         plan.widths, tuple(group.name for group in plan.prunable), costs, initial, budget.absolute(initial)
     )
     algorithm.check_reachable(problem, settings, str(budget))
-    checkpoints.claim_folder(run_dir, "pruning", _identity(model, dataset, budget, settings, table), run_state.OWN)
+    checkpoints.claim_folder(
+        run_dir,
+        "pruning",
+        _identity(model, dataset, budget, settings, None if table is None else table.device),
+        run_state.OWN,
+    )
     state = run_state.load(run_dir) or _begin(run_dir, model, splits, dataset.test, measure_whole)
     problem = replace(problem, accuracy=state.held_out_accuracy)
     if table is not None:
@@ -162,8 +167,19 @@ def _own_table(run_dir: Path, table: LatencyTable) -> LatencyTable:
     return LatencyTable.load(path, table.device) if path.exists() else table
 
 
+def check_folder(
+    run_dir: Path, model: keras.Model, dataset: Dataset, budget: Budget, settings: Settings, device: Device | None
+) -> None:
+    """Find whether ``run_dir`` is free for this pruning, or its own; nothing is written.
+
+    Raises:
+        InputError: if it holds another pruning, or files that this one would overwrite.
+    """
+    checkpoints.check_folder(run_dir, "pruning", _identity(model, dataset, budget, settings, device), run_state.OWN)
+
+
 def _identity(
-    model: keras.Model, dataset: Dataset, budget: Budget, settings: Settings, table: LatencyTable | None
+    model: keras.Model, dataset: Dataset, budget: Budget, settings: Settings, device: Device | None
 ) -> dict[str, dict[str, object]]:
     """What must be the same for a folder to be gone on with: not how far the search may go, nor the training after."""
     digest = hashlib.sha256()
@@ -175,7 +191,7 @@ def _identity(
         "data": {**checkpoints.describe_data(dataset)},
         "budget": asdict(budget),
         "settings": deciding,
-        "table": {} if table is None else asdict(table.device),
+        "table": {} if device is None else asdict(device),
     }
 
 
