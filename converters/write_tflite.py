@@ -12,6 +12,7 @@ import numpy as np
 
 from edgebnn.errors import InputError
 from edgebnn.files import write_bytes
+from edgebnn.graph.attachment import append
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.options import to_flexbuffer, to_table
 from edgebnn.graph.schema import CAN_WRITE, schema
@@ -59,7 +60,7 @@ def to_bytes(graph: Graph, ranges: Mapping[int, tuple[float, float]] = MappingPr
     model.buffers = buffers.contents
     builder = flatbuffers.Builder(sum(len(buffer.data) for buffer in buffers.contents) + 65536)
     builder.Finish(model.Pack(builder), b"TFL3")
-    return bytes(builder.Output())
+    return append(bytes(builder.Output()), graph.archive)
 
 
 class _Buffer:

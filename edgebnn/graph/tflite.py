@@ -15,7 +15,7 @@ import numpy as np
 
 from edgebnn.errors import InputError, ModelFormatError, UnsupportedOpError, one_line
 
-from . import consistency, flatbuffer, shapes
+from . import attachment, consistency, flatbuffer, shapes
 from .consistency import integers, text
 from .opdef import OpDef
 from .ops import OPS
@@ -54,6 +54,7 @@ def parse(data: bytes, name: str, input_shapes: Sequence[Shape] = ()) -> Graph:
     consistency.check(data, name)
     try:
         graph = shapes.check(_graph(schema.Model.GetRootAs(data)))
+        graph = replace(graph, archive=data[attachment.start(data) :])
     except UnsupportedOpError as error:
         raise UnsupportedOpError(one_line(f"{name}: {error}")) from None
     except (InputError, ModelFormatError) as error:

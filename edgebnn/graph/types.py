@@ -120,7 +120,8 @@ class Signature:
 class Graph:
     """A whole model: one subgraph. ``inputs`` and ``outputs`` are tensor indices.
 
-    ``metadata`` holds the file's named metadata buffers, kept verbatim.
+    ``metadata`` holds the file's named metadata buffers, kept verbatim; ``archive`` the zip archive behind it, if any
+    (:mod:`.attachment`).
     """
 
     name: str
@@ -131,6 +132,7 @@ class Graph:
     description: str = ""
     signatures: tuple[Signature, ...] = ()
     metadata: tuple[tuple[str, bytes], ...] = ()
+    archive: bytes = b""
 
     def op_name(self, index: int) -> str:
         """The layer name shown to users: the name of the op's first output tensor."""
