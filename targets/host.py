@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from edgebnn import machine
+from edgebnn.errors import EdgebnnError
 from edgebnn.graph.types import Array
 from edgebnn.runtime.exact import open_exact
 from edgebnn.runtime.interpreter import Interpreter
@@ -27,7 +28,10 @@ class HostSession(Session):
                 model_content=model.content, num_threads=threads, experimental_preserve_all_tensors=trace
             )
 
-        self._runner = open_runner(make, model.name, model.signature)
+        try:
+            self._runner = open_runner(make, model.name, model.signature)
+        except EdgebnnError as error:  # the interpreter was given the content alone
+            raise type(error)(str(error).replace("model_content", model.name, 1)) from None
 
     @property
     def inexact(self) -> tuple[str, ...]:
