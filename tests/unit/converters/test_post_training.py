@@ -139,6 +139,26 @@ def test_ranges_learnt_that_an_op_cannot_have_are_explained(tmp_path: Path) -> N
     assert "tfl." not in str(caught.value)
 
 
+def test_each_input_is_calibrated_with_its_own_samples(tmp_path: Path) -> None:
+    small, large = L.Input((8, 8, 4), name="zebra"), L.Input((8, 8, 4), name="ant")
+    x = L.Add()([L.Conv2D(8, 1)(small), L.Conv2D(8, 1)(large)])
+    convert(keras.Model([small, large], L.Flatten()(x)), path := tmp_path / "out.tflite", "lce", _two_inputs())
+    graph = read(path)
+    scales = {
+        graph.tensors[op.inputs[0]].name: graph.tensors[op.outputs[0]].quantization
+        for op in graph.ops
+        if op.kind == "QUANTIZE"
+    }
+    widths = {name: 255 * found.scale[0] for name, found in scales.items() if found is not None}
+    assert {name: round(width) for name, width in widths.items() if "zebra" in name} != {}
+    assert all(round(width) == (2 if "zebra" in name else 200) for name, width in widths.items())
+
+
+def _two_inputs() -> list[Array]:
+    rng = np.random.default_rng(0)
+    return [rng.uniform(-bound, bound, (40, 8, 8, 4)).astype(np.float32) for bound in (1, 100)]
+
+
 def converted(model: Any, inputs: Array, path: Path) -> Graph:
     convert(model, path, "lce", inputs)
     return read(path)
