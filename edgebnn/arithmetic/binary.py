@@ -28,17 +28,6 @@ def signs(words: NDArray[np.int32], channels: int, dtype: np.dtype[Any]) -> NDAr
     return np.where(unpack(words, channels), dtype.type(-1), dtype.type(1))
 
 
-def xor_popcount(a: NDArray[np.int32], b: NDArray[np.int32]) -> NDArray[np.int64]:
-    """The accumulator: differing bits of packed ``a`` and ``b`` [..., W], which broadcast, over the last axis."""
-    differing = np.ascontiguousarray(np.bitwise_xor(a, b), dtype="<i4")
-    return np.asarray(np.unpackbits(differing.view(np.uint8), axis=-1).sum(axis=-1, dtype=np.int64))
-
-
-def binary_dot(a: NDArray[np.int32], b: NDArray[np.int32], channels: int) -> NDArray[np.int64]:
-    """Dot product of packed sign vectors of ``channels`` elements whose tail bits are zero."""
-    return channels - 2 * xor_popcount(a, b)
-
-
 @dataclass(frozen=True)
 class OutputTransform:
     """y = float(clamp(2 * accum, low, high)) * multiplier + bias, in float32, per output channel."""

@@ -121,13 +121,6 @@ def output_ports(details: Sequence[dict[str, Any]]) -> tuple[Port, ...]:
     return tuple(_port(detail) for detail in details)
 
 
-def graph_inputs(graph: Graph) -> tuple[Port, ...]:
-    """The inputs of a graph, as LiteRT would describe them."""
-    limits = {op.inputs[0]: _graph_port(graph, op.outputs[0]).limits for op in graph.ops if op.kind == "QUANTIZE"}
-    plain = [_graph_port(graph, index) for index in graph.inputs]
-    return _as_inputs([replace(port, limits=port.limits or limits.get(port.index)) for port in plain])
-
-
 def graph_outputs(graph: Graph) -> tuple[Port, ...]:
     """The outputs of a graph, as LiteRT would describe them."""
     return tuple(_graph_port(graph, index) for index in graph.outputs)
