@@ -29,11 +29,11 @@ def binarize(model: Any, gradual: bool = False) -> Any:
             "stay 8-bit"
         )
 
-    def change(layer: Any) -> Any:
+    def change(layer: Any, name: str) -> Any:
         if layer.name in chosen:
             exchanged = {"kernel_quantizer": GradualSign()} if gradual else {}
             return _BINARY[type(layer)].from_config({**layer.get_config(), **WEIGHTS_OF_ONE_BIT, **exchanged})
-        return copied(layer)
+        return copied(layer, name)
 
     return rebuild(model, change)
 
@@ -41,10 +41,10 @@ def binarize(model: Any, gradual: bool = False) -> Any:
 def settle(model: Any) -> Any:
     """A model that :func:`binarize` made gradual, with weights of one bit for good, in layers that Larq itself has."""
 
-    def change(layer: Any) -> Any:
+    def change(layer: Any, name: str) -> Any:
         if isinstance(getattr(layer, "kernel_quantizer", None), GradualSign):
             return type(layer).from_config({**layer.get_config(), **WEIGHTS_OF_ONE_BIT})
-        return copied(layer)
+        return copied(layer, name)
 
     return rebuild(model, change)
 
@@ -75,7 +75,8 @@ def binary_layers(model: Any) -> tuple[str, ...]:
 
 
 def has_binary_weights(layer: Any) -> bool:
-    return getattr(getattr(layer, "kernel_quantizer", None), "precision", None) == 1
+    kernels = ("kernel_quantizer", "depthwise_quantizer", "pointwise_quantizer")
+    return any(getattr(getattr(layer, name, None), "precision", None) == 1 for name in kernels)
 
 
 def _kernel_size(layer: Any) -> tuple[int, ...]:

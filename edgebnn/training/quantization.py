@@ -1,148 +1,146 @@
 """Quantization-aware training with TF-MOT: a model whose tensors are rounded, while it trains, as its int8 file will.
 
-What is rounded is exactly what becomes an int8 tensor of the file: the inputs, the results of ops (a convolution, its
-batch norm and its ReLU are one op), and weights by output channel. Batch norm needs no folding while training: it
-scales whole channels, and a channel's scale is part of its quantization (Jacob et al., CVPR 2018, section 3.2).
+What is rounded is exactly what becomes an int8 tensor of the file (:mod:`.int8_tensors`), and weights by output channel.
+Batch norm needs no folding while training: it scales whole channels, and a channel's scale is part of its quantization
+(Jacob et al., CVPR 2018, section 3.2).
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from edgebnn._tensorflow import keras, lq, tf
+from edgebnn._tensorflow import keras, tf
 from edgebnn._tfmot import tfmot
-from edgebnn.models.rebuild import bare, copied, copy_weights, rebuild, weights_by_name
-from edgebnn.training.quantizers import ChannelQuantizer, GradualSign, Int8Config, RangeQuantizer
-
-_PASSING = (
-    keras.layers.Flatten,
-    keras.layers.Reshape,
-    keras.layers.Dropout,
-    keras.layers.ZeroPadding2D,
-    keras.layers.MaxPooling2D,
-    keras.layers.AveragePooling2D,
-    keras.layers.InputLayer,
-)
-"""Layers whose result has the scale of what they are given."""
-
-_INPUT = "_int8"  # ends the name of the layer that rounds an input
-
-_CONVOLVING = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D, keras.layers.Dense)
-
-
-class _Scheme(tfmot.quantization.keras.QuantizeScheme):  # type: ignore[misc]
-    """Annotated layers as annotated, and nothing else: TF-MOT's default would quantize between batch norm and ReLU."""
-
-    def get_layout_transformer(self) -> Any:
-        return self
-
-    def get_quantize_registry(self) -> Any:
-        return self
-
-    def apply(self, model: Any, layer_quantize_map: Any) -> tuple[Any, Any]:
-        return model, layer_quantize_map
-
-    def supports(self, layer: Any) -> bool:
-        return False
-
-
-def scope() -> Any:
-    """In which Keras finds all classes of quantization-aware models: to load them, or to clone them."""
-    own = (ChannelQuantizer, GradualSign, Int8Config, RangeQuantizer, lq.layers.QuantConv2D, lq.layers.QuantDense)
-    return tfmot.quantization.keras.quantize_scope({kind.__name__: kind for kind in own})
+from edgebnn.models.rebuild import bare, copied, rebuild, weights_by_name
+from edgebnn.training.binarization import has_binary_weights
+from edgebnn.training.expansion import affine, expanded
+from edgebnn.training.int8_tensors import Role, int8_tensors, role
+from edgebnn.training.quantizers import Int8Config, Int8Range, WeightQuantizer
 
 
 def quantize_aware(model: Any) -> Any:
     """``model`` with fake quantization to int8, and its weights: float layers and layers of binary weights alike.
 
-    Ranges begin with those of the first training batch. :func:`strip` is the way back, :func:`frozen` the way on.
-    Raises InputError for a model that is no graph of layers.
+    Args:
+        model: a graph of layers; it is not changed.
+
+    Returns:
+        A model of one layer an op (:mod:`.expansion`), whose ranges begin with those of the first training batch.
+        :func:`strip` is the way back, :func:`frozen` the way on.
+
+    Raises:
+        InputError: as :func:`.expansion.expanded`.
     """
-    points = set(int8_points(model))
+    model = expanded(model)
+    tensors = int8_tensors(model)
+    ranges = [Int8Range(one.members, one.fixed, f"{one.name}_int8_{n}") for n, one in enumerate(tensors.ranges)]
+    norms = {name: copied(model.get_layer(name)) for name in set(tensors.fused.values())}
 
-    def annotate(layer: Any) -> Any:
-        kernel = _quantized_kernel(layer)
-        if kernel is None and layer.name not in points:
-            return copied(layer)
-        return tfmot.quantization.keras.quantize_annotate_layer(copied(layer), Int8Config(kernel, layer.name in points))
+    def change(layer: Any, name: str) -> Any:
+        if name in norms:
+            return norms[name]
+        kernel = _float_kernel(layer)
+        copy = copied(layer, name)
+        if kernel is None:
+            return copy
+        norm = norms.get(tensors.fused.get(name, "")) if type(layer) is keras.layers.Dense else None
+        if norm is not None and not norm.built:
+            norm.build(model.get_layer(norm.name).input_shape)
+        config = Int8Config(kernel, WeightQuantizer(_shared_axes(layer), norm))
+        return tfmot.quantization.keras.QuantizeWrapperV2(copy, config, name=name)
 
-    with scope():
-        annotated = rebuild(model, annotate, after_input=_annotated_input)
-        made = tfmot.quantization.keras.quantize_apply(annotated, _Scheme(), quantized_layer_name_prefix="")
-    copy_weights(model, made)
-    return made
+    def after(key: int, tensor: Any) -> Any:
+        if key not in tensors.places:
+            return tensor
+        number, member = tensors.places[key]
+        return ranges[number](tensor, member=member)
+
+    return rebuild(model, change, after=after)
 
 
 def strip(model: Any) -> Any:
-    """The model that :func:`quantize_aware` was given, with the weights of now."""
-    return _without(model, fixed=False)
+    """The expanded model that :func:`quantize_aware` trains, with the weights of now."""
+
+    def change(layer: Any, name: str) -> Any:
+        return _passing if isinstance(layer, Int8Range) else copied(bare(layer), name)
+
+    return rebuild(model, change)
 
 
 def frozen(model: Any) -> Any:
-    """A quantization-aware model in layers of Keras and Larq alone, its ranges constants: to keep, load and convert."""
-    return _without(model, fixed=True)
+    """A quantization-aware model in layers of Keras and Larq alone, its ranges constants: to keep, load and convert.
 
+    Layers that only act in training are left out, and a batch norm that is no part of a convolution is one by itself.
+    """
 
-def _annotated_input(layer: Any) -> Any:
-    identity = keras.layers.Activation("linear", name=f"{layer.name}{_INPUT}")
-    return tfmot.quantization.keras.quantize_annotate_layer(identity, Int8Config(None, output=True))
+    def change(layer: Any, name: str) -> Callable[..., Any]:
+        kind = role(layer)
+        made: Callable[..., Any]
+        if isinstance(layer, Int8Range):
+            bounds = layer.bounds()
+            made = lambda x, member, **_: tf.quantization.fake_quant_with_min_max_args(x, *bounds)  # noqa: E731
+        elif kind is Role.VANISHING:
+            made = _passing
+        elif kind is Role.BOUNDED:
+            made = _cut_off(layer, name)
+        elif kind is Role.NORMALIZING:
+            made = _normalization(layer, name)
+        else:
+            made = copied(bare(layer), name)
+        return made
 
-
-def _without(model: Any, fixed: bool) -> Any:
-    """The layers inside the wrappers; with ``fixed`` each is followed by its range, and its weights are rounded."""
-    inputs = {f"{layer.name}{_INPUT}" for layer in model._input_layers}
-
-    def change(layer: Any) -> Any:
-        inner = _identity if layer.name in inputs else copied(bare(layer))
-        if not fixed or layer is bare(layer) or not layer.quantize_config.output:
-            return inner
-        low, high = (float(weights_by_name(layer)[f"output_{bound}"].numpy()) for bound in ("min", "max"))
-        return lambda *x, **options: tf.quantization.fake_quant_with_min_max_args(inner(*x, **options), low, high)
-
-    with scope():
-        made = rebuild(model, change)
-    if fixed:
-        for layer in model.layers:
-            if layer is not bare(layer) and layer.quantize_config.kernel is not None:
-                kernel = weights_by_name(made.get_layer(layer.name))[layer.quantize_config.kernel]
-                kernel.assign(layer.quantize_config.quantizer(bare(layer))(tf.convert_to_tensor(kernel), False, {}))
+    made = rebuild(model, change)
+    for layer in model.layers:
+        if layer is not bare(layer):
+            config = layer.quantize_config
+            kernel = weights_by_name(made.get_layer(layer.name))[config.kernel]
+            kernel.assign(config.quantizer(tf.convert_to_tensor(kernel), False, {}))
     return made
 
 
-def _identity(x: Any) -> Any:
+def _passing(x: Any, *arguments: Any, **options: Any) -> Any:
     return x
 
 
-def int8_points(model: Any) -> tuple[str, ...]:
-    """Names of the layers whose results are int8 tensors of the file: each ends an op."""
-    followers: dict[str, list[Any]] = {layer.name: [] for layer in model.layers}
-    for layer in model.layers:
-        for node in layer.inbound_nodes:
-            for parent in node.parent_nodes:
-                if parent.layer.name in followers:
-                    followers[parent.layer.name].append(layer)
-    return tuple(
-        layer.name
-        for layer in model.layers
-        if not isinstance(layer, _PASSING) and not _continues(layer, followers[layer.name])
-    )
+def _cut_off(layer: Any, name: str) -> Callable[..., Any]:
+    """A ReLU whose bound is that of its range, or, where others have that range too, one of its own."""
+    behind = [node.layer for node in layer.outbound_nodes]
+    if len(behind) == 1 and isinstance(behind[0], Int8Range) and behind[0].members == 1:
+        return keras.layers.ReLU(name=name)  # type: ignore[no-any-return]
+    return lambda x, **_: tf.clip_by_value(x, 0.0, float(layer.max_value))
 
 
-def _continues(layer: Any, followers: list[Any]) -> bool:
-    """Whether the one layer behind belongs to the same op."""
-    if len(followers) != 1:
-        return False
-    if isinstance(followers[0], keras.layers.BatchNormalization):
-        return isinstance(layer, _CONVOLVING)
-    return isinstance(followers[0], keras.layers.ReLU) or _is_relu(followers[0])
+def _normalization(layer: Any, name: str) -> Callable[..., Any]:
+    """A batch norm behind a convolution, which the converter folds into it, or else a depthwise convolution."""
+    copy = copied(layer, name)
+
+    def call(x: Any, **_: Any) -> Any:
+        if role(x._keras_history.layer) is Role.CONVOLVING or None in x.shape[1:] or len(x.shape) > 4:
+            result = copy(x)
+            for old, new in zip(layer.weights, copy.weights, strict=True):
+                new.assign(old)
+            return result
+        scale = tf.math.rsqrt(layer.moving_variance + layer.epsilon)
+        scale = scale if layer.gamma is None else scale * layer.gamma
+        offset = -layer.moving_mean * scale + (0.0 if layer.beta is None else layer.beta)
+        return affine(x, scale.numpy(), offset.numpy(), name)
+
+    return call
 
 
-def _is_relu(layer: Any) -> bool:
-    return isinstance(layer, keras.layers.Activation) and getattr(layer.activation, "__name__", "") in ("relu", "relu6")
-
-
-def _quantized_kernel(layer: Any) -> str | None:
+def _float_kernel(layer: Any) -> str | None:
     """The name of the weights to be rounded to int8; those of one bit need no rounding."""
-    if not isinstance(layer, _CONVOLVING) or getattr(layer, "kernel_quantizer", None) is not None:
+    if role(layer) is not Role.CONVOLVING or has_binary_weights(layer):
         return None
-    return "depthwise_kernel" if isinstance(layer, keras.layers.DepthwiseConv2D) else "kernel"
+    return "depthwise_kernel" if hasattr(layer, "depthwise_kernel") else "kernel"
+
+
+def _shared_axes(layer: Any) -> tuple[int, ...]:
+    """Axes of a kernel along which weights have one scale in the file: all but the output channels'."""
+    if isinstance(layer, keras.layers.Conv2DTranspose):
+        return (0, 1, 3)
+    if hasattr(layer, "depthwise_kernel"):
+        return tuple(range(len(layer.depthwise_kernel.shape) - 2))
+    rank = len(layer.kernel.shape)
+    return tuple(range(rank)) if isinstance(layer, keras.layers.Dense) else tuple(range(rank - 1))
