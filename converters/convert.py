@@ -21,7 +21,7 @@ from .binary_dense import to_binary_dense
 from .calibration import Calibration
 from .findings import Finding
 from .keras_names import renamed
-from .lint import lint_conversion, lint_graph, lint_keras
+from .lint import lint_conversion, lint_graph, lint_int8, lint_keras
 from .post_training import int8_around_binary
 from .read_tflite import read
 from .w1a8 import inspect, to_w1a8
@@ -153,7 +153,9 @@ def _converted(
         graph = to_binary_dense(graph)
         if arrays is not None and not from_keras.has_fake_quantization(model):
             graph = renamed(int8_around_binary(graph, arrays, from_keras.quantize), graph)
-    elif to == "w1a8" and portable:
+    if to in ("int8", "w1a8"):
+        findings += lint_int8(model, graph)
+    if to == "w1a8" and portable:
         findings += inspect(graph)
     elif to == "w1a8":
         graph, hindrances = to_w1a8(graph)

@@ -294,7 +294,7 @@ def _hand_over(model: Any, call: _Call, to: Target, samples: list[Array] | None,
     """Writes what the converter process needs; returns the names of the model's outputs."""
     with captured() as chatter:
         try:
-            with _weights_quantized(model):
+            with _weights_quantized(model), _dilated_in_one_op(model):
                 outputs = _save(model, call, folder / _MODEL)
         except EdgebnnError:
             raise
@@ -385,6 +385,29 @@ def has_fake_quantization(model: Any) -> bool:
     return any(
         re.search("fake_quant", layer.name) or re.match("Quantize.*Wrapper", type(layer).__name__) for layer in layers
     )
+
+
+@contextmanager
+def _dilated_in_one_op(model: Any) -> Iterator[None]:
+    """Within it a dilated convolution is one op of TensorFlow's, as it is one of TensorFlow Lite's.
+
+    Keras reorders space into batch around it and back, which TensorFlow Lite's converter does not see through between
+    fake quantization: convolution and batch norm would stay float.
+    """
+    plain = (keras.layers.Conv2D, lq.layers.QuantConv2D)
+    layers = [one for one in model.submodules if type(one) in plain and max(one.dilation_rate) > 1]
+
+    def direct(layer: Any) -> Callable[[Any, Any], Any]:
+        padding = "VALID" if getattr(layer, "pad_values", 0) else layer.padding.upper()  # Larq pads before it
+        return lambda x, kernel: tf.nn.conv2d(x, kernel, layer.strides, padding, dilations=layer.dilation_rate)
+
+    for layer in layers:
+        layer.convolution_op = direct(layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.convolution_op
 
 
 @contextmanager

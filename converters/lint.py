@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from edgebnn.graph.ops.binary import LceBconv2dOptions
-from edgebnn.graph.types import Graph
+from edgebnn.graph.types import DType, Graph
 
 from .findings import Finding
 from .graph_rules import GRAPH_RULES
@@ -14,7 +14,7 @@ from .keras_rules import KERAS_RULES
 from .keras_view import KerasLayer, view
 from .w1a8_rules import unpackable
 
-__all__ = ["Finding", "lint_conversion", "lint_graph", "lint_keras"]
+__all__ = ["Finding", "lint_conversion", "lint_graph", "lint_int8", "lint_keras"]
 
 _Geometry = tuple[int, ...]
 
@@ -66,6 +66,34 @@ def lint_conversion(model: Any, graph: Graph) -> tuple[Finding, ...]:
             "see the findings on the Keras model; use QuantConv2D with ste_sign or approx_sign",
         )
         for layer in missing
+    )
+
+
+_INT8_NEEDS_NOT = ("QUANTIZE", "DEQUANTIZE", "FILL")
+
+
+def lint_int8(model: Any, graph: Graph) -> tuple[Finding, ...]:
+    """Layers of the Keras ``model`` that run in float in its int8 file, by the names that the ops of the file bear."""
+    names = sorted((layer.name for layer in model.submodules if hasattr(layer, "inbound_nodes")), key=len, reverse=True)
+    found: dict[str, list[str]] = {}
+    for index, op in enumerate(graph.ops):
+        floats = [i for i in op.outputs if graph.tensors[i].dtype == DType.FLOAT32]
+        if not floats or op.kind in _INT8_NEEDS_NOT:
+            continue
+        parts = f"/{graph.op_name(index)}".replace(";", "/;/")
+        places = {name: parts.find(f"/{name}/") for name in names if f"/{name}/" in parts}
+        layer = min(places, key=lambda name: places[name], default=graph.op_name(index))
+        kinds = found.setdefault(layer, [])
+        kinds += [op.kind] if op.kind not in kinds else []
+    return tuple(
+        Finding(
+            "warning",
+            "stays-float",
+            layer,
+            f"runs in float in the int8 file ({', '.join(kinds)})",
+            "use a layer that TensorFlow Lite has in int8 in its place, or let it be float",
+        )
+        for layer, kinds in found.items()
     )
 
 

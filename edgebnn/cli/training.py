@@ -117,6 +117,7 @@ def parse_widths(text: str) -> tuple[int, ...]:
 @click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
 @click.option("--parent", help="A float Keras model to learn from.  [default: MODEL, where its weights are float]")
 @_recipe_options
+@click.option("--strict", is_flag=True, help="Exit 1, before any training, if a layer would stay in float.")
 @click.option("--run-dir", type=FILE, help="Checkpoints and stages.  [default: OUTPUT with the suffix .run]")
 def retrain(
     model: str,
@@ -125,10 +126,11 @@ def retrain(
     output: Path,
     parent: str | None,
     image_size: int | None,
+    strict: bool,
     run_dir: Path | None,
     as_json: bool,
     **changes: int | float | str | None,
-) -> None:
+) -> int:
     """Bring a Keras MODEL to 1-bit weights and 8-bit feature maps (w1a8), or to int8, by training, and deploy it.
 
     Tells its accuracy on all test images at every stage. After a kill, the same command goes on.
@@ -136,20 +138,28 @@ def retrain(
     with status("loading TensorFlow"):
         from edgebnn.reports import tables
         from edgebnn.reports.progress import training_bar
+        from edgebnn.workflows.retrain import StaysFloatError
         from edgebnn.workflows.retrain import retrain as run
-    with training_bar(ERR) as progress:
-        result = run(
-            model,
-            data,
-            to,
-            output=output,
-            run_dir=run_dir,
-            parent=parent,
-            image_size=image_size,
-            changes={name: value for name, value in changes.items() if value is not None},
-            progress=progress,
-            tell=lambda stage: ERR.print(f"  {stage.name}: {stage.accuracy:.2%} ({stage.where})", highlight=False),
-        )
+    try:
+        with training_bar(ERR) as progress:
+            result = run(
+                model,
+                data,
+                to,
+                output=output,
+                run_dir=run_dir,
+                parent=parent,
+                image_size=image_size,
+                changes={name: value for name, value in changes.items() if value is not None},
+                progress=progress,
+                tell=lambda stage: ERR.print(f"  {stage.name}: {stage.accuracy:.2%} ({stage.where})", highlight=False),
+                strict=strict,
+                tell_findings=lambda found: ERR.print("before training:", tables.findings(found)),
+            )
+    except StaysFloatError as error:
+        findings = [asdict(finding) for finding in error.findings]
+        show(as_json, {"model": None, "to": to, "findings_before": findings}, f"edgebnn: {error}")
+        return 1
     value = {
         "model": str(output),
         "bytes": output.stat().st_size,
@@ -157,8 +167,12 @@ def retrain(
         "stages": [asdict(stage) for stage in result.stages],
         "epochs": [asdict(epoch) for epoch in result.epochs],
         "keras_model": str(result.model),
+        "findings_before": [asdict(finding) for finding in result.before],
+        "findings": [asdict(finding) for finding in result.after],
     }
-    show(as_json, value, tables.stages(result.stages), f"wrote {output} ({output.stat().st_size:,} bytes)")
+    found = [tables.findings(result.after)] if result.after else []
+    show(as_json, value, tables.stages(result.stages), *found, f"wrote {output} ({output.stat().st_size:,} bytes)")
+    return 1 if strict and any(finding.rule == "stays-float" for finding in result.after) else 0
 
 
 @verb("edgebnn prune resnet8.keras --data mnist --target host --budget latency=0.6x -o pruned.keras")

@@ -16,6 +16,7 @@ import numpy as np
 from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.errors import InputError, one_line
 from edgebnn.models.rebuild import copied, rebuild, weights_by_name
+from edgebnn.training.quantizers import GradualSign
 
 _ACTIVATED = (
     keras.layers.Conv1D,
@@ -69,7 +70,13 @@ def expanded(model: Any) -> Any:
         InputError: naming the layer, for one that cannot be made anew: a Lambda that does more than call functions of
             TensorFlow on its inputs, or a class without a configuration.
     """
-    return rebuild(model, _expansion)
+    with own_classes():
+        return rebuild(model, _expansion)
+
+
+def own_classes() -> Any:
+    """In which Keras finds the classes of ours that layers in training hold."""
+    return keras.utils.custom_object_scope({"GradualSign": GradualSign})
 
 
 def symbol_of(layer: Any) -> str:
@@ -94,7 +101,8 @@ def _expansion(layer: Any, name: str) -> Callable[..., Any]:
     if type(layer) is keras.layers.Rescaling:
         return _each_call(lambda part: _rescaling(layer, part), name)
     if layer.weights:
-        return copied(layer, name)
+        made: Callable[..., Any] = copied(layer, name)
+        return made
     return _each_call(lambda part: _activation(layer, part), name)
 
 

@@ -211,21 +211,21 @@ def int8_tensors(model: Any) -> Int8Tensors:
     sizes = Counter(joined.get(tensor, tensor) for _, tensor in makers)
     together: dict[int, list[tuple[_Call | None, int]]] = {}
     inner: dict[int, _Call] = {}
-    for call, tensor in makers:
+    for maker, tensor in makers:
         behind = users.get(tensor, [])
         follower = behind[0] if len(behind) == 1 else None
-        if call is not None and follower is not None and _takes_in(call, follower):
+        if maker is not None and follower is not None and _takes_in(maker, follower):
             bounded = follower.role is Role.BOUNDED
             if not bounded or sizes[joined.get(follower.outputs[0], follower.outputs[0])] == 1:
                 inner[tensor] = follower
                 continue
-        together.setdefault(joined.get(tensor, tensor), []).append((call, tensor))
+        together.setdefault(joined.get(tensor, tensor), []).append((maker, tensor))
     ranges: list[Range] = []
     places: dict[int, tuple[int, int]] = {}
     for members in together.values():
         places |= {tensor: (len(ranges), number) for number, (_, tensor) in enumerate(members)}
-        name = next((call.layer.name for call, _ in members if call is not None), "input")
-        ranges.append(Range(name, len(members), _fixed([call for call, _ in members])))
+        name = next((maker.layer.name for maker, _ in members if maker is not None), "input")
+        ranges.append(Range(name, len(members), _fixed([maker for maker, _ in members])))
     fused = {
         call.layer.name: inner[call.outputs[0]].layer.name
         for call in calls

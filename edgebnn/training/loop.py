@@ -141,6 +141,11 @@ def train(
 def check_fit(model: keras.Model, dataset: Dataset) -> None:
     """Raise :class:`InputError` if the model cannot take the images or tell the classes."""
     channels, classes = dataset.input_shape[2], len(dataset.classes)
+    if len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
+        raise InputError(
+            f"{model.name} has {len(model.inputs or ())} inputs and {len(model.outputs or ())} outputs: training takes "
+            "models of one input, images, and one output, a score for each class"
+        )
     if len(model.input_shape) != 4 or model.input_shape[3] != channels:
         raise InputError(
             f"{model.name} takes {model.input_shape[1:]}, but images of {dataset.name} have {channels} channels"

@@ -1,8 +1,8 @@
 """Quantization-aware training with TF-MOT: a model whose tensors are rounded, while it trains, as its int8 file will.
 
-What is rounded is exactly what becomes an int8 tensor of the file (:mod:`.int8_tensors`), and weights by output channel.
-Batch norm needs no folding while training: it scales whole channels, and a channel's scale is part of its quantization
-(Jacob et al., CVPR 2018, section 3.2).
+What is rounded is exactly what becomes an int8 tensor of the file (:mod:`.int8_tensors`), and weights by output
+channel. Batch norm needs no folding while training: it scales whole channels, and a channel's scale is part of its
+quantization (Jacob et al., CVPR 2018, section 3.2).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from edgebnn._tensorflow import keras, tf
 from edgebnn._tfmot import tfmot
 from edgebnn.models.rebuild import bare, copied, rebuild, weights_by_name
 from edgebnn.training.binarization import has_binary_weights
-from edgebnn.training.expansion import affine, expanded
+from edgebnn.training.expansion import affine, expanded, own_classes
 from edgebnn.training.int8_tensors import Role, int8_tensors, role
 from edgebnn.training.quantizers import Int8Config, Int8Range, WeightQuantizer
 
@@ -56,7 +56,8 @@ def quantize_aware(model: Any) -> Any:
         number, member = tensors.places[key]
         return ranges[number](tensor, member=member)
 
-    return rebuild(model, change, after=after)
+    with own_classes():
+        return rebuild(model, change, after=after)
 
 
 def strip(model: Any) -> Any:
@@ -65,7 +66,8 @@ def strip(model: Any) -> Any:
     def change(layer: Any, name: str) -> Any:
         return _passing if isinstance(layer, Int8Range) else copied(bare(layer), name)
 
-    return rebuild(model, change)
+    with own_classes():
+        return rebuild(model, change)
 
 
 def frozen(model: Any) -> Any:
@@ -90,7 +92,8 @@ def frozen(model: Any) -> Any:
             made = copied(bare(layer), name)
         return made
 
-    made = rebuild(model, change)
+    with own_classes():
+        made = rebuild(model, change)
     for layer in model.layers:
         if layer is not bare(layer):
             config = layer.quantize_config

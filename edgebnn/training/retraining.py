@@ -12,14 +12,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
+
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.models.rebuild import copied, rebuild
+from edgebnn.preprocessing import preprocess
 from edgebnn.training import checkpoints
 from edgebnn.training.binarization import binarize, binary_layers, follow, has_binary_weights, settle
 from edgebnn.training.distillation import distilled
 from edgebnn.training.evaluation import evaluate, inference
+from edgebnn.training.expansion import expanded
 from edgebnn.training.history import EpochMetrics, ProgressCallback
 from edgebnn.training.loop import check_fit, train
 from edgebnn.training.method import Method, cross_entropy, nothing
@@ -28,6 +32,8 @@ from edgebnn.training.quantization import frozen, quantize_aware
 from edgebnn.training.splits import Dataset
 
 StageName: TypeAlias = Literal["float", "given", "post-training", "retrained", "converted", "deployed"]
+
+_FEW = 16  # images for a first look at ranges
 
 STAGES, TRAINING, UNTRAINED, FILE = "stages.json", "training", "post-training.tflite", "model.tflite"
 
@@ -49,11 +55,13 @@ class Deployment:
     Attributes:
         write: the .tflite file of a Keras model, in the precision retrained to; ranges that the model lacks are taken
             from training images.
+        check: told before any work the network as it would be deployed now; raises if it cannot be.
         accuracy: of a .tflite file on the whole test set, in the runtime or, with True, on kernels that are exact.
     """
 
     write: Callable[[Any, Path], None]
     accuracy: Callable[[Path, bool], float]
+    check: Callable[[Any], None] = lambda model: None
 
 
 @dataclass(frozen=True)
@@ -94,24 +102,27 @@ def retrain(
         TrainingError: as :func:`.loop.train`.
     """
     check_fit(model, dataset)
+    given, model = model, model if plan.to == "w1a1" else expanded(model)
     binary = any(map(has_binary_weights, model.layers))
     _check_target(model, plan.to, binary)
+    _check_expansion(given, model, dataset)
     if parent is None and not binary:
-        parent = model
+        parent = given
     elif parent is not None:
         check_fit(parent, dataset)
-    checkpoints.claim_folder(run_dir, "retraining", _identity(model, parent, dataset, plan))
+    student, method = _student(model, parent, plan, binary)
+    deployment.check(_untrained(student, method, dataset))
+    checkpoints.claim_folder(run_dir, "retraining", _identity(given, parent, dataset, plan))
     done = _Stages(run_dir / STAGES, len(dataset.test), tell or (lambda stage: None))
 
-    done.measure("given" if binary else "float", "Keras", lambda: evaluate(inference(model), dataset.test)[1])
+    done.measure("given" if binary else "float", "Keras", lambda: evaluate(inference(given), dataset.test)[1])
     if plan.to == "int8" or not binary:
 
         def untrained() -> float:
-            deployment.write(binarize(model) if plan.to == "w1a8" else model, run_dir / UNTRAINED)
+            deployment.write(binarize(model) if plan.to == "w1a8" else given, run_dir / UNTRAINED)
             return deployment.accuracy(run_dir / UNTRAINED, False)
 
         done.measure("post-training", "the file, deployed, without retraining", untrained)
-    student, method = _student(model, parent, plan, binary)
     history = train(student, dataset, plan.recipe, run_dir / TRAINING, progress, method)
     done.measure("retrained", "Keras, with fake quantization", lambda: history.test_accuracy)
     file = run_dir / FILE
@@ -140,6 +151,32 @@ def _check_target(model: keras.Model, to: Target, binary: bool) -> None:
         raise InputError(
             f"model '{model.name}' has no layer to be binarized: the first, the last and 1x1 convolutions stay 8-bit"
         )
+
+
+def _check_expansion(given: keras.Model, model: keras.Model, dataset: Dataset) -> None:
+    """Raise InputError if the network of one layer an op does not compute what the one given does."""
+    images = _few(given, dataset)
+    expected, found = (network(images, training=False).numpy() for network in (given, model))
+    if not np.allclose(found, expected, rtol=1e-3, atol=1e-3 * max(1.0, float(np.abs(expected).max()))):
+        raise InputError(
+            f"model '{given.name}' computes something else when its layers are made anew: one of its classes does not "
+            "follow from its configuration and weights alone"
+        )
+
+
+def _untrained(student: keras.Model, method: Method, dataset: Dataset) -> keras.Model:
+    """What would be deployed of ``student`` if it learnt no more than ranges, from some images; it stays as it is."""
+    before = student.get_weights()
+    method.before_step(1.0)
+    student(_few(student, dataset), training=True)
+    result = method.result(student)
+    student.set_weights(before)
+    return result
+
+
+def _few(model: keras.Model, dataset: Dataset) -> Any:
+    _, height, width, _ = model.input_shape
+    return preprocess(dataset.train.images[:_FEW], (height, width))
 
 
 def _student(model: keras.Model, parent: keras.Model | None, plan: Plan, binary: bool) -> tuple[keras.Model, Method]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -13,18 +14,39 @@ import numpy as np
 from edgebnn import machine
 from edgebnn.converters.convert import Target as FileKind
 from edgebnn.converters.convert import convert
+from edgebnn.converters.findings import Finding
+from edgebnn.errors import EdgebnnError
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.runtime.model import load
+from edgebnn.training.retraining import Retrained
 
 from .deploying import calibration_samples
 
 if TYPE_CHECKING:
     from edgebnn.training.history import ProgressCallback
     from edgebnn.training.plans import Plan
-    from edgebnn.training.retraining import Deployment, Retrained, Stage
+    from edgebnn.training.retraining import Deployment, Stage
     from edgebnn.training.splits import Dataset
+
+
+class StaysFloatError(EdgebnnError):
+    """Layers would stay in float, where none is to: ``findings`` says which."""
+
+    def __init__(self, findings: tuple[Finding, ...]) -> None:
+        names = ", ".join(f"'{finding.layer}'" for finding in findings)
+        super().__init__(f"{names} would stay in float; nothing was trained")
+        self.findings = findings
+
+
+@dataclass(frozen=True)
+class DeployedRetraining(Retrained):
+    """The outcome, and what is wrong with the file, slow in it or in float: ``before``, as foreseen, and ``after``."""
+
+    before: tuple[Finding, ...] = ()
+    after: tuple[Finding, ...] = ()
+
 
 _FILES: Mapping[str, FileKind] = {"w1a8": "w1a8", "int8": "int8", "w1a1": "lce"}
 _BATCH = 250
@@ -43,7 +65,9 @@ def retrain(
     changes: Mapping[str, Any] | None = None,
     progress: ProgressCallback | None = None,
     tell: Callable[[Stage], None] | None = None,
-) -> Retrained:
+    strict: bool = False,
+    tell_findings: Callable[[tuple[Finding, ...]], None] | None = None,
+) -> DeployedRetraining:
     """Retrain a Keras model to ``to`` and write ``output``, a .tflite file; goes on where ``run_dir`` was left.
 
     Args:
@@ -55,6 +79,8 @@ def retrain(
         image_size: to which the images of a folder are resized.
         plan: how. Default: :func:`edgebnn.training.recipes.retraining`. ``changes`` are to its recipe's fields.
         progress: told after each step. tell: told each stage.
+        strict: raise StaysFloatError, before anything is trained, if a layer would stay in float.
+        tell_findings: told before the training what :func:`.convert` finds wrong with the file that is foreseen.
 
     Raises EdgebnnError for input that cannot be read, does not fit, or cannot be written, and as
     :func:`edgebnn.training.retraining.retrain` does.
@@ -72,11 +98,35 @@ def retrain(
     teacher = load_model(str(parent)) if isinstance(parent, str | Path) else parent
     chosen = recipes.retraining(to, dataset.name) if plan is None else plan
     chosen = replace(chosen, to=to, recipe=replace(chosen.recipe, **(changes or {})))
-    result = run(
-        network, dataset, chosen, folder, deployment(dataset, to), parent=teacher, progress=progress, tell=tell
-    )
+    before: list[Finding] = []
+
+    def check(untrained: Any) -> None:
+        with tempfile.TemporaryDirectory(prefix="edgebnn-") as place:
+            untrained.save(Path(place, "model.keras"))  # what cannot be kept is not trained
+            before.extend(_convert(untrained, Path(place, "model.tflite"), to))
+        if tell_findings is not None and before:
+            tell_findings(tuple(before))
+        floats = tuple(finding for finding in before if finding.rule == "stays-float")
+        if strict and floats:
+            raise StaysFloatError(floats)
+
+    bench = replace(deployment(dataset, to), check=check)
+    result = run(network, dataset, chosen, folder, bench, parent=teacher, progress=progress, tell=tell)
+    with tempfile.TemporaryDirectory(prefix="edgebnn-") as place:
+        kept = load_model(str(result.model))
+        after = _convert(kept, Path(place, "model.tflite"), to)
     write_bytes(path, result.file.read_bytes())
-    return replace(result, file=path)
+    return DeployedRetraining(
+        **{one.name: getattr(result, one.name) for one in fields(result) if one.name != "file"},
+        file=path,
+        before=tuple(before),
+        after=after,
+    )
+
+
+def _convert(model: Any, path: Path, to: Literal["w1a8", "int8", "w1a1"]) -> tuple[Finding, ...]:
+    """Write the file of a network trained for it; what is wrong with it, slow or in float."""
+    return tuple(finding for finding in convert(model, path, _FILES[to]).findings if finding.level != "info")
 
 
 def deployment(dataset: Dataset, to: Literal["w1a8", "int8", "w1a1"]) -> Deployment:

@@ -51,18 +51,27 @@ def test_a_copy_computes_the_same_with_variables_of_its_own(make: Any) -> None:
         np.testing.assert_array_equal(weights, known)
 
 
-def test_a_layer_behind_the_inputs_stands_before_everything_that_reads_them() -> None:
+def test_what_comes_after_a_tensor_is_read_in_its_place() -> None:
     model = branched()
-    doubled = rebuild(model, copied, after_input=lambda layer: keras.layers.Rescaling(2.0, name=f"{layer.name}_twice"))
+    ids = {id(tensor) for tensor in model.inputs}
+    doubled = rebuild(model, copied, after=lambda key, tensor: 2.0 * tensor if key in ids else tensor)
     values = noise(model)
     for ours, theirs in zip(doubled(values), model([2 * value for value in values]), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
 
+def test_models_inside_the_model_are_unfolded() -> None:
+    inner = keras.Sequential([keras.Input((4,)), keras.layers.Dense(4, name="dense")], name="block")
+    inputs = keras.Input((4,))
+    again = rebuild(model := keras.Model(inputs, inner(inner(inputs))), copied)
+    assert [layer.name for layer in again.layers[1:]] == ["block/dense"]
+    np.testing.assert_array_equal(again(noise(model)[0]), model(noise(model)[0]))
+
+
 def test_an_exchanged_layer_keeps_the_weights_it_has_in_common() -> None:
     model = build("resnet8", widths=(4, 5, 6))
 
-    def change(layer: Any) -> Any:
+    def change(layer: Any, name: str) -> Any:
         if layer.name == "logits":
             return keras.layers.Dense(10, activation="softmax", name="logits")
         return copied(layer)
