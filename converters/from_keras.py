@@ -96,6 +96,9 @@ _UNKNOWN = (
 """How Keras says that it does not know what a file names."""
 
 
+_LONGEST_CAUSE = 300  # characters: Keras prints whole configurations
+
+
 def _why_not_loaded(error: BaseException) -> str:
     """The cause and the way out, out of the paragraphs that Keras raises."""
     text = " ".join(str(error).split())
@@ -111,7 +114,10 @@ def _why_not_loaded(error: BaseException) -> str:
             "package.module:function, a function of yours that builds the model, or that returns "
             "tf_keras.models.load_model(file, safe_mode=False) if you trust the file"
         )
-    return first_line(error)
+    return (
+        f"{first_line(error)[:_LONGEST_CAUSE]}; if it has layers, quantizers or functions of your own, name the module "
+        "that defines them with --import, in Python load_model(imports=...), or give package.module:function"
+    )
 
 
 def _built(spec: str, module: str, function: str) -> Any:

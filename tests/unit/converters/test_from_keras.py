@@ -186,6 +186,45 @@ def test_a_file_that_is_no_model_and_a_folder_without_one_are_refused(tmp_path: 
             from_keras.load_model(str(path))
 
 
+_OWN_LAYER = """
+from edgebnn._tensorflow import keras
+
+class Doubled(keras.layers.Layer):
+    def call(self, x):
+        return 2 * x
+"""
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5"])
+def test_a_module_named_for_import_makes_its_layers_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / "own_layers.py").write_text(_OWN_LAYER)
+    monkeypatch.chdir(tmp_path)
+    keras = from_keras.keras
+    with keras.utils.custom_object_scope({}):
+        scope: dict[str, Any] = {}
+        exec(_OWN_LAYER, scope)  # a class of no module that could be imported from the file's own words
+        image = keras.layers.Input((4,))
+        keras.Model(image, scope["Doubled"]()(image)).save(tmp_path / name)
+    with pytest.raises(InputError, match=r"--import, in Python load_model\(imports=...\), or give package.module:func"):
+        from_keras.load_model(name)
+    try:
+        loaded = from_keras.load_model(name, ["own_layers"])
+    finally:
+        keras.utils.get_custom_objects().pop("Doubled", None)
+        sys.modules.pop("own_layers", None)
+    np.testing.assert_array_equal(loaded(np.ones((1, 4), np.float32)), 2 * np.ones((1, 4)))
+
+
+def test_a_lambda_layer_is_refused_with_the_way_out(tmp_path: Path) -> None:
+    keras = from_keras.keras
+    image = keras.layers.Input((4,))
+    keras.Model(image, keras.layers.Lambda(lambda x: x + 1)(image)).save(tmp_path / "model.keras")
+    with pytest.raises(InputError, match=r"Lambda layer.*package\.module:function.*safe_mode=False"):
+        from_keras.load_model(str(tmp_path / "model.keras"))
+
+
 # -- converting --
 
 
