@@ -28,6 +28,12 @@ def unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
 
 def check_writable(path: Path) -> None:
     """Raise InputError if ``path`` cannot be written: before long work, not after it."""
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        pass
+    except (OSError, ValueError) as error:  # a folder that may not be entered, a name too long
+        raise InputError(one_line(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error})")) from None
     if path.is_dir():
         raise InputError(f"{path}: is a folder; give the name of a file to write")
     if path.exists() and not os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids):

@@ -51,12 +51,27 @@ def test_a_link_stays_one(tmp_path: Path) -> None:
     assert target.read_text() == "text"
 
 
+def enter_from_outside(folder: Path) -> None:
+    """Lets everybody enter the folder that tests keep their temporary files in, which is closed to other users."""
+    if folder.parent.name.startswith("edgebnn-tests-"):
+        folder.parent.chmod(0o711)
+
+
+def test_a_folder_that_may_not_be_entered_is_said_in_a_line() -> None:
+    with unprivileged_folder() as folder:
+        enter_from_outside(folder)
+        (folder / "closed").mkdir(mode=0o700)
+        with unprivileged(), pytest.raises(InputError, match="cannot be written"):
+            check_writable(folder / "closed" / "a.txt")
+
+
 def test_a_file_protected_from_writing_is_kept() -> None:
     with unprivileged_folder() as folder:
         folder.chmod(0o777)
         path = folder / "a.txt"
         path.write_text("mine")
         path.chmod(0o444)
+        enter_from_outside(folder)
         with unprivileged(), pytest.raises(InputError, match="protected"):
             check_writable(path)
         assert path.read_text() == "mine"
