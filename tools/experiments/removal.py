@@ -5,9 +5,9 @@ Usage: .venv/bin/python -m tools.experiments.removal --run-dir DIR [--workers N]
 
 ResNet-8 on CIFAR-10 at 16x16, float and W1A1, is trained for a short while for each of three seeds, adapted to a share
 of its multiply-accumulates with each way of removal, and trained on. Equal steps: both with 10. Equal time: channels
-cut, with as many steps as take the processor time of 10 gradual ones. Steps: more than 10. A run that is finished is
-kept as one JSON file and not done again; one that was interrupted begins anew. removal.json and removal.md are written
-after each.
+cut, with as many steps as take the processor time of 10 gradual ones, measured on single proposals in turn. Steps: more
+than 10. A run that is finished is kept as one JSON file and not done again; one that was interrupted goes on.
+removal.json and removal.md are written after each.
 """
 
 from __future__ import annotations
@@ -29,22 +29,27 @@ from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.files import write_text
 from edgebnn.models import build
+from edgebnn.pruning import store
+from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.netadapt import adapt
 from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers.executors import local_pool
+from edgebnn.pruning.workers.job import Data, Job
+from edgebnn.pruning.workers.training_process import run
 from edgebnn.training import datasets
 from edgebnn.training.loop import train
 from edgebnn.training.recipes import recommended
 from edgebnn.training.splits import Dataset, Split
 from edgebnn.workflows.prune import long_term
-from tools.experiments.cpu_time import Timed
+from tools.experiments.cpu_time import timed
 from tools.experiments.saying import say, say_epochs, say_pruning
 
 PRECISIONS = ("float", "w1a1")
 SEEDS = (0, 1, 2)
 STEPS, MORE_STEPS = 10, (40, 160)
 WIDTHS = (16, 32, 64)
+REPEATS = 3
 BUDGET = "macs=0.65x"
 SETTINGS = Settings(ratio=0.18, batch=64)  # two iterations
 TRAINING = {"hold_out": SETTINGS.hold_out, "warmup_epochs": 0.25}
@@ -69,7 +74,7 @@ class Run:
 
 
 def plan() -> list[Run]:
-    """All runs, those first that most depends on; equal time needs those of seed 0 with 10 and with 40 steps before."""
+    """All runs, those first that most depends on."""
 
     def arms(removals: Sequence[str], steps: int | None, seeds: Sequence[int]) -> list[Run]:
         return [
@@ -80,14 +85,12 @@ def plan() -> list[Run]:
     first, *others = SEEDS
     return [
         *arms(("cut", "gradual"), STEPS, [first]),
-        *arms(["cut"], few, [first]),
-        *arms(["cut"], None, [first]),
         *arms(("cut", "gradual"), STEPS, others),
-        *arms(["cut"], more, [first]),
-        *arms(["gradual"], few, [first]),
-        *arms(["gradual"], more, [first]),
-        *arms(["cut"], None, others),
-        *arms(["cut"], few, others),
+        *arms(("cut", "gradual"), few, [first]),
+        *arms(("cut", "gradual"), more, [first]),
+        *arms(["cut"], None, SEEDS),
+        *arms(("cut", "gradual"), few, others),
+        *arms(("cut", "gradual"), more, others),
     ]
 
 
@@ -95,7 +98,7 @@ def plan() -> list[Run]:
 class Outcome:
     """What a run came to: shares of right answers on held-out images after the search, and on test images.
 
-    ``seconds`` are of processor time, of a proposal on average. ``macs`` is the share that is left.
+    ``macs`` is the share that is left.
     """
 
     run: Run
@@ -109,18 +112,24 @@ class Outcome:
     macs: float
     layers: tuple[str, ...]
     widths: dict[str, int]
-    proposals: int
-    seconds: float
 
 
-def equal_steps(outcomes: Sequence[Outcome], precision: str) -> int:
-    """How many steps a cut proposal can take in the time of a gradual one of :data:`STEPS`, by seed 0's runs."""
-    found = {
-        (o.run.removal, o.run.steps): o.seconds for o in outcomes if (o.run.precision, o.run.seed) == (precision, 0)
-    }
-    base, more = found["cut", STEPS], found["cut", MORE_STEPS[0]]
-    a_step = (more - base) / (MORE_STEPS[0] - STEPS)
-    return max(STEPS, STEPS + round((found["gradual", STEPS] - base) / a_step))
+@dataclass(frozen=True)
+class Seconds:
+    """Processor time of proposals, on average over a network's groups, the least of :data:`REPEATS` each.
+
+    ``cut`` and ``gradual`` take :data:`STEPS` steps, ``cut_more`` the first of :data:`MORE_STEPS`.
+    """
+
+    cut: float
+    cut_more: float
+    gradual: float
+
+    @property
+    def equal_steps(self) -> int:
+        """How many steps a cut proposal can take in the time of a gradual one of :data:`STEPS`."""
+        a_step = (self.cut_more - self.cut) / (MORE_STEPS[0] - STEPS)
+        return STEPS + max(0, round((self.gradual - self.cut) / a_step))
 
 
 @dataclass(frozen=True)
@@ -141,22 +150,52 @@ class Study:
             train(model, self.dataset, recipe, folder, say_epochs)
         return keras.models.load_model(folder / "model.keras", compile=False)
 
-    def outcome(self, run: Run, before: Sequence[Outcome]) -> Outcome:
+    def seconds(self, precision: str) -> Seconds:
+        """Measured now, or what was measured before. Other work disturbs it, hence in turn."""
+        path = self.folder / f"{precision}_seconds.json"
+        if path.exists():
+            return Seconds(**json.loads(path.read_text(encoding="utf-8")))
+        model = self.trained(precision, SEEDS[0])
+        folder = self.folder / f"{precision}_seconds"
+        folder.mkdir(exist_ok=True)
+        network = store.put_file(folder, ".keras", model.save)
+        training, held_out = self.dataset.hold_out(SETTINGS.hold_out, SEEDS[0])
+        arrays = (training.images, training.labels, held_out.images, held_out.labels)
+        data = Data(*(store.put_array(folder, array) for array in arrays))
+        kinds = {"cut": ("cut", STEPS), "cut_more": ("cut", MORE_STEPS[0]), "gradual": ("gradual", STEPS)}
+        least: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for index, group in enumerate(couple(model).groups):
+            if not group.prunable:
+                continue
+            found: dict[str, list[float]] = {kind: [] for kind in kinds}
+            for _ in range(REPEATS):
+                for kind, (removal, steps) in kinds.items():
+                    settings = replace(SETTINGS, removal=removal, steps=steps)
+                    width = group.channels // 2
+                    job = Job(folder, network, data, index, group.channels, width, settings, SEEDS[0])
+                    _, seconds = self.pool.submit(timed, run, job).result()
+                    found[kind].append(seconds)
+            for kind, times in found.items():
+                least[kind].append(min(times))
+        result = Seconds(**{kind: fmean(times) for kind, times in least.items()})
+        write_text(path, json.dumps(asdict(result)))
+        shutil.rmtree(folder)
+        return result
+
+    def outcome(self, chosen: Run) -> Outcome:
         """Of a run that is adapted now."""
-        steps = equal_steps(before, run.precision) if run.steps is None else run.steps
-        model = self.trained(run.precision, run.seed)
-        settings = replace(SETTINGS, removal=run.removal, steps=steps, seed=run.seed)
+        steps = self.seconds(chosen.precision).equal_steps if chosen.steps is None else chosen.steps
+        model = self.trained(chosen.precision, chosen.seed)
+        settings = replace(SETTINGS, removal=chosen.removal, steps=steps, seed=chosen.seed)
         recipe = replace(long_term(model, "cifar10", 1, settings), train_images=LONG_TERM_IMAGES)
-        folder = self.folder / run.name
-        shutil.rmtree(folder, ignore_errors=True)  # of a run that was interrupted: its time would be known in part
-        timed = Timed(self.pool)
+        folder = self.folder / chosen.name
         result = adapt(
             model,
             self.dataset,
             parse(BUDGET),
             replace(settings, long_term=recipe),
             folder,
-            executor=timed,
+            executor=self.pool,
             progress=say_pruning,
         )
         shutil.rmtree(folder)
@@ -165,7 +204,7 @@ class Study:
         assert accuracy.short_term is not None
         assert accuracy.long_term is not None
         return Outcome(
-            run=run,
+            run=chosen,
             steps=steps,
             held_out=last.accuracy,
             pruned=accuracy.pruned,
@@ -176,8 +215,6 @@ class Study:
             macs=result.predicted / result.initial,
             layers=tuple(iteration.layer for iteration in result.iterations),
             widths=dict(last.widths),
-            proposals=len(timed.seconds),
-            seconds=fmean(timed.seconds),
         )
 
 
@@ -220,8 +257,8 @@ def difference(one: Mapping[int, Outcome], other: Mapping[int, Outcome], measure
     return Difference(float(points.mean()), error, len(seeds))
 
 
-def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
-    """What removal.json holds."""
+def document(outcomes: Sequence[Outcome], seconds: Mapping[str, Seconds]) -> dict[str, Any]:
+    """What removal.json holds; ``seconds`` by precision, as far as they were measured."""
     return {
         "machine": machine.describe(),
         "settings": SETTINGS.as_json(),
@@ -230,6 +267,7 @@ def document(outcomes: Sequence[Outcome]) -> dict[str, Any]:
         "budget": BUDGET,
         "long_term_images": LONG_TERM_IMAGES,
         "test_images": TEST_IMAGES,
+        "seconds_a_proposal": {precision: asdict(found) for precision, found in seconds.items()},
         "differences": [
             {"precision": precision, "comparison": comparison, "measure": measure, **asdict(found)}
             for precision in PRECISIONS
@@ -263,14 +301,13 @@ def _comparisons(
 def markdown(content: Mapping[str, Any]) -> str:
     """Two tables: every run, and the differences."""
     lines = [
-        "| network | removal | steps | seed | trained | after the search: held out | test | trained on: test | MACs "
-        "| s a proposal |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| network | removal | steps | seed | trained | after the search: held out | test | trained on: test | MACs |",
+        "|---|---|---|---|---|---|---|---|---|",
         *(
             f"| {o['run']['precision']} | {o['run']['removal']} "
             f"| {o['steps']}{'' if o['run']['steps'] else ' (equal time)'} | {o['run']['seed']} "
             f"| {o['trained']:.2%} | {o['held_out']:.2%} | {o['short_term']:.2%} "
-            f"| {o['long_term']:.2%} | {o['macs']:.3f} | {o['seconds']:.1f} |"
+            f"| {o['long_term']:.2%} | {o['macs']:.3f} |"
             for o in content["runs"]
         ),
         "",
@@ -301,17 +338,18 @@ def main() -> None:
     outcomes: list[Outcome] = []
     with local_pool(options.workers) as pool:
         study = Study(options.run_dir, dataset, pool)
-        for run in plan():
-            path = options.run_dir / f"{run.name}.json"
+        for chosen in plan():
+            path = options.run_dir / f"{chosen.name}.json"
             if path.exists():
                 outcomes.append(read(path))
                 continue
-            outcomes.append(study.outcome(run, outcomes))
+            outcomes.append(study.outcome(chosen))
             write_text(path, json.dumps(asdict(outcomes[-1]), indent=1))
-            content = document(outcomes)
+            measured = {outcome.run.precision for outcome in outcomes if outcome.run.steps is None}
+            content = document(outcomes, {precision: study.seconds(precision) for precision in sorted(measured)})
             write_text(options.run_dir / "removal.json", json.dumps(content, indent=1))
             write_text(options.run_dir / "removal.md", markdown(content))
-            say(f"{run.name}: {outcomes[-1]}")
+            say(f"{chosen.name}: {outcomes[-1]}")
 
 
 if __name__ == "__main__":
