@@ -31,7 +31,10 @@ IDLE_SECONDS = 60.0
 LARGE = 2 << 30
 """Bytes of peak memory: what was allocated for a large model is not given back."""
 
-_MODULE = "edgebnn.converters.from_keras"  # its ``main`` calls serve()
+FILE, SAVED_MODEL, JOB = "model.tflite", "saved_model", "job.json"
+"""In the folder that is given to the process: the file that it writes, the model to convert, and what to do with it."""
+
+_MODULE = "edgebnn.converters.from_keras"  # its ``__main__`` calls serve()
 _LONGEST = 100_000  # characters of a converter's output that are passed on
 
 

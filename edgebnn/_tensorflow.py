@@ -30,4 +30,20 @@ except ImportError as error:
 
 tf.get_logger().setLevel("ERROR")
 
-__all__ = ["keras", "lq", "tf"]
+LIBRARY_ERRORS = (
+    tf.errors.OpError,
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    ImportError,
+    LookupError,
+    NameError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+)
+"""What TensorFlow, Keras and Larq raise on models that they cannot handle."""
+
+__all__ = ["LIBRARY_ERRORS", "keras", "lq", "tf"]

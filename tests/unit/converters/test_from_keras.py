@@ -18,13 +18,13 @@ from tests.support.topologies import build, images
 
 pytest.importorskip("larq_compute_engine", reason="conversion needs the training extra")
 
+from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.converters import from_keras
 
 
 @pytest.fixture(scope="module")
 def model() -> Any:
     """A float stem, one binary convolution and a dense head."""
-    keras, lq = from_keras.keras, pytest.importorskip("larq")
     image = keras.layers.Input((8, 8, 3))
     x = keras.layers.Conv2D(32, 3)(image)
     x = lq.layers.QuantConv2D(32, 3, input_quantizer="ste_sign", kernel_quantizer="ste_sign", use_bias=False)(x)
@@ -51,24 +51,23 @@ def test_a_saved_larq_model_is_loaded_with_its_weights(model: Any, tmp_path: Pat
 
 
 def _scaled_sign(x: Any) -> Any:
-    tf, lq = from_keras.tf, from_keras.lq
     return tf.reduce_mean(tf.abs(x), axis=list(range(len(x.shape) - 1)), keepdims=True) * lq.quantizers.ste_sign(x)
 
 
 def _own_sign(x: Any) -> Any:
-    return from_keras.lq.quantizers.ste_sign(x)
+    return lq.quantizers.ste_sign(x)
 
 
 def test_a_saved_model_whose_quantizers_nobody_registered_has_larqs_layers_and_binary_weights(tmp_path: Path) -> None:
-    layers, larq = from_keras.keras.layers, from_keras.lq.layers
+    layers, larq = keras.layers, lq.layers
     quantizers = {"input_quantizer": _own_sign, "kernel_quantizer": _scaled_sign, "kernel_constraint": "weight_clip"}
     inner_input = layers.Input((6, 6, 32))
     conv = larq.QuantConv2D(32, 3, padding="same", pad_values=1.0, use_bias=False, name="inner", **quantizers)
-    inner = from_keras.keras.Model(inner_input, layers.BatchNormalization()(conv(inner_input)))
+    inner = keras.Model(inner_input, layers.BatchNormalization()(conv(inner_input)))
     image = layers.Input((8, 8, 3))
     x = layers.Flatten()(inner(layers.Conv2D(32, 3)(image)))
     x = larq.QuantDense(40, name="dense", **quantizers)(x)
-    original = from_keras.keras.Model(image, layers.Dense(4)(x))
+    original = keras.Model(image, layers.Dense(4)(x))
     original.save(tmp_path / "saved", save_format="tf")
     model = from_keras.load_model(str(tmp_path / "saved"))
     assert np.array_equal(model(samples(3)), original(samples(3)))
@@ -201,7 +200,6 @@ def test_a_module_named_for_import_makes_its_layers_known(
 ) -> None:
     (tmp_path / "own_layers.py").write_text(_OWN_LAYER)
     monkeypatch.chdir(tmp_path)
-    keras = from_keras.keras
     with keras.utils.custom_object_scope({}):
         scope: dict[str, Any] = {}
         exec(_OWN_LAYER, scope)  # a class of no module that could be imported from the file's own words
@@ -218,7 +216,6 @@ def test_a_module_named_for_import_makes_its_layers_known(
 
 
 def test_a_lambda_layer_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    keras = from_keras.keras
     image = keras.layers.Input((4,))
     keras.Model(image, keras.layers.Lambda(lambda x: x + 1)(image)).save(tmp_path / "model.keras")
     with pytest.raises(InputError, match=r"Lambda layer.*package\.module:function.*safe_mode=False"):
@@ -269,9 +266,9 @@ def test_calibration_makes_everything_around_binary_convolutions_int8(tmp_path: 
 
 
 def test_a_sequential_model_is_calibrated_with_its_own_weights(tmp_path: Path) -> None:
-    layers = from_keras.keras.layers
+    layers = keras.layers
     stack = [layers.Conv2D(4, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(3)]
-    trained = from_keras.keras.Sequential([layers.Input((8, 8, 3)), *stack])
+    trained = keras.Sequential([layers.Input((8, 8, 3)), *stack])
     convert(trained, tmp_path / "out.tflite", "lce", samples(64))
     interpreter = litert((tmp_path / "out.tflite").read_bytes(), [samples(1)])
     output = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
@@ -279,7 +276,6 @@ def test_a_sequential_model_is_calibrated_with_its_own_weights(tmp_path: Path) -
 
 
 def test_what_falls_back_to_float_is_found_before_and_after(tmp_path: Path) -> None:
-    lq = pytest.importorskip("larq")
     layer = lq.layers.QuantConv2D(
         64, 3, groups=4, input_quantizer="ste_sign", kernel_quantizer="ste_sign", name="narrow_groups"
     )
@@ -307,7 +303,6 @@ def test_bad_calibration_is_refused_before_conversion(model: Any, tmp_path: Path
 
 
 def _model_with(layer: Any, shape: tuple[int | None, ...] = (8, 8, 3)) -> Any:
-    keras = from_keras.keras
     image = keras.layers.Input(shape)
     return keras.Model(image, keras.layers.ReLU()(layer(image)), name="odd")
 
@@ -315,9 +310,9 @@ def _model_with(layer: Any, shape: tuple[int | None, ...] = (8, 8, 3)) -> Any:
 def test_a_layer_that_cannot_be_converted_is_named_in_one_line(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    class Bessel(from_keras.keras.layers.Layer):  # type: ignore[misc, name-defined]
+    class Bessel(keras.layers.Layer):  # type: ignore[misc, name-defined]
         def call(self, x: Any) -> Any:
-            return from_keras.tf.math.bessel_i0(x)
+            return tf.math.bessel_i0(x)
 
     for to in ("float", "lce"):
         with pytest.raises(EdgebnnError, match="BesselI0") as caught:
@@ -329,7 +324,6 @@ def test_a_layer_that_cannot_be_converted_is_named_in_one_line(
 
 
 def test_models_without_a_fixed_input_shape_are_refused(tmp_path: Path) -> None:
-    keras = from_keras.keras
     with pytest.raises(InputError, match="open shape"):
         convert(_model_with(keras.layers.Conv2D(3, 3), (None, None, 3)), tmp_path / "out.tflite", "float")
     with pytest.raises(InputError, match="not built"):
@@ -358,7 +352,6 @@ LARGE = (8192, 4104)
 
 @pytest.mark.parametrize(("to", "kind"), [("w1a8", "EdgebnnDenseW1A8"), ("lce", "LceBconv2d")])
 def test_large_binary_weights_are_stored_as_bits(to: Any, kind: str, tmp_path: Path) -> None:
-    keras, lq = from_keras.keras, from_keras.lq
     keras.utils.set_random_seed(0)
     vector, path = keras.layers.Input(LARGE[:1]), tmp_path / "large.tflite"
     layer = lq.layers.QuantDense(

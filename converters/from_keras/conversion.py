@@ -1,0 +1,172 @@
+"""Keras models as .tflite graphs: traced in this process, converted in the converter process."""
+
+from __future__ import annotations
+
+import json
+import re
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from edgebnn._tensorflow import LIBRARY_ERRORS, keras
+from edgebnn.converters import keras_names
+from edgebnn.converters.converter_process import (
+    FILE,
+    JOB,
+    SAVED_MODEL,
+    ConversionError,
+    ConverterCrashError,
+    convert_in_child,
+)
+from edgebnn.converters.quiet import captured
+from edgebnn.converters.read_tflite import read
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, one_line
+from edgebnn.graph.types import Array, Graph
+from edgebnn.user_modules import first_line
+
+from .calls import Call, call_of, input_shapes
+from .tracing import save
+
+Target = Literal["lce", "int8", "float"]
+
+
+def convert(model: Any, to: Target, calibration: Sequence[Array] | None = None) -> bytes:
+    """:func:`to_graph` as the content of a .tflite file. Raises as that does."""
+    return to_bytes(to_graph(model, to, calibration))
+
+
+def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None) -> Graph:
+    """A Keras model as the .tflite file it is converted to, with its inputs and outputs in Keras' order and by the
+    names that Keras knows them by.
+
+    The model is traced in this process and converted in another one (:mod:`.converter_process`), which is given the
+    traced graph: models of any class, by whatever code, can be converted, and no crash is worse than an error.
+
+    Args:
+        model: functional, sequential, or a subclassed one that has been called.
+        to: ``"float"`` and ``"int8"`` are TensorFlow Lite's own conversions, int8 with int8 inputs and outputs;
+            ``"lce"`` has the binary convolutions as ops of the Larq Compute Engine, and float inputs and outputs; what
+            surrounds its binary convolutions is int8 where the model was trained with fake quantization, and float
+            otherwise: :mod:`.post_training` calibrates it.
+        calibration: for each input, in Keras' order, an array [samples, ...]; int8 needs it unless the model was
+            trained with fake quantization. Ranges learnt in training are kept, whatever the calibration.
+
+    Raises:
+        InputError: the model or the calibration does not fit.
+        EdgebnnError: conversion fails or crashes, naming the layer as far as it is known; or the file cannot be read
+            back into the IR, and so not be run by edgebnn.
+    """
+    if to not in get_args(Target):
+        raise InputError(f"cannot convert to '{to}'; choose one of {', '.join(get_args(Target))}")
+    call = call_of(model)
+    input_shapes(model)
+    trained = has_fake_quantization(model)
+    if to == "int8" and calibration is None and not trained:
+        raise InputError(f"model '{model.name}': int8 needs calibration inputs, or fake quantization in training")
+    samples = None if calibration is None or trained else [np.asarray(values) for values in calibration]
+    with tempfile.TemporaryDirectory(prefix="edgebnn-") as folder:
+        outputs = _hand_over(model, call, to, samples, Path(folder))
+        try:
+            convert_in_child(Path(folder))
+        except ConversionError as error:
+            raise _failure(model, to, error) from error
+        content = Path(folder, FILE).read_bytes()
+    where = f"model '{model.name}' converted to {to}"
+    try:
+        return keras_names.named(read(content, where), call.names, outputs)
+    except ModelFormatError as error:
+        raise ModelFormatError(one_line(f"{error}{_recurrent(model)}")) from error
+
+
+def quantize(content: bytes) -> bytes:
+    """The int8 form of a float .tflite file that holds the ranges of its tensors, by TensorFlow Lite's quantizer.
+
+    Args:
+        content: of the file.
+
+    Returns:
+        The content of the quantized file. Inputs and outputs, and ops that TensorFlow Lite has no int8 kernels for,
+        stay float.
+
+    Raises:
+        EdgebnnError: the quantizer fails or crashes.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
+        folder = Path(name)
+        (folder / FILE).write_bytes(content)
+        (folder / JOB).write_text(json.dumps({"to": "quantized"}))
+        try:
+            convert_in_child(folder)
+        except ConversionError as error:
+            reason = re.search(r"error: (.+)", error.details)
+            raise EdgebnnError(
+                one_line(f"TensorFlow Lite's quantizer failed ({reason[1] if reason else error})")
+            ) from error
+        return (folder / FILE).read_bytes()
+
+
+def _hand_over(model: Any, call: Call, to: Target, samples: list[Array] | None, folder: Path) -> tuple[str, ...]:
+    """Writes what the converter process needs; returns the names of the model's outputs."""
+    with captured() as chatter:
+        try:
+            outputs = save(model, call, folder / SAVED_MODEL)
+        except EdgebnnError:
+            raise
+        except LIBRARY_ERRORS as error:
+            failure = ConversionError(first_line(error), f"{error}\n{chatter()}")
+            raise _failure(model, to, failure) from error
+    for position, (values, spec) in enumerate(zip(samples or [], call.specs, strict=samples is not None)):
+        np.save(folder / f"{keras_names.key(position)}.npy", values.astype(spec.dtype.as_numpy_dtype))
+    job = {"to": to, "inputs": len(call.specs), "batch": call.specs[0].shape[0] or 1, "calibrated": samples is not None}
+    (folder / JOB).write_text(json.dumps(job))
+    return outputs
+
+
+def _failure(model: Any, to: Target, error: ConversionError) -> EdgebnnError:
+    text = f"{error}\n{error.details}"
+    layer = _layer_named_in(text, model)
+    where = f"model '{model.name}'" + (f", layer '{layer}'" if layer else "")
+    if isinstance(error, ConverterCrashError):
+        remedy = _recurrent(model) or "; try --to float, or layers of another kind"
+        return EdgebnnError(one_line(f"{where}: TensorFlow's converter crashed on conversion to {to}: {error}{remedy}"))
+    reason = re.search(r"error: (.+)", text)
+    why = _explained(reason[1]) if reason else error
+    return EdgebnnError(one_line(f"{where}: conversion to {to} failed ({why}){_recurrent(model)}"))
+
+
+def _explained(reason: str) -> str:
+    """A converter's reason in words, where it is about ranges that fake quantization has learnt."""
+    found = re.search(r"'tfl\.(\w+)' op quantization .* same scale .*?f32, ([\d.e-]+).*?f32, ([\d.e-]+)", reason)
+    if found is None:
+        return reason
+    kind, one, other = found.groups()
+    return (
+        f"{kind} has one scale for all that it reads and gives, but fake quantization gave these steps of "
+        f"{float(one):.3g} and {float(other):.3g}; train them with one range, or convert the model without fake "
+        "quantization, with calibration inputs"
+    )
+
+
+def _recurrent(model: Any) -> str:
+    """What to do about recurrent layers, if there are any: as loops and states they crash converters, and the IR has
+    neither."""
+    names = [layer.name for layer in model.submodules if hasattr(layer, "unroll") and not layer.unroll]
+    return f"; build the recurrent layer '{names[0]}' with unroll=True" if names else ""
+
+
+def _layer_named_in(text: str, model: Any) -> str | None:
+    """The first layer that stands in a converter's message, as in ``model/layer/op``."""
+    places = {layer.name: re.search(rf"/{re.escape(layer.name)}/", text) for layer in model.layers}
+    return min(((match.start(), name) for name, match in places.items() if match), default=(0, None))[1]
+
+
+def has_fake_quantization(model: Any) -> bool:
+    """Whether the model was trained with fake quantization: TF-MOT's wrappers, or fake_quant ops of its own."""
+    layers = [layer for layer in model.submodules if isinstance(layer, keras.layers.Layer)]
+    return any(
+        re.search("fake_quant", layer.name) or re.match("Quantize.*Wrapper", type(layer).__name__) for layer in layers
+    )

@@ -1,0 +1,106 @@
+"""Keras models traced to SavedModels, which hold all that a converter needs of them: graph and weights."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from edgebnn._tensorflow import keras, lq, tf
+from edgebnn.converters import keras_names
+
+from .calls import Call
+
+
+def save(model: Any, call: Call, folder: Path) -> tuple[str, ...]:
+    """Saves a SavedModel whose arguments and results are keyed by position.
+
+    Args:
+        model: it has the quantizers it had before, whatever happens.
+        call: how it is called.
+        folder: of the SavedModel.
+
+    Returns:
+        The names of the model's outputs, in Keras' order.
+    """
+    with _weights_quantized(model), _dilated_in_one_op(model):
+        return _output_names(model, _save(model, call, folder))
+
+
+def _save(model: Any, call: Call, folder: Path) -> Any:
+    """Returns the model's results, nested as they are."""
+    nested: list[Any] = []
+    takes_training = "training" in inspect.signature(model.call).parameters
+
+    def traced(*tensors: Any) -> dict[str, Any]:
+        args, kwargs = call.filled(tensors)
+        result = model(*args, **kwargs, **({"training": False} if takes_training else {}))
+        nested.append(result)
+        flat = [leaf for leaf in tf.nest.flatten(result) if leaf is not None]
+        return {keras_names.key(position): leaf for position, leaf in enumerate(flat)}
+
+    specs = [
+        tf.TensorSpec(spec.shape, spec.dtype, keras_names.key(position)) for position, spec in enumerate(call.specs)
+    ]
+    function = tf.function(traced, input_signature=specs).get_concrete_function()
+    root = tf.Module()
+    own = [getattr(variable, "latent_variable", variable) for variable in model.variables]
+    root.kept = list({id(v): v for v in (*function.graph.variables, *own)}.values())
+    options = tf.saved_model.SaveOptions(save_debug_info=True)
+    tf.saved_model.save(root, str(folder), signatures={keras_names.SIGNATURE: function}, options=options)
+    return nested[-1]
+
+
+def _output_names(model: Any, nested: Any) -> tuple[str, ...]:
+    """Keras' own, or as it would number those of a subclassed model."""
+    flat = tf.nest.flatten(nested)
+    named = list(model.output_names or ())
+    own = named if len(named) == len(flat) else [f"output_{number}" for number in range(1, len(flat) + 1)]
+    found = zip(flat, keras_names.names(nested, own), strict=True)
+    return tuple(name for leaf, name in found if leaf is not None)
+
+
+@contextmanager
+def _dilated_in_one_op(model: Any) -> Iterator[None]:
+    """Within it a dilated convolution is one op of TensorFlow's, as it is one of TensorFlow Lite's.
+
+    Keras reorders space into batch around it and back, which TensorFlow Lite's converter does not see through between
+    fake quantization: convolution and batch norm would stay float.
+    """
+    plain = (keras.layers.Conv2D, lq.layers.QuantConv2D)
+    layers = [one for one in model.submodules if type(one) in plain and max(one.dilation_rate) > 1]
+
+    def direct(layer: Any) -> Callable[[Any, Any], Any]:
+        padding = "VALID" if getattr(layer, "pad_values", 0) else layer.padding.upper()  # Larq pads before it
+        return lambda x, kernel: tf.nn.conv2d(x, kernel, layer.strides, padding, dilations=layer.dilation_rate)
+
+    for layer in layers:
+        layer.convolution_op = direct(layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.convolution_op
+
+
+@contextmanager
+def _weights_quantized(model: Any) -> Iterator[None]:
+    """Within it latent weights have the values that their quantizers give them, and no quantizer.
+
+    TensorFlow computes what depends on constants alone only up to 128 MiB of them (2.16, tried: 127.75 MiB are folded,
+    128.25 are not). Larger weights would be quantized at every inference, from latent ones that take 32 bits each.
+    """
+    kind = lq.quantized_variable.QuantizedVariable
+    variables = {id(v): v for v in model.weights if isinstance(v, kind) and v.quantizer is not None}
+    latent = [(v, v.quantizer, v.latent_variable.numpy()) for v in variables.values()]
+    try:
+        for variable, quantizer, values in latent:
+            variable.latent_variable.assign(quantizer(tf.constant(values)))
+            variable.quantizer = None
+        yield
+    finally:
+        for variable, quantizer, values in latent:
+            variable.quantizer = quantizer
+            variable.latent_variable.assign(values)
