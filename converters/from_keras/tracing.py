@@ -48,7 +48,7 @@ def _save(model: Any, call: Call, folder: Path) -> Any:
     root = tf.Module()
     own = [getattr(variable, "latent_variable", variable) for variable in model.variables]
     root.kept = list({id(v): v for v in (*function.graph.variables, *own)}.values())
-    options = tf.saved_model.SaveOptions(save_debug_info=True)
+    options = tf.saved_model.SaveOptions(save_debug_info=True, experimental_custom_gradients=False)  # nobody trains it
     tf.saved_model.save(root, str(folder), signatures={keras_names.SIGNATURE: function}, options=options)
     return nested[-1]
 

@@ -66,14 +66,14 @@ def test_a_saved_model_whose_quantizers_nobody_registered_has_larqs_layers_and_b
     inner = keras.Model(inner_input, layers.BatchNormalization()(conv(inner_input)))
     image = layers.Input((8, 8, 3))
     x = layers.Flatten()(inner(layers.Conv2D(32, 3)(image)))
-    x = larq.QuantDense(40, name="dense", **quantizers)(x)
+    x = larq.QuantDense(40, name="wide", **quantizers)(x)
     original = keras.Model(image, layers.Dense(4)(x))
     original.save(tmp_path / "saved", save_format="tf")
     model = from_keras.load_model(str(tmp_path / "saved"))
     assert np.array_equal(model(samples(3)), original(samples(3)))
-    binary = {layer.name: layer for layer in model.submodules if layer.name in ("inner", "dense")}
+    binary = {layer.name: layer for layer in model.submodules if layer.name in ("inner", "wide")}
     assert {type(layer) for layer in binary.values()} == {larq.QuantConv2D, larq.QuantDense}
-    kernel = binary["dense"].kernel
+    kernel = binary["wide"].kernel
     expected = _scaled_sign(kernel.latent_variable.numpy())
     np.testing.assert_array_equal(kernel.quantizer(kernel.latent_variable.numpy()), expected)
     result = convert(model, tmp_path / "out.tflite")
