@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -87,8 +86,9 @@ def plan() -> list[Run]:
         *arms(("cut", "gradual"), STEPS, [first]),
         *arms(("cut", "gradual"), STEPS, others),
         *arms(("cut", "gradual"), few, [first]),
-        *arms(("cut", "gradual"), more, [first]),
+        *arms(["cut"], more, [first]),
         *arms(["cut"], None, SEEDS),
+        *arms(["gradual"], more, [first]),
         *arms(("cut", "gradual"), few, others),
         *arms(("cut", "gradual"), more, others),
     ]
@@ -116,7 +116,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Seconds:
-    """Processor time of proposals, on average over a network's groups, the least of :data:`REPEATS` each.
+    """Processor time of proposals that halve a stage's channels, the least of :data:`REPEATS` each.
 
     ``cut`` and ``gradual`` take :data:`STEPS` steps, ``cut_more`` the first of :data:`MORE_STEPS`.
     """
@@ -163,21 +163,18 @@ class Study:
         arrays = (training.images, training.labels, held_out.images, held_out.labels)
         data = Data(*(store.put_array(folder, array) for array in arrays))
         kinds = {"cut": ("cut", STEPS), "cut_more": ("cut", MORE_STEPS[0]), "gradual": ("gradual", STEPS)}
-        least: dict[str, list[float]] = {kind: [] for kind in kinds}
-        for index, group in enumerate(couple(model).groups):
-            if not group.prunable:
-                continue
-            found: dict[str, list[float]] = {kind: [] for kind in kinds}
-            for _ in range(REPEATS):
-                for kind, (removal, steps) in kinds.items():
-                    settings = replace(SETTINGS, removal=removal, steps=steps)
-                    width = group.channels // 2
-                    job = Job(folder, network, data, index, group.channels, width, settings, SEEDS[0])
-                    _, seconds = self.pool.submit(timed, run, job).result()
-                    found[kind].append(seconds)
-            for kind, times in found.items():
-                least[kind].append(min(times))
-        result = Seconds(**{kind: fmean(times) for kind, times in least.items()})
+        groups = couple(model).groups
+        prunable = [index for index, group in enumerate(groups) if group.prunable]
+        index = prunable[len(prunable) // 2]  # the second stage's
+        found: dict[str, list[float]] = {kind: [] for kind in kinds}
+        for _ in range(REPEATS):
+            for kind, (removal, steps) in kinds.items():
+                settings = replace(SETTINGS, removal=removal, steps=steps)
+                channels = groups[index].channels
+                job = Job(folder, network, data, index, channels, channels // 2, settings, SEEDS[0])
+                _, seconds = self.pool.submit(timed, run, job).result()
+                found[kind].append(seconds)
+        result = Seconds(**{kind: min(times) for kind, times in found.items()})
         write_text(path, json.dumps(asdict(result)))
         shutil.rmtree(folder)
         return result
