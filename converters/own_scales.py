@@ -12,13 +12,15 @@ from dataclasses import dataclass, replace
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import Graph, Op
 
-from .ranges import Groups, Range, shared_ranges, width
+from .ranges import COARSER, STEPS, Groups, Range, bound_inputs, keeps_signs, shared_ranges, sign_only, width
 from .rewriting import without_dead_ops
 
-_COARSER = 2.0  # times, that a step may become for a neighbour: one bit of eight
+_ACCUMULATING = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LceBconv2d")
+"""Ops that round once, what they have accumulated in 32 bits."""
 
-_AVERAGING = ("AVERAGE_POOL_2D", "RESIZE_BILINEAR")
-"""Ops of one scale whose results have other signs if what they read saturates."""
+_FINER = 16.0
+"""Times that steps are finer than the range asks for where only signs are taken: so many times fewer values next to
+zero are rounded to zero, whose sign is positive."""
 
 
 @dataclass(frozen=True)
@@ -36,16 +38,22 @@ class Freed:
     ranges: Mapping[int, Range]
 
 
-def free(graph: Graph, ranges: Mapping[int, Range]) -> Freed:
+def free(graph: Graph, ranges: Mapping[int, Range], thresholds: Mapping[int, Range]) -> Freed:
     """``graph`` with copies where a tensor would else have steps more than twice as wide as its own range asks for.
 
     Args:
         graph: a float graph.
         ranges: of its float tensors that are given or computed, as measured.
+        thresholds: ranges for those of them of which only signs are taken, see :func:`.batch_norms.as_depthwise`.
     """
     growing = _Growing(graph, dict(ranges))
-    signs = _sign_twins(growing)
+    alone = sign_only(graph)
+    signs = _sign_twins(growing, alone)
+    for op in graph.ops:
+        if op.kind in _ACCUMULATING and op.outputs[0] in alone:
+            growing.ranges[op.outputs[0]] = thresholds.get(op.outputs[0]) or _finer(ranges[op.outputs[0]])
     growing.graph = without_dead_ops(growing.graph, growing.copies.values())
+    signs = _among_themselves(growing.graph, signs | set(growing.copies))
     _requantize(growing, signs)
     return Freed(growing.graph, growing.copies, shared_ranges(growing.graph, growing.ranges, signs))
 
@@ -70,30 +78,37 @@ class _Growing:
         return new
 
 
-def _sign_twins(growing: _Growing) -> set[int]:
-    """Gives LceQuantize twins of the ops that join branches of different ranges; the twins' results."""
+def _finer(given: Range) -> Range:
+    step = width(given) / _FINER / STEPS
+    return -128 * step, 127 * step
+
+
+def _sign_twins(growing: _Growing, alone: set[int]) -> set[int]:
+    """Gives LceQuantize twins of the ops that join branches of different ranges; what is left to signs then: the twins'
+    results, and ``alone``, of which nothing else is taken."""
     graph = growing.graph
     makers = {i: op for op in graph.ops for i in op.outputs}
     twins: dict[int, int] = {}
     ops: list[Op] = []
 
     def twin(index: int) -> int:
-        if index in twins or index not in growing.ranges:  # a constant is its own
+        if index in twins or index in alone or index not in growing.ranges:  # a constant is its own
             return twins.get(index, index)
         op = makers.get(index)
-        if op is None or not _keeps_signs(op):
+        if op is None or not keeps_signs(op):
             twins[index] = growing.copy(index)
             return twins[index]
-        bound = _bound_inputs(graph, op)
+        bound = bound_inputs(graph, op)
         inputs = tuple(twin(i) if i in bound else i for i in op.inputs)
         twins.update({i: growing.add(i) for i in op.outputs})
         ops.append(replace(op, inputs=inputs, outputs=tuple(twins[i] for i in op.outputs)))
         return twins[index]
 
-    signs = set()
+    signs = set(alone)
     for op in graph.ops:
-        widths = [width(growing.ranges[i]) for i in _branches(graph, op, makers)] if op.kind == "LceQuantize" else []
-        if len(widths) > 1 and max(widths) > _COARSER * min(widths):
+        apart = op.kind == "LceQuantize" and op.inputs[0] not in alone
+        widths = [width(growing.ranges[i]) for i in _branches(graph, op, makers)] if apart else []
+        if len(widths) > 1 and max(widths) > COARSER * min(widths):
             read = twin(op.inputs[0])
             signs.add(read)
             ops.append(replace(op, inputs=(read,)))
@@ -101,6 +116,14 @@ def _sign_twins(growing: _Growing) -> set[int]:
             ops.append(op)
     growing.graph = replace(growing.graph, ops=tuple(ops))
     return signs
+
+
+def _among_themselves(graph: Graph, signs: set[int]) -> set[int]:
+    """Those of ``signs`` that share their scale with no computed tensor that is not one of them."""
+    groups = Groups(graph, graph.ops)
+    computed = {*graph.inputs, *(i for op in graph.ops for i in op.outputs)}
+    other = {groups.of(i) for i in computed - signs}
+    return {i for i in signs if groups.of(i) not in other}
 
 
 def _branches(graph: Graph, op: Op, makers: Mapping[int, Op]) -> set[int]:
@@ -112,8 +135,8 @@ def _branches(graph: Graph, op: Op, makers: Mapping[int, Op]) -> set[int]:
         if index in seen or graph.tensors[index].is_constant:
             continue
         seen.add(index)
-        if maker is not None and _keeps_signs(maker):
-            waiting.extend(_bound_inputs(graph, maker))
+        if maker is not None and keeps_signs(maker):
+            waiting.extend(bound_inputs(graph, maker))
         else:
             found.add(index)
     return found
@@ -122,7 +145,7 @@ def _branches(graph: Graph, op: Op, makers: Mapping[int, Op]) -> set[int]:
 def _requantize(growing: _Growing, signs: set[int]) -> None:
     """Lets ops that bind several inputs read copies of those that others need in finer steps."""
     graph = growing.graph
-    joining = [len(_bound_inputs(graph, op)) > 1 for op in graph.ops]
+    joining = [len(bound_inputs(graph, op)) > 1 for op in graph.ops]
     alone = replace(graph, ops=tuple(op for op, joins in zip(graph.ops, joining, strict=True) if not joins))
     own, shared = shared_ranges(alone, growing.ranges), shared_ranges(graph, growing.ranges)
     groups, bound = Groups(alone, alone.ops), Groups(graph, graph.ops)
@@ -133,18 +156,9 @@ def _requantize(growing: _Growing, signs: set[int]) -> None:
     for op, joins in zip(graph.ops, joining, strict=True):
         coarse = [
             i
-            for i in (_bound_inputs(graph, op) if joins and bound.of(op.outputs[0]) not in finest else ())
-            if i in own and groups.of(i) in needed and width(shared[i]) > _COARSER * width(own[i])
+            for i in (bound_inputs(graph, op) if joins and bound.of(op.outputs[0]) not in finest else ())
+            if i in own and groups.of(i) in needed and width(shared[i]) > COARSER * width(own[i])
         ]
         copies = {i: growing.copy(i) for i in dict.fromkeys(coarse)}
         ops.append(replace(op, inputs=tuple(copies.get(i, i) for i in op.inputs)))
     growing.graph = replace(growing.graph, ops=tuple(ops))
-
-
-def _keeps_signs(op: Op) -> bool:
-    return OPS[op.kind].same_scale and op.kind not in _AVERAGING
-
-
-def _bound_inputs(graph: Graph, op: Op) -> tuple[int, ...]:
-    """Indices of the float inputs of ``op`` that have the scale of its results."""
-    return tuple(i for i in OPS[op.kind].of_one_scale(op, graph.tensors) if i in op.inputs)

@@ -16,13 +16,13 @@ import numpy as np
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import ABSENT, Array, DType, Graph, Op, Quantization, Tensor
 
+from .batch_norms import as_depthwise
 from .own_scales import Freed, free
-from .ranges import Range, measured_ranges
+from .ranges import STEPS, Range, measured_ranges
 from .read_tflite import read
 from .rewriting import without_dead_ops, without_unused
 from .write_tflite import to_bytes
 
-_STEPS = 255  # of int8
 _SAME_SCALE = 1e-5  # relative; the quantizer computes in double
 
 
@@ -37,7 +37,11 @@ def int8_around_binary(graph: Graph, samples: Sequence[Array], quantize: Callabl
     Raises:
         EdgebnnError: the runtime or the quantizer fails.
     """
-    freed = free(graph, measured_ranges(graph, samples))
+    ranges = measured_ranges(graph, samples)
+    normed = as_depthwise(graph, ranges)
+    if normed.graph is not graph:
+        ranges = measured_ranges(normed.graph, samples)
+    freed = free(normed.graph, ranges, normed.thresholds)
     rest = _without_custom_ops(freed)
     if not rest.ops:
         return graph
@@ -49,13 +53,17 @@ def _is_custom(op: Op) -> bool:
 
 
 def _without_custom_ops(freed: Freed) -> Graph:
-    """The other ops of the graph: inputs are what they read but do not make, outputs what others read of them."""
+    """The other ops of the graph: inputs are what they read but do not make, outputs what others read of them.
+
+    What nobody reads is an output too: the quantizer leaves ops with unused results in float in some runs.
+    """
     graph = freed.graph
     others = tuple(op for op in graph.ops if not _is_custom(op))
     custom = [op for op in graph.ops if _is_custom(op)]
     made, read_here = {i for op in others for i in op.outputs}, {i for op in others for i in op.inputs}
     given = (*graph.inputs, *(i for op in custom for i in op.outputs), *freed.copies)
-    wanted = dict.fromkeys((*graph.outputs, *(i for op in custom for i in op.inputs), *freed.copies.values()))
+    unread = (i for op in others for i in op.outputs if i not in read_here)
+    wanted = dict.fromkeys((*graph.outputs, *(i for op in custom for i in op.inputs), *freed.copies.values(), *unread))
     return replace(
         graph,
         ops=others,
@@ -152,7 +160,7 @@ def _writing_int8(
 def _quantization(given: Range, forms: Sequence[Quantization]) -> Quantization:
     """Of int8 over a range: that of one of ``forms`` which has it, if there is one."""
     low, high = given
-    scale = np.float32((high - low) / _STEPS)
+    scale = np.float32((high - low) / STEPS)
     zero_point = round(-128 - low / float(scale))
     same = [form for form in forms if abs(form.scale[0] / scale - 1) < _SAME_SCALE and form.zero_point == (zero_point,)]
     return same[0] if same else Quantization((float(scale),), (zero_point,))

@@ -13,7 +13,17 @@ from .write_tflite import to_bytes
 
 Range = tuple[float, float]
 
+STEPS = 255
+"""Of int8, from the least value to the greatest."""
+
+COARSER = 2.0
+"""Times that a step may become wider for a neighbour: one bit of eight."""
+
 _SMALLEST_RANGE = 1e-3  # of a result that is always zero
+_FINER = 256.0  # times, at most, than the widest in a group: multipliers of kernels have bounds
+
+_AVERAGING = ("AVERAGE_POOL_2D", "RESIZE_BILINEAR")
+"""Ops of one scale whose results have other signs if what they read saturates."""
 
 
 def measured_ranges(graph: Graph, samples: Sequence[Array]) -> dict[int, Range]:
@@ -79,8 +89,34 @@ def _widest(ranges: Sequence[Range]) -> Range:
 
 def _finest(ranges: Sequence[Range]) -> Range:
     """Symmetric, so that either sign has values left, in the steps of the narrowest of ``ranges``."""
-    step = min(map(width, ranges)) / 255
+    widths = [width(given) for given in ranges]
+    step = max(min(widths), max(widths) / _FINER) / STEPS
     return -128 * step, 127 * step
+
+
+def keeps_signs(op: Op) -> bool:
+    """Whether signs of results are those of what ``op`` reads, also where that saturates."""
+    return OPS[op.kind].same_scale and op.kind not in _AVERAGING
+
+
+def bound_inputs(graph: Graph, op: Op) -> tuple[int, ...]:
+    """Indices of the float inputs of ``op`` that have the scale of its results."""
+    return tuple(i for i in OPS[op.kind].of_one_scale(op, graph.tensors) if i in op.inputs)
+
+
+def sign_only(graph: Graph) -> set[int]:
+    """The float results of which nothing but signs is taken, nor of what they share a scale with."""
+    taken, other = set[int](), set(graph.outputs)
+    for op in reversed(graph.ops):
+        keeps = keeps_signs(op) and taken.issuperset(op.outputs)
+        (taken if keeps or op.kind == "LceQuantize" else other).update(op.inputs)
+        taken -= other
+    found = set[int]()
+    for op in graph.ops:
+        bound = [i for i in bound_inputs(graph, op) if not graph.tensors[i].is_constant]
+        if taken.issuperset(op.outputs) and found.issuperset(bound):
+            found.update(i for i in op.outputs if graph.tensors[i].dtype == DType.FLOAT32)
+    return found
 
 
 class Groups:
