@@ -21,9 +21,9 @@ from numpy.typing import NDArray
 from edgebnn.graph.ops.conv import DepthwiseConv2DOptions
 from edgebnn.graph.ops.elementwise import AddOptions, MulOptions, SubOptions
 from edgebnn.graph.ops.enums import Activation, Padding
-from edgebnn.graph.ops.shape_ops import ConcatenationOptions
 from edgebnn.graph.types import Array, DType, Graph, Op, Tensor
 
+from .branches import concatenates_channels
 from .ranges import COARSER, STEPS, Range, sign_only, width
 from .rewriting import without_dead_ops
 
@@ -191,11 +191,8 @@ class _Rewriting:
 
     def _joined(self, index: int) -> tuple[int, ...]:
         op = self._makers.get(index)
-        if op is None or op.kind != "CONCATENATION" or not isinstance(op.options, ConcatenationOptions):
-            return ()
-        last = len(self.tensors[index].shape) - 1
-        plain = op.options.axis in (-1, last) and op.options.fused_activation_function == Activation.NONE
-        return op.inputs if plain and all(i in self._ranges for i in op.inputs) else ()
+        joins = op is not None and concatenates_channels(op, self.tensors) and all(i in self._ranges for i in op.inputs)
+        return op.inputs if op is not None and joins else ()
 
     def _leaves(self, index: int) -> Sequence[int]:
         joined = self._joined(index)

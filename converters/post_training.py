@@ -17,6 +17,7 @@ from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import ABSENT, Array, DType, Graph, Op, Quantization, Tensor
 
 from .batch_norms import as_depthwise
+from .branches import apart
 from .own_scales import Freed, free
 from .ranges import STEPS, Range, measured_ranges
 from .read_tflite import read
@@ -37,6 +38,7 @@ def int8_around_binary(graph: Graph, samples: Sequence[Array], quantize: Callabl
     Raises:
         EdgebnnError: the runtime or the quantizer fails.
     """
+    graph = apart(graph)
     ranges = measured_ranges(graph, samples)
     normed = as_depthwise(graph, ranges)
     if normed.graph is not graph:
