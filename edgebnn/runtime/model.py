@@ -145,7 +145,7 @@ class Model:
         return lambda parts: [runner.run(part.arrays, keep=keep) for part in parts]
 
     def _real(self, outputs: Sequence[Array]) -> Array | tuple[Array, ...]:
-        results = tuple(port.dequantized(value) for port, value in zip(self.outputs, outputs, strict=True))
+        results = tuple(np.asarray(port.dequantized(value)) for port, value in zip(self.outputs, outputs, strict=True))
         return results[0] if len(results) == 1 else results
 
 

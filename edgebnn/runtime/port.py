@@ -57,7 +57,7 @@ class Port(Form):
         array = np.asarray(value)
         self._check_shape(array, model)
         if array.dtype == self.dtype and not np.issubdtype(self.dtype, np.floating):
-            return np.ascontiguousarray(array)
+            return np.asarray(array, order="C")  # which leaves a scalar one
         if not (np.issubdtype(array.dtype, np.floating) or array.dtype == np.uint8):
             raise self._error(model, f"got {array.dtype}")
         with np.errstate(over="ignore"):  # float64 beyond float32: refused next
@@ -68,8 +68,8 @@ class Port(Form):
             raise self._error(model, f"got {array.dtype}")
         self._warn_beyond(real, model, pixels=array.dtype == np.uint8)
         if self.scale is None:
-            return np.ascontiguousarray(real.astype(self.dtype))
-        return np.ascontiguousarray(quantize(real, self.scale, self.zero_point, self.dtype))
+            return np.asarray(real, self.dtype, order="C")
+        return np.asarray(quantize(real, self.scale, self.zero_point, self.dtype), order="C")
 
     def dequantized(self, value: Array) -> Array:
         """The value as real numbers, as it is where the port is not quantized."""

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from edgebnn.arithmetic.fixed_point import Multiplier, multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.graph.opdef import Axes, Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
@@ -58,27 +59,37 @@ def mean_multiplier(multiplier: Multiplier, count: int) -> Multiplier:
     return Multiplier((multiplier.value << shift) // count, multiplier.shift - shift)
 
 
-def _sum_int8(view: OpView, q: Array, mean: bool) -> Array:
+def _mean_int8(view: OpView, q: Array) -> Array:
     scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
     output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
     axes = _axes(view)
     multiplier = quantize_multiplier(float(scale) / float(output_scale))
     sums = (q.astype(np.int64) - zero_point).sum(axis=axes)
-    if mean:
-        multiplier = mean_multiplier(multiplier, int(np.prod([q.shape[a] for a in axes], dtype=np.int64)))
+    multiplier = mean_multiplier(multiplier, int(np.prod([q.shape[a] for a in axes], dtype=np.int64)))
     scaled = multiply_by_quantized_multiplier(np.asarray(sums), *multiplier)
     return np.clip(scaled + output_zero_point, -128, 127).astype(np.int8)
 
 
+def _sum_int8(view: OpView, q: Array) -> Array:
+    """LiteRT's one kernel of it that works scales in float32, where its kernel of MEAN does in fixed point."""
+    scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
+    axes = _axes(view)
+    factor = scale / output_scale
+    bias = np.float32(-zero_point) * factor * np.float32(np.prod([q.shape[a] for a in axes], dtype=np.int64))
+    scaled = q.sum(axis=axes, dtype=np.int64).astype(np.float32) * factor + bias
+    return np.clip(round_half_away(scaled).astype(np.int64) + output_zero_point, -128, 127).astype(np.int8)
+
+
 def _mean_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
-    y = _sum_int8(view, x, mean=True) if x.dtype == np.int8 else x.mean(axis=_axes(view), dtype=np.float32)
+    y = _mean_int8(view, x) if x.dtype == np.int8 else x.mean(axis=_axes(view), dtype=np.float32)
     return (np.asarray(y).reshape(view.outputs[0].shape),)
 
 
 def _sum_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
-    y = _sum_int8(view, x, mean=False) if x.dtype == np.int8 else x.sum(axis=_axes(view), dtype=x.dtype)
+    y = _sum_int8(view, x) if x.dtype == np.int8 else x.sum(axis=_axes(view), dtype=x.dtype)
     return (np.asarray(y).reshape(view.outputs[0].shape),)
 
 

@@ -17,12 +17,14 @@ from hypothesis import strategies as st
 from edgebnn.cli.main import cli
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import InputError, InputWarning
+from edgebnn.graph.ops.elementwise import MulOptions
 from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.model import Model, load
 from edgebnn.targets import target
 from edgebnn.targets.benchmark import benchmark
+from edgebnn.targets.inputs import run_reference
 from edgebnn.targets.model_file import open_model
 from tests.support.batch_graphs import graphs
 from tests.support.graphs import constant, one_op, per_tensor, tensor
@@ -109,6 +111,27 @@ def test_an_input_that_is_no_batch_is_taken_in_the_files_own_shape_or_stacked() 
     np.testing.assert_allclose(run(states[0], X), states[:1] + X.mean((1, 2))[:, None, None], rtol=1e-5, atol=1e-6)
     with pytest.raises(InputError, match=r"shape \(2, 1, 2\), or \(batch, 2, 1, 2\), got shape \(5, 1, 1, 2\)"):
         run(states[:, :1], X)
+
+
+def test_an_input_that_is_one_number_stays_one(tmp_path: Path) -> None:
+    graph = one_op("MUL", MulOptions(), [tensor("x", (1, 4)), tensor("gain", ())], [tensor("y", ())])
+    x, gain = noise(5, 4), np.float32(3)
+    path = tmp_path / "gain.tflite"
+    path.write_bytes(to_bytes(graph))
+    file = open_model(path)
+    for run in (load(path), lambda *arrays: run_reference(file, arrays)[0]):
+        np.testing.assert_array_equal(run(x, gain), x * gain)
+        gains = np.arange(5, dtype=np.float32)
+        np.testing.assert_array_equal(run(x, gains), x * gains[:, None])
+    assert target("host").validate(file, x, gain).passed
+
+
+@pytest.mark.parametrize("given", [np.float32(3), np.array([1, 2, 3], np.float32)])
+def test_a_model_of_numbers_gives_as_many_as_it_is_given(given: Array) -> None:
+    result = load(to_bytes(one_op("ABS", NoOptions(), [tensor("x", ())], [tensor("y", ())])))(given)
+    assert isinstance(result, np.ndarray)
+    np.testing.assert_array_equal(result, given)
+    assert result.shape == given.shape
 
 
 def test_a_fixed_batch_whose_samples_meet_takes_no_other_number() -> None:
