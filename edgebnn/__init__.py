@@ -1,4 +1,4 @@
-"""edgebnn: from a Larq/Keras model to a measured 1-bit model on Linux, a Raspberry Pi or a microcontroller.
+"""edgebnn: from a Larq/Keras model to a measured 1-bit model on Linux, a Raspberry Pi among it.
 
 The public API is imported lazily: ``import edgebnn`` loads neither LiteRT nor TensorFlow.
 """

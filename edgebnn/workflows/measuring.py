@@ -35,7 +35,7 @@ LAYER_RUNS = 300
 WHOLE_SECONDS = 4.0
 MOST_SECONDS = 30.0
 BATCH_BYTES = 256 * 2**20
-"""Models measured in turn hold at most so many bytes together; XNNPACK keeps a second copy of their weights."""
+"""The weights of models measured in turn, whose files are in memory together; each is opened for its rounds alone."""
 
 
 @dataclass
