@@ -260,9 +260,9 @@ def benchmark(
 ) -> None:
     """Time a whole inference, alone or in turn with another; ratio = theirs / ours."""
     from edgebnn.reports import tables
-    from edgebnn.targets.benchmark import benchmark as measure
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
+    from edgebnn.workflows.benchmark import benchmark as measure
 
     file = open_model(model, signature)
     where = edgebnn.target(target)

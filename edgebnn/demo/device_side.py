@@ -12,9 +12,9 @@ from edgebnn.preprocessing import preprocess
 from edgebnn.reports.data import BaselineTiming, Stretch, Timing
 from edgebnn.runtime.model import load
 from edgebnn.runtime.profile import Profile
-from edgebnn.targets.benchmark import benchmark
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
+from edgebnn.workflows.benchmark import benchmark
 
 from .results import Timed
 
@@ -44,7 +44,7 @@ def deployed_outputs(model: Path, images: Array, advance: Callable[[int], None])
 def time_inference(target: Target, model: ModelFile, image: Array, baselines: Sequence[tuple[str, str]]) -> Timed:
     """Where the time of one inference on ``image``, uint8 [1, H, W, C], goes, and how it compares. One thread each.
 
-    ``baselines`` are what :func:`edgebnn.targets.benchmark.benchmark` takes as ``against``, each with a name for
+    ``baselines`` are what :func:`edgebnn.workflows.benchmark.benchmark` takes as ``against``, each with a name for
     people.
     """
     profile = target.profile(model, preprocess(image), repeats=REPEATS)

@@ -179,6 +179,31 @@ class Timing:
 
 
 @dataclass(frozen=True)
+class Baseline:
+    """What the model was timed against. ``ratio`` is the median of theirs / ours, pair by pair."""
+
+    name: str
+    median_ms: float
+    ratio: float
+    ratio_spread: float
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Field names are the JSON's. ``spread_ms`` is the interquartile range."""
+
+    model: str
+    target: str
+    device: str
+    kind: Kind
+    threads: int
+    repeats: int
+    median_ms: float
+    spread_ms: float
+    against: Baseline | None
+
+
+@dataclass(frozen=True)
 class BaselineTiming:
     """Another model timed in turn with ours: ``ratio`` is theirs over ours, so above 1 ours is faster.
 

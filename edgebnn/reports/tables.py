@@ -19,9 +19,8 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.converters.findings import Finding
     from edgebnn.graph.analysis import Analysis
     from edgebnn.graph.opdef import Macs
-    from edgebnn.reports.data import DemoResult
+    from edgebnn.reports.data import Benchmark, DemoResult
     from edgebnn.runtime.profile import Profile
-    from edgebnn.targets.benchmark import Benchmark
     from edgebnn.targets.doctor import Check
     from edgebnn.targets.validate import LayerCheck, Validation
     from edgebnn.training.retraining import Stage

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TREES = {"edgebnn": ROOT / "edgebnn", "edgebnn.converters": ROOT / "converters", "edgebnn.targets": ROOT / "targets"}
 
-COMMON = {"errors", "files", "machine", "preprocessing"}
+COMMON = {"errors", "files", "machine", "preprocessing", "user_modules"}
 """Small modules beside the rooms, for everybody."""
 TENSORFLOW = {"_tensorflow", "_tfmot"}
 DEPLOYMENT = {"arithmetic", "kernels", "graph", "dataflow", "runtime", "compat", "converters", "targets"}
@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "files": {"errors"},
     "machine": {"errors"},
     "preprocessing": {"errors"},
+    "user_modules": {"errors"},
     "_tensorflow": {"errors"},
     "_tfmot": {"errors", "_tensorflow"},
     "arithmetic": COMMON,

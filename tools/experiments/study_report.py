@@ -14,10 +14,10 @@ from edgebnn.files import write_text
 from edgebnn.graph.liveness import peak_arena_bytes
 from edgebnn.reports import charts, format
 from edgebnn.targets import target
-from edgebnn.targets.benchmark import benchmark
 from edgebnn.targets.model_file import open_model
 from edgebnn.training.history import EpochMetrics
 from edgebnn.training.retraining import Stage, StageName
+from edgebnn.workflows.benchmark import benchmark
 
 REPEATS = 60
 COLUMNS: tuple[StageName, ...] = ("given", "float", "post-training", "retrained", "converted", "deployed")

@@ -23,9 +23,9 @@ from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.model import Model, load
 from edgebnn.targets import target
-from edgebnn.targets.benchmark import benchmark
 from edgebnn.targets.inputs import run_reference
 from edgebnn.targets.model_file import open_model
+from edgebnn.workflows.benchmark import benchmark
 from tests.support.batch_graphs import graphs
 from tests.support.graphs import constant, one_op, per_tensor, tensor
 from tests.support.topologies import images, lce_bytes

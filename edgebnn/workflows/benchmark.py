@@ -3,45 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.graph import consistency
 from edgebnn.graph.types import Array
+from edgebnn.reports.data import Baseline, Benchmark
 from edgebnn.runtime import timing
 from edgebnn.runtime.entries import choose, entries
 from edgebnn.runtime.litert import Interpreter as StockInterpreter
-from edgebnn.runtime.profile import Kind
-
-from .inputs import samples
-from .interface import Target
-from .model_file import ModelFile, open_model
-from .noise import Sample
-
-
-@dataclass(frozen=True)
-class Baseline:
-    """What the model was timed against. ``ratio`` is the median of theirs / ours, pair by pair."""
-
-    name: str
-    median_ms: float
-    ratio: float
-    ratio_spread: float
-
-
-@dataclass(frozen=True)
-class Benchmark:
-    """Field names are the JSON's. ``spread_ms`` is the interquartile range."""
-
-    model: str
-    target: str
-    device: str
-    kind: Kind
-    threads: int
-    repeats: int
-    median_ms: float
-    spread_ms: float
-    against: Baseline | None
+from edgebnn.targets.inputs import samples
+from edgebnn.targets.interface import Target
+from edgebnn.targets.model_file import ModelFile, open_model
+from edgebnn.targets.noise import Sample
 
 
 def benchmark(
