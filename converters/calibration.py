@@ -94,7 +94,10 @@ def _few(count: int) -> tuple[Finding, ...]:
 def _constant(inputs: Sequence[Array]) -> tuple[Finding, ...]:
     """Samples in which every value is the same: blank images, or preprocessing that lost them."""
     flat = [values.reshape(len(values), -1) for values in inputs]
-    constant = np.logical_and.reduce([np.ptp(values, axis=1) == 0 for values in flat if values.shape[1] > 1])
+    wide = [values for values in flat if values.shape[1] > 1]  # a sample that is one number cannot be anything else
+    if not wide:
+        return ()
+    constant = np.logical_and.reduce([np.ptp(values, axis=1) == 0 for values in wide])
     count = int(np.sum(constant))
     if not count:
         return ()

@@ -18,7 +18,7 @@ import pytest
 
 import edgebnn
 from edgebnn.cli import main as cli
-from edgebnn.pruning.search.settings import Settings
+from edgebnn.pruning.settings import Settings
 from edgebnn.runtime import build
 from edgebnn.training import datasets
 from edgebnn.training.splits import Dataset

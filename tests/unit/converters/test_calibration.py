@@ -86,3 +86,10 @@ def test_whole_numbers_are_given_to_inputs_that_take_them() -> None:
     assert check([np.arange(160.0).reshape(40, 4)], [tokens]) == ()
     with pytest.raises(InputError, match="'tokens' has fractions; the model wants int32"):
         check([np.full((40, 4), 0.5)], [tokens])
+
+
+def test_samples_of_one_number_are_not_constant() -> None:
+    number = KerasInput("number", (1,), "float32")
+    assert check([np.arange(600.0, dtype=np.float32)[:, None]], [number]) == ()
+    rules = [finding.rule for finding in check([np.float32([[3.0]])], [number])]
+    assert rules == ["calibration-few-samples"]
