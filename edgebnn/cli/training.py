@@ -26,6 +26,9 @@ _compute_option = click.option(
     show_default=True,
     help="Numbers that training multiplies in; bfloat16 is faster on processors that have it.",
 )
+_train_images_option = click.option(
+    "--train-images", type=click.IntRange(1), help="Train on only so many images, chosen at random.  [default: all]"
+)
 _seed_option = click.option("--seed", type=int, default=0, show_default=True)
 
 
@@ -36,6 +39,10 @@ def _recipe_options(command: _Command) -> _Command:
         click.option("--batch", type=click.IntRange(1), help="Images in a step.  [default: as recommended]"),
         click.option("--learning-rate", type=float, help="The peak.  [default: as recommended]"),
         click.option("--augmentation", help="none, shift or shift_flip.  [default: as recommended]"),
+        click.option(
+            "--hold-out", type=click.IntRange(0), help="Images on which epochs are judged.  [default: as recommended]"
+        ),
+        _train_images_option,
         click.option(
             "--image-size", type=click.IntRange(1), help="Resize images of a folder to so many pixels a side."
         ),
@@ -186,6 +193,13 @@ def retrain(
     help="RESOURCE=AMOUNT: latency=12ms, macs=454945680, flash=256k, ram=64k; or a share, as in macs=0.6x.",
 )
 @click.option("-o", "--output", type=FILE, required=True, help="The .keras file to write.")
+@click.option(
+    "--ratio",
+    type=click.FloatRange(0, 1, min_open=True, max_open=True),
+    default=0.025,
+    show_default=True,
+    help="What the first iteration saves, as a share of the whole.",
+)
 @click.option("--iterations", type=click.IntRange(1), default=30, show_default=True, help="At most so many.")
 @click.option("--selection", type=click.Choice(["accuracy", "ratio"]), default="accuracy", show_default=True)
 @click.option("--importance", default="l2", show_default=True, help="Which channels stay: l2, gamma, taylor or random.")
@@ -208,6 +222,7 @@ def retrain(
     "--hold-out", type=click.IntRange(1), default=1024, show_default=True, help="Images that judge proposals."
 )
 @click.option("--long-term-epochs", type=click.IntRange(0), default=0, show_default=True, help="Training at the end.")
+@_train_images_option
 @click.option("--workers", type=click.IntRange(1), help="Proposals at once.  [default: by cores and memory]")
 @click.option("--cluster", metavar="tcp://HOST:PORT", help="A dask scheduler whose workers train the proposals.")
 @click.option("--table", type=FILE, help="A latency table to use and extend.  [default: a new one in the run's folder]")
@@ -223,6 +238,7 @@ def prune(
     budget: str,
     output: Path,
     long_term_epochs: int,
+    train_images: int | None,
     short_term: int,
     workers: int | None,
     cluster: str | None,
@@ -254,7 +270,8 @@ def prune(
     settings = Settings(steps=short_term, **search)
     network = load_model(model)
     if long_term_epochs:
-        settings = replace(settings, long_term=long_term(network, data, long_term_epochs, settings))
+        recipe = replace(long_term(network, data, long_term_epochs, settings), train_images=train_images)
+        settings = replace(settings, long_term=recipe)
     with pruning_view(ERR) as progress:
         result = prune_in(
             folder,

@@ -24,6 +24,7 @@ from edgebnn.reports.data import (
     Retraining,
 )
 from edgebnn.targets.model_file import open_model
+from edgebnn.training.recipe import Recipe
 
 from .plan import Run
 from .results import Converted, Timed, Trained, compare_sizes
@@ -105,23 +106,19 @@ def _recipe(run: Run, trained: Trained) -> tuple[Fact, ...]:
 
 
 def _reproduce(run: Run) -> Reproduce:
-    """The commands that made the run, and one for each of its parts."""
+    """The command that made the run, and those that do parts of it again from its trained networks."""
     deployed, trained = shlex.quote(str(run.deployed)), shlex.quote(str(run.trained))
-    parent, retrained = shlex.quote(str(run.parent)), shlex.quote(str(run.retrained))
-    training, again = run.plan.training, run.plan.retraining
     options = f"{'--fast ' if run.fast else ''}--seed {run.seed} -o {shlex.quote(str(run.folder))}"
     return Reproduce(
         commands=(
             f"edgebnn demo {options}",
             f"edgebnn lint {trained}",
-            f"edgebnn convert {trained} --to lce -o {deployed}",
+            f"edgebnn convert {trained} --to lce -o {_again(run, 'model.tflite')}",
             f"edgebnn analyze {deployed}",
             f"edgebnn validate {deployed} --target host --layers",
             f"edgebnn profile {deployed} --target host",
-            f"edgebnn prune {trained} --data {training.dataset} --target host --budget {run.plan.pruning.budget} "
-            f"-o {shlex.quote(str(run.folder / 'pruned.keras'))}",
-            f"edgebnn retrain {parent} --to w1a8 --data {again.parent.dataset} "
-            f"--epochs {again.plan.recipe.epochs} --seed {run.seed} -o {retrained}",
+            _prune(run),
+            _retrain(run),
         ),
         seed=run.seed,
         versions=tuple(Fact(name, _version(name)) for name in _PACKAGES),
@@ -132,6 +129,41 @@ def _reproduce(run: Run) -> Reproduce:
             Fact("Python", platform.python_version()),
         ),
     )
+
+
+def _prune(run: Run) -> str:
+    settings, recipe = run.plan.pruning.settings, run.plan.pruning.settings.long_term
+    assert recipe is not None
+    return " ".join(
+        (
+            f"edgebnn prune {shlex.quote(str(run.trained))} --data {run.plan.training.dataset} --target host",
+            f"--budget {run.plan.pruning.budget} --ratio {settings.ratio} --iterations {settings.iterations}",
+            f"--short-term {settings.steps} --hold-out {settings.hold_out} --long-term-epochs {recipe.epochs}",
+            *_train_images(recipe),
+            f"--seed {run.seed} -o {_again(run, 'pruned.keras')}",
+        )
+    )
+
+
+def _retrain(run: Run) -> str:
+    recipe = run.plan.retraining.plan.recipe
+    return " ".join(
+        (
+            f"edgebnn retrain {shlex.quote(str(run.parent))} --to w1a8 --data {run.plan.retraining.parent.dataset}",
+            f"--epochs {recipe.epochs} --hold-out {recipe.hold_out} --augmentation {recipe.augmentation}",
+            *_train_images(recipe),
+            f"--seed {run.seed} -o {_again(run, 'w1a8.tflite')}",
+        )
+    )
+
+
+def _train_images(recipe: Recipe) -> tuple[str, ...]:
+    return () if recipe.train_images is None else (f"--train-images {recipe.train_images}",)
+
+
+def _again(run: Run, name: str) -> str:
+    """Beside what the run has made, which stays."""
+    return shlex.quote(str(run.folder / f"again-{name}"))
 
 
 def _version(package: str) -> str:

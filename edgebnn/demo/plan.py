@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -14,6 +15,7 @@ from edgebnn.training import plans, recipes
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import Training
 from edgebnn.training.splits import Dataset
+from edgebnn.workflows.prune import BINARY_RATE
 
 from .steps import Steps, code_digest, digest
 
@@ -51,6 +53,13 @@ class Plan:
     pruning: Pruning
 
 
+def _settings(long_term: Recipe, **changes: Any) -> Settings:
+    """Those that ``edgebnn prune`` makes of its options for MNIST and a binary network."""
+    settings = Settings(**changes)
+    recipe = replace(long_term, learning_rate=BINARY_RATE, augmentation="shift", hold_out=settings.hold_out)
+    return replace(settings, long_term=recipe)
+
+
 FULL = Plan(
     recipes.DEMO,
     required=0.985,
@@ -58,7 +67,7 @@ FULL = Plan(
     retraining=Retraining(recipes.DEMO_PARENT, recipes.DEMO_RETRAINING, required=0.99, within=0.003),
     pruning=Pruning(
         "latency=0.85x",
-        Settings(ratio=0.05, iterations=8, steps=20, long_term=Recipe(3, learning_rate=2e-3, augmentation="shift")),
+        _settings(Recipe(3), ratio=0.05, iterations=8, steps=20),
         required=0.975,
     ),
 )
@@ -69,7 +78,7 @@ FAST = Plan(
     retraining=Retraining(recipes.DEMO_PARENT_FAST, recipes.DEMO_RETRAINING_FAST, required=0.90, within=0.05),
     pruning=Pruning(
         "macs=0.9x",  # a table of latencies takes half a minute to measure
-        Settings(ratio=0.1, iterations=2, steps=5, hold_out=256, long_term=Recipe(1, 128, 2e-3, train_images=8_000)),
+        _settings(Recipe(1, train_images=8_000), ratio=0.1, iterations=2, steps=5, hold_out=256),
         required=0.90,
     ),
 )

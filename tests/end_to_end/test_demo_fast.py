@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import subprocess
 import sys
 from dataclasses import replace
@@ -113,6 +114,28 @@ def test_a_second_run_keeps_every_step(result: dict[str, Any], folder: Path) -> 
     assert {k: v for k, v in again.items() if k not in changing} == {
         k: v for k, v in result.items() if k not in changing
     }
+
+
+def test_every_command_of_the_report_reproduces_its_part(result: dict[str, Any], folder: Path) -> None:
+    whole, *parts = html.read(Path(result["report_data"])).reproduce.commands
+    assert whole == f"edgebnn demo --fast --seed 0 -o {folder}"
+    found = {}
+    for command in parts:
+        words = shlex.split(command)
+        done = subprocess.run(
+            [sys.executable, "-m", *words, "--json"], capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+        assert done.returncode == 0, (command, done.stderr[-2000:])
+        found[words[1]] = json.loads(done.stdout)
+    assert list(found) == ["lint", "convert", "analyze", "validate", "profile", "prune", "retrain"]
+    assert (folder / "again-model.tflite").read_bytes() == Path(result["model"]).read_bytes()
+    first, again = result["pruning"], found["prune"]
+    assert (again["initial"], again["budget"]) == (first["initial"], first["budget"])
+    assert again["final"]["predicted"] == first["predicted"]
+    assert again["accuracy"]["long_term"] == pytest.approx(first["stages"][-2]["accuracy"], abs=0.01)
+    stages = {stage["name"]: stage["accuracy"] for stage in result["retraining"]["stages"]}
+    for stage in found["retrain"]["stages"]:
+        assert stage["accuracy"] == pytest.approx(stages[stage["name"]], abs=0.01), stage["name"]
 
 
 def test_a_run_below_its_bar_says_so_and_exits_with_1(

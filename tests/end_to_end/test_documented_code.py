@@ -9,7 +9,6 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -145,17 +144,29 @@ def test_python_runs_as_printed(ran: Path, monkeypatch: pytest.MonkeyPatch) -> N
         exec(compile(block.text, block.place, "exec"), names)
 
 
+TFLITE_C_API = """
+typedef struct TfLiteModel TfLiteModel;
+typedef struct TfLiteInterpreterOptions TfLiteInterpreterOptions;
+typedef struct TfLiteInterpreter TfLiteInterpreter;
+TfLiteModel *TfLiteModelCreateFromFile(const char *path);
+TfLiteInterpreterOptions *TfLiteInterpreterOptionsCreate(void);
+void TfLiteInterpreterOptionsAddDelegate(TfLiteInterpreterOptions *options, TfLiteDelegate *delegate);
+TfLiteInterpreter *TfLiteInterpreterCreate(const TfLiteModel *model, const TfLiteInterpreterOptions *options);
+void TfLiteInterpreterDelete(TfLiteInterpreter *interpreter);
+"""
+"""What the page uses of tensorflow/lite/c/c_api.h, as TFLite documents it; no wheel brings the header."""
+
+
 def test_c_compiles_as_printed(tmp_path: Path) -> None:
-    headers = find_spec("tensorflow")
-    if headers is None or headers.origin is None:
-        pytest.skip("the C API's header is that of the tensorflow wheel, which is not installed")
     (block,) = blocks("c")
     includes = [line for line in block.text.splitlines() if line.startswith("#include")]
     body = [line for line in block.text.splitlines() if not line.startswith("#include")]
     source = tmp_path / "page.c"
     source.write_text("\n".join([*includes, "void page(void);", "void page(void) {", *body, "}"]))
     (tmp_path / "edgebnn").symlink_to(build.DELEGATE)
-    include = [f"-I{tmp_path}", f"-I{Path(headers.origin).parent / 'include'}"]
-    command = [*build.find_compiler().command, "-std=c11", "-Wall", "-Werror", "-fsyntax-only", *include, str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    header = tmp_path / "tensorflow" / "lite" / "c" / "c_api.h"
+    header.parent.mkdir(parents=True)
+    header.write_text(TFLITE_C_API)
+    command = [*build.find_compiler().command, "-std=c11", "-Wall", "-Werror", "-fsyntax-only", f"-I{tmp_path}"]
+    done = subprocess.run([*command, str(source)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
