@@ -8,6 +8,8 @@ module raises :class:`~edgebnn.errors.EdgebnnError` where the training extra is 
 from __future__ import annotations
 
 import os
+import random
+from types import SimpleNamespace
 
 from edgebnn.errors import EdgebnnError
 
@@ -29,6 +31,18 @@ except ImportError as error:
     raise EdgebnnError(f"this needs TensorFlow, tf-keras and Larq ({error}): {remedy}") from error
 
 tf.get_logger().setLevel("ERROR")
+
+
+class _Random(random.Random):
+    """tf_keras 2.16 draws seeds up to 1e9, which is no whole number to Python 3.12; the numbers drawn are the same."""
+
+    def randint(self, a: float, b: float) -> int:
+        return super().randint(int(a), int(b))
+
+
+keras.src.utils.tf_utils.random = SimpleNamespace(
+    Random=_Random, seed=random.seed, randint=lambda a, b: random.randint(int(a), int(b))
+)
 
 LIBRARY_ERRORS = (
     tf.errors.OpError,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import sys
 import tempfile
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -24,6 +27,21 @@ for name, derandomize in (("ci", True), ("thorough", False)):
         suppress_health_check=[HealthCheck.too_slow],
     )
 settings.load_profile(PROFILE)
+
+
+TRAINING = ("tensorflow", "tf_keras", "larq", "larq_compute_engine", "tensorflow_model_optimization")
+
+
+class _Skipping:
+    """Finds no training stack, and skips the test, or the file of tests, that asks for it."""
+
+    def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:
+        if name in TRAINING:
+            pytest.skip(f"{name} is not installed: it has no wheels for this Python", allow_module_level=True)
+
+
+if importlib.util.find_spec("tensorflow") is None:
+    sys.meta_path.insert(0, _Skipping())
 
 
 def pytest_configure(config: pytest.Config) -> None:

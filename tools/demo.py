@@ -9,10 +9,12 @@ from __future__ import annotations
 import os
 import sys
 
-from environment import PYTHON, ROOT, ensure_environment, say
+from environment import PYTHON, ROOT, ensure_environment, say, training_stack
 
 
 def main() -> None:
+    if missing := training_stack():
+        sys.exit(f"[edgebnn] {missing}")
     ensure_environment(["train", "mcu"])
     command = [str(PYTHON), "-m", "edgebnn", "demo", *sys.argv[1:]]
     say("running: edgebnn demo " + " ".join(sys.argv[1:]))

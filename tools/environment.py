@@ -19,6 +19,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+TRAINING_PYTHONS = ((3, 10), (3, 11), (3, 12))
+"""Those that TensorFlow 2.16 and LCE's converter have wheels for."""
 
 
 def say(message: str) -> None:
@@ -59,8 +61,6 @@ def ensure_environment(extras: list[str]) -> None:
     if wanted in done and PYTHON.exists():
         say(f"environment {VENV} is ready")
         return
-    if sys.version_info[:2] not in ((3, 10), (3, 11)):
-        sys.exit(f"[edgebnn] Python 3.10 or 3.11 is needed for the training stack, this is {sys.version.split()[0]}")
     started = time.monotonic()
     if not PYTHON.exists():
         say(f"making {VENV}")
@@ -74,6 +74,17 @@ def ensure_environment(extras: list[str]) -> None:
     # More than one set of extras may have been installed into the same environment; each is remembered.
     stamp.write_text("\n".join([*done, wanted]), encoding="utf-8")
     say(f"environment ready after {time.monotonic() - started:.0f} s")
+
+
+def training_stack() -> str:
+    """Empty where the training stack can be installed, else what works and what to do, in one line."""
+    if sys.version_info[:2] in TRAINING_PYTHONS:
+        return ""
+    version = ".".join(map(str, sys.version_info[:2]))
+    return (
+        f"TensorFlow 2.16 and LCE's converter have no wheels for Python {version}: running, checking and measuring "
+        ".tflite files works here (pip install .); for training, conversion and the demo take Python 3.10, 3.11 or 3.12"
+    )
 
 
 def _install_or_stop(package: str) -> None:

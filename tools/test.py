@@ -12,7 +12,7 @@ import os
 import secrets
 import sys
 
-from environment import PYTHON, ROOT, ensure_debian_packages, ensure_environment, run, say
+from environment import PYTHON, ROOT, ensure_debian_packages, ensure_environment, run, say, training_stack
 
 EXTRAS = ["train", "mcu", "dev"]
 DEBIAN = {"gcc": "gcc", "chromium": "chromium", "qemu-aarch64-static": "qemu-user-static", "llvm-mca-19": "llvm-19"}
@@ -56,11 +56,14 @@ def thorough() -> tuple[list[str], dict[str, str]]:
 
 
 def main() -> None:
-    ensure_environment(EXTRAS)
+    missing = training_stack()
+    if missing:
+        say(f"{missing}; tests that need them are skipped")
+    ensure_environment([extra for extra in EXTRAS if not (missing and extra == "train")])
     ensure_debian_packages(DEBIAN)
     options = [option for option in sys.argv[1:] if option != "--thorough"]
     hunting, environment = thorough() if "--thorough" in sys.argv else ([], {})
-    if not options:
+    if not options and not missing:
         run([str(PYTHON), "tools/litert_versions.py"])
         check_style()
         check_types()
