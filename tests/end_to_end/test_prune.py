@@ -64,7 +64,7 @@ def check_history(value: dict[str, Any], resource: str, unit: str) -> None:
 
 def test_to_a_count_of_macs_and_on(tmp_path: Path, trained: Path, quick: tuple[object, ...]) -> None:
     output = tmp_path / "smaller.keras"
-    arguments = ("prune", trained, "--budget", "macs=0.7x", "-o", output, *quick)
+    arguments = ("prune", trained, "--budget", "macs=0.7x", "--removal", "gradual", "-o", output, *quick)
     ended_early = as_json(*arguments, "--iterations", 1, code=1)
     assert not ended_early["met"]
     assert len(ended_early["iterations"]) == 1
