@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -47,20 +48,28 @@ def _pair(values: Any) -> tuple[int, int]:
     return (numbers[0], numbers[1]) if len(numbers) == 2 else (1, numbers[0])
 
 
-def _note_shape(
-    call: Call, kind: str, kernel_quantizer: Any, inputs: Ids, outputs: Ids, groups: int, suffix: str = ""
-) -> None:
+@dataclass(frozen=True)
+class _Part:
+    """A multiply-accumulate layer, or one of the two that a separable one is made of, named by a ``suffix``."""
+
+    kind: str
+    kernel_quantizer: Any
+    groups: int = 1
+    suffix: str = ""
+
+
+def _note_shape(call: Call, part: _Part, inputs: Ids, outputs: Ids) -> None:
     """Note the multiply-accumulate layer that this call is, or a part of it."""
     layer, times = call.layer, call.site.calls
-    pointwise = kind == "dense" or suffix == "/pointwise"
+    pointwise = part.kind == "dense" or part.suffix == "/pointwise"
     input_size, output_size = _size(call, call.input_shapes[0]), _size(call, call.output_shape)
     pad = 0.0 if pointwise else float(np.asarray(getattr(layer, "pad_values", 0.0)))
-    input_quantizer = None if suffix == "/pointwise" else getattr(layer, "input_quantizer", None)
+    input_quantizer = None if part.suffix == "/pointwise" else getattr(layer, "input_quantizer", None)
     call.mac(
         LayerShape(
-            name=call.path + suffix + (f"#{times}" if times > 1 else ""),
-            kind=kind,
-            precision=precision(input_quantizer, kernel_quantizer),
+            name=call.path + part.suffix + (f"#{times}" if times > 1 else ""),
+            kind=part.kind,
+            precision=precision(input_quantizer, part.kernel_quantizer),
             in_channels=len(inputs),
             out_channels=len(outputs),
             kernel=(1, 1) if pointwise else _pair(layer.kernel_size),
@@ -68,13 +77,13 @@ def _note_shape(
             dilation=(1, 1) if pointwise else _pair(layer.dilation_rate),
             padding="valid" if pointwise else layer.padding,
             pad_values=pad,
-            groups=groups,
+            groups=part.groups,
             input_size=output_size if pointwise else input_size,
             output_size=output_size,
         ),
         inputs,
         outputs,
-        depthwise=groups == len(inputs) > 1,
+        depthwise=part.groups == len(inputs) > 1,
     )
 
 
@@ -111,7 +120,7 @@ def _conv(call: Call) -> Ids:
         call.weight("kernel", axis, in_rows[0], INPUT)
     call.weight("kernel", axis + 1, outputs, role)
     call.size("filters", outputs)
-    _note_shape(call, "conv2d", getattr(layer, "kernel_quantizer", None), inputs, outputs, groups)
+    _note_shape(call, _Part("conv2d", getattr(layer, "kernel_quantizer", None), groups), inputs, outputs)
     return _finish(call, outputs)
 
 
@@ -121,7 +130,7 @@ def _depthwise_conv(call: Call) -> Ids:
     outputs = np.repeat(inputs, int(layer.depth_multiplier))
     call.weight("depthwise_kernel", 2, inputs, DEPTHWISE)
     quantizer = getattr(layer, "depthwise_quantizer", None)
-    _note_shape(call, "depthwise_conv2d", quantizer, inputs, outputs, len(inputs))
+    _note_shape(call, _Part("depthwise_conv2d", quantizer, len(inputs)), inputs, outputs)
     return _finish(call, outputs)
 
 
@@ -136,8 +145,8 @@ def _separable_conv(call: Call) -> Ids:
     call.weight("pointwise_kernel", axis + 1, outputs, OUTPUT)
     call.size("filters", outputs)
     quantizers = [getattr(layer, f"{part}_quantizer", None) for part in ("depthwise", "pointwise")]
-    _note_shape(call, "depthwise_conv2d", quantizers[0], inputs, between, len(inputs), "/depthwise")
-    _note_shape(call, "conv2d", quantizers[1], between, outputs, 1, "/pointwise")
+    _note_shape(call, _Part("depthwise_conv2d", quantizers[0], len(inputs), "/depthwise"), inputs, between)
+    _note_shape(call, _Part("conv2d", quantizers[1], suffix="/pointwise"), between, outputs)
     return _finish(call, outputs)
 
 
@@ -147,7 +156,7 @@ def _dense(call: Call) -> Ids:
     call.weight("kernel", 0, inputs, INPUT)
     call.weight("kernel", 1, outputs, OUTPUT)
     call.size("units", outputs)
-    _note_shape(call, "dense", getattr(call.layer, "kernel_quantizer", None), inputs, outputs, 1)
+    _note_shape(call, _Part("dense", getattr(call.layer, "kernel_quantizer", None)), inputs, outputs)
     return _finish(call, outputs)
 
 

@@ -86,13 +86,20 @@ class Call:
     """
 
     node: Any
-    layer: keras.layers.Layer
-    path: str
     inputs: tuple[Ids, ...]
     input_shapes: tuple[Shape, ...]
     output_shape: Shape
     trace: Trace
     site: Site
+
+    @property
+    def layer(self) -> keras.layers.Layer:
+        return self.site.layer
+
+    @property
+    def path(self) -> str:
+        """Of the layer, see :class:`Site`."""
+        return self.site.path
 
     def outputs(self, count: int) -> Ids:
         """The channels this layer produces: the same ones in each of its calls."""
@@ -159,9 +166,9 @@ def _walk(
     values: dict[int, Ids] = {}
     for tensor, ids in zip(model.inputs, inputs, strict=True):
         values[id(tensor)] = ids
-        layer = tensor._keras_history.layer
         shape = tuple(tensor.shape)
-        _call(None, layer, prefix, (ids,), (shape,), shape, found).size("batch_input_shape", ids, last=True)
+        site = _called(tensor._keras_history.layer, prefix, found)
+        Call(None, (ids,), (shape,), shape, found, site).size("batch_input_shape", ids, last=True)
     for depth in sorted(model._nodes_by_depth, reverse=True):
         for node in model._nodes_by_depth[depth]:
             if node.is_input:
@@ -182,7 +189,7 @@ def _node(node: Any, prefix: Names, inputs: tuple[Ids, ...], found: Trace, rules
         return _walk(layer, names, inputs, found, rules)
     input_shapes = tuple(tuple(tensor.shape) for tensor in node.keras_inputs)
     output_shapes = [tuple(tensor.shape) for tensor in tf.nest.flatten(node.outputs)]
-    call = _call(node, layer, prefix, inputs, input_shapes, output_shapes[0], found)
+    call = Call(node, inputs, input_shapes, output_shapes[0], found, _called(layer, prefix, found))
     try:
         rule = rules.get(type(layer))
         if rule is None:
@@ -207,15 +214,8 @@ def _require_all_noted(call: Call) -> None:
             raise NotUnderstood(f"it has a weight that its rule does not know ({weight.name})")
 
 
-def _call(
-    node: Any,
-    layer: keras.layers.Layer,
-    prefix: Names,
-    inputs: tuple[Ids, ...],
-    input_shapes: tuple[Shape, ...],
-    output_shape: Shape,
-    found: Trace,
-) -> Call:
+def _called(layer: keras.layers.Layer, prefix: Names, found: Trace) -> Site:
+    """What is noted about a layer, which is called once more."""
     names = (*prefix, layer.name)
     path = "/".join(names)
     site = found.sites.get(names)
@@ -224,7 +224,7 @@ def _call(
             raise InputError(f"{path}: two layers have this name, one of them within a model: rename one")
         site = found.sites[names] = Site(path, layer)
     site.calls += 1
-    return Call(node, layer, path, inputs, input_shapes, output_shape, found, site)
+    return site
 
 
 def _all_stay(call: Call, reason: str, output_shapes: list[Shape]) -> list[Ids]:
