@@ -255,16 +255,17 @@ def prune(
     """
     with status("loading TensorFlow"):
         from edgebnn.converters.from_keras import load_model
+        from edgebnn.pruning.search.run_folder import RunFolder
         from edgebnn.pruning.settings import Settings
         from edgebnn.reports import pruning as reports
         from edgebnn.reports.pruning_view import pruning_view
-        from edgebnn.workflows.prune import long_term, prune_in
+        from edgebnn.workflows.prune import PruneOptions, long_term, prune_in
     if output.suffix != ".keras":
         raise InputError(f"{output}: a pruned model is saved in Keras' own format; give a name that ends in .keras")
     check_writable(output)
     folder = run_dir or output.with_suffix(".run")
     if not resume:
-        for path in (output, folder / "run.json"):
+        for path in (output, RunFolder(folder).identity):
             if path.exists():
                 raise InputError(f"{path}: exists; give --resume to go on with that pruning, or another name")
     settings = Settings(steps=short_term, **search)
@@ -273,19 +274,8 @@ def prune(
         recipe = replace(long_term(network, data, long_term_epochs, settings), train_images=train_images)
         settings = replace(settings, long_term=recipe)
     with pruning_view(ERR) as progress:
-        result = prune_in(
-            folder,
-            network,
-            data,
-            target,
-            budget,
-            settings=settings,
-            table=table,
-            threads=threads,
-            workers=workers,
-            cluster=cluster,
-            progress=progress,
-        )
+        options = PruneOptions(settings, table, threads, workers, cluster, progress)
+        result = prune_in(folder, network, data, target, budget, options)
     write_bytes(output, result.model_path.read_bytes())
     value = {**result.history, "model": str(output), "run_dir": str(folder)}
     show(as_json, value, reports.table(value), reports.summary(value), f"wrote {output}; history and charts: {folder}")

@@ -26,7 +26,7 @@ from edgebnn.training.loop import train
 from edgebnn.training.recipes import Training
 from edgebnn.training.retraining import retrain
 from edgebnn.training.splits import Dataset
-from edgebnn.workflows.prune import prune_in
+from edgebnn.workflows.prune import PruneOptions, prune_in
 from edgebnn.workflows.retrain import deployment
 
 from .device_side import baseline, deployed_outputs
@@ -72,7 +72,8 @@ def prune_model(
     """
     host, test = target("host"), dataset.test
     with pruning_view(console) as progress:
-        result = prune_in(folder, trained, dataset, host, asked.budget, settings=asked.settings, progress=progress)
+        options = PruneOptions(asked.settings, progress=progress)
+        result = prune_in(folder, trained, dataset, host, asked.budget, options)
     convert(result.model, file)
     with bar(console, "images", len(test)) as update:
         deployed = accuracy(deployed_outputs(file, test.images, update), test.labels)

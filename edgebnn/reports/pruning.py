@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from rich.box import SIMPLE_HEAD
@@ -15,14 +15,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from edgebnn.files import write_text
-
 from . import format
 from .pruning_plots import accuracy_by_resource, widths_by_iteration
 
 History: TypeAlias = Mapping[str, Any]
 
-TABLE, WIDTHS, ACCURACY = "history.txt", "widths.svg", "accuracy.svg"
 STAGES = {
     "trained": "as given",
     "pruned": "cut, not trained since",
@@ -31,14 +28,21 @@ STAGES = {
 }
 
 
-def write_reports(folder: Path, history: History) -> None:
-    """The table and both charts, written into ``folder``."""
+@dataclass(frozen=True)
+class Report:
+    """The table of iterations as text, and the charts of widths and accuracy as SVG."""
+
+    table: str
+    widths: str
+    accuracy: str
+
+
+def report(history: History) -> Report:
+    """What people read of a pruning, as files can hold it."""
     text = io.StringIO()
     console = Console(width=110, file=text, color_system=None)
     console.print(table(history), summary(history))
-    write_text(folder / TABLE, text.getvalue())
-    write_text(folder / WIDTHS, widths_by_iteration(history))
-    write_text(folder / ACCURACY, accuracy_by_resource(history))
+    return Report(text.getvalue(), widths_by_iteration(history), accuracy_by_resource(history))
 
 
 def table(history: History) -> Table:

@@ -14,8 +14,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from . import format
 
 if TYPE_CHECKING:
-    from edgebnn.pruning.search.history import Progress as PruningProgress
-    from edgebnn.pruning.search.history import ProgressCallback
+    from edgebnn.pruning.progress import Progress as PruningProgress
+    from edgebnn.pruning.progress import ProgressCallback
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +19,7 @@ from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.latency import sampling as latency_sampling
 from edgebnn.pruning.latency.sampling import Sampling
 from edgebnn.pruning.latency.table import Device, Granularity, LatencyTable
-from edgebnn.pruning.search.history import Progress, ProgressCallback
+from edgebnn.pruning.progress import Progress, ProgressCallback
 from edgebnn.runtime.library import find
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
@@ -32,28 +33,37 @@ DISTURBED = 1.1
 """Layers that take longer than the whole network by this factor were measured while something else ran."""
 
 
-def latency_table(
-    target: Target,
-    plan: Plan,
-    whole: ModelFile,
-    path: Path,
-    *,
-    threads: int = 1,
-    step: int = 8,
-    progress: ProgressCallback | None = None,
-) -> LatencyTable:
-    """The table of all widths of ``plan`` down to ``step``, calibrated on ``whole``, the unpruned network's file.
+@dataclass(frozen=True)
+class LayerTiming:
+    """How layers are timed.
+
+    Attributes:
+        target: where.
+        threads: of the runtime there.
+        step: channels that widths will be multiples of.
+        progress: told about every layer.
+    """
+
+    target: Target
+    threads: int = 1
+    step: int = 8
+    progress: ProgressCallback | None = None
+
+
+def latency_table(timing: LayerTiming, plan: Plan, whole: ModelFile, path: Path) -> LatencyTable:
+    """The table of all widths of ``plan`` down to a step, calibrated on ``whole``, the unpruned network's file.
 
     Samples are kept in ``path``, used again, and added to where they do not suffice. Raises InputError if ``path``
     holds another device's table, or the target tells no times.
     """
+    target, threads, progress = timing.target, timing.threads, timing.progress
     packed = passes_signs_on(whole)
     table = latency_sampling.measured(
         plan,
         lambda layers: measure_layers(target, layers, packed_output=packed, threads=threads),
-        device(target, whole, packed_output=packed, threads=threads),
+        device(timing, whole),
         path,
-        Sampling(step=step),
+        Sampling(step=timing.step),
         progress,
     )
     (total,) = measure_models(target, [whole], threads=threads)
@@ -67,17 +77,18 @@ def latency_table(
     return table.calibrated(plan.layers(), total)
 
 
-def device(target: Target, model: ModelFile, *, packed_output: bool, threads: int) -> Device:
-    """What times on ``target`` hold for: the machine, the very library of kernels, and what binary layers give out."""
+def device(timing: LayerTiming, whole: ModelFile) -> Device:
+    """What times hold for: the machine, the very library of kernels, and what binary layers of ``whole`` give out."""
+    target = timing.target
     library = "edgebnn " + version("edgebnn")
     if target.name == "host":
         library += f" {hashlib.sha256(find().path.read_bytes()).hexdigest()[:12]}"
-    outputs = "packed" if packed_output else "unpacked"
+    outputs = "packed" if passes_signs_on(whole) else "unpacked"
     return Device(
         target.device,
         f"{library}, binary layers give {outputs} results",
-        threads,
-        kind_of_times(target, model),
+        timing.threads,
+        kind_of_times(target, whole),
         Granularity(w1a1=channels_at_once("bconv2d"), w1a8=channels_at_once("w1a8")),
     )
 

@@ -7,24 +7,24 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgebnn.converters.from_keras import input_shapes, load_model
 from edgebnn.errors import InputError
-from edgebnn.files import write_text
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning.channels.coupling import couple
-from edgebnn.pruning.latency.table import Device, LatencyTable
-from edgebnn.pruning.search import run_state
+from edgebnn.pruning.latency.table import LatencyTable
+from edgebnn.pruning.progress import ProgressCallback
 from edgebnn.pruning.search.budget import Budget, parse
-from edgebnn.pruning.search.history import ProgressCallback, Result
-from edgebnn.pruning.search.netadapt import adapt, check_folder
-from edgebnn.pruning.search.resources import Cost
+from edgebnn.pruning.search.history import Result
+from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.resources import Cost, Costs
+from edgebnn.pruning.search.run_folder import RunFolder
+from edgebnn.pruning.search.task import Task
 from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
-from edgebnn.reports.pruning import write_reports
+from edgebnn.reports.pruning import report
 from edgebnn.targets import target as target_named
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
@@ -34,8 +34,8 @@ from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import float_rate
 from edgebnn.training.splits import Dataset
 
-from .deploying import CALIBRATION_IMAGES, deployed, format_of, passes_signs_on, resources
-from .latency_tables import device, latency_table
+from .deploying import CALIBRATION_IMAGES, deployed, format_of, resources
+from .latency_tables import LayerTiming, device, latency_table
 from .measuring import measure_models
 from .narrower_file import NarrowerFile
 
@@ -46,8 +46,28 @@ FROM_THE_FILE = ("flash", "ram", "int8_macs")
 """Resources of the converted model: counted for other widths, and read from what an iteration comes to."""
 BINARY_RATE = 2e-3
 """The peak of Adam's learning rate in the training at the end."""
-SAMPLES, PLAN = "latency_samples.json", "plan.txt"
-"""In the run's folder: the layers measured, unless the user names a file for them; and which channels go together."""
+
+
+@dataclass(frozen=True)
+class PruneOptions:
+    """How a network is pruned, besides what it is and what it may cost.
+
+    Attributes:
+        settings: how to search; the published constants by default.
+        table: the file of a latency table to use and to extend, for budgets of latency; made anew in the run's folder
+            by default.
+        threads: of the deployed network, when latency is measured.
+        workers: processes that train proposals on this machine; by default as many as cores and memory allow.
+        cluster: the address of a dask scheduler whose workers train the proposals instead.
+        progress: told about every finished proposal, iteration and training step.
+    """
+
+    settings: Settings | None = None
+    table: Path | None = None
+    threads: int = 1
+    workers: int | None = None
+    cluster: str | None = None
+    progress: ProgressCallback | None = None
 
 
 def prune(
@@ -62,13 +82,13 @@ def prune(
     """``model`` cut down to ``budget`` by NetAdapt: a smaller Keras model, trained for a short term.
 
     ``data``: mnist, cifar10, an image folder, or a :class:`Dataset`. ``run_dir`` keeps everything, so that the same
-    call goes on after an interruption; without it nothing is kept. ``options``: those of :func:`prune_in`. Raises as
-    that does.
+    call goes on after an interruption; without it nothing is kept. ``options``: those of :class:`PruneOptions`.
+    Raises as :func:`prune_in` does.
     """
     if run_dir is not None:
-        return prune_in(run_dir, model, data, target, budget, **options).model
+        return prune_in(run_dir, model, data, target, budget, PruneOptions(**options)).model
     with tempfile.TemporaryDirectory(prefix="edgebnn-prune-") as folder:
-        return prune_in(Path(folder), model, data, target, budget, **options).model
+        return prune_in(Path(folder), model, data, target, budget, PruneOptions(**options)).model
 
 
 def prune_in(
@@ -77,23 +97,9 @@ def prune_in(
     data: str | Path | Dataset,
     target: str | Target = "host",
     budget: str | Budget = "latency=0.6x",
-    *,
-    settings: Settings | None = None,
-    table: Path | None = None,
-    threads: int = 1,
-    workers: int | None = None,
-    cluster: str | None = None,
-    progress: ProgressCallback | None = None,
+    options: PruneOptions | None = None,
 ) -> Result:
     """:func:`prune` with its outcome and history, kept in ``run_dir``: history.json, a table, two charts, the model.
-
-    Args:
-        settings: how to search; the published constants by default.
-        table: a latency table to use and to extend, for budgets of latency; made anew in ``run_dir`` by default.
-        threads: of the deployed network, when latency is measured.
-        workers: processes that train proposals on this machine; by default as many as cores and memory allow.
-        cluster: the address of a dask scheduler whose workers train the proposals instead.
-        progress: told about every finished proposal, iteration and training step.
 
     Raises:
         InputError: for a budget that cannot be met, data that do not fit, or a folder that holds something else.
@@ -102,48 +108,42 @@ def prune_in(
     network = load_model(str(model)) if isinstance(model, str | Path) else model
     place = target_named(target) if isinstance(target, str) else target
     limit = parse(budget) if isinstance(budget, str) else budget
-    search = settings or Settings()
-    if cluster is None:  # else it is other machines that compute
-        check_compute(search.compute)
+    options = options or PruneOptions()
+    settings = options.settings or Settings()
+    if options.cluster is None:  # else it is other machines that compute
+        check_compute(settings.compute)
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
     deploy = deployment(network, dataset)
-    timed = limit.resource == "latency"
-    own = partial(check_folder, run_dir, network, dataset, limit, search)
-    with _executor(workers, cluster) as executor:
-        result = adapt(
-            network,
-            dataset,
-            limit,
-            search,
-            run_dir,
-            cost=_cost(network, deploy) if limit.resource in FROM_THE_FILE else None,
-            table=_table(_Timing(place, threads, table, search.step, progress), network, deploy, run_dir, own)
-            if timed
-            else None,
-            measure_whole=_measure_whole(limit.resource, place, deploy, threads),
-            executor=executor,
-            progress=progress,
-        )
-    write_reports(run_dir, result.history)
-    write_text(run_dir / PLAN, couple(network).explain() + "\n")
+    task, folder = Task(network, dataset, limit, settings), RunFolder(run_dir)
+    timing = LayerTiming(place, options.threads, settings.step, options.progress)
+    with _executor(options) as executor:
+        costs = _costs(task, folder, deploy, timing, options.table)
+        result = adapt(task, folder, costs, executor=executor, progress=options.progress)
+    found = report(result.history)
+    folder.save_report(found.table, found.widths, found.accuracy)
+    folder.save_plan(couple(network).explain() + "\n")
     return result
+
+
+def _costs(task: Task, folder: RunFolder, deploy: Deployment, timing: LayerTiming, samples: Path | None) -> Costs:
+    """What the budget needs to know of the target. Whole networks are timed, or converted and their files read."""
+    name = task.budget.resource
+    if name == "latency":
+        return Costs(
+            table=_table(task, folder, timing, deploy(task.model), samples),
+            measure_whole=lambda network: measure_models(timing.target, [deploy(network)], threads=timing.threads)[0],
+        )
+    if name in FROM_THE_FILE:
+        return Costs(
+            cost=_cost(task.model, deploy), measure_whole=lambda network: resources(deploy(network).graph)[name]
+        )
+    return Costs()
 
 
 def _cost(model: keras.Model, deploy: Deployment) -> Cost:
     """What the file of ``model`` takes with other widths: counted, from one conversion."""
     file = NarrowerFile(deploy(model).graph, couple(model))
     return lambda widths: resources(file.at(widths))
-
-
-def _measure_whole(
-    resource: str, place: Target, deploy: Deployment, threads: int
-) -> Callable[[keras.Model], float] | None:
-    """What a whole network takes of a resource that is not counted in Keras: timed, or read from its file."""
-    if resource == "latency":
-        return lambda network: measure_models(place, [deploy(network)], threads=threads)[0]
-    if resource in FROM_THE_FILE:
-        return lambda network: resources(deploy(network).graph)[resource]
-    return None
 
 
 def data_for(model: keras.Model, data: str | Path) -> Dataset:
@@ -192,38 +192,19 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
     return shapes[0][0], shapes[0][1]
 
 
-@dataclass(frozen=True)
-class _Timing:
-    """How layers are timed; ``path``: of the samples, where the user names a file for them."""
+def _table(task: Task, folder: RunFolder, timing: LayerTiming, whole: ModelFile, samples: Path | None) -> LatencyTable:
+    """The table to decide by. Nothing is written into ``folder`` before it is known to be free, or the task's own.
 
-    target: Target
-    threads: int
-    path: Path | None
-    step: int
-    progress: ProgressCallback | None
-
-
-def _table(
-    timing: _Timing, model: keras.Model, deploy: Deployment, run_dir: Path, check: Callable[[Device], None]
-) -> LatencyTable:
-    """The table to decide by. Nothing is written into ``run_dir`` before ``check`` finds that it may be."""
-    whole, target, threads = deploy(model), timing.target, timing.threads
-    times_of = device(target, whole, packed_output=passes_signs_on(whole), threads=threads)
-    check(times_of)
-    own = run_dir / run_state.TABLE
-    if own.exists():  # the run goes on with what its decisions were taken by
-        return LatencyTable.load(own, times_of)
-    path = timing.path
-    if path is None:
-        run_dir.mkdir(parents=True, exist_ok=True)
-        path = run_dir / SAMPLES
-    return latency_table(
-        target, couple(model), whole, path, threads=threads, step=timing.step, progress=timing.progress
-    )
+    ``samples``: where layers that were measured are kept, if the user names a file for them.
+    """
+    times_of = device(timing, whole)
+    folder.check(task.identity(times_of))
+    known = folder.load_table(times_of)  # the run goes on with what its decisions were taken by
+    return known or latency_table(timing, couple(task.model), whole, samples or folder.samples())
 
 
-def _executor(workers: int | None, cluster: str | None) -> AbstractContextManager[Executor | None]:
+def _executor(options: PruneOptions) -> AbstractContextManager[Executor | None]:
     """None: as many training processes as cores and memory allow."""
-    if cluster is not None:
-        return executors.cluster(cluster)
-    return nullcontext() if workers is None else executors.local_pool(workers)
+    if options.cluster is not None:
+        return executors.cluster(options.cluster)
+    return nullcontext() if options.workers is None else executors.local_pool(options.workers)

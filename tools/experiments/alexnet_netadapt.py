@@ -32,7 +32,7 @@ from edgebnn.training.loop import train
 from edgebnn.training.named import train_named
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import recommended
-from edgebnn.workflows.prune import prune_in
+from edgebnn.workflows.prune import PruneOptions, prune_in
 from tools.experiments.saying import say, say_pruning, say_steps
 
 DATA = "cifar10"
@@ -122,9 +122,7 @@ def _adapted(experiment: Experiment, settings: Settings) -> dict[str, Any]:
         datasets.load(DATA),
         "host",
         experiment.budget,
-        settings=settings,
-        workers=experiment.workers,
-        progress=say_pruning,
+        PruneOptions(settings, workers=experiment.workers, progress=say_pruning),
     )
     last = result.iterations[-1]
     return {

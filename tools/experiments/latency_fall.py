@@ -30,7 +30,7 @@ from edgebnn.targets.model_file import ModelFile
 from edgebnn.targets.noise import noise
 from edgebnn.training import datasets
 from edgebnn.training.splits import Dataset
-from edgebnn.workflows.prune import deployment, prune_in
+from edgebnn.workflows.prune import PruneOptions, deployment, prune_in
 from tools.experiments.saying import say, say_pruning
 
 WIDTHS: Mapping[str, tuple[int, ...]] = {
@@ -106,7 +106,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     before = measured(deploy(model))
     say(f"{options.network}: {before.whole:.3f} ms")
     settings = Settings(ratio=options.ratio, steps=0, hold_out=IMAGES, iterations=30)
-    result = prune_in(options.run_dir, model, data, "host", options.budget, settings=settings, progress=say_pruning)
+    how = PruneOptions(settings, progress=say_pruning)
+    result = prune_in(options.run_dir, model, data, "host", options.budget, how)
     after = measured(deploy(result.model))
     content: dict[str, Any] = {
         "machine": machine.describe(),

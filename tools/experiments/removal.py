@@ -32,6 +32,8 @@ from edgebnn.pruning import store
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.run_folder import RunFolder
+from edgebnn.pruning.search.task import Task
 from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers.executors import local_pool
 from edgebnn.pruning.workers.job import Data, Job
@@ -186,15 +188,8 @@ class Study:
         settings = replace(SETTINGS, removal=chosen.removal, steps=steps, seed=chosen.seed)
         recipe = replace(long_term(model, "cifar10", 1, settings), train_images=LONG_TERM_IMAGES)
         folder = self.folder / chosen.name
-        result = adapt(
-            model,
-            self.dataset,
-            parse(BUDGET),
-            replace(settings, long_term=recipe),
-            folder,
-            executor=self.pool,
-            progress=say_pruning,
-        )
+        task = Task(model, self.dataset, parse(BUDGET), replace(settings, long_term=recipe))
+        result = adapt(task, RunFolder(folder), executor=self.pool, progress=say_pruning)
         shutil.rmtree(folder)
         accuracy, last = result.accuracy, result.iterations[-1]
         assert accuracy.pruned is not None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 
-from edgebnn.pruning.search import history as pruning_history
+from edgebnn.pruning import progress as pruning_progress
 from edgebnn.reports.format import amount
 from edgebnn.training.history import EpochMetrics, Progress
 
@@ -35,7 +35,7 @@ def _epoch(epoch: EpochMetrics) -> str:
     return f"epoch {epoch.epoch}: training {epoch.accuracy:.2%}{held_out}, {epoch.seconds:.0f} s"
 
 
-def say_pruning(at: pruning_history.Progress) -> None:
+def say_pruning(at: pruning_progress.Progress) -> None:
     """Of a pruning, every proposal, every iteration, and some steps of the training at its end."""
     if at.stage == "note":
         say(at.message)

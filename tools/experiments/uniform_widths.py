@@ -34,7 +34,7 @@ from edgebnn.training import datasets
 from edgebnn.training.named import train_named
 from edgebnn.training.splits import Dataset
 from edgebnn.workflows.measuring import measure_models
-from edgebnn.workflows.prune import deployment, long_term, prune_in
+from edgebnn.workflows.prune import PruneOptions, deployment, long_term, prune_in
 from tools.experiments.saying import say, say_epochs, say_pruning
 
 
@@ -168,9 +168,9 @@ def _adapted(contest: Contest, folder: Path, seed: int) -> Result:
         contest.dataset,
         "host",
         contest.budget,
-        settings=replace(settings, long_term=recipe),
-        table=contest.folder / "latency_samples.json",
-        progress=say_pruning,
+        PruneOptions(
+            replace(settings, long_term=recipe), table=contest.folder / "latency_samples.json", progress=say_pruning
+        ),
     )
 
 

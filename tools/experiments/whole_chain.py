@@ -38,7 +38,7 @@ from edgebnn.training.compute import COMPUTES
 from edgebnn.training.named import train_named
 from edgebnn.training.splits import Dataset
 from edgebnn.workflows.measuring import measure_models
-from edgebnn.workflows.prune import long_term, prune_in
+from edgebnn.workflows.prune import PruneOptions, long_term, prune_in
 from edgebnn.workflows.retrain import file_accuracy, retrain
 from tools.experiments.saying import say, say_epochs, say_pruning
 
@@ -124,8 +124,7 @@ def _adapted(chain: Chain, precision: str, model: Path, budget: str) -> Path:
         chain.dataset,
         "host",
         budget,
-        settings=replace(settings, long_term=recipe),
-        progress=say_pruning,
+        PruneOptions(replace(settings, long_term=recipe), progress=say_pruning),
     )
     return result.model_path
 

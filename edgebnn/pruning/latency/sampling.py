@@ -19,6 +19,7 @@ import numpy as np
 from edgebnn.errors import InputError
 from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.channels.layers import LayerShape
+from edgebnn.pruning.channels.widths import smallest
 from edgebnn.pruning.latency.table import (
     KINDS,
     Device,
@@ -29,8 +30,7 @@ from edgebnn.pruning.latency.table import (
     point,
     signature,
 )
-from edgebnn.pruning.search.algorithm import smallest
-from edgebnn.pruning.search.history import Progress, ProgressCallback
+from edgebnn.pruning.progress import Progress, ProgressCallback
 
 Measure: TypeAlias = Callable[[Sequence[LayerShape]], Sequence[float]]
 """Milliseconds of each of some layers on a device."""

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from edgebnn.errors import InputError, PruningError, one_line
-from edgebnn.pruning.search.history import Iteration, Outcome, Widths
+from edgebnn.pruning.channels.widths import Widths, smallest
+from edgebnn.pruning.search.history import Iteration, Outcome
 from edgebnn.pruning.settings import Settings
 
 
@@ -54,11 +55,6 @@ class Problem:
 
 Score: TypeAlias = Callable[[int, float, Sequence[Candidate]], Sequence[Outcome]]
 """Trains and judges an iteration's candidates: its number, its target, the candidates -> their outcomes, in order."""
-
-
-def smallest(widths: Widths, prunable: Sequence[str], step: int) -> dict[str, int]:
-    """The least widths that a search can come to."""
-    return {**widths, **{name: min(widths[name], step) for name in prunable}}
 
 
 def check_reachable(problem: Problem, settings: Settings, asked: str) -> None:

@@ -3,22 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.channels.layers import LayerShape
+from edgebnn.pruning.channels.widths import Widths
+from edgebnn.pruning.latency.table import LatencyTable
 from edgebnn.pruning.search.algorithm import Resource
 from edgebnn.pruning.search.budget import RESOURCES
-from edgebnn.pruning.search.history import Widths
-
-if TYPE_CHECKING:
-    from edgebnn.pruning.latency.table import LatencyTable
 
 Cost: TypeAlias = Callable[[Widths], Mapping[str, float]]
 """What the network takes on a target with other widths: amounts by resource, in the units of
 :data:`.budget.RESOURCES`."""
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a network takes, as far as only a target knows it; None where the budget does not need it.
+
+    Attributes:
+        cost: what it takes with other widths, for flash, ram and energy.
+        table: how long layers take, for latency.
+        measure_whole: what a whole model takes of the resource, measured again after every iteration for the history.
+    """
+
+    cost: Cost | None = None
+    table: LatencyTable | None = None
+    measure_whole: Callable[[keras.Model], float] | None = None
 
 
 def _macs(precision: str) -> Callable[[LayerShape], float]:

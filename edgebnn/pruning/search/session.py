@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 
-from edgebnn._tensorflow import keras
 from edgebnn.errors import PruningError
-from edgebnn.pruning import store
 from edgebnn.pruning.channels import surgery
-from edgebnn.pruning.channels.coupling import Plan, couple
-from edgebnn.pruning.search import algorithm, run_state
-from edgebnn.pruning.search.algorithm import Candidate, Problem
-from edgebnn.pruning.search.history import Iteration, Outcome, Progress, ProgressCallback
-from edgebnn.pruning.search.run_state import State
-from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.channels.coupling import couple
+from edgebnn.pruning.progress import Progress
+from edgebnn.pruning.search import algorithm
+from edgebnn.pruning.search.algorithm import Candidate
+from edgebnn.pruning.search.history import Iteration, Outcome
+from edgebnn.pruning.search.run_folder import State
+from edgebnn.pruning.search.task import Search
 from edgebnn.pruning.workers.executors import Lost, dispatch
 from edgebnn.pruning.workers.job import Job, ProposalResult, failed
 
@@ -32,23 +30,12 @@ class Session:
     ``state`` is always what is on disk, ``network`` the network that it names.
     """
 
-    def __init__(
-        self,
-        run_dir: Path,
-        problem: Problem,
-        settings: Settings,
-        plan: Plan,
-        executor: Executor,
-        state: State,
-        measure_whole: Callable[[keras.Model], float] | None,
-        progress: ProgressCallback,
-    ) -> None:
+    def __init__(self, search: Search, executor: Executor, state: State) -> None:
         self.state = state
-        self._run_dir, self._store = run_dir, run_dir / run_state.STORE
-        self._problem, self._settings, self._executor = problem, settings, executor
-        self._indices = {group.name: index for index, group in enumerate(plan.groups)}
-        self._measure_whole, self._progress = measure_whole, progress
-        self.network = keras.models.load_model(self._store / state.network, compile=False)
+        self._search, self._executor = search, executor
+        self._folder, self._problem, self._settings = search.folder, search.problem, search.settings
+        self._indices = {name: index for index, name in enumerate(search.problem.widths)}
+        self.network = self._folder.load_network(state.network)
         self._started, self._trained = time.monotonic(), 0
 
     def score(self, number: int, target: float, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -79,18 +66,19 @@ class Session:
         chosen = next(o for o in iteration.proposals if (o.layer, o.width) == (iteration.layer, self._width(iteration)))
         group = couple(self.network).groups[self._indices[iteration.layer]]
         network = surgery.cut(self.network, {group.name: chosen.kept})
-        network.set_weights(store.arrays(self._store, chosen.model))
-        measured = self._measure_whole(network) if self._measure_whole else None
+        network.set_weights(self._folder.load_weights(chosen.model))
+        measure_whole = self._search.costs.measure_whole
+        measured = measure_whole(network) if measure_whole else None
         survivors = self.state.kept.get(iteration.layer) or range(self._problem.widths[iteration.layer])
         light = tuple(replace(outcome, kept=(), model="") for outcome in iteration.proposals)
         self.state = replace(
             self.state,
-            network=store.put_file(self._store, ".keras", network.save),
+            network=self._folder.put_network(network),
             kept={**self.state.kept, iteration.layer: tuple(survivors[index] for index in chosen.kept)},
             iterations=(*self.state.iterations, replace(iteration, proposals=light, measured=measured)),
             pending=(),
         )
-        run_state.save(self._run_dir, self.state)
+        self._folder.save_state(self.state)
         self.network = network
         self._tell("accepted", iteration.iteration, iteration.target, iteration.layer, iteration.accuracy, len(light))
 
@@ -104,7 +92,7 @@ class Session:
         iterations = self.state.iterations
         widths = iterations[-1].widths if iterations else self._problem.widths
         return Job(
-            store=self._store.resolve(),
+            store=self._folder.store.resolve(),
             network=self.state.network,
             data=self.state.data,
             group=self._indices[candidate.layer],
@@ -125,12 +113,12 @@ class Session:
             loss=result.loss,
             failure=result.failure,
             cpu_class=result.cpu_class,
-            model="" if failed else store.put_arrays(self._store, result.weights),
+            model="" if failed else self._folder.put_weights(result.weights),
             kept=result.kept,
         )
         known = self.state.cpu_classes
         self.state = replace(self.state, pending=(*self.state.pending, outcome))
-        run_state.save(self._run_dir, self.state)
+        self._folder.save_state(self.state)
         if known and outcome.cpu_class and outcome.cpu_class not in known:
             self._note(
                 f"{outcome.layer} was trained on another class of CPU ({outcome.cpu_class}) than proposals before "
@@ -141,13 +129,13 @@ class Session:
         return outcome
 
     def _note(self, message: str) -> None:
-        self._progress(Progress("note", iteration=len(self.state.iterations) + 1, message=message))
+        self._search.progress(Progress("note", iteration=len(self.state.iterations) + 1, message=message))
 
     def _tell(self, stage: str, number: int, target: float, layer: str, accuracy: float | None, total: int) -> None:
         iterations = self.state.iterations
         predicted = iterations[-1].predicted if iterations else self._problem.initial
         done = total if stage == "accepted" else len(self.state.pending)
-        self._progress(
+        self._search.progress(
             Progress(
                 stage,
                 iteration=number,

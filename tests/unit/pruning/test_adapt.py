@@ -20,10 +20,13 @@ from edgebnn.errors import InputError, PruningError
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
-from edgebnn.pruning.search import run_state
+from edgebnn.pruning.progress import Progress
 from edgebnn.pruning.search.budget import parse
-from edgebnn.pruning.search.history import Progress, Result
+from edgebnn.pruning.search.history import Result
 from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.resources import Costs
+from edgebnn.pruning.search.run_folder import RunFolder
+from edgebnn.pruning.search.task import Task
 from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.training.evaluation import evaluate, inference
@@ -40,14 +43,14 @@ def pool() -> Iterator[Executor]:
 
 
 def run(run_dir: Path, settings: Settings = ONE, budget: str = str(BUDGET), **options: Any) -> Result:
-    return adapt(small_model(), blobs(), parse(budget), settings, run_dir, **options)
+    return adapt(Task(small_model(), blobs(), parse(budget), settings), RunFolder(run_dir), **options)
 
 
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> tuple[Path, Result, list[Progress]]:
     run_dir, events = tmp_path_factory.mktemp("straight"), list[Progress]()
-    measured = {"measure_whole": lambda model: model.count_params() / 1000}
-    return run_dir, run(run_dir, SETTINGS, executor=pool, progress=events.append, **measured), events
+    costs = Costs(measure_whole=lambda model: model.count_params() / 1000)
+    return run_dir, run(run_dir, SETTINGS, costs=costs, executor=pool, progress=events.append), events
 
 
 def test_it_meets_the_budget_and_reports(straight: tuple[Path, Result, list[Progress]]) -> None:
@@ -95,7 +98,7 @@ def test_channels_that_were_cut_from_the_trained_network_are_told(
 ) -> None:
     """Accuracy before any fine-tuning is that of the trained network without the channels that went."""
     run_dir, result, _ = straight
-    state = run_state.load(run_dir)
+    state = RunFolder(run_dir).load_state()
     assert state is not None
     assert {name: len(kept) for name, kept in state.kept.items()} == {
         name: width
@@ -152,7 +155,7 @@ def test_an_executor_that_lost_its_workers_is_given_up_and_the_run_goes_on_later
 ) -> None:
     with pytest.raises(PruningError, match=r"lost 3 times \(no workers\); start again to go on"):
         run(tmp_path, executor=Refusing())
-    state = run_state.load(tmp_path)
+    state = RunFolder(tmp_path).load_state()
     assert state is not None
     assert not state.pending, "nothing is concluded about proposals"
     more = run(tmp_path, executor=pool)
@@ -196,10 +199,10 @@ def test_a_full_disk_costs_nothing_that_was_finished(
             run(tmp_path, executor=pool, progress=fill)
     finally:
         limits.setrlimit(limits.RLIMIT_FSIZE, (soft, hard))
-    state = run_state.load(tmp_path)
+    state = RunFolder(tmp_path).load_state()
     assert state is not None
     assert len(state.pending) == 2
-    path, mine = tmp_path / run_state.STATE, state.cpu_classes[0]
+    path, mine = tmp_path / "state.json", state.cpu_classes[0]
     path.write_text(path.read_text().replace(mine, "another"))
     events: list[Progress] = []
     result = run(tmp_path, executor=pool, progress=events.append)
@@ -220,7 +223,7 @@ def test_a_loss_that_is_not_finite_is_reported(tmp_path: Path, pool: Executor) -
     assert "\n" not in str(e.value)
     notes = [event.message for event in events if event.stage == "note"]
     assert any("first with 12 channels is passed over: the loss is not finite" in note for note in notes)
-    state = run_state.load(tmp_path)
+    state = RunFolder(tmp_path).load_state()
     assert state is not None
     assert [outcome.accuracy for outcome in state.pending] == [None] * 3
 
@@ -268,7 +271,7 @@ def test_what_cannot_work_is_refused_before_any_work(tmp_path: Path) -> None:
         with pytest.raises(InputError, match=message):
             run(tmp_path / "run", executor=Refusing(), **options)
     with pytest.raises(InputError, match="the target does not say how much ram"):
-        run(tmp_path / "run", budget="ram=0.5x", executor=Refusing(), cost=lambda widths: {"flash": 1.0})
+        run(tmp_path / "run", budget="ram=0.5x", costs=Costs(lambda widths: {"flash": 1.0}), executor=Refusing())
     assert not (tmp_path / "run").exists()
 
 
@@ -280,7 +283,7 @@ def test_what_only_a_target_knows_decides_too(tmp_path: Path, pool: Executor) ->
         asked.append(tuple(widths.values()))
         return {"flash": 4.0 * sum(layer.weights for layer in plan.layers(widths))}
 
-    result = run(tmp_path, replace(ONE, ratio=0.3), "flash=0.7x", executor=pool, cost=cost)
+    result = run(tmp_path, replace(ONE, ratio=0.3), "flash=0.7x", costs=Costs(cost), executor=pool)
     assert result.met
     assert result.predicted == 4 * sum(layer.weights for layer in couple(result.model).layers())
     hidden = next(o for o in result.iterations[0].proposals if o.layer == "hidden")

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from edgebnn.errors import InputError
-from edgebnn.pruning.search import run_state
+from edgebnn.pruning.search.run_folder import RunFolder
 from edgebnn.pruning.workers import executors
 
 ROOT = Path(__file__).parents[3]
@@ -38,7 +38,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[str], bytes
     run_dir = tmp_path_factory.mktemp("straight")
     proposals = finished(start(run_dir, "local:1"))
     assert len(proposals) >= 5
-    return proposals, (run_dir / run_state.HISTORY).read_bytes()
+    return proposals, RunFolder(run_dir).history.read_bytes()
 
 
 def test_a_killed_run_and_killed_training_processes_change_nothing(
@@ -46,13 +46,13 @@ def test_a_killed_run_and_killed_training_processes_change_nothing(
 ) -> None:
     proposals, history = straight
     before = finished(start(tmp_path, "local:2", "main", "4"), -signal.SIGKILL)
-    state = run_state.load(tmp_path)
+    state = RunFolder(tmp_path).load_state()
     assert state is not None
     assert state.pending, "killed in the middle of an iteration"
-    assert not (tmp_path / run_state.MODEL).exists()
+    assert not RunFolder(tmp_path).model.exists()
     after = finished(start(tmp_path, "local:1", "trainers", "1"))
     assert sorted(before + after) == sorted(proposals), "finished proposals are not trained again"
-    assert (tmp_path / run_state.HISTORY).read_bytes() == history
+    assert RunFolder(tmp_path).history.read_bytes() == history
 
 
 def test_a_cluster_whose_worker_is_killed_gives_the_same_history(
@@ -69,7 +69,7 @@ def test_a_cluster_whose_worker_is_killed_gives_the_same_history(
         time.sleep(0.5)
         os.kill(workers[victim], signal.SIGKILL)
         assert sorted(finished(process)) == sorted(proposals)
-    assert (tmp_path / "run" / run_state.HISTORY).read_bytes() == history
+    assert RunFolder(tmp_path / "run").history.read_bytes() == history
 
 
 def wait_for(condition: Callable[[], Any], process: subprocess.Popen[str]) -> Any:

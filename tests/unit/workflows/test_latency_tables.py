@@ -13,7 +13,7 @@ from edgebnn.graph import counts
 from edgebnn.models import build
 from edgebnn.pruning.channels.coupling import Plan, couple
 from edgebnn.targets.model_file import ModelFile
-from edgebnn.workflows.latency_tables import channels_at_once, latency_table
+from edgebnn.workflows.latency_tables import LayerTiming, channels_at_once, latency_table
 from tests.unit.workflows.test_measuring import ScriptedTarget
 
 BETWEEN = 50.0
@@ -42,7 +42,7 @@ def test_the_prediction_for_the_unpruned_network_is_what_it_takes(
     tmp_path: Path, network: tuple[Plan, ModelFile]
 ) -> None:
     plan, whole = network
-    table = latency_table(ScriptedTarget(by_macs, kind="simulated"), plan, whole, tmp_path / "table.json")
+    table = latency_table(LayerTiming(ScriptedTarget(by_macs, kind="simulated")), plan, whole, tmp_path / "table.json")
     assert table.latency(plan.layers()) == pytest.approx(sum(by_macs(whole)))
     assert table.device.kind == "simulated"
     smaller = plan.layers({plan.prunable[0].name: 8})
@@ -58,13 +58,9 @@ def test_layers_that_take_longer_than_the_whole_network_are_told_of(
 
     plan, whole = network
     notes: list[str] = []
-    table = latency_table(
-        ScriptedTarget(disturbed, kind="simulated"),
-        plan,
-        whole,
-        tmp_path / "table.json",
-        progress=lambda event: notes.append(event.message),
-    )
+    place = ScriptedTarget(disturbed, kind="simulated")
+    timing = LayerTiming(place, progress=lambda event: notes.append(event.message))
+    table = latency_table(timing, plan, whole, tmp_path / "table.json")
     assert "something else kept scripted busy" in notes[-1]
     assert table.between == 0
 
@@ -72,9 +68,9 @@ def test_layers_that_take_longer_than_the_whole_network_are_told_of(
 def test_samples_are_used_again_and_refused_on_another_device(tmp_path: Path, network: tuple[Plan, ModelFile]) -> None:
     plan, whole = network
     place, path = ScriptedTarget(by_macs, kind="simulated"), tmp_path / "table.json"
-    latency_table(place, plan, whole, path)
+    latency_table(LayerTiming(place), plan, whole, path)
     asked = len(place.asked)
-    latency_table(place, plan, whole, path)
+    latency_table(LayerTiming(place), plan, whole, path)
     assert len(place.asked) - asked < 5  # the whole network, no layer
     with pytest.raises(InputError, match="another device"):
-        latency_table(ScriptedTarget(by_macs, kind="simulated"), plan, whole, path, threads=2)
+        latency_table(LayerTiming(ScriptedTarget(by_macs, kind="simulated"), threads=2), plan, whole, path)

@@ -9,7 +9,7 @@ import pytest
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.pruning.settings import Settings
-from edgebnn.workflows.prune import prune_in
+from edgebnn.workflows.prune import PruneOptions, prune_in
 from tests.support.images import blobs
 from tests.unit.workflows.test_latency_tables import by_macs
 from tests.unit.workflows.test_measuring import ScriptedTarget
@@ -29,6 +29,6 @@ def test_a_folder_that_is_not_its_own_stays_as_it_is(tmp_path: Path, name: str, 
     model = keras.Model(images, keras.layers.Dense(2)(keras.layers.Flatten()(hidden)))
     place = ScriptedTarget(by_macs, kind="simulated")
     with pytest.raises(InputError, match=message):
-        prune_in(tmp_path, model, blobs(), place, "latency=0.8x", settings=Settings(hold_out=64))
+        prune_in(tmp_path, model, blobs(), place, "latency=0.8x", PruneOptions(Settings(hold_out=64)))
     assert len(place.asked) == 1, "what kind of times it tells"
     assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, content)]
