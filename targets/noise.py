@@ -7,6 +7,7 @@ move them or add constants, to the ops that look something up by them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -27,6 +28,10 @@ Sample = tuple[Array, ...]
 """One array per input of a model, in the model's own shapes and dtypes."""
 
 SEED = 0
+
+
+_MOST_BYTES = 1 << 30
+"""Of noise for one input: more can only be meant by a damaged file."""
 
 
 def noise(model: ModelFile, count: int) -> Iterator[Sample]:
@@ -56,6 +61,8 @@ def _shape(port: Port, model: str) -> Shape:
         raise InputError(
             f"{model}: its input '{port.name}' has no elements ({list(port.shape)}); give one with --input"
         )
+    if math.prod(port.shape) * port.dtype.itemsize > _MOST_BYTES:
+        raise InputError(f"{model}: its input '{port.name}' is too large for noise ({list(port.shape)}); give --input")
     return port.shape
 
 

@@ -99,7 +99,15 @@ class _Checker:
         for role, vector in (("input", graph.InputsAsNumpy()), ("output", graph.OutputsAsNumpy())):
             for value in integers(vector):
                 self.index(value, tensors, f"a graph {role}")
+                if role == "input":
+                    self.given(graph.Tensors(value))
         self.order(graph)
+
+    def given(self, tensor: Any) -> None:
+        """An input has no data of its own: LiteRT would write to the file's memory."""
+        name = text(tensor.Name())
+        if self.buffer_length(tensor.Buffer(), name):
+            raise self.error(f"input '{name}' is a constant")
 
     def tensor(self, tensor: Any, index: int) -> None:
         name = text(tensor.Name()) or f"tensor {index}"
@@ -200,6 +208,9 @@ class _Checker:
             for index in range(count):
                 what = f"a tensor of signature '{text(signature.SignatureKey())}'"
                 self.index(at(index).TensorIndex(), tensors, what)
+        graph = self.model.Subgraphs(signature.SubgraphIndex())
+        for index in range(signature.InputsLength()):
+            self.given(graph.Tensors(signature.Inputs(index).TensorIndex()))
 
 
 def _written(op: Any) -> list[int]:

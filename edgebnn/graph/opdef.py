@@ -71,7 +71,7 @@ def unknown_axes(view: OpView, axes: Axes) -> Axes | None:
 class Limits:
     """What LiteRT's kernel of an op takes for granted, and ends the process upon where it does not hold.
 
-    required:    how many inputs come before the first that may be absent; None: all must be there.
+    required:    how many inputs come before the first that may be absent; None: all must be there, at least one.
     scaled:      it divides by the scales of 8 and 16 bit tensors, which must have them.
     plain_int16: but takes int16 without scales too, as plain integers.
     adds:        it adds in fixed point, so that no input's scale may be too far above the output's.

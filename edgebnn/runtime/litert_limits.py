@@ -70,12 +70,14 @@ def _refusal(graph: Any, op: Any, kind: int) -> str:
     limits = _limits_of(kind)
     inputs, outputs = integers(op.InputsAsNumpy()), integers(op.OutputsAsNumpy())
     required = len(inputs) if limits.required is None else limits.required
+    if len(inputs) < required or (not inputs and _NAMES.get(kind) in OPS):
+        return f"has {len(inputs)} inputs, too few for {_NAMES.get(kind)}"
     if ABSENT in inputs[:required] or (ABSENT in outputs and kind != _OPS.CUSTOM):
         return f"lacks an input or output (inputs {inputs}, outputs {outputs})"
     eight_bit = (_TYPES.INT8, _TYPES.UINT8)
     given = [graph.Tensors(index) for index in inputs if index != ABSENT and graph.Tensors(index).Type() in eight_bit]
-    if limits.compares and any((_scales(tensor) >= 1).any() for tensor in given):
-        return "compares tensors whose scale is 1 or more, which LiteRT cannot"
+    if limits.compares and any(not _scales(tensor).size or (_scales(tensor) >= 1).any() for tensor in given):
+        return "compares tensors whose scale is 1 or more, or without one, which LiteRT cannot"
     if not limits.scaled:
         return ""
     tensors = [graph.Tensors(index) for index in (*inputs, *outputs) if index != ABSENT]

@@ -196,6 +196,6 @@ OPS = (
         "BatchMatMulOptions",
         types=_TYPES,
         batch=_matmul_batch,
-        limits=Limits(scaled=True, bounded=True),
+        limits=Limits(required=2, scaled=True, bounded=True),
     ),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn.graph.opdef import Axes, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
 from .batch_axis import images, only
@@ -291,6 +291,7 @@ OPS = (
         types=ANY,
         batch=_strided_batch,
         same_scale=True,
+        limits=Limits(required=4),
     ),
     OpDef("PAD", NoOptions, _pad_infer, _pad_run, schema="PadOptions", types=ANY, batch=_pad_batch, same_scale=True),
     OpDef(

@@ -18,6 +18,7 @@ from ai_edge_litert import schema_py_generated as schema
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, UnsupportedOpError
+from edgebnn.graph.ops import OPS
 from edgebnn.graph.ops.activation import SoftmaxOptions
 from edgebnn.graph.ops.elementwise import SubOptions
 from edgebnn.graph.ops.view import NoOptions
@@ -128,6 +129,22 @@ def test_scales_that_end_litert_are_refused(kind: str, scales: tuple[float | Non
         load(to_bytes(one_op(kind, options, tensors[:-1], tensors[-1:])))
 
 
+@pytest.mark.parametrize("kind", ["STRIDED_SLICE", "BATCH_MATMUL", "RELU"])
+def test_ops_without_the_inputs_that_they_need_are_refused(kind: str) -> None:
+    graph = one_op("RELU", NoOptions(), [tensor("x", (1, 4))], [tensor("y", ())])
+    few = () if kind == "RELU" else graph.inputs
+    ops = (replace(graph.ops[0], kind=kind, inputs=few, options=OPS[kind].options()),)
+    with pytest.raises(ModelFormatError, match=f"layer 'y' has {len(few)} inputs, too few for {kind}"):
+        load(to_bytes(replace(graph, ops=ops)))
+
+
+@pytest.mark.parametrize("kind", ["LESS", "GREATER_EQUAL"])
+def test_comparisons_without_scales_are_refused(kind: str) -> None:
+    inputs = [tensor(name, (1, 4), DType.INT8) for name in "ab"]
+    with pytest.raises(ModelFormatError, match="without one, which LiteRT cannot"):
+        load(to_bytes(one_op(kind, NoOptions(), inputs, [tensor("y", (), DType.BOOL)])))
+
+
 def test_every_truncation_is_refused() -> None:
     content = lce_bytes("residual_int8")
     for size in range(0, len(content) - 1, len(content) // 60):
@@ -186,6 +203,10 @@ REFUSED: dict[str, tuple[Callable[[Graph], Graph], str]] = {
     "an output that is a constant": (
         lambda g: with_op(g, "ADD", outputs=(next(i for i, t in enumerate(g.tensors) if t.is_constant),)),
         "writes to an input or a constant",
+    ),
+    "an input that is a constant": (
+        lambda g: replace(g, inputs=(next(i for i, t in enumerate(g.tensors) if t.is_constant),)),
+        "input '.*' is a constant",
     ),
     "int8 without scales": (without_scales, "has no scale"),
     "a convolution without a filter": (

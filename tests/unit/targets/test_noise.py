@@ -17,7 +17,7 @@ from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import DType, Graph
 from edgebnn.targets.model_file import open_model
 from edgebnn.targets.noise import noise
-from tests.support.graphs import Step, chain, constant, tensor
+from tests.support.graphs import Step, chain, constant, one_op, tensor
 
 DATA = Path(__file__).parents[2] / "data" / "runtime"
 TABLE = constant("table", np.arange(14, dtype=np.float32).reshape(7, 2))
@@ -90,6 +90,13 @@ def test_numbers_that_cannot_be_guessed_are_asked_for(name: str) -> None:
         next(noise(model, 1))
     given = np.full((3, 5), 1, np.int32)
     assert target("host").validate(model, given).passed
+
+
+def test_an_input_too_large_for_noise_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edgebnn.targets.noise._MOST_BYTES", 1000)
+    model = open_model(one_op("ABS", NoOptions(), [tensor("x", (1, 251))], [tensor("y", ())]))
+    with pytest.raises(InputError, match=r"input 'x' is too large for noise .*--input"):
+        next(noise(model, 1))
 
 
 def test_a_size_left_open_is_asked_for() -> None:
