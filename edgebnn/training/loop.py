@@ -27,10 +27,8 @@ from edgebnn.training.checkpoints import State
 from edgebnn.training.compute import check_compute, computing_in
 from edgebnn.training.evaluation import Inference, evaluate, inference
 from edgebnn.training.history import EpochMetrics, History, Progress, ProgressCallback, write_metrics
-from edgebnn.training.method import PLAIN, Loss, Method, cross_entropy
-from edgebnn.training.optimizers import make_optimizer
-from edgebnn.training.recipe import Recipe
-from edgebnn.training.schedules import learning_rate
+from edgebnn.training.method import PLAIN, Loss, Method, cross_entropy, make_optimizer
+from edgebnn.training.recipe import Recipe, learning_rate
 from edgebnn.training.splits import Dataset, Split
 
 Step: TypeAlias = Callable[[Any, Any], tuple[Any, Any]]

@@ -1,16 +1,24 @@
-"""How a network is trained, as one value that can be compared, stored and repeated."""
+"""How a network is trained, as one value that can be compared, stored and repeated; without TensorFlow."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from edgebnn.errors import InputError
 from edgebnn.training.augment import AUGMENTATIONS
 from edgebnn.training.compute import COMPUTES
-from edgebnn.training.schedules import SCHEDULES
 
 OPTIMIZERS = ("adam", "sgd")
+# each: the share of the way done, in [0, 1) -> factor on the learning rate
+SCHEDULES: Mapping[str, Callable[[float], float]] = MappingProxyType(
+    {
+        "constant": lambda done: 1.0,
+        "cosine": lambda done: 0.5 * (1 + math.cos(math.pi * done)),  # Loshchilov and Hutter, SGDR, ICLR 2017
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -23,7 +31,7 @@ class Recipe:
         epochs: passes over the training images.
         batch: images in a step; an epoch leaves out what does not fill its last batch.
         learning_rate: the peak.
-        schedule: a name in :data:`edgebnn.training.schedules.SCHEDULES`.
+        schedule: a name in :data:`SCHEDULES`.
         warmup_epochs: epochs, or a fraction of one, in which the rate rises from nothing to its peak.
         optimizer: ``"adam"``, or ``"sgd"`` with momentum 0.9.
         weight_decay: decoupled; spares biases, batch norms, and latent weights of which only the sign counts.
@@ -66,3 +74,13 @@ class Recipe:
         ):
             if getattr(self, name) not in known:
                 raise InputError(f"recipe: unknown {name} {getattr(self, name)!r}: choose one of {', '.join(known)}")
+
+
+def learning_rate(peak: float, schedule: str, step: int, total_steps: int, warmup_steps: int = 0) -> float:
+    """The rate of step number ``step`` (from 0) of ``total_steps``: a linear warm-up to ``peak``, then the schedule.
+
+    Of the step's number alone, so that a resumed run continues the same curve.
+    """
+    if step < warmup_steps:
+        return peak * (step + 1) / warmup_steps
+    return peak * SCHEDULES[schedule]((step - warmup_steps) / max(1, total_steps - warmup_steps))

@@ -21,12 +21,11 @@ from edgebnn.models.rebuild import copied, rebuild
 from edgebnn.preprocessing import preprocess
 from edgebnn.training import checkpoints
 from edgebnn.training.binarization import binarize, binary_layers, follow, has_binary_weights, settle
-from edgebnn.training.distillation import distilled
 from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.expansion import expanded
 from edgebnn.training.history import EpochMetrics, ProgressCallback
 from edgebnn.training.loop import check_fit, train
-from edgebnn.training.method import Method, cross_entropy, nothing
+from edgebnn.training.method import Method, cross_entropy, distilled, nothing
 from edgebnn.training.plans import Plan, Target
 from edgebnn.training.quantization import frozen, quantize_aware
 from edgebnn.training.splits import Dataset

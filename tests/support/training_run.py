@@ -16,9 +16,8 @@ import numpy as np
 
 from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.training.binarization import binarize, follow
-from edgebnn.training.distillation import distilled
 from edgebnn.training.loop import train
-from edgebnn.training.method import PLAIN, Method
+from edgebnn.training.method import PLAIN, Method, distilled
 from edgebnn.training.plans import Descent, Distillation
 from edgebnn.training.quantization import frozen, quantize_aware
 from edgebnn.training.recipe import Recipe

@@ -22,7 +22,7 @@ from edgebnn.pruning.workers.job import Job, ProposalResult
 from edgebnn.training.compute import computing_in
 from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.loop import compile_step
-from edgebnn.training.optimizers import make_optimizer
+from edgebnn.training.method import make_optimizer
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.splits import Split
 

@@ -15,7 +15,7 @@ from edgebnn.models.blocks import precision_named
 from edgebnn.pruning.channels import masks, surgery
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.training.loop import compile_step
-from edgebnn.training.optimizers import make_optimizer
+from edgebnn.training.method import make_optimizer
 from edgebnn.training.recipe import Recipe
 from tests.support.random_networks import double_precision, random_keep, randomize
 

@@ -7,8 +7,7 @@ import pytest
 
 from edgebnn._tensorflow import keras, tf
 from edgebnn.errors import InputError
-from edgebnn.training.distillation import distilled
-from edgebnn.training.method import cross_entropy
+from edgebnn.training.method import cross_entropy, distilled
 from edgebnn.training.plans import Descent, Distillation, Plan
 from edgebnn.training.recipe import Recipe
 

@@ -20,7 +20,7 @@ from edgebnn.models import build
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.training.binarization import binarize
-from edgebnn.training.optimizers import make_optimizer
+from edgebnn.training.method import make_optimizer
 from edgebnn.training.quantization import frozen, quantize_aware, strip
 from edgebnn.training.quantizers import RANGE_DECAY, Int8Range, RangeQuantizer, WeightQuantizer
 from edgebnn.training.recipe import Recipe

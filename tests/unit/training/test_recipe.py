@@ -11,10 +11,9 @@ from edgebnn._tensorflow import tf
 from edgebnn.errors import InputError
 from edgebnn.models import MODELS
 from edgebnn.training.augment import AUGMENTATIONS
-from edgebnn.training.optimizers import make_optimizer
-from edgebnn.training.recipe import OPTIMIZERS, Recipe
+from edgebnn.training.method import make_optimizer
+from edgebnn.training.recipe import OPTIMIZERS, Recipe, learning_rate
 from edgebnn.training.recipes import recommended
-from edgebnn.training.schedules import learning_rate
 from tests.support.training_run import tiny_model
 
 
