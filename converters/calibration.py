@@ -97,7 +97,7 @@ def _constant(inputs: Sequence[Array]) -> tuple[Finding, ...]:
     wide = [values for values in flat if values.shape[1] > 1]  # a sample that is one number cannot be anything else
     if not wide:
         return ()
-    constant = np.logical_and.reduce([np.ptp(values, axis=1) == 0 for values in wide])
+    constant = np.logical_and.reduce([(values == values[:, :1]).all(axis=1) for values in wide])
     count = int(np.sum(constant))
     if not count:
         return ()

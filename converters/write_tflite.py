@@ -60,7 +60,7 @@ def to_bytes(graph: Graph, ranges: Mapping[int, tuple[float, float]] = MappingPr
     model.buffers = buffers.contents
     builder = flatbuffers.Builder(sum(len(buffer.data) for buffer in buffers.contents) + 65536)
     builder.Finish(model.Pack(builder), b"TFL3")
-    return append(bytes(builder.Output()), graph.archive)
+    return append(bytes(builder.Output()), graph.attachment)
 
 
 class _Buffer:

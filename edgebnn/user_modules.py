@@ -93,7 +93,16 @@ def _place(error: BaseException) -> str:
     return "".join(f"; {place.filename}, line {place.lineno}, in {place.name}" for place in (own or frames)[-1:])
 
 
+_TRACED = ("in user code:",)
+
+
 def first_line(error: BaseException) -> str:
-    """The class of an exception and the first line of its message."""
+    """The class of an exception and the first line of its message.
+
+    Of what TensorFlow raises in code that it traces that is the last one: a traceback of the code comes before it.
+    """
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0].strip()}" if lines else type(error).__name__
+    if not lines:
+        return type(error).__name__
+    line = lines[-1] if lines[0].strip() in _TRACED else lines[0]
+    return f"{type(error).__name__}: {line.strip()}"

@@ -108,6 +108,7 @@ class _Walk:
     seen: dict[tuple[str, int], int] = field(default_factory=dict)
     layouts: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
     read: list[int] = field(default_factory=lambda: [0])
+    end: list[int] = field(default_factory=lambda: [0])  # of the last byte that belongs to anything
 
     def unsigned(self, at: int, size: int) -> int:
         if at < 0 or at + size > len(self.data):
@@ -123,7 +124,11 @@ class _Walk:
         if at + 4 + length * element_size > len(self.data):
             raise self.fail("a vector reaches outside of the file")
         self.spend(length * element_size)
+        self.reach(at + 4 + length * element_size)
         return at + 4, length
+
+    def reach(self, end: int) -> None:
+        self.end[0] = max(self.end[0], end)
 
     def spend(self, size: int) -> None:
         self.read[0] += size
@@ -134,6 +139,7 @@ class _Walk:
         start, length = self.vector(at, 1)
         if self.unsigned(start + length, 1) != 0:
             raise self.fail("a string does not end")
+        self.reach(start + length + 1)
         try:
             text = bytes(self.data[start : start + length]).decode()
         except UnicodeDecodeError:
@@ -157,6 +163,7 @@ class _Walk:
         if any(offset >= max(table_size, 1) for offset in fields if offset):
             raise self.fail("a field lies outside of its table")
         self.layouts[vtable] = (table_size, fields[:_MOST_FIELDS])
+        self.reach(vtable + size)
         return self.layouts[vtable]
 
     def slots(self, at: int) -> tuple[int, ...]:
@@ -167,6 +174,7 @@ class _Walk:
         table_size, fields = self.layout(at - back)
         if at + table_size > len(self.data):
             raise self.fail("a table reaches outside of the file")
+        self.reach(at + table_size)
         return tuple(at + offset if offset else 0 for offset in fields)
 
     def table(self, name: str, at: int, depth: int = 0) -> None:
@@ -211,8 +219,11 @@ class _Walk:
             self.table(kind, self.target(position), depth + 1)
 
 
-def check(data: Bytes, source: str) -> None:
+def check(data: Bytes, source: str) -> int:
     """Checks that ``data`` is a TFLite flatbuffer whose every part lies inside it. ``source`` names it in messages.
+
+    Returns:
+        Where it ends, in bytes: padding may follow, and what others have put behind it (:mod:`.attachment`).
 
     Raises:
         ModelFormatError: it is not.
@@ -226,3 +237,4 @@ def check(data: Bytes, source: str) -> None:
         raise ModelFormatError(one_line(f"{source}: not a .tflite file ({why})"))
     walk = _Walk(data, fail)
     walk.table("Model", walk.target(0))
+    return walk.end[0]

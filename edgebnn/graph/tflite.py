@@ -50,11 +50,11 @@ def parse(data: bytes, name: str, input_shapes: Sequence[Shape] = ()) -> Graph:
         UnsupportedOpError: it holds an op that edgebnn does not have.
         InputError: it does not work with ``input_shapes``.
     """
-    flatbuffer.check(data, name)
+    end = flatbuffer.check(data, name)
     consistency.check(data, name)
     try:
         graph = shapes.check(_graph(schema.Model.GetRootAs(data)))
-        graph = replace(graph, archive=data[attachment.start(data) :])
+        graph = replace(graph, attachment=attachment.behind(data, end))
     except UnsupportedOpError as error:
         raise UnsupportedOpError(one_line(f"{name}: {error}")) from None
     except (InputError, ModelFormatError) as error:

@@ -120,8 +120,8 @@ class Signature:
 class Graph:
     """A whole model: one subgraph. ``inputs`` and ``outputs`` are tensor indices.
 
-    ``metadata`` holds the file's named metadata buffers, kept verbatim; ``archive`` the zip archive behind it, if any
-    (:mod:`.attachment`).
+    ``metadata`` holds the file's named metadata buffers, kept verbatim; ``attachment`` what lies behind it, such as a
+    zip archive of labels (:mod:`.attachment`).
     """
 
     name: str
@@ -132,7 +132,7 @@ class Graph:
     description: str = ""
     signatures: tuple[Signature, ...] = ()
     metadata: tuple[tuple[str, bytes], ...] = ()
-    archive: bytes = b""
+    attachment: bytes = b""
 
     def op_name(self, index: int) -> str:
         """The layer name shown to users: the name of the op's first output tensor."""

@@ -13,10 +13,10 @@ import numpy as np
 
 from edgebnn import machine
 from edgebnn.converters.convert import Target as FileKind
-from edgebnn.converters.convert import convert
+from edgebnn.converters.convert import check_output, convert
 from edgebnn.converters.findings import Finding
 from edgebnn.errors import EdgebnnError
-from edgebnn.files import check_writable, write_bytes
+from edgebnn.files import write_bytes
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.runtime.model import load
@@ -90,7 +90,7 @@ def retrain(
     from edgebnn.training.retraining import retrain as run
 
     path = Path(output)
-    check_writable(path)
+    check_output(path)
     folder = path.with_suffix(".run") if run_dir is None else Path(run_dir)
     size = None if image_size is None else (image_size, image_size)
     dataset = datasets.load(data, size) if isinstance(data, str | Path) else data

@@ -46,3 +46,27 @@ def test_a_broken_archive_is_said_where_it_would_be_lost(labelled: bytes) -> Non
     graph: Graph = read(labelled[:at] + b"rat" + labelled[at + 3 :])
     with pytest.raises(ModelFormatError, match="zipped behind the model cannot be read"):
         to_bytes(graph)
+
+
+def test_bytes_that_are_no_archive_survive_too_and_padding_is_none(labelled: bytes) -> None:
+    bare = to_bytes(replace(read(labelled), attachment=b""))
+    cut = labelled[len(bare) : -10]  # an archive without its end
+    for rest in (b"signed by the maker\x00\x01", b"\x00\x00\x00note\x00", cut, b"PK\x05\x06"):
+        again = to_bytes(read(bare + rest))
+        assert again.endswith(rest)
+        assert to_bytes(read(again)) == again
+    assert read(bare + bytes(4096)).attachment == b""
+
+
+def test_what_stands_around_an_archive_survives_with_it(labelled: bytes) -> None:
+    bare = to_bytes(replace(read(labelled), attachment=b""))
+    whole = io.BytesIO(bare + b"before")
+    with zipfile.ZipFile(whole, "a") as archive:
+        archive.writestr("labels.txt", "cat\ndog\n")
+        archive.comment = b"of the maker's"
+    again = to_bytes(read(whole.getvalue() + b"after"))
+    assert b"before" in again
+    assert again.endswith(b"after")
+    with zipfile.ZipFile(io.BytesIO(again[: -len(b"after")])) as archive:
+        assert archive.comment == b"of the maker's"
+    assert _files(again[: -len(b"after")]) == {"labels.txt": b"cat\ndog\n"}

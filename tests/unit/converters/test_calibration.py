@@ -93,3 +93,11 @@ def test_samples_of_one_number_are_not_constant() -> None:
     assert check([np.arange(600.0, dtype=np.float32)[:, None]], [number]) == ()
     rules = [finding.rule for finding in check([np.float32([[3.0]])], [number])]
     assert rules == ["calibration-few-samples"]
+
+
+def test_masks_and_scalars_are_not_constant() -> None:
+    masks = np.random.default_rng(0).random((40, 8)) < 0.5
+    assert check([masks], [KerasInput("mask", (8,), "bool")]) == ()
+    with pytest.raises(InputError, match="every sample is constant"):
+        check([np.ones((40, 8), bool)], [KerasInput("mask", (8,), "bool")])
+    assert check([np.arange(40.0)], [KerasInput("age", (), "float32")]) == ()

@@ -101,7 +101,22 @@ def _converted(model: Any, path: Path, to: str, calibration: Any) -> Path:
     return edgebnn.convert(model, path, kind, given, portable=to == "portable").path
 
 
+@pytest.fixture
+def converted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What differs only in what is done with the converter's file is converted once: int8, w1a8, portable."""
+    to_graph, made = from_keras.to_graph, {}
+
+    def once(model: Any, to: Any, calibration: Any = None) -> Any:
+        given = None if calibration is None else tuple((a.shape, a.dtype, a.tobytes()) for a in calibration)
+        if (id(model), to, given) not in made:
+            made[id(model), to, given] = to_graph(model, to, calibration)
+        return made[id(model), to, given]
+
+    monkeypatch.setattr(from_keras, "to_graph", once)
+
+
 @pytest.mark.parametrize("name", MODELS)
+@pytest.mark.usefixtures("converted_once")
 def test_a_file_takes_and_gives_what_the_model_does_in_its_order(name: str, tmp_path: Path) -> None:
     build, inputs, outputs = MODELS[name]
     model = build()
