@@ -370,3 +370,10 @@ def test_large_binary_weights_are_stored_as_bits(to: Any, kind: str, tmp_path: P
     np.testing.assert_allclose(outputs, expected, atol=0.05 if to == "w1a8" else 1e-4)
     np.testing.assert_array_equal(layer.kernel.latent_variable.numpy(), latent)
     np.testing.assert_array_equal(model(inputs).numpy(), expected)
+
+
+def test_what_tensorflow_says_of_code_that_it_traces_is_its_last_line(tmp_path: Path) -> None:
+    model = keras.Sequential([keras.layers.Dense(3, name="with a space")])
+    model(np.zeros((1, 4), np.float32))
+    with pytest.raises(EdgebnnError, match=r"layer 'with a space': .*'with a space/' is not a valid root scope name"):
+        convert(model, tmp_path / "out.tflite", "float")
