@@ -29,8 +29,8 @@ def in_order(given: Calibration, inputs: Sequence[KerasInput]) -> tuple[Array, .
     Raises:
         InputError: there is not exactly one array for each input.
     """
-    if isinstance(given, np.ndarray):
-        given = (given,)
+    if hasattr(given, "__array__"):  # TensorFlow's tensors are arrays too
+        given = (np.asarray(given),)
     if not isinstance(given, Mapping):
         arrays = tuple(np.asarray(values) for values in given)
         if len(arrays) != len(inputs):
@@ -79,9 +79,10 @@ def _check_values(where: str, values: Array, one: KerasInput) -> None:
         )
     if not len(values):
         raise InputError(f"{where} has no samples")
-    finite = np.isfinite(values).reshape(len(values), -1).all(axis=1)
+    with np.errstate(over="ignore"):
+        finite = np.isfinite(values.astype(np.float32)).reshape(len(values), -1).all(axis=1)
     if not finite.all():
-        raise InputError(f"{where}: sample {int(np.argmin(finite))} holds NaN or infinity; remove it")
+        raise InputError(f"{where}: sample {int(np.argmin(finite))} holds NaN or infinity as float32; remove it")
 
 
 def _few(count: int) -> tuple[Finding, ...]:

@@ -5,18 +5,23 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+
+
+_lock = threading.RLock()  # the descriptors are the process's: whoever restores them first must have changed them last
 
 
 @contextmanager
 def captured() -> Iterator[Callable[[], str]]:
     """Collects what is written to file descriptors 1 and 2 inside the block; the value yielded returns it so far.
 
-    Python's warnings are dropped. Other threads of the process are silenced too.
+    Python's warnings are dropped. Other threads of the process are silenced too, and take
+    turns with it.
     """
-    with tempfile.TemporaryFile() as sink, warnings.catch_warnings():
+    with _lock, tempfile.TemporaryFile() as sink, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         sys.stdout.flush()
         sys.stderr.flush()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import sys
 import sysconfig
 import traceback
@@ -93,16 +94,18 @@ def _place(error: BaseException) -> str:
     return "".join(f"; {place.filename}, line {place.lineno}, in {place.name}" for place in (own or frames)[-1:])
 
 
-_TRACED = ("in user code:",)
+_AROUND = re.compile(r"\s*(in user code:|File \".*\", line \d+, in |.*Exception encountered when calling )")
+"""Lines that Keras and TensorFlow put before what was raised in a layer, or in code that they trace."""
 
 
 def first_line(error: BaseException) -> str:
-    """The class of an exception and the first line of its message.
-
-    Of what TensorFlow raises in code that it traces that is the last one: a traceback of the code comes before it.
-    """
-    lines = str(error).strip().splitlines()
-    if not lines:
-        return type(error).__name__
-    line = lines[-1] if lines[0].strip() in _TRACED else lines[0]
-    return f"{type(error).__name__}: {line.strip()}"
+    """The class of an exception and the first line of its message, without what Keras and TensorFlow put around it."""
+    text = str(error).split("Call arguments received by ")[0]
+    lines = text.strip().splitlines()
+    start = 0
+    for number, line in enumerate(lines):
+        if found := _AROUND.match(line):
+            start = number + 1 + found[1].startswith("File ")  # the line of code stands below its place
+    line = next((line.strip() for line in lines[start:] if line.strip()), lines[0].strip() if lines else "")
+    kind = type(error).__name__
+    return line if line.startswith(f"{kind}: ") else f"{kind}: {line}" if line else kind

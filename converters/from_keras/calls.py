@@ -50,7 +50,7 @@ def call_of(model: Any) -> Call:
             "subclassed model once with arrays of the right shapes"
         )
     args, kwargs = tf.nest.map_structure(lambda leaf: None if leaf is None else _spec(leaf), saved)
-    parameters = list(inspect.signature(model.call).parameters)
+    parameters = list(inspect.signature(model.call).parameters) or ["inputs"]  # none of a SavedModel without its class
     places = [*(parameters[min(i, len(parameters) - 1)] for i in range(len(args))), *sorted(kwargs)]
     nested = [*args, *(kwargs[name] for name in sorted(kwargs))]
     own = [

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import re
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
-from edgebnn._tensorflow import LIBRARY_ERRORS, keras
+from edgebnn._tensorflow import keras
 from edgebnn.converters import keras_names
 from edgebnn.converters.converter_process import (
     FILE,
@@ -68,13 +69,13 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
     if to == "int8" and calibration is None and not trained:
         raise InputError(f"model '{model.name}': int8 needs calibration inputs, or fake quantization in training")
     samples = None if calibration is None or trained else [np.asarray(values) for values in calibration]
-    with tempfile.TemporaryDirectory(prefix="edgebnn-") as folder:
-        outputs = _hand_over(model, call, to, samples, Path(folder))
+    with _workplace() as folder:
+        outputs = _hand_over(model, call, to, samples, folder)
         try:
-            convert_in_child(Path(folder))
+            convert_in_child(folder)
         except ConversionError as error:
             raise _failure(model, to, error) from error
-        content = Path(folder, FILE).read_bytes()
+        content = (folder / FILE).read_bytes()
     where = f"model '{model.name}' converted to {to}"
     try:
         return keras_names.named(read(content, where), call.names, outputs)
@@ -95,8 +96,7 @@ def quantize(content: bytes) -> bytes:
     Raises:
         EdgebnnError: the quantizer fails or crashes.
     """
-    with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
-        folder = Path(name)
+    with _workplace() as folder:
         (folder / FILE).write_bytes(content)
         (folder / JOB).write_text(json.dumps({"to": "quantized"}))
         try:
@@ -109,6 +109,19 @@ def quantize(content: bytes) -> bytes:
         return (folder / FILE).read_bytes()
 
 
+@contextmanager
+def _workplace() -> Iterator[Path]:
+    """A folder for a conversion. Raises EdgebnnError where files of its size cannot be written."""
+    try:
+        with tempfile.TemporaryDirectory(prefix="edgebnn-") as folder:
+            yield Path(folder)
+    except OSError as error:
+        place = tempfile.gettempdir()
+        raise EdgebnnError(
+            f"temporary files cannot be written to {place} ({error.strerror or error}); name another folder in TMPDIR"
+        ) from error
+
+
 def _hand_over(model: Any, call: Call, to: Target, samples: list[Array] | None, folder: Path) -> tuple[str, ...]:
     """Writes what the converter process needs; returns the names of the model's outputs."""
     with captured() as chatter:
@@ -116,7 +129,7 @@ def _hand_over(model: Any, call: Call, to: Target, samples: list[Array] | None, 
             outputs = save(model, call, folder / SAVED_MODEL)
         except EdgebnnError:
             raise
-        except LIBRARY_ERRORS as error:
+        except Exception as error:  # of any class: it runs the user's code
             failure = ConversionError(first_line(error), f"{error}\n{chatter()}")
             raise _failure(model, to, failure) from error
     for position, (values, spec) in enumerate(zip(samples or [], call.specs, strict=samples is not None)):

@@ -43,6 +43,7 @@ def test_doubtful_samples_are_warned_of(values: Array, rule: str) -> None:
     [
         (_with(samples(40), 3, np.nan), "sample 3 holds NaN"),
         (_with(samples(40), 39, np.inf), "sample 39 holds NaN or infinity"),
+        (_with(samples(40).astype(np.float64), 2, 1e300), "sample 2 holds NaN or infinity as float32"),
         (samples(0), "no samples"),
         (samples(40)[:, :, :, :1], r"\[40, 5, 5, 1\]; the model wants \[samples, 5, 5, 3\]"),
         (samples(40).astype(str), "dtype"),

@@ -372,8 +372,54 @@ def test_large_binary_weights_are_stored_as_bits(to: Any, kind: str, tmp_path: P
     np.testing.assert_array_equal(model(inputs).numpy(), expected)
 
 
-def test_what_tensorflow_says_of_code_that_it_traces_is_its_last_line(tmp_path: Path) -> None:
-    model = keras.Sequential([keras.layers.Dense(3, name="with a space")])
-    model(np.zeros((1, 4), np.float32))
-    with pytest.raises(EdgebnnError, match=r"layer 'with a space': .*'with a space/' is not a valid root scope name"):
-        convert(model, tmp_path / "out.tflite", "float")
+class _RaisesWhenTraced(keras.Model):  # type: ignore[misc]
+    def call(self, x: Any) -> Any:
+        if not tf.executing_eagerly():
+            raise Own("of its own\nin two lines")
+        return x
+
+
+class Own(Exception):
+    pass
+
+
+def test_what_keras_puts_around_an_error_is_left_out(tmp_path: Path) -> None:
+    spaced = keras.Sequential([keras.layers.Dense(3, name="with a space")])
+    own = _RaisesWhenTraced(name="raises")
+    for model, message in (
+        (spaced, r"layer 'with a space': .*\(ValueError: '.*with a space/' is not a valid"),
+        (own, r"model 'raises': conversion to float failed \(Own: of its own\)"),
+    ):
+        model(np.zeros((1, 4), np.float32))
+        with pytest.raises(EdgebnnError, match=message):
+            convert(model, tmp_path / "out.tflite", "float")
+
+
+def test_temporary_files_that_cannot_be_written_are_an_error(
+    model: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "absent"))
+    with pytest.raises(EdgebnnError, match=r"temporary files cannot be written to .*absent .*TMPDIR"):
+        from_keras.convert(model, "float")
+
+
+class _Pairs(keras.Model):  # type: ignore[misc]
+    def __init__(self) -> None:
+        super().__init__(name="pairs")
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        return {"q": self.dense(x["b"]) - self.dense(x["a"]), "c": x["b"]}
+
+
+def test_a_saved_subclassed_model_is_converted_without_its_class(tmp_path: Path) -> None:
+    one, two = np.random.default_rng(0).random((2, 5, 4), np.float32)
+    pairs = _Pairs()
+    expected = pairs({"a": one, "b": two})
+    pairs.save(tmp_path / "saved", save_format="tf")
+    convert(str(tmp_path / "saved"), tmp_path / "out.tflite", "float")
+    loaded = edgebnn.load(tmp_path / "out.tflite")
+    assert [port.name for port in loaded.inputs] == ["a", "b"]
+    assert [port.name for port in loaded.outputs] == ["c", "q"]
+    for result, name in zip(loaded(one, two), ("c", "q"), strict=True):
+        np.testing.assert_allclose(result, expected[name], atol=1e-6)
