@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-
 _lock = threading.RLock()  # the descriptors are the process's: whoever restores them first must have changed them last
 
 
