@@ -53,7 +53,7 @@ def free(graph: Graph, ranges: Mapping[int, Range], thresholds: Mapping[int, Ran
         if op.kind in _ACCUMULATING and op.outputs[0] in alone:
             growing.ranges[op.outputs[0]] = thresholds.get(op.outputs[0]) or _finer(ranges[op.outputs[0]])
     growing.graph = without_dead_ops(growing.graph, growing.copies.values())
-    signs = _among_themselves(growing.graph, signs | set(growing.copies))
+    signs = _among_themselves(growing.graph, signs)
     _requantize(growing, signs)
     return Freed(growing.graph, growing.copies, shared_ranges(growing.graph, growing.ranges, signs))
 
@@ -115,7 +115,7 @@ def _sign_twins(growing: _Growing, alone: set[int]) -> set[int]:
         else:
             ops.append(op)
     growing.graph = replace(growing.graph, ops=tuple(ops))
-    return signs
+    return signs.union(twins.values())
 
 
 def _among_themselves(graph: Graph, signs: set[int]) -> set[int]:
