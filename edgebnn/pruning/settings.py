@@ -38,7 +38,7 @@ class Settings:
         steps: of short-term fine-tuning of every proposal.
         batch: images in such a step.
         recalibration: batches of training images from which a proposal's batch norms take their averages anew before it
-            is judged (:mod:`.normalization`), which the paper does not have; 0 leaves them as the training did.
+            is judged (:func:`.recalibrate`), which the paper does not have; 0 leaves them as the training did.
         optimizer: ``"sgd"`` with momentum 0.9, or ``"adam"``.
         learning_rate: of short-term fine-tuning.
         weight_decay: of short-term fine-tuning, decoupled.

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn._tensorflow import keras
-from edgebnn.pruning.workers.normalization import recalibrate
+from edgebnn.pruning.workers.fine_tuning import recalibrate
 
 BATCHES = [np.random.default_rng(n).normal(n, 1 + n, (16, 4, 4, 3)).astype(np.float32) for n in range(5)]
 
