@@ -7,12 +7,13 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from edgebnn.errors import InputError
+from edgebnn.errors import InputError, UnsupportedOpError
 from edgebnn.files import unreadable, write_bytes
 from edgebnn.graph.batches import run_all
 from edgebnn.graph.samples import call
@@ -134,7 +135,10 @@ def run_reference(model: ModelFile, arrays: Sequence[Array], threads: int = 1) -
         raise InputError(f"{model.name}: {len(model.inputs)} inputs expected, {len(arrays)} given")
     values = [port.quantized(array, model.name) for port, array in zip(model.inputs, arrays, strict=True)]
     graph = model.graph_for([_own_batch(port, array) for port, array in zip(model.inputs, values, strict=True)])
-    outputs = run_all(graph, values, threads)
+    try:
+        outputs = run_all(replace(graph, name=model.name), values, threads)
+    except UnsupportedOpError as error:  # which knows the layer alone
+        raise UnsupportedOpError(f"{model.name}: {error}") from None
     return tuple(port.dequantized(array) for port, array in zip(graph_outputs(graph), outputs, strict=True))
 
 

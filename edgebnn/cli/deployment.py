@@ -6,7 +6,7 @@ models may load TensorFlow.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -124,7 +124,7 @@ def analyze(model: Path, input_path: Path | None, as_json: bool) -> None:
     graph = file.graph
     if input_path is not None:
         graph = file.graph_for(next(samples(file, read_arrays(input_path, file), 1)))
-    result = count(graph, len(file.content))
+    result = count(replace(graph, name=file.name), len(file.content))
     show(as_json, {"model": file.name, **asdict(result)}, tables.analysis(result))
 
 

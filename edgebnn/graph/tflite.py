@@ -187,7 +187,10 @@ def _op(index: int, operator: Any, codes: Sequence[tuple[str, bool, int]], tenso
         options = from_flexbuffer(where, definition, b"" if operator.CustomOptionsIsNone() else packed.tobytes())
     else:
         options = from_table(where, definition, operator)
-    return Op(kind, _numbers(operator.InputsAsNumpy()), outputs, options, version)
+    inputs = _numbers(operator.InputsAsNumpy())
+    if len(inputs) < (definition.limits.required or 1):
+        raise ModelFormatError(f"{where} has {len(inputs)} inputs, too few")
+    return Op(kind, inputs, outputs, options, version)
 
 
 def _definition(where: str, kind: str, custom: bool) -> OpDef:

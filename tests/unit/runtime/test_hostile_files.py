@@ -134,8 +134,11 @@ def test_ops_without_the_inputs_that_they_need_are_refused(kind: str) -> None:
     graph = one_op("RELU", NoOptions(), [tensor("x", (1, 4))], [tensor("y", ())])
     few = () if kind == "RELU" else graph.inputs
     ops = (replace(graph.ops[0], kind=kind, inputs=few, options=OPS[kind].options()),)
+    content = to_bytes(replace(graph, ops=ops))
     with pytest.raises(ModelFormatError, match=f"layer 'y' has {len(few)} inputs, too few for {kind}"):
-        load(to_bytes(replace(graph, ops=ops)))
+        load(content)
+    with pytest.raises(ModelFormatError, match=f"layer 'y' .op 0, {kind}. has {len(few)} inputs, too few"):
+        read(content)
 
 
 @pytest.mark.parametrize("kind", ["LESS", "GREATER_EQUAL"])

@@ -10,13 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebnn.errors import InputError
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.errors import InputError, UnsupportedOpError
 from edgebnn.graph.ops.elementwise import AddOptions
 from edgebnn.graph.ops.view import NoOptions
-from edgebnn.graph.types import Graph
+from edgebnn.graph.types import DType, Graph
 from edgebnn.targets.inputs import read_arrays, read_named_arrays, run_reference, samples, write_arrays
 from edgebnn.targets.model_file import open_model
-from tests.support.graphs import chain, tensor
+from tests.support.graphs import chain, constant, one_op, per_tensor, tensor
 
 X = np.arange(12, dtype=np.float32).reshape(3, 4)
 
@@ -121,3 +122,17 @@ def test_a_model_takes_its_own_batch_at_a_time() -> None:
         next(samples(model, (X,), 2))
     with pytest.raises(InputError, match="got no samples"):
         next(samples(model, (X[:0], X[:0]), 2))
+
+
+def test_what_the_reference_refuses_names_the_file(tmp_path: Path) -> None:
+    several, other = tmp_path / "several.tflite", tmp_path / "other.tflite"
+    x = tensor("x", (4, 3))
+    several.write_bytes(
+        to_bytes(one_op("TRANSPOSE", NoOptions(), [x, constant("p", np.array([1, 0], np.int32))], [tensor("y", ())]))
+    )
+    with pytest.raises(InputError, match=r"several\.tflite: takes 4 samples"):
+        run_reference(open_model(several), [np.ones((5, 3), np.float32)])
+    int16 = tensor("y", (), DType.INT16, per_tensor(0.1, 0))
+    other.write_bytes(to_bytes(one_op("QUANTIZE", NoOptions(), [x], [int16])))
+    with pytest.raises(UnsupportedOpError, match=r"other\.tflite: layer 'y': QUANTIZE from float32 to int16"):
+        run_reference(open_model(other), [np.ones((4, 3), np.float32)])
