@@ -64,6 +64,9 @@ def check(arrays: Sequence[Array], inputs: Sequence[KerasInput]) -> tuple[Findin
     counts = {len(values) for values in arrays}
     if len(counts) > 1:
         raise InputError(f"calibration: the inputs have different numbers of samples ({sorted(counts)})")
+    batch = max(one.batch or 1 for one in inputs)
+    if min(counts) < batch:
+        raise InputError(f"calibration: {min(counts)} samples given for a model that takes {batch} at a time")
     return (*_few(min(counts)), *_constant(arrays), *_repeated(arrays))
 
 

@@ -24,11 +24,13 @@ SIGNATURE = "serving_default"
 
 @dataclass(frozen=True)
 class KerasInput:
-    """One input of a Keras model: ``shape`` is without the batch, ``dtype`` as NumPy calls it."""
+    """One input of a Keras model: ``shape`` is without the batch, ``dtype`` as NumPy calls it; ``batch`` is the only
+    number of samples that it takes, None where it takes any."""
 
     name: str
     shape: Shape
     dtype: str
+    batch: int | None = None
 
 
 def key(position: int) -> str:

@@ -30,8 +30,8 @@ def measured_ranges(graph: Graph, samples: Sequence[Array]) -> dict[int, Range]:
     """Least and greatest value of each float tensor that is given or computed, by index.
 
     Args:
-        graph: a float graph of batch size 1.
-        samples: for each input of the graph an array [samples, ...]; they run one by one.
+        graph: a float graph.
+        samples: for each input of the graph an array [samples, ...]; as many run at a time as the graph takes.
 
     Raises:
         EdgebnnError: the runtime cannot run the graph.
@@ -45,9 +45,10 @@ def measured_ranges(graph: Graph, samples: Sequence[Array]) -> dict[int, Range]:
         for index, values in zip(graph.inputs, samples, strict=True)
         if graph.tensors[index].dtype == DType.FLOAT32
     }
-    for sample in range(len(samples[0])):
+    (batch,) = graph.tensors[graph.inputs[0]].shape[:1] or (1,)
+    for start in range(0, len(samples[0]) - batch + 1, batch):
         for detail, values in zip(inputs, samples, strict=True):
-            probe.set_tensor(detail["index"], values[sample : sample + 1].astype(detail["dtype"]))
+            probe.set_tensor(detail["index"], values[start : start + batch].astype(detail["dtype"]))
         probe.invoke()
         for index, detail in zip(computed, outputs, strict=True):
             values = probe.get_tensor(detail["index"])

@@ -81,7 +81,7 @@ def inputs(model: Any) -> tuple[KerasInput, ...]:
         shape = tuple(spec.shape[1:])
         if None in shape:
             raise InputError(f"model '{model.name}': input '{name}' has the open shape {list(shape)}; fix its size")
-        found.append(KerasInput(name, shape, spec.dtype.name))
+        found.append(KerasInput(name, shape, spec.dtype.name, spec.shape[0] if spec.shape.rank else None))
     return tuple(found)
 
 

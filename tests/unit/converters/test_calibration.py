@@ -102,3 +102,10 @@ def test_masks_and_scalars_are_not_constant() -> None:
     with pytest.raises(InputError, match="every sample is constant"):
         check([np.ones((40, 8), bool)], [KerasInput("mask", (8,), "bool")])
     assert check([np.arange(40.0)], [KerasInput("age", (), "float32")]) == ()
+
+
+def test_a_model_of_a_fixed_batch_needs_one_batch() -> None:
+    fixed = KerasInput("x", SHAPE, "float32", batch=40)
+    assert check([samples(40)], [fixed]) == ()
+    with pytest.raises(InputError, match="39 samples given for a model that takes 40 at a time"):
+        check([samples(39)], [fixed])

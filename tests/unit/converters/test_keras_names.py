@@ -173,3 +173,13 @@ def test_a_converter_that_crashes_is_an_error_with_the_layer_and_the_remedy(tmp_
 def test_a_model_file_is_called_one_and_known_by_its_content(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model: a converted model is a \.tflite file; give a name that ends in"):
         edgebnn.convert("absent.keras", tmp_path / "model")
+
+
+def test_a_model_of_a_fixed_batch_is_calibrated_by_batches(tmp_path: Path) -> None:
+    x = L.Input(batch_shape=(4, 5), name="x")
+    model = keras.Model(x, _dense(3)(x))
+    values = np.random.default_rng(0).normal(size=(40, 5)).astype(np.float32)
+    edgebnn.convert(model, tmp_path / "out.tflite", "lce", values)
+    expected = np.asarray(model(values[:4]))
+    result = edgebnn.load(tmp_path / "out.tflite")(values[:4])
+    np.testing.assert_allclose(result, expected, atol=0.03 * np.ptp(expected))
