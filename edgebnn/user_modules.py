@@ -15,6 +15,7 @@ import sysconfig
 import traceback
 from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
@@ -63,8 +64,9 @@ def register(names: Sequence[str], objects: MutableMapping[str, Any]) -> None:
         module = imported(name, name)
         for key, value in vars(module).items():
             own = getattr(value, "__module__", None) == module.__name__
-            if callable(value) and own and not key.startswith("_"):
-                objects.setdefault(key, value)
+            known = any(value is other for name, other in objects.items() if name != key)
+            if callable(value) and own and not known and not key.startswith("_"):
+                objects[key] = value  # in place of another module's, which has the same name
 
 
 @contextmanager
@@ -109,3 +111,16 @@ def first_line(error: BaseException) -> str:
     line = next((line.strip() for line in lines[start:] if line.strip()), lines[0].strip() if lines else "")
     kind = type(error).__name__
     return line if line.startswith(f"{kind}: ") else f"{kind}: {line}" if line else kind
+
+
+@dataclass(frozen=True)
+class Code:
+    """What it takes to load a network beside Keras and Larq; plain data that can be sent to another process.
+
+    Attributes:
+        modules: to be imported first, dotted.
+        functions: whether its file holds the code of functions (Lambda layers), which Keras runs only if told to.
+    """
+
+    modules: tuple[str, ...] = ()
+    functions: bool = False

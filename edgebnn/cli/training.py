@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from edgebnn.cli.options import ERR, FILE, show, status, target_option, threads_option, verb
+from edgebnn.cli.options import ERR, FILE, import_option, show, status, target_option, threads_option, verb
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.training.compute import COMPUTES
@@ -126,6 +126,7 @@ def parse_widths(text: str) -> tuple[int, ...]:
 @_recipe_options
 @click.option("--strict", is_flag=True, help="Exit 1, before any training, if a layer would stay in float.")
 @click.option("--run-dir", type=FILE, help="Checkpoints and stages.  [default: OUTPUT with the suffix .run]")
+@import_option
 def retrain(
     model: str,
     to: Literal["w1a8", "int8", "w1a1"],
@@ -135,6 +136,7 @@ def retrain(
     image_size: int | None,
     strict: bool,
     run_dir: Path | None,
+    imports: tuple[str, ...],
     as_json: bool,
     **changes: int | float | str | None,
 ) -> int:
@@ -156,6 +158,7 @@ def retrain(
                 output=output,
                 run_dir=run_dir,
                 parent=parent,
+                imports=imports,
                 image_size=image_size,
                 changes={name: value for name, value in changes.items() if value is not None},
                 progress=progress,
@@ -231,6 +234,7 @@ def retrain(
 @_seed_option
 @click.option("--run-dir", type=FILE, help="All that is kept.  [default: OUTPUT without .keras, plus .run]")
 @click.option("--resume", is_flag=True, help="Go on with the pruning that the run's folder holds.")
+@import_option
 def prune(
     model: str,
     data: str,
@@ -246,6 +250,7 @@ def prune(
     threads: int,
     run_dir: Path | None,
     resume: bool,
+    imports: tuple[str, ...],
     as_json: bool,
     **search: Any,
 ) -> int:
@@ -254,12 +259,11 @@ def prune(
     Exit 1 if the iterations end above the budget; the model is written all the same.
     """
     with status("loading TensorFlow"):
-        from edgebnn.converters.from_keras import load_model
         from edgebnn.pruning.search.run_folder import RunFolder
         from edgebnn.pruning.settings import Settings
         from edgebnn.reports import pruning as reports
         from edgebnn.reports.pruning_view import pruning_view
-        from edgebnn.workflows.prune import PruneOptions, long_term, prune_in
+        from edgebnn.workflows.prune import PruneOptions, load_given, long_term, prune_in
     if output.suffix != ".keras":
         raise InputError(f"{output}: a pruned model is saved in Keras' own format; give a name that ends in .keras")
     check_writable(output)
@@ -269,12 +273,12 @@ def prune(
             if path.exists():
                 raise InputError(f"{path}: exists; give --resume to go on with that pruning, or another name")
     settings = Settings(steps=short_term, **search)
-    network = load_model(model)
+    network = load_given(model, folder, imports)
     if long_term_epochs:
         recipe = replace(long_term(network, data, long_term_epochs, settings), train_images=train_images)
         settings = replace(settings, long_term=recipe)
     with pruning_view(ERR) as progress:
-        options = PruneOptions(settings, table, threads, workers, cluster, progress)
+        options = PruneOptions(settings, table, threads, workers, cluster, imports, progress)
         result = prune_in(folder, network, data, target, budget, options)
     write_bytes(output, result.model_path.read_bytes())
     value = {**result.history, "model": str(output), "run_dir": str(folder)}

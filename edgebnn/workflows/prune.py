@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -18,7 +18,7 @@ from edgebnn.pruning.latency.table import LatencyTable
 from edgebnn.pruning.progress import ProgressCallback
 from edgebnn.pruning.search.budget import Budget, parse
 from edgebnn.pruning.search.history import Result
-from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.netadapt import adapt, check_loads
 from edgebnn.pruning.search.resources import Cost, Costs
 from edgebnn.pruning.search.run_folder import RunFolder
 from edgebnn.pruning.search.task import Task
@@ -59,6 +59,8 @@ class PruneOptions:
         threads: of the deployed network, when latency is measured.
         workers: processes that train proposals on this machine; by default as many as cores and memory allow.
         cluster: the address of a dask scheduler whose workers train the proposals instead.
+        imports: modules that define what the network is made of beside Keras' and Larq's layers, as ``--import`` of the
+            command line; the run's folder remembers them, and for a network in memory they are found by themselves.
         progress: told about every finished proposal, iteration and training step.
     """
 
@@ -67,6 +69,7 @@ class PruneOptions:
     threads: int = 1
     workers: int | None = None
     cluster: str | None = None
+    imports: Sequence[str] = ()
     progress: ProgressCallback | None = None
 
 
@@ -102,21 +105,23 @@ def prune_in(
     """:func:`prune` with its outcome and history, kept in ``run_dir``: history.json, a table, two charts, the model.
 
     Raises:
-        InputError: for a budget that cannot be met, data that do not fit, or a folder that holds something else.
+        InputError: before any work for a network that does not come back from a file where proposals are trained,
+            naming the layer; for a budget that cannot be met, data that do not fit, or a folder that holds another run.
         EdgebnnError: where the target cannot run the network, and as :func:`.netadapt.adapt` does.
     """
-    network = load_model(str(model)) if isinstance(model, str | Path) else model
+    options = options or PruneOptions()
+    network = load_given(model, run_dir, options.imports) if isinstance(model, str | Path) else model
     place = target_named(target) if isinstance(target, str) else target
     limit = parse(budget) if isinstance(budget, str) else budget
-    options = options or PruneOptions()
     settings = options.settings or Settings()
     if options.cluster is None:  # else it is other machines that compute
         check_compute(settings.compute)
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
-    deploy = deployment(network, dataset)
-    task, folder = Task(network, dataset, limit, settings), RunFolder(run_dir)
+    task, folder = Task(network, dataset, limit, settings, tuple(options.imports)), RunFolder(run_dir)
     timing = LayerTiming(place, options.threads, settings.step, options.progress)
-    with _executor(options) as executor:
+    with _executor(task, options) as executor:
+        check_loads(task, folder, executor)
+        deploy = deployment(network, dataset)
         costs = _costs(task, folder, deploy, timing, options.table)
         result = adapt(task, folder, costs, executor=executor, progress=options.progress)
     found = report(result.history)
@@ -144,6 +149,14 @@ def _cost(model: keras.Model, deploy: Deployment) -> Cost:
     """What the file of ``model`` takes with other widths: counted, from one conversion."""
     file = NarrowerFile(deploy(model).graph, couple(model))
     return lambda widths: resources(file.at(widths))
+
+
+def load_given(model: str | Path, run_dir: Path, imports: Sequence[str] = ()) -> keras.Model:
+    """The network that the user names, after importing ``imports`` and what ``run_dir`` remembers of an earlier call.
+
+    Raises as :func:`.from_keras.load_model` does.
+    """
+    return load_model(str(model), [*imports, *RunFolder(run_dir).modules()])
 
 
 def data_for(model: keras.Model, data: str | Path) -> Dataset:
@@ -203,8 +216,8 @@ def _table(task: Task, folder: RunFolder, timing: LayerTiming, whole: ModelFile,
     return known or latency_table(timing, couple(task.model), whole, samples or folder.samples())
 
 
-def _executor(options: PruneOptions) -> AbstractContextManager[Executor | None]:
-    """None: as many training processes as cores and memory allow."""
+def _executor(task: Task, options: PruneOptions) -> AbstractContextManager[Executor]:
+    """Unless told otherwise, as many training processes as cores and memory allow."""
     if options.cluster is not None:
         return executors.cluster(options.cluster)
-    return nullcontext() if options.workers is None else executors.local_pool(options.workers)
+    return executors.local_pool(options.workers, executors.memory_needed(task.model, task.settings.batch))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -60,6 +60,7 @@ def retrain(
     output: str | Path,
     run_dir: str | Path | None = None,
     parent: str | Path | Any | None = None,
+    imports: Sequence[str] = (),
     image_size: int | None = None,
     plan: Plan | None = None,
     changes: Mapping[str, Any] | None = None,
@@ -76,6 +77,8 @@ def retrain(
         to: ``"w1a8"`` or ``"int8"`` from float weights (a W1A8 model is trained on); ``"w1a1"`` from a W1A1 model.
         run_dir: for checkpoints and stages. Default: ``output`` with the suffix ``.run``.
         parent: a float model to learn from. Default: ``model`` where that is float.
+        imports: modules that define what ``model`` and ``parent`` are made of beside Keras' and Larq's layers; for
+            networks in memory they are found by themselves.
         image_size: to which the images of a folder are resized.
         plan: how. Default: :func:`edgebnn.training.recipes.retraining`. ``changes`` are to its recipe's fields.
         progress: told after each step. tell: told each stage.
@@ -86,6 +89,7 @@ def retrain(
     :func:`edgebnn.training.retraining.retrain` does.
     """
     from edgebnn.converters.from_keras import load_model
+    from edgebnn.models import saving
     from edgebnn.training import datasets, recipes
     from edgebnn.training.retraining import retrain as run
 
@@ -94,15 +98,15 @@ def retrain(
     folder = path.with_suffix(".run") if run_dir is None else Path(run_dir)
     size = None if image_size is None else (image_size, image_size)
     dataset = datasets.load(data, size) if isinstance(data, str | Path) else data
-    network = load_model(str(model)) if isinstance(model, str | Path) else model
-    teacher = load_model(str(parent)) if isinstance(parent, str | Path) else parent
+    network = load_model(str(model), imports) if isinstance(model, str | Path) else model
+    teacher = load_model(str(parent), imports) if isinstance(parent, str | Path) else parent
     chosen = recipes.retraining(to, dataset.name) if plan is None else plan
     chosen = replace(chosen, to=to, recipe=replace(chosen.recipe, **(changes or {})))
     before: list[Finding] = []
 
     def check(untrained: Any) -> None:
         with tempfile.TemporaryDirectory(prefix="edgebnn-") as place:
-            untrained.save(Path(place, "model.keras"))  # what cannot be kept is not trained
+            saving.check_comes_back(untrained, saving.code(untrained, imports))  # what cannot be kept is not trained
             before.extend(_convert(untrained, Path(place, "model.tflite"), to))
         if tell_findings is not None and before:
             tell_findings(tuple(before))
@@ -113,7 +117,7 @@ def retrain(
     bench = replace(deployment(dataset, to), check=check)
     result = run(network, dataset, chosen, folder, bench, parent=teacher, progress=progress, tell=tell)
     with tempfile.TemporaryDirectory(prefix="edgebnn-") as place:
-        kept = load_model(str(result.model))
+        kept = load_model(str(result.model), imports)
         after = _convert(kept, Path(place, "model.tflite"), to)
     write_bytes(path, result.file.read_bytes())
     return DeployedRetraining(

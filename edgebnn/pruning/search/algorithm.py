@@ -6,8 +6,8 @@ Yang et al., "NetAdapt: Platform-Aware Neural Network Adaptation for Mobile Appl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from edgebnn.errors import InputError, PruningError, one_line
@@ -42,7 +42,8 @@ class Candidate:
 class Problem:
     """What is searched: groups ``prunable`` of a network with ``widths``, whose ``resource`` must come to ``goal``.
 
-    ``initial`` is the unpruned network's resource, and ``accuracy`` its accuracy on the held-out images.
+    ``initial`` is the unpruned network's resource, and ``accuracy`` its accuracy on the held-out images. ``fixed`` says
+    of other groups why they cannot lose channels.
     """
 
     widths: Widths
@@ -51,7 +52,10 @@ class Problem:
     initial: float
     goal: float
     accuracy: float = 0.0
+    fixed: Mapping[str, str] = field(default_factory=dict)
 
+
+_TOLD = 3  # reasons, and layers for each, that a message names
 
 Score: TypeAlias = Callable[[int, float, Sequence[Candidate]], Sequence[Outcome]]
 """Trains and judges an iteration's candidates: its number, its target, the candidates -> their outcomes, in order."""
@@ -63,14 +67,32 @@ def check_reachable(problem: Problem, settings: Settings, asked: str) -> None:
     ``asked`` is the budget as the user knows it.
     """
     if not problem.prunable:
-        raise InputError(f"budget {asked}: no layer of this network can lose channels")
+        raise InputError(one_line(f"budget {asked}: no layer of this network can lose channels{_held(problem)}"))
     least = problem.resource.value(smallest(problem.widths, problem.prunable, settings.step))
     if least > problem.goal:
         raise InputError(
             f"budget {asked}: cannot be met: with every layer at its fewest channels ({settings.step}) the network "
             f"still takes {least:,.6g} of {problem.initial:,.6g} {problem.resource.unit}, and the budget is "
             f"{problem.goal:,.6g}; ask for at least {least / problem.initial:.3f}x, or choose a smaller step"
+            f"{_held(problem)}"
         )
+
+
+def _held(problem: Problem) -> str:
+    """Which layers keep others from losing channels, the most telling first."""
+    causes: dict[str, list[str]] = {}
+    for name, reason in problem.fixed.items():
+        causes.setdefault(reason, []).append(name)
+    told = [f"{reason} (of {_few(names)})" for reason, names in sorted(causes.items(), key=lambda one: -len(one[1]))]
+    return f"; fixed by {'; '.join(told[:_TOLD])}{_more(told)}" if told else ""
+
+
+def _few(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:_TOLD])}{_more(names)}"
+
+
+def _more(things: Sequence[str]) -> str:
+    return f" and {len(things) - _TOLD} more" if len(things) > _TOLD else ""
 
 
 def guaranteed(problem: Problem, settings: Settings) -> float:

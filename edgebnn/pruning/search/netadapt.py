@@ -13,8 +13,10 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import replace
 
+from edgebnn import user_modules
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError, PruningError
+from edgebnn.models import saving
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.channels.importance import IMPORTANCES
@@ -27,6 +29,7 @@ from edgebnn.pruning.search.run_folder import RunFolder, State
 from edgebnn.pruning.search.session import Session
 from edgebnn.pruning.search.task import Search, Task, describe, result
 from edgebnn.pruning.settings import Settings
+from edgebnn.pruning.workers import executors
 from edgebnn.pruning.workers.executors import local_pool, memory_needed
 from edgebnn.training import history as training_history
 from edgebnn.training.evaluation import evaluate, inference
@@ -71,10 +74,14 @@ def adapt(
     problem = _problem(task, costs)
     algorithm.check_reachable(problem, settings, str(task.budget))
     folder.claim(task.identity(None if costs.table is None else costs.table.device))
+    code = task.code(folder.modules())
+    user_modules.register(code.modules, keras.utils.get_custom_objects())
     state = folder.load_state() or _begin(task, folder, costs, splits)
-    search = Search(
-        task, folder, replace(problem, accuracy=state.held_out_accuracy), costs, progress or (lambda event: None)
-    )
+    if state.modules != code.modules:
+        state = replace(state, modules=code.modules)
+        folder.save_state(state)
+    problem = replace(problem, accuracy=state.held_out_accuracy)
+    search = Search(task, folder, problem, costs, code, progress or (lambda event: None))
     if costs.table is not None:
         folder.save_table(costs.table)
     _say_what_to_expect(search)
@@ -84,12 +91,25 @@ def adapt(
     return _finish(search, session)
 
 
+def check_loads(task: Task, folder: RunFolder, executor: Executor) -> None:
+    """Find whether the network comes back from a file as it is, here and where ``executor`` trains; nothing is written.
+
+    Raises:
+        InputError: naming the layer that does not come back, or the module that cannot be imported.
+        PruningError: no worker answers.
+    """
+    code = task.code(folder.modules())
+    saving.check_comes_back(task.model, code)
+    executors.check_loads(executor, task.model, code)
+
+
 def _problem(task: Task, costs: Costs) -> Problem:
     plan = couple(task.model)
     counted = resource(task.budget.resource, plan, costs.cost, costs.table)
     initial = counted.value(plan.widths)
     prunable = tuple(group.name for group in plan.prunable)
-    return Problem(plan.widths, prunable, counted, initial, task.budget.absolute(initial))
+    fixed = {group.name: group.reason for group in plan.groups if not group.prunable}
+    return Problem(plan.widths, prunable, counted, initial, task.budget.absolute(initial), fixed=fixed)
 
 
 def _run(search: Search, session: Session) -> None:
@@ -187,7 +207,7 @@ def _judge(search: Search, session: Session) -> State:
     state, folder, test = session.state, search.folder, search.task.dataset.test
     if state.judged == len(state.iterations):
         return state
-    original = folder.load_network(state.original)
+    original = folder.load_network(state.original, search.code)
     pruned = surgery.cut(original, state.kept) if state.kept else original
     accuracy = Accuracy(
         trained=state.accuracy.trained,

@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.files import atomic_path, write_text
+from edgebnn.models import saving
 from edgebnn.pruning import store
 from edgebnn.pruning.latency.table import Device, LatencyTable
 from edgebnn.pruning.search.history import Accuracy, Iteration, Outcome
 from edgebnn.pruning.workers.job import Data
 from edgebnn.training import checkpoints
 from edgebnn.training.splits import Split
+from edgebnn.user_modules import Code
 
 _STATE, _HISTORY, _MODEL, _TABLE, _STORE = "state.json", "history.json", "model.keras", "latency_table.json", "store"
 _OWN = (_STATE, _HISTORY, _MODEL, _TABLE, _STORE)
@@ -44,6 +46,7 @@ class State:
         kept: by group the original network's channels that are left; groups that were never cut are not named.
         iterations: the finished ones.
         pending: finished proposals of the iteration under way.
+        modules: of the user's, that have to be imported to load the networks.
     """
 
     original: str
@@ -56,6 +59,7 @@ class State:
     kept: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     iterations: tuple[Iteration, ...] = ()
     pending: tuple[Outcome, ...] = ()
+    modules: tuple[str, ...] = ()
 
     @property
     def files(self) -> set[str]:
@@ -130,6 +134,7 @@ class RunFolder:
                     "kept": {name: tuple(channels) for name, channels in fields["kept"].items()},
                     "iterations": tuple(map(_iteration, fields["iterations"])),
                     "pending": tuple(map(_outcome, fields["pending"])),
+                    "modules": tuple(fields.get("modules", ())),
                 }
             )
         except OSError as error:
@@ -139,6 +144,11 @@ class RunFolder:
         for name in state.files:
             store.checked(self.store, name)
         return state
+
+    def modules(self) -> tuple[str, ...]:
+        """Those of the user's that the networks here need, as far as is known. Raises as :meth:`load_state`."""
+        state = self.load_state()
+        return () if state is None else state.modules
 
     def save_state(self, state: State) -> None:
         """Replace the state, then forget what it no longer names."""
@@ -155,9 +165,9 @@ class RunFolder:
         """Keep a network in the store; its name there."""
         return store.put_file(self.store, ".keras", network.save)
 
-    def load_network(self, name: str) -> keras.Model:
-        """A network of the store."""
-        return keras.models.load_model(self.store / name, compile=False)
+    def load_network(self, name: str, code: Code) -> keras.Model:
+        """A network of the store. Raises as :func:`.saving.load`."""
+        return saving.load(self.store / name, code)
 
     def put_weights(self, weights: Sequence[NDArray[Any]]) -> str:
         """Keep a proposal's weights in the store; their name there."""

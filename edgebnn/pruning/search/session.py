@@ -35,7 +35,7 @@ class Session:
         self._search, self._executor = search, executor
         self._folder, self._problem, self._settings = search.folder, search.problem, search.settings
         self._indices = {name: index for index, name in enumerate(search.problem.widths)}
-        self.network = self._folder.load_network(state.network)
+        self.network = self._folder.load_network(state.network, search.code)
         self._started, self._trained = time.monotonic(), 0
 
     def score(self, number: int, target: float, candidates: Sequence[Candidate]) -> list[Outcome]:
@@ -94,6 +94,7 @@ class Session:
         return Job(
             store=self._folder.store.resolve(),
             network=self.state.network,
+            code=self._search.code,
             data=self.state.data,
             group=self._indices[candidate.layer],
             channels=widths[candidate.layer],

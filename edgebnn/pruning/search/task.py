@@ -6,13 +6,14 @@ The history as JSON is what ``edgebnn prune --json`` prints and the run's folder
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
 from edgebnn._tensorflow import keras, tf
+from edgebnn.models import saving
 from edgebnn.pruning.latency.table import Device
 from edgebnn.pruning.progress import ProgressCallback
 from edgebnn.pruning.search.algorithm import Problem
@@ -23,6 +24,7 @@ from edgebnn.pruning.search.run_folder import RunFolder, State
 from edgebnn.pruning.settings import Settings
 from edgebnn.training import checkpoints
 from edgebnn.training.splits import Dataset
+from edgebnn.user_modules import Code
 
 
 @dataclass(frozen=True)
@@ -34,12 +36,19 @@ class Task:
         dataset: its data; a part of the training images judges proposals, the test images only what came out.
         budget: the resource that decides, and its bound.
         settings: how to search.
+        imports: modules of the user's that the network needs beside those that define its layers, initializers,
+            quantizers and the like; all are imported where proposals are trained, and remembered in the run's folder.
     """
 
     model: keras.Model
     dataset: Dataset
     budget: Budget
     settings: Settings
+    imports: tuple[str, ...] = ()
+
+    def code(self, remembered: Sequence[str] = ()) -> Code:
+        """What it takes to load the network; ``remembered``: by the run's folder. Raises as :func:`.saving.code`."""
+        return saving.code(self.model, [*self.imports, *remembered])
 
     def identity(self, device: Device | None) -> dict[str, dict[str, object]]:
         """What must be the same for a folder to be gone on with: not how far the search may go, nor the training after.
@@ -68,6 +77,7 @@ class Search:
         folder: where all of it is kept.
         problem: the task in the terms of the algorithm.
         costs: what decides, as far as a target knows it; its table is the one in the folder.
+        code: what it takes to load the networks.
         progress: told about every finished proposal, iteration and training step.
     """
 
@@ -75,6 +85,7 @@ class Search:
     folder: RunFolder
     problem: Problem
     costs: Costs
+    code: Code
     progress: ProgressCallback
 
     @property

@@ -6,6 +6,7 @@ Each place is a context manager that gives a ``concurrent.futures.Executor``; an
 from __future__ import annotations
 
 import math
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -23,8 +24,11 @@ from typing import Any, ParamSpec, TypeVar
 
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError, InputError, PruningError, one_line
-from edgebnn.pruning.workers.job import GROWTH, Job, ProposalResult, failed
-from edgebnn.pruning.workers.training_process import TrainingProcesses, run
+from edgebnn.models import saving
+from edgebnn.pruning import store
+from edgebnn.pruning.workers.job import GROWTH, Job, Loading, ProposalResult, failed
+from edgebnn.pruning.workers.training_process import TrainingProcesses, loaded, run
+from edgebnn.user_modules import Code
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,6 +89,25 @@ def dispatch(executor: Executor, jobs: Sequence[Job]) -> Iterator[tuple[int, Pro
     finally:
         for future in waiting:
             future.cancel()
+
+
+def check_loads(executor: Executor, model: Any, code: Code) -> None:
+    """Load ``model`` where ``executor`` trains proposals; on a cluster, on each of its workers.
+
+    Raises:
+        InputError: naming the layer or module, if it cannot be loaded there, or comes back as something else.
+        PruningError: no worker answers.
+    """
+    with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
+        folder = Path(name)
+        loading = Loading(folder, store.put_file(folder, ".keras", model.save), code)
+        try:
+            found = executor.submit(loaded, loading).result()
+        except InputError as error:
+            raise InputError(one_line(f"where proposals are trained, {error}")) from None
+        except (BrokenExecutor, CancelledError) as error:
+            raise PruningError(one_line(f"proposals cannot be trained ({error})")) from None
+    saving.check_same(model, found)
 
 
 class _LocalPool(Executor):

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
+from edgebnn.models import saving
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning import store
 from edgebnn.pruning.channels import importance, surgery
@@ -42,7 +43,7 @@ def perform(job: Job) -> ProposalResult:
     """Remove channels, fine-tune and judge. Raises :class:`InputError` for a job that does not fit its network."""
     keras.backend.clear_session()
     keras.utils.set_random_seed(job.seed)
-    network = keras.models.load_model(job.store / job.network, compile=False)
+    network = saving.load(job.store / job.network, job.code)
     group = _group(network, job)
     training = _split(job, job.data.train_images, job.data.train_labels)
     scores = _scores(network, group, training, job.settings, job.seed)

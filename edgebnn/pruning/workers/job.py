@@ -9,6 +9,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edgebnn.pruning.settings import Settings
+from edgebnn.user_modules import Code
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,7 @@ class Job:
         width: how many are to stay.
         settings: of the short-term fine-tuning.
         seed: of everything random.
+        code: what it takes to load the network.
     """
 
     store: Path
@@ -48,11 +50,25 @@ class Job:
     width: int
     settings: Settings
     seed: int
+    code: Code = field(default_factory=Code)
 
     @property
     def files(self) -> tuple[str, ...]:
         """Everything in the store that the job needs."""
         return self.network, *self.data.names
+
+
+@dataclass(frozen=True)
+class Loading:
+    """A network to be loaded where proposals are trained, to see whether it can be; fields as in :class:`Job`."""
+
+    store: Path
+    network: str
+    code: Code
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        return (self.network,)
 
 
 @dataclass(frozen=True)

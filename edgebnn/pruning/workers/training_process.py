@@ -24,17 +24,20 @@ from functools import cache
 from multiprocessing import Pipe, util
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError, one_line
-from edgebnn.pruning.workers.job import GROWTH, Job, ProposalResult, failed
+from edgebnn.pruning.workers.job import GROWTH, Job, Loading, ProposalResult, failed
 
 try:
     from loky import ProcessPoolExecutor
     from loky.process_executor import ShutdownExecutorError
 except ImportError as error:
     raise EdgebnnError(f"pruning needs loky ({error}): install it with `pip install 'edgebnn[train]'`") from error
+
+if TYPE_CHECKING:
+    from edgebnn.models.saving import Fingerprint
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -61,6 +64,19 @@ def run(job: Job) -> ProposalResult:
         return perform(job)
     except Exception as error:  # whatever TensorFlow raises is the end of this proposal, not of the pruning
         return failed(_cause(error))
+
+
+def loaded(loading: Loading) -> dict[str, Fingerprint]:
+    """The fingerprint of each layer of a network, loaded in a training process as :func:`run` would load it.
+
+    Raises:
+        InputError: it cannot be loaded, or what it needs not be imported; the message names the layer or the module.
+    """
+    if not _training:
+        return _own().call(loaded, loading)
+    from edgebnn.models import saving
+
+    return saving.fingerprints(saving.load(loading.store / loading.network, loading.code))
 
 
 def _cause(error: Exception) -> str:

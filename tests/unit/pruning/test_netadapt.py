@@ -201,3 +201,10 @@ def test_what_is_guaranteed_and_how_many_iterations_are_left() -> None:
 def test_settings_that_make_no_search_are_refused(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         Settings(**changes)
+
+
+def test_where_nothing_can_be_pruned_the_layers_that_fix_it_are_named() -> None:
+    fixed = {"first": "mixes: no rule for what Softmax does with channels", "image": "the network's input"}
+    problem = Problem({"first": 8, "image": 1}, [], Resource(lambda widths: 1.0, "MACs"), 1.0, 0.5, fixed=fixed)
+    with pytest.raises(InputError, match=r"no layer .* can lose channels; fixed by mixes: no rule .* \(of first\);"):
+        algorithm.check_reachable(problem, Settings(), "macs=0.5x")
