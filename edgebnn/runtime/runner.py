@@ -94,7 +94,10 @@ class Runner:
         if keep and self._used and self.state != "none" and shapes != self._shapes:
             raise InputError(f"{self._name}: a stream keeps the shapes it began with, {self._shapes}; got {shapes}")
         if not keep:
-            self.reset()
+            try:
+                self.reset()
+            except RuntimeError as error:  # the state's own initial values can be beyond what LiteRT can hold
+                raise self._failed(shapes, error) from None
         if shapes != self._shapes:
             self._allocate(shapes)
         self._used = True

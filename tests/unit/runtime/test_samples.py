@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from edgebnn.cli.main import cli
 from edgebnn.converters.write_tflite import to_bytes
-from edgebnn.errors import InputError, InputWarning
+from edgebnn.errors import InputError, InputWarning, ModelFormatError
 from edgebnn.graph.ops.elementwise import MulOptions
 from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.ops.view import NoOptions
@@ -159,6 +159,17 @@ def test_every_sample_and_every_call_begins_with_the_initial_state(
         np.testing.assert_allclose(model(x), expected, rtol=1e-5, atol=1e-6)
     model.invoke([x[:1]])
     np.testing.assert_allclose(model.invoke([x[1:2]])[0], expected[1:2], rtol=1e-5, atol=1e-6)
+
+
+def test_a_state_that_cannot_be_reset_is_an_error_in_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, x = load(DATA / "lstm.tflite"), noise(1, 6, 5)
+
+    def refuse(self: Interpreter) -> None:
+        raise RuntimeError("Failed to reset\nvariables.")
+
+    monkeypatch.setattr(Interpreter, "reset_all_variables", refuse)
+    with pytest.raises(ModelFormatError, match=r"lstm\.tflite: LiteRT cannot run it: Failed to reset variables"):
+        model(x)
 
 
 def test_a_stream_keeps_the_state_and_the_model_does_not_see_it() -> None:
