@@ -78,6 +78,8 @@ def _sum_int8(view: OpView, q: Array) -> Array:
     factor = scale / output_scale
     bias = np.float32(-zero_point) * factor * np.float32(np.prod([q.shape[a] for a in axes], dtype=np.int64))
     scaled = q.sum(axis=axes, dtype=np.int64).astype(np.float32) * factor + bias
+    if not np.isfinite(scaled).all():
+        raise OverflowError("their ratio is beyond float32")
     return np.clip(round_half_away(scaled).astype(np.int64) + output_zero_point, -128, 127).astype(np.int8)
 
 
