@@ -49,6 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
     thousands of generated ones where it is killed. Pytest's own folders stay where they can be looked at."""
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", tempfile.gettempdir())
     folder = tempfile.TemporaryDirectory(prefix="edgebnn-tests-", ignore_cleanup_errors=True)
+    os.chmod(folder.name, 0o711)  # for tests that go on as another user
     config.stash[_FOLDER] = folder  # removed after what was registered later, TensorFlow's own clearing up
     os.environ["TMPDIR"] = tempfile.tempdir = folder.name
 

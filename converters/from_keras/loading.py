@@ -42,7 +42,8 @@ def _saved(path: Path) -> Any:
     try:
         model = with_larq_layers(keras.models.load_model(path, compile=False))
     except LIBRARY_ERRORS as error:
-        raise InputError(one_line(f"{path}: cannot be loaded as a Keras model ({_why_not_loaded(error)})")) from error
+        why = _why_not_loaded(path, error)
+        raise InputError(one_line(f"{path}: cannot be loaded as a Keras model ({why})")) from error
     return _checked(str(path), model)
 
 
@@ -57,14 +58,17 @@ _UNKNOWN = (
 _LONGEST_CAUSE = 300  # characters: Keras prints whole configurations
 
 
-def _why_not_loaded(error: BaseException) -> str:
+def _why_not_loaded(path: Path, error: BaseException) -> str:
     """The cause and the way out, out of the paragraphs that Keras raises."""
+    way_out = "in Python load_model(imports=...), or give package.module:function"
+    if path.suffix in (".h5", ".hdf5"):
+        way_out += "; quantizers that are plain functions are found again in .keras files alone"
     text = " ".join(str(error).split())
     for pattern in _UNKNOWN:
         if found := re.search(pattern, text):
             return (
                 f"unknown {found['kind'].lower()} '{found['name']}': name the module that defines it with --import, "
-                "in Python load_model(imports=...), or give package.module:function"
+                f"{way_out}"
             )
     if re.search("lambda", text, re.IGNORECASE) and re.search("safe_mode|unsafe|arbitrary code", text):
         return (
@@ -74,7 +78,7 @@ def _why_not_loaded(error: BaseException) -> str:
         )
     return (
         f"{first_line(error)[:_LONGEST_CAUSE]}; if it has layers, quantizers or functions of your own, name the module "
-        "that defines them with --import, in Python load_model(imports=...), or give package.module:function"
+        f"that defines them with --import, {way_out}"
     )
 
 

@@ -150,7 +150,7 @@ def library() -> Path:
     """
     compiler = find_compiler()
     path = _library_path(compiler)
-    if not path.is_file():
+    if not os.path.isfile(path):  # not Path.is_file: that raises where a folder may not be entered
         compile(path, sources(), compiler)
     return path
 
@@ -160,7 +160,7 @@ def describe() -> Description:
     compiler = find_compiler()
     path = _library_path(compiler)
     flags = " ".join((*COMPILE_FLAGS, *LINK_FLAGS))
-    return Description(f"{' '.join(compiler.command)} ({compiler.identity})", flags, path, path.is_file())
+    return Description(f"{' '.join(compiler.command)} ({compiler.identity})", flags, path, os.path.isfile(path))
 
 
 def _library_path(compiler: Compiler) -> Path:

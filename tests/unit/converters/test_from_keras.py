@@ -178,6 +178,15 @@ def test_a_users_module_that_cannot_be_imported_is_one_line_that_says_where(
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.filterwarnings("ignore:You are saving your model as an HDF5 file")
+def test_a_function_that_an_h5_file_does_not_give_back_is_kept_by_a_keras_file(tmp_path: Path) -> None:
+    layer = lq.layers.QuantDense(3, kernel_quantizer=_own_sign, input_shape=(4,))
+    keras.Sequential([layer]).save(tmp_path / "model.h5")
+    with pytest.raises(InputError, match=r"plain functions are found again in \.keras files alone") as caught:
+        from_keras.load_model(str(tmp_path / "model.h5"), [__name__])
+    assert "\n" not in str(caught.value)
+
+
 def test_a_file_that_is_no_model_and_a_folder_without_one_are_refused(tmp_path: Path) -> None:
     (tmp_path / "broken.keras").write_bytes(b"not a zip file")
     for path in (tmp_path / "broken.keras", tmp_path):

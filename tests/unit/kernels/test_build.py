@@ -95,9 +95,12 @@ def test_unusable_cache_folder_names_the_remedy(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions are those of POSIX")
-def test_read_only_cache_folder_names_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("mode", [0o555, 0o600])
+def test_a_cache_folder_that_may_not_be_written_or_entered_names_the_remedy(
+    mode: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with unprivileged_folder() as folder:
-        folder.chmod(0o555)
+        folder.chmod(mode)
         monkeypatch.setenv("EDGEBNN_CACHE", str(folder / "cache"))
         with unprivileged(), pytest.raises(BuildError, match="set EDGEBNN_CACHE to a folder that can be written"):
             build.library()
