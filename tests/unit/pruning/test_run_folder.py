@@ -77,7 +77,7 @@ def test_a_run_begun_before_goes_on_where_it_was(tmp_path: Path) -> None:
         pending=(outcome,),
     )
     folder.save_state(found)
-    assert json.loads((tmp_path / "state.json").read_text()) == state
+    assert json.loads((tmp_path / "state.json").read_text()) == {**state, "modules": []}, "what such a run did not know"
     assert not leftover.exists()
     assert len(list(folder.store.iterdir())) == 3
 
