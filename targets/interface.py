@@ -1,7 +1,7 @@
 """What a target is: something that a model can be put on, run on and measured on.
 
-The host, a board over ssh, an emulator and a simulated microcontroller all answer :meth:`Target.open` and
-:meth:`Target.measure`; checking against the reference is written once, over them.
+Every target answers :meth:`Target.open` and :meth:`Target.measure`; checking against the reference is written once,
+over them.
 """
 
 from __future__ import annotations

@@ -37,7 +37,10 @@ class _Skipping:
 
     def find_spec(self, name: str, path: Sequence[str] | None, target: object = None) -> None:
         if name in TRAINING:
-            pytest.skip(f"{name} is not installed: it has no wheels for this Python", allow_module_level=True)
+            pytest.skip(
+                f"needs {name}, which is not installed: pip install '.[train]', where it has wheels",
+                allow_module_level=True,
+            )
 
 
 if importlib.util.find_spec("tensorflow") is None:
