@@ -1,0 +1,43 @@
+"""The microcontroller cores that kernels are chosen and compiled for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+
+@dataclass(frozen=True)
+class Core:
+    """A core and what its instruction set has.
+
+    name:    as targets are called.
+    title:   as people write it.
+    cpu:     what LLVM calls it (``-mcpu``); gcc writes it with hyphens.
+    thumb2:  32-bit Thumb instructions, with IT blocks, bit fields and hardware division.
+    dsp:     the DSP extension: multiplications of halves, saturation, ``usada8``.
+    mve:     vectors (Helium).
+    source:  the manual that says so.
+    """
+
+    name: str
+    title: str
+    cpu: str
+    thumb2: bool
+    dsp: bool
+    mve: bool
+    source: str
+
+
+CORES: Mapping[str, Core] = MappingProxyType(
+    {
+        core.name: core
+        for core in (
+            Core("cortex-m0plus", "Cortex-M0+", "cortex_m0plus", False, False, False, "Arm DDI 0484"),
+            Core("cortex-m3", "Cortex-M3", "cortex_m3", True, False, False, "Arm 100165"),
+            Core("cortex-m4", "Cortex-M4", "cortex_m4", True, True, False, "Arm 100166"),
+            Core("cortex-m7", "Cortex-M7", "cortex_m7", True, True, False, "Arm DDI 0489"),
+            Core("cortex-m33", "Cortex-M33", "cortex_m33", True, True, False, "Arm 100230"),
+        )
+    }
+)
