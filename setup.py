@@ -21,7 +21,7 @@ TRAIN = [
     "jinja2>=3.1",
 ]
 CLUSTER = ["distributed>=2024.8"]
-MCU = ["ziglang>=0.13"]
+MCU = ["ziglang>=0.13", "unicorn>=2.1", "jinja2>=3.1"]
 WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
 DEV = [
     "hypothesis>=6.100",
@@ -75,6 +75,7 @@ setup(
         "edgebnn.kernels": ["*/*.c", "*/*.h", "*/*.kernels"],
         "edgebnn.runtime": ["delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],
+        "edgebnn.converters.c_package": ["templates/*"],
     },
     install_requires=RUNTIME,
     extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "dev": DEV},

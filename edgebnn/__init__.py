@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgebnn import preprocessing, runtime
+    from edgebnn.converters.c_package.export import export
     from edgebnn.converters.convert import convert
     from edgebnn.converters.read_tflite import read
     from edgebnn.runtime.interpreter import Interpreter
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Interpreter": "edgebnn.runtime.interpreter",
     "convert": "edgebnn.converters.convert",
+    "export": "edgebnn.converters.c_package.export",
     "load": "edgebnn.runtime.model",
     "read": "edgebnn.converters.read_tflite",
     "prune": "edgebnn.workflows.prune",
@@ -36,6 +38,7 @@ __all__ = [
     "Interpreter",
     "__version__",
     "convert",
+    "export",
     "load",
     "preprocessing",
     "prune",

@@ -16,6 +16,7 @@ from rich.text import Text
 from . import format
 
 if TYPE_CHECKING:  # only some installations have the training room, and what runs models needs LiteRT
+    from edgebnn.converters.c_package.generate import Package
     from edgebnn.converters.findings import Finding
     from edgebnn.graph.analysis import Analysis
     from edgebnn.graph.opdef import Macs
@@ -50,6 +51,28 @@ def analysis(result: Analysis) -> Table:
     table.caption = (
         f"file {format.size(totals.file_bytes)}; activations {format.size(totals.peak_arena_bytes)} as planned "
         f"(no plan can do with less than {format.size(totals.arena_lower_bound_bytes)})"
+    )
+    return table
+
+
+def package(result: Package, folder: str) -> Table:
+    """Layer by layer what a C package calls, and what it holds of constants and needs of scratch."""
+    table = _table("#", "op", "layer", "kernel")
+    for title in ("constants", "scratch"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for index, layer in enumerate(result.layers):
+        table.add_row(
+            str(index),
+            _plain(layer.kind),
+            _plain(format.layer(layer.name)),
+            layer.function,
+            format.size(layer.weight_bytes) if layer.weight_bytes else "",
+            format.size(layer.scratch_bytes) if layer.scratch_bytes else "",
+        )
+    table.caption = Text(
+        f"wrote {len(result.files)} files to {folder} for {result.core.title}: constants "
+        f"{format.size(result.constant_bytes)} in flash; arena {result.arena_bytes:,} bytes of RAM "
+        f"(most live at once: {result.arena_lower_bound:,}), beside the inputs and outputs"
     )
     return table
 

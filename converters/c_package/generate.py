@@ -1,0 +1,413 @@
+"""From the IR to the files of a package, in memory."""
+
+from __future__ import annotations
+
+import keyword
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.graph.execute import run
+from edgebnn.graph.opdef import op_view
+from edgebnn.graph.types import Array, Graph, Tensor
+from edgebnn.kernels import FOLDER
+from edgebnn.kernels.cores import Core
+
+from . import memory
+from .c_text import Tables, c_type, decimal, initializer, real, string
+from .lowering import lower
+from .order import reorder
+from .prepare import prepare
+from .program import Alias, NamedStep
+
+try:
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+except ImportError as error:
+    raise EdgebnnError(f"C packages need jinja2 ({error}): pip install 'edgebnn[mcu]'") from error
+
+_INCLUDE = re.compile(r'^\s*#include "([^"]+)"', re.MULTILINE)
+_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_C_AND_CPP = """
+auto break case char const continue default do double else enum extern float for goto if inline int long register
+restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main bool
+class delete new private public protected template this throw try virtual namespace operator
+"""
+_C_WORDS = frozenset(_C_AND_CPP.split())
+SEED = 20_16
+"""Of the input that the self-test runs on."""
+SELFTEST_TOLERANCE = 1e-3
+"""By which outputs may differ where floats are computed, as a share of the largest one."""
+
+
+@dataclass(frozen=True)
+class Argument:
+    """An input or output of the network as the C function takes it."""
+
+    name: str
+    tensor: Tensor
+    index: int
+
+    @property
+    def type(self) -> str:
+        return c_type(self.tensor.dtype.numpy)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A step as it is called: ``op`` is its index in the prepared graph, ``outputs`` where its outputs lie.
+
+    An output that lies in the arena has an offset in bytes; the network's own lie in the caller's memory (None).
+    """
+
+    op: int
+    kind: str
+    name: str
+    function: str
+    outputs: tuple[tuple[int, int | None], ...]
+    weight_bytes: int
+    scratch_bytes: int
+
+
+@dataclass(frozen=True)
+class Package:
+    """A generated package.
+
+    name:        the prefix of everything in it.
+    core:        what its kernels were chosen for.
+    graph:       the network as it is computed, in that order; its tensors are those of the file.
+    files:       text by path.
+    c_files:     those to compile.
+    arena_bytes, arena_lower_bound: the memory that the network works in, and the most that is live at once.
+    constant_bytes: the tables' bytes in flash.
+    layers:      in order, as ``edgebnn_profile_hook`` counts them.
+    """
+
+    name: str
+    core: Core
+    graph: Graph
+    files: Mapping[str, str]
+    arena_bytes: int
+    arena_lower_bound: int
+    constant_bytes: int
+    layers: tuple[Layer, ...]
+    inputs: tuple[Argument, ...]
+    outputs: tuple[Argument, ...]
+
+    @property
+    def c_files(self) -> tuple[str, ...]:
+        return tuple(name for name in self.files if name.endswith(".c"))
+
+
+def generate(graph: Graph, core: Core, name: str) -> Package:
+    """The package of a network.
+
+    Args:
+        graph: the model, of fixed shapes.
+        core: whose kernels it gets.
+        name: the prefix of its files and functions, a C identifier.
+
+    Returns:
+        Its files, the same every time.
+
+    Raises:
+        InputError: ``name`` is no C identifier.
+        UnsupportedOpError: there is no kernel for an op.
+    """
+    check_name(name)
+    return _Generator(reorder(prepare(graph)), core, name).package
+
+
+def check_name(name: str) -> None:
+    """Raises InputError if ``name`` cannot be the prefix of C functions and files."""
+    if not _IDENTIFIER.fullmatch(name) or name in _C_WORDS or keyword.iskeyword(name):
+        fitting = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "model"
+        fitting = f"model_{fitting}" if not _IDENTIFIER.fullmatch(fitting) or fitting in _C_WORDS else fitting
+        raise InputError(f"'{name}' is no C identifier; choose a name for the functions and files: --name {fitting}")
+
+
+class _Generator:
+    """The parts of one package, each computed once from those before it."""
+
+    def __init__(self, graph: Graph, core: Core, name: str) -> None:
+        self._graph, self._core, self._name = graph, core, name
+        self._tables = Tables(f"{name}_t")
+
+    @cached_property
+    def package(self) -> Package:
+        files = self._files
+        return Package(
+            name=self._name,
+            core=self._core,
+            graph=self._graph,
+            files=files,
+            arena_bytes=self._placement.bytes,
+            arena_lower_bound=self._placement.lower_bound,
+            constant_bytes=sum(len(table.content) for table in self._tables),
+            layers=self._layers,
+            inputs=self._inputs,
+            outputs=self._outputs,
+        )
+
+    @cached_property
+    def _lowered(self) -> tuple[tuple[NamedStep, ...], dict[int, int]]:
+        """The steps; and for each tensor that is another's bytes, that tensor."""
+        steps: list[NamedStep] = []
+        root: dict[int, int] = {}
+        for index, op in enumerate(self._graph.ops):
+            view = op_view(self._graph, index)
+            lowered = lower(view, self._core)
+            if isinstance(lowered, Alias):
+                source = op.inputs[lowered.input]
+                root[op.outputs[0]] = root.get(source, source)
+                continue
+            passed = tuple(op.inputs[position] for position in lowered.inputs)
+            steps.append(NamedStep(index, view, lowered, passed, op.outputs))
+        return tuple(steps), root
+
+    def _root(self, tensor: int) -> int:
+        return self._lowered[1].get(tensor, tensor)
+
+    @cached_property
+    def _steps(self) -> tuple[NamedStep, ...]:
+        return self._lowered[0]
+
+    @cached_property
+    def _inputs(self) -> tuple[Argument, ...]:
+        return self._arguments(self._graph.inputs, "input")
+
+    @cached_property
+    def _outputs(self) -> tuple[Argument, ...]:
+        return self._arguments(self._graph.outputs, "output")
+
+    def _arguments(self, tensors: Sequence[int], role: str) -> tuple[Argument, ...]:
+        only = len(tensors) == 1
+        return tuple(
+            Argument(role if only else f"{role}_{i}", self._graph.tensors[t], t) for i, t in enumerate(tensors)
+        )
+
+    @cached_property
+    def _written_by_steps(self) -> dict[int, str]:
+        """C expressions of tensors in the caller's memory: the inputs, and outputs that a step computes."""
+        found = {argument.index: argument.name for argument in self._inputs}
+        made = {t for step in self._steps for t in step.outputs}
+        for argument in self._outputs:
+            root = self._root(argument.index)
+            if root in made and root not in found:
+                found[root] = argument.name
+        return found
+
+    @cached_property
+    def _copies(self) -> tuple[tuple[Argument, str], ...]:
+        """Outputs that are an input, a constant or another output: the argument, and what is copied to it."""
+        return tuple(
+            (argument, self._pointer(self._root(argument.index)))
+            for argument in self._outputs
+            if self._written_by_steps.get(self._root(argument.index)) != argument.name
+        )
+
+    @cached_property
+    def _places(self) -> tuple[memory.Placement, dict[int, int], dict[int, int]]:
+        """The arena; the offset of each tensor in it, and of each step's scratch."""
+        first: dict[int, int] = {}
+        last: dict[int, int] = {}
+        for position, step in enumerate(self._steps):
+            for tensor in (*map(self._root, step.inputs), *step.outputs):
+                if self._graph.tensors[tensor].is_constant or tensor in self._written_by_steps:
+                    continue
+                first.setdefault(tensor, position)
+                last[tensor] = position
+        tensors = list(first)
+        buffers = [memory.Buffer(self._graph.tensors[t].bytes, first[t], last[t]) for t in tensors]
+        scratch = [i for i, step in enumerate(self._steps) if step.step.scratch_bytes]
+        buffers += [memory.Buffer(self._steps[i].step.scratch_bytes, i, i) for i in scratch]
+        number = {t: i for i, t in enumerate(tensors)}
+        overlaps = []
+        for position, step in enumerate(self._steps):
+            over = number.get(step.outputs[0])
+            for place, lead in step.step.leads.items():
+                under = self._root(step.view.op.inputs[place])
+                if over is not None and under in number and last[under] == position:
+                    overlaps.append(memory.Overlap(over, number[under], lead))
+        placement = memory.place(buffers, overlaps)
+        return (
+            placement,
+            {t: placement.offsets[i] for t, i in number.items()},
+            {step: placement.offsets[len(tensors) + i] for i, step in enumerate(scratch)},
+        )
+
+    @property
+    def _placement(self) -> memory.Placement:
+        return self._places[0]
+
+    def _pointer(self, tensor: int) -> str:
+        """The C expression of a tensor's place."""
+        found = self._graph.tensors[tensor]
+        if found.data is not None:
+            return self._tables.name_of(found.data, "constant")
+        if tensor in self._written_by_steps:
+            return self._written_by_steps[tensor]
+        return f"({c_type(found.dtype.numpy)} *)(void *)({self._name}_arena + {self._places[1][tensor]})"
+
+    @cached_property
+    def _calls(self) -> tuple[str, ...]:
+        calls = []
+        for position, step in enumerate(self._steps):
+            arguments = [f"&layer_{position}", *(self._pointer(self._root(t)) for t in step.inputs)]
+            arguments += [self._pointer(t) for t in step.outputs]
+            if step.step.scratch_bytes:
+                arguments.append(f"{self._name}_arena + {self._places[2][position]}")
+            calls.append(f"{step.step.function}({', '.join(arguments)});")
+        return tuple(calls)
+
+    @property
+    def _signature(self) -> str:
+        """The parameters of the C function."""
+        inputs = [f"const {argument.type} *{argument.name}" for argument in self._inputs]
+        return ", ".join([*inputs, *(f"{argument.type} *{argument.name}" for argument in self._outputs)])
+
+    @property
+    def _alignment(self) -> str:
+        """A C expression that is 0 where all arguments are aligned."""
+        arguments = (*self._inputs, *self._outputs)
+        return " | ".join(f"((uintptr_t){a.name} & {max(a.tensor.dtype.bytes, 4) - 1}u)" for a in arguments)
+
+    @cached_property
+    def _structs(self) -> tuple[str, ...]:
+        return tuple(
+            f"static const {step.step.layer.type} layer_{i} = "
+            f"{initializer(step.step.layer, self._tables, f'layer_{i}')};"
+            for i, step in enumerate(self._steps)
+        )
+
+    @cached_property
+    def _layers(self) -> tuple[Layer, ...]:
+        return tuple(
+            Layer(
+                op=step.op,
+                kind=step.view.op.kind,
+                name=step.view.name,
+                function=step.step.function,
+                outputs=tuple((t, self._places[1].get(t)) for t in step.outputs),
+                weight_bytes=_bytes_of(step.step.layer),
+                scratch_bytes=step.step.scratch_bytes,
+            )
+            for step in self._steps
+        )
+
+    @cached_property
+    def _files(self) -> Mapping[str, str]:
+        template = _environment()
+        selftest = self._selftest
+        sources = with_headers(
+            {"core/crc32.c"} | {path for step in self._steps for path in (*step.step.sources, step.step.header)}
+        )
+        structs, calls, copies = self._structs, self._calls, self._copies  # which fill the tables
+        context = {
+            "name": self._name,
+            "NAME": self._name.upper(),
+            "core": self._core,
+            "graph": self._graph,
+            "inputs": self._inputs,
+            "outputs": self._outputs,
+            "headers": sorted({step.step.header.rpartition("/")[2] for step in self._steps}),
+            "structs": structs,
+            "layers": self._layers,
+            "calls": calls,
+            "copies": copies,
+            "arena_bytes": max(self._placement.bytes, memory.ALIGNMENT),  # C has no arrays of nothing
+            "selftest": selftest,
+            "signature": self._signature,
+            "alignment": self._alignment,
+            "tables": tuple(self._tables),
+        }
+        files = {f"{self._name}.{end}": template.get_template(f"model.{end}.j2").render(context) for end in ("h", "c")}
+        for path in sources:
+            files[path.rpartition("/")[2]] = (FOLDER / path).read_text(encoding="utf-8")
+        return dict(sorted(files.items()))
+
+    @cached_property
+    def _selftest(self) -> SelfTest:
+        inputs = tuple(_noise(argument.tensor) for argument in self._inputs)
+        expected = run(self._graph, inputs)
+        tensors = self._graph.tensors
+        exact = all(tensors[t].dtype.numpy.kind != "f" for step in self._steps for t in (*step.inputs, *step.outputs))
+        checks = [self._check(argument, y, exact) for argument, y in zip(self._outputs, expected, strict=True)]
+        names = tuple(self._tables.name_of(x, "selftest_input") for x in inputs)
+        return SelfTest(inputs=names, checks=tuple(check for check in checks if check), exact=exact)
+
+    def _check(self, argument: Argument, expected: Array, exact: bool) -> str:
+        """The statement that checks an output.
+
+        Where floats are computed on the way, float outputs are compared within a tolerance, and others, which one
+        rounding may have tipped, not at all.
+        """
+        plain = np.ascontiguousarray(expected)
+        if exact:
+            return f"if (eb_crc32(0, {argument.name}, {plain.nbytes}u) != {zlib.crc32(plain.tobytes())}u) return 2;"
+        if plain.dtype != np.float32:
+            return ""
+        finite = np.abs(plain[np.isfinite(plain)])
+        tolerance = real(SELFTEST_TOLERANCE * float(finite.max(initial=0)) + 1e-30)
+        table = self._tables.name_of(plain, "selftest_output")
+        near = f"{self._name}_is_near({argument.name}, {table}, {plain.size}, {tolerance})"
+        return f"if (!{near}) return 2;"
+
+
+@dataclass(frozen=True)
+class SelfTest:
+    """The tables of the stored inputs, and the statements that check the outputs; ``exact``: by CRC-32."""
+
+    inputs: tuple[str, ...]
+    checks: tuple[str, ...]
+    exact: bool
+
+
+def _noise(tensor: Tensor) -> Array:
+    source = np.random.default_rng(SEED)
+    dtype = tensor.dtype.numpy
+    if dtype.kind == "f":
+        return source.uniform(-1, 1, tensor.shape).astype(dtype)
+    if dtype.kind == "b":
+        return source.integers(0, 2, tensor.shape).astype(dtype)
+    bounds = np.iinfo(dtype)
+    return source.integers(max(bounds.min, -128), min(bounds.max, 127) + 1, tensor.shape, dtype)
+
+
+def _bytes_of(value: object) -> int:
+    """Bytes of all arrays of a layer."""
+    fields = getattr(value, "fields", {})
+    return sum(v.nbytes if isinstance(v, np.ndarray) else _bytes_of(v) for v in fields.values())
+
+
+def with_headers(paths: set[str]) -> tuple[str, ...]:
+    """The files below ``edgebnn/kernels`` and those that they include, which lie beside them or in ``core``."""
+    found: set[str] = set()
+    waiting = sorted(paths)
+    while waiting:
+        path = waiting.pop()
+        if path in found:
+            continue
+        found.add(path)
+        room = path.partition("/")[0]
+        for name in _INCLUDE.findall((FOLDER / path).read_text(encoding="utf-8")):
+            waiting.append(f"{room}/{name}" if (FOLDER / room / name).is_file() else f"core/{name}")
+    return tuple(sorted(found))
+
+
+def _environment() -> Environment:
+    """Templates that fail where a name is missing."""
+    environment = Environment(
+        loader=PackageLoader("edgebnn.converters.c_package"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        autoescape=False,  # C, not HTML
+    )
+    environment.filters |= {"c_string": string, "c_float": decimal, "crc32": zlib.crc32}
+    return environment
