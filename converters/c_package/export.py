@@ -9,7 +9,7 @@ from pathlib import Path
 from edgebnn.converters.read_tflite import read
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import Graph
-from edgebnn.kernels.cores import CORES, Core
+from edgebnn.kernels.cores import CORES, PORTABLE, Core
 
 from .generate import Package, check_name, generate
 
@@ -20,9 +20,10 @@ def core_named(target: str) -> Core:
     Raises:
         InputError: there is none; the message lists those that there are.
     """
-    if target not in CORES:
-        raise InputError(f"there are no C packages for '{target}'; choose one of {', '.join(CORES)}")
-    return CORES[target]
+    cores = {**CORES, PORTABLE.name: PORTABLE}
+    if target not in cores:
+        raise InputError(f"there are no C packages for '{target}'; choose one of {', '.join(cores)}")
+    return cores[target]
 
 
 def export(
@@ -38,7 +39,7 @@ def export(
     Args:
         model: a .tflite file, or a graph.
         out: the folder to write, which must not exist, or be empty.
-        target: the core that its kernels are chosen for, one of :data:`edgebnn.kernels.cores.CORES`.
+        target: the core that its kernels are chosen for, or ``portable``: plain kernels for any.
         name: the prefix of its files and functions. Default: the model file's name.
         force: replace a folder that is there.
 

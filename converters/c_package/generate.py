@@ -319,7 +319,7 @@ class _Generator:
             "layers": self._layers,
             "calls": calls,
             "copies": copies,
-            "arena_bytes": max(self._placement.bytes, memory.ALIGNMENT),  # C has no arrays of nothing
+            "arena_bytes": self._placement.bytes,
             "selftest": selftest,
             "signature": self._signature,
             "alignment": self._alignment,

@@ -41,3 +41,6 @@ CORES: Mapping[str, Core] = MappingProxyType(
         )
     }
 )
+
+PORTABLE = Core("portable", "any processor", "", False, False, False, "C99")
+"""What is not known gets the plain kernels: a processor with a C compiler."""
