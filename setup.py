@@ -21,7 +21,7 @@ TRAIN = [
     "jinja2>=3.1",
 ]
 CLUSTER = ["distributed>=2024.8"]
-MCU = ["ziglang>=0.13", "unicorn>=2.1", "jinja2>=3.1"]
+MCU = ["ziglang>=0.13", "unicorn>=2.1", "capstone>=5", "pyelftools>=0.31", "jinja2>=3.1"]
 WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
 DEV = [
     "hypothesis>=6.100",
@@ -76,6 +76,7 @@ setup(
         "edgebnn.runtime": ["delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],
         "edgebnn.converters.c_package": ["templates/*"],
+        "edgebnn.targets.cortex_m": ["*.c", "firmware/*.c", "firmware/*.ld", "firmware/include/*.h"],
     },
     install_requires=RUNTIME,
     extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "dev": DEV},

@@ -55,10 +55,11 @@ _ARCHITECTURES = {"x86_64": "X86_64", "amd64": "X86_64", "aarch64": "AARCH64", "
 
 @dataclass(frozen=True)
 class Compiler:
-    """A C compiler: the command line it is called by, and what tells its versions apart."""
+    """A C compiler: the command line it is called by, what tells its versions apart, and what helps where it fails."""
 
     command: tuple[str, ...]
     identity: str
+    remedy: str = f"another compiler can be named by CC, or {_REMEDY}"
 
 
 @dataclass(frozen=True)
@@ -231,4 +232,4 @@ def _raise_if_failed(result: subprocess.CompletedProcess[str], compiler: Compile
         return
     lines = [line.strip() for line in (result.stderr + result.stdout).splitlines() if line.strip()]
     said = next((line for line in lines if "error" in line.lower()), lines[0] if lines else f"exit {result.returncode}")
-    raise BuildError(f"{' '.join(compiler.command)} failed: {said}; another compiler can be named by CC, or {_REMEDY}")
+    raise BuildError(f"{' '.join(compiler.command)} failed: {said}; {compiler.remedy}")

@@ -1,0 +1,104 @@
+"""Compiles C for a core into an ELF image with its own start-up code and linker script.
+
+The compiler is clang of the ``ziglang`` wheel, or ``arm-none-eabi-gcc`` where that is asked for.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from edgebnn import kernels
+from edgebnn.errors import BuildError
+from edgebnn.kernels.cores import Core
+from edgebnn.runtime import build
+
+from .image import Image, Memory, read_image
+
+FIRMWARE = Path(__file__).parent / "firmware"
+STARTUP = FIRMWARE / "startup.c"
+
+COMPILE_FLAGS = (
+    *("-std=c99", "-O2", "-ffreestanding", "-ffp-contract=off", "-fno-unwind-tables", "-fomit-frame-pointer"),
+    *("-ffunction-sections", "-fdata-sections", "-DNDEBUG", f"-I{kernels.CORE}", f"-I{kernels.FOLDER}"),
+)
+
+ToolchainName = Literal["zig", "gcc"]
+
+
+def compile_image(
+    core: Core,
+    sources: Sequence[Path | str],
+    *,
+    keep: Sequence[str] = (),
+    memory: Memory | None = None,
+    flags: Sequence[str] = (),
+    toolchain: ToolchainName = "zig",
+) -> Image:
+    """An image for ``core``.
+
+    Args:
+        core: that it runs on.
+        sources: C files, or C text.
+        keep: functions that nothing calls and that are wanted all the same; what is not used is left out.
+        memory: of the device; 1 MiB of flash and 256 KiB of RAM, if none is given.
+        flags: of the compiler, after and so before its own: optimisation, include folders, definitions.
+        toolchain: clang of ziglang, or arm-none-eabi-gcc.
+
+    Raises:
+        BuildError: there is no such compiler, or it fails; also if the image does not fit the memory.
+    """
+    memory = memory or Memory()
+    compiler = _compiler(core, toolchain)
+    with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
+        folder = Path(name)
+        script = folder / "link.ld"
+        template = Template((FIRMWARE / "link.ld").read_text(encoding="utf-8"))
+        script.write_text(template.substitute(vars(memory), roots=" ".join(("eb_halt", *keep))), encoding="utf-8")
+        files = [STARTUP, *(_as_file(source, folder, number) for number, source in enumerate(sources))]
+        linked = folder / "image.elf"
+        build.compile(
+            linked,
+            [build.Source(path) for path in files],
+            compiler,
+            (*COMPILE_FLAGS, *flags),
+            ("-Wl,--gc-sections", f"-Wl,-T,{script}", *_LIBRARIES[toolchain]),
+        )
+        image = read_image(linked.read_bytes(), core, memory)
+    known = {symbol.name for symbol in image.symbols}
+    if missing := [name for name in keep if name not in known]:
+        raise BuildError(f"the C code has no function '{missing[0]}'")
+    return image
+
+
+_REMEDY = "mend the C code or the compiler's flags, or link for a device with more memory"
+_LIBRARIES: dict[ToolchainName, tuple[str, ...]] = {
+    "zig": (),
+    "gcc": ("-nostartfiles", "-specs=nano.specs", "-Wl,--no-warn-rwx-segments"),
+}
+
+
+def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:
+    if toolchain == "zig":
+        zig = build.zig_compiler("thumb-freestanding-eabi")
+        command = (*zig.command, f"-mcpu={core.cpu}", "-isystem", str(FIRMWARE / "include"))
+        return build.Compiler(command, zig.identity, _REMEDY)
+    program = shutil.which("arm-none-eabi-gcc")
+    if program is None:
+        raise BuildError(
+            "arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi, or let ziglang compile"
+        )
+    command = (program, f"-mcpu={core.cpu.replace('_', '-')}", "-mthumb", "-mfloat-abi=soft")
+    return build.Compiler(command, program, _REMEDY)
+
+
+def _as_file(source: Path | str, folder: Path, number: int) -> Path:
+    if isinstance(source, Path):
+        return source
+    path = folder / f"text{number}.c"
+    path.write_text(source, encoding="utf-8")
+    return path
