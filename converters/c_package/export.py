@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from edgebnn.converters.read_tflite import read
@@ -11,6 +12,7 @@ from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import Graph
 from edgebnn.kernels.cores import CORES, PORTABLE, Core
 
+from .containers import check_container, contain
 from .generate import Package, check_name, generate
 
 
@@ -31,6 +33,7 @@ def export(
     out: str | Path,
     target: str = "cortex-m4",
     *,
+    package: str = "plain",
     name: str | None = None,
     force: bool = False,
 ) -> Package:
@@ -40,6 +43,7 @@ def export(
         model: a .tflite file, or a graph.
         out: the folder to write, which must not exist, or be empty.
         target: the core that its kernels are chosen for, or ``portable``: plain kernels for any.
+        package: the layout, one of :data:`.containers.CONTAINERS`: a library for Arduino, CMake, ...
         name: the prefix of its files and functions. Default: the model file's name.
         force: replace a folder that is there.
 
@@ -55,12 +59,13 @@ def export(
     chosen = name or (graph.name if isinstance(model, Graph) else Path(model).stem)
     check_name(chosen)
     check_folder(folder, force)
+    check_container(package)
     try:
-        package = generate(graph, core, chosen)
+        generated = generate(graph, core, chosen)
     except EdgebnnError as error:
         raise type(error)(f"{graph.name if isinstance(model, Graph) else model}: {error}") from None
-    write(package, folder, force)
-    return package
+    write(contain(generated, package), folder, force)
+    return generated
 
 
 def check_folder(folder: Path, force: bool) -> None:
@@ -73,7 +78,7 @@ def check_folder(folder: Path, force: bool) -> None:
         raise InputError(f"{folder}: the folder {folder.parent} does not exist; make it first")
 
 
-def write(package: Package, folder: Path, force: bool) -> None:
+def write(files: Mapping[str, str], folder: Path, force: bool) -> None:
     """Write the files to ``folder``, all or none: into a folder beside it, which then takes its place."""
     check_folder(folder, force)
     try:
@@ -81,7 +86,7 @@ def write(package: Package, folder: Path, force: bool) -> None:
         try:
             made = beside / "made"
             made.mkdir()
-            for name, text in package.files.items():
+            for name, text in files.items():
                 path = made / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")

@@ -301,7 +301,7 @@ class _Generator:
 
     @cached_property
     def _files(self) -> Mapping[str, str]:
-        template = _environment()
+        template = environment()
         selftest = self._selftest
         sources = with_headers(
             {"core/crc32.c"} | {path for step in self._steps for path in (*step.step.sources, step.step.header)}
@@ -399,7 +399,7 @@ def with_headers(paths: set[str]) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
     """Templates that fail where a name is missing."""
     environment = Environment(
         loader=PackageLoader("edgebnn.converters.c_package"),

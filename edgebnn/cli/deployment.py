@@ -275,30 +275,38 @@ def benchmark(
 @verb("edgebnn export resnet8.tflite --target cortex-m4 -o firmware/resnet8")
 @click.argument("model", type=FILE)
 @click.option("--target", default="cortex-m4", show_default=True, help="The core whose kernels the package gets.")
+@click.option(
+    "--as",
+    "package",
+    type=click.Choice(["plain", "cmake", "arduino", "platformio", "zephyr", "esp-idf", "cmsis-pack"]),
+    default="plain",
+    show_default=True,
+    help="The layout: for which tool.",
+)
 @click.option("--name", help="The prefix of files and functions, a C identifier; by default the file's name.")
 @click.option("--force", is_flag=True, help="Replace the folder if it is there.")
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
-def export(model: Path, target: str, name: str | None, force: bool, output: Path, as_json: bool) -> None:
+def export(model: Path, target: str, package: str, name: str | None, force: bool, output: Path, as_json: bool) -> None:
     """Write MODEL as plain C for a microcontroller: the network, and the kernels that it needs."""
     from edgebnn.reports import tables
 
     with status(f"exporting {model} for {target}"):
-        package = edgebnn.export(model, output, target, name=name, force=force)
+        made = edgebnn.export(model, output, target, package=package, name=name, force=force)
     value = {
         "model": str(model),
         "target": target,
         "folder": str(output),
-        "name": package.name,
-        "files": list(package.files),
-        "arena_bytes": package.arena_bytes,
-        "arena_lower_bound_bytes": package.arena_lower_bound,
-        "constant_bytes": package.constant_bytes,
+        "name": made.name,
+        "files": list(made.files),
+        "arena_bytes": made.arena_bytes,
+        "arena_lower_bound_bytes": made.arena_lower_bound,
+        "constant_bytes": made.constant_bytes,
         "layers": [
             {"op": layer.kind, "name": layer.name, "function": layer.function, "weight_bytes": layer.weight_bytes}
-            for layer in package.layers
+            for layer in made.layers
         ],
     }
-    show(as_json, value, tables.package(package, str(output)))
+    show(as_json, value, tables.package(made, str(output)))
 
 
 @verb("edgebnn doctor")

@@ -13,29 +13,10 @@ import edgebnn
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.ops import OPS
-from edgebnn.graph.types import DType, Graph, Op, Quantization, Tensor
+from edgebnn.graph.types import DType, Graph, Op, Tensor
 from edgebnn.kernels.cores import CORES, PORTABLE
+from tests.support.c_graphs import int8_tensor, small_graph
 from tests.support.c_packages import STRICT, assert_equal_to_reference, compile_package, write_files
-
-
-def tensor(name: str, shape: tuple[int, ...] = (1, 4, 5), scale: float = 0.05, zero: int = 3) -> Tensor:
-    return Tensor(name, shape, DType.INT8, Quantization((float(np.float32(scale)),), (zero,)))
-
-
-def op(kind: str, inputs: tuple[int, ...], outputs: tuple[int, ...]) -> Op:
-    return Op(kind, inputs, outputs, OPS[kind].options())
-
-
-def small() -> Graph:
-    """A sigmoid and its ReLU, flattened: a name that C must escape, an output that is another's bytes."""
-    tensors = (
-        tensor("image"),
-        tensor('a "quoted" */ \\ ?? name\n', scale=1 / 256, zero=-128),
-        tensor("relu", scale=1 / 256, zero=-128),
-        tensor("flat", (20,), 1 / 256, -128),
-    )
-    ops = (op("LOGISTIC", (0,), (1,)), op("RELU", (1,), (2,)), op("RESHAPE", (2,), (3,)))
-    return Graph("small", tensors, ops, (0,), (3,))
 
 
 @pytest.fixture
@@ -44,13 +25,13 @@ def noise() -> np.ndarray:
 
 
 def test_it_computes_what_the_reference_computes(tmp_path: Path, noise: np.ndarray) -> None:
-    compiled = compile_package(small(), tmp_path)
-    assert_equal_to_reference(compiled, small(), noise)
+    compiled = compile_package(small_graph(), tmp_path)
+    assert_equal_to_reference(compiled, small_graph(), noise)
     assert compiled.selftest() == 0
 
 
 def test_outputs_that_are_inputs_constants_or_twice_the_same_are_copied(tmp_path: Path, noise: np.ndarray) -> None:
-    graph = small()
+    graph = small_graph()
     constant = Tensor("constant", (3,), DType.INT32, data=np.array([1, -(2**31), 5], np.int32))
     graph = Graph("copies", (*graph.tensors, constant), graph.ops, (0,), (0, 3, 2, 4, 1))
     compiled = compile_package(graph, tmp_path)
@@ -59,7 +40,7 @@ def test_outputs_that_are_inputs_constants_or_twice_the_same_are_copied(tmp_path
 
 
 def test_arguments_must_be_aligned(tmp_path: Path) -> None:
-    compiled = compile_package(small(), tmp_path)
+    compiled = compile_package(small_graph(), tmp_path)
     memory = np.zeros(64, np.int32).ctypes.data
     invoke = compiled.library.net_invoke
     assert invoke(ctypes.c_void_p(memory), ctypes.c_void_p(memory + 128)) == 0
@@ -68,7 +49,7 @@ def test_arguments_must_be_aligned(tmp_path: Path) -> None:
 
 
 def test_the_hook_is_called_before_each_layer_and_after_the_last(tmp_path: Path) -> None:
-    package = generate(small(), PORTABLE, "net")
+    package = generate(small_graph(), PORTABLE, "net")
     names = write_files(package, tmp_path)
     (tmp_path / "main.c").write_text(
         '#include <stdio.h>\n#include "net.h"\n'
@@ -81,7 +62,7 @@ def test_the_hook_is_called_before_each_layer_and_after_the_last(tmp_path: Path)
 
 
 def test_the_header_is_for_cpp_too(tmp_path: Path) -> None:
-    package = generate(small(), PORTABLE, "net")
+    package = generate(small_graph(), PORTABLE, "net")
     write_files(package, tmp_path)
     (tmp_path / "caller.cpp").write_text(
         '#include "net.h"\nint call(const int8_t *x, int8_t *y) { return net_invoke(x, y) + NET_INPUT_ZERO_POINT; }\n'
@@ -92,7 +73,7 @@ def test_the_header_is_for_cpp_too(tmp_path: Path) -> None:
 
 def test_every_changed_bit_of_a_table_is_noticed(tmp_path: Path) -> None:
     """Bits are changed in the source, in each table."""
-    package = generate(small(), PORTABLE, "net")
+    package = generate(small_graph(), PORTABLE, "net")
     for number, table in enumerate(
         line for line in package.files["net.c"].splitlines() if " net_t" in line and line.endswith("= {")
     ):
@@ -109,14 +90,14 @@ def test_every_changed_bit_of_a_table_is_noticed(tmp_path: Path) -> None:
 
 
 def test_the_same_bytes_every_time() -> None:
-    first, second = (generate(small(), CORES["cortex-m4"], "net") for _ in range(2))
+    first, second = (generate(small_graph(), CORES["cortex-m4"], "net") for _ in range(2))
     assert first.files == second.files
 
 
 @pytest.mark.parametrize("name", ["my-model", "3d", "", "int", "class", "a b", "größe"])
 def test_names_that_are_no_identifiers_are_refused_with_one_that_is(name: str) -> None:
     with pytest.raises(InputError, match=r"--name ([A-Za-z]\w*)$"):
-        generate(small(), PORTABLE, name)
+        generate(small_graph(), PORTABLE, name)
 
 
 def test_a_folder_that_is_there_is_kept(tmp_path: Path) -> None:
@@ -124,16 +105,16 @@ def test_a_folder_that_is_there_is_kept(tmp_path: Path) -> None:
     out.mkdir()
     (out / "mine.c").write_text("work of days")
     with pytest.raises(InputError, match="--force"):
-        edgebnn.export(small(), out, "portable")
+        edgebnn.export(small_graph(), out, "portable")
     assert (out / "mine.c").read_text() == "work of days"
-    edgebnn.export(small(), out, "portable", force=True)
+    edgebnn.export(small_graph(), out, "portable", force=True)
     assert (out / "small.h").is_file()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["firmware"]
 
 
 def test_an_op_without_a_kernel_is_named(tmp_path: Path) -> None:
     graph = Graph(
-        "odd", (tensor("x"), tensor("layer 7")), (Op("WHERE", (0,), (1,), OPS["RELU"].options()),), (0,), (1,)
+        "odd", (int8_tensor("x"), int8_tensor("layer 7")), (Op("WHERE", (0,), (1,), OPS["RELU"].options()),), (0,), (1,)
     )
     with pytest.raises(EdgebnnError, match=r"layer 7.*WHERE"):
         edgebnn.export(graph, tmp_path / "out", "portable")
@@ -142,4 +123,4 @@ def test_an_op_without_a_kernel_is_named(tmp_path: Path) -> None:
 
 def test_an_unknown_target_lists_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cortex-m4"):
-        edgebnn.export(small(), tmp_path / "out", "z80")
+        edgebnn.export(small_graph(), tmp_path / "out", "z80")
