@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from edgebnn.pruning.channels.layers import LayerShape
 
+STANDARD_LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 CALIBRATION_IMAGES = 64
 """For files that are only measured: what the ranges are does not change what a network costs."""
 CALIBRATION_SAMPLES = 256
@@ -58,6 +59,13 @@ def resources(graph: Graph) -> Mapping[str, float]:
         "ram": peak_arena_bytes(graph),
         "int8_macs": counts.macs(graph).int8,
     }
+
+
+def becomes_int8(file: ModelFile) -> bool:
+    """Whether most layers whose weights are not binary compute in int8, as conversion to W1A8 leaves them."""
+    graph = file.graph
+    inputs = [graph.tensors[op.inputs[0]].dtype for op in graph.ops if op.kind in STANDARD_LAYERS]
+    return 2 * inputs.count(DType.INT8) > len(inputs)
 
 
 def passes_signs_on(file: ModelFile) -> bool:

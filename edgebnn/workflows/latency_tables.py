@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
 from edgebnn import kernels
 from edgebnn.pruning.channels.coupling import Plan
+from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.pruning.latency import sampling as latency_sampling
 from edgebnn.pruning.latency.sampling import Sampling
 from edgebnn.pruning.latency.table import Device, Granularity, LatencyTable
@@ -24,8 +26,8 @@ from edgebnn.runtime.library import find
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
 
-from .deploying import passes_signs_on
-from .measuring import kind_of_times, measure_layers, measure_models
+from .deploying import becomes_int8, passes_signs_on
+from .measuring import kind_and_unit, measure_layers, measure_models
 
 _KERNEL = re.compile(r"^EB_\w+_KERNEL\(\w+, (\w+),[^)]*\.channel_tile = (\d+)", re.MULTILINE)
 
@@ -57,11 +59,18 @@ def latency_table(timing: LayerTiming, plan: Plan, whole: ModelFile, path: Path)
     holds another device's table, or the target tells no times.
     """
     target, threads, progress = timing.target, timing.threads, timing.progress
-    packed = passes_signs_on(whole)
+    packed, int8, place = passes_signs_on(whole), becomes_int8(whole), device(timing, whole)
+
+    def measure(layers: Sequence[LayerShape]) -> tuple[float, ...]:
+        deployed = [
+            replace(layer, precision="int8") if int8 and layer.precision == "float" else layer for layer in layers
+        ]
+        return measure_layers(target, deployed, packed_output=packed, threads=threads)
+
     table = latency_sampling.measured(
         plan,
-        lambda layers: measure_layers(target, layers, packed_output=packed, threads=threads),
-        device(timing, whole),
+        measure,
+        place,
         path,
         Sampling(step=timing.step),
         progress,
@@ -69,27 +78,39 @@ def latency_table(timing: LayerTiming, plan: Plan, whole: ModelFile, path: Path)
     (total,) = measure_models(target, [whole], threads=threads)
     alone = table.latency(plan.layers())
     if alone > total * DISTURBED and progress is not None:
-        message = (
-            f"the layers took {alone:.3g} ms one by one, the whole network {total:.3g} ms: something else kept "
-            f"{target.name} busy, and predictions will be too high; when it is idle, measure again into another table"
-        )
-        progress(Progress("note", message=message))
+        progress(Progress("note", message=_too_long(target, place, alone, total)))
     return table.calibrated(plan.layers(), total)
 
 
+def _too_long(target: Target, device: Device, alone: float, total: float) -> str:
+    took = f"the layers took {alone:.3g} {device.unit} one by one, the whole network {total:.3g} {device.unit}: "
+    if device.unit != "ms":
+        return f"{took}{target.name} runs them in another way there, and predictions will be too high"
+    return (
+        f"{took}something else kept {target.name} busy, and predictions will be too high; when it is idle, measure "
+        "again into another table"
+    )
+
+
 def device(timing: LayerTiming, whole: ModelFile) -> Device:
-    """What times hold for: the machine, the very library of kernels, and what binary layers of ``whole`` give out."""
+    """What times hold for: the machine, the very library of kernels, what binary layers of ``whole`` give out, and
+    whether those that are float in Keras are int8 there."""
     target = timing.target
+    kind, unit = kind_and_unit(target, whole)
     library = "edgebnn " + version("edgebnn")
     if target.name == "host":
         library += f" {hashlib.sha256(find().path.read_bytes()).hexdigest()[:12]}"
     outputs = "packed" if passes_signs_on(whole) else "unpacked"
+    others = ", others are int8" if becomes_int8(whole) else ""
+    # Cores that are counted have kernels of their own, whose steps the samples find by themselves.
+    delegates = Granularity(w1a1=channels_at_once("bconv2d"), w1a8=channels_at_once("w1a8"))
     return Device(
         target.device,
-        f"{library}, binary layers give {outputs} results",
+        f"{library}, binary layers give {outputs} results{others}",
         timing.threads,
-        kind_of_times(target, whole),
-        Granularity(w1a1=channels_at_once("bconv2d"), w1a8=channels_at_once("w1a8")),
+        kind,
+        delegates if unit == "ms" else Granularity(),
+        unit,
     )
 
 

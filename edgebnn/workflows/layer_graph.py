@@ -36,7 +36,7 @@ class _Step:
 
 
 def layer_graph(layer: LayerShape, *, packed_output: bool = False) -> Graph:
-    """The model of ``layer``: float or int8 (W1A8) in and out; a binary convolution with its input's quantization.
+    """The model of ``layer``: float in and out, or int8 (of int8 and W1A8 layers); a binary one with its quantization.
 
     With ``packed_output`` a binary convolution takes packed signs and gives packed signs, as between binary
     convolutions with nothing but batch normalisation and pooling between them. Raises InputError for a shape that is
@@ -48,6 +48,8 @@ def layer_graph(layer: LayerShape, *, packed_output: bool = False) -> Graph:
         return _binary(layer, packed_output)
     if layer.precision == "w1a8":
         return _w1a8(layer)
+    if layer.precision == "int8":
+        return _int8(layer)
     return _float(layer)
 
 
@@ -99,6 +101,34 @@ def _float(layer: LayerShape) -> Graph:
     return _chain(source, [_Step(kind, options, (weights, bias), output)])
 
 
+def _int8(layer: LayerShape) -> Graph:
+    """TFLite's op in int8, with a scale for each channel; dense layers have one for all."""
+    rng = np.random.default_rng(0)
+    channels = 1 if layer.kind == "dense" else layer.out_channels
+    scales = tuple(float(scale) for scale in rng.uniform(0.005, 0.02, channels).astype(np.float32))
+    (input_scale,) = _ACTIVATION_SCALE.scale
+    weights = _constant(
+        "filter",
+        _repeated(rng.integers(-127, 128, _BLOCK).astype(np.int8), _filter_shape(layer)),
+        Quantization(scales, (0,) * channels, axis=3 if layer.kind == "depthwise_conv2d" else 0),
+    )
+    bias = _constant(
+        "bias",
+        rng.integers(-3000, 3000, layer.out_channels).astype(np.int32),
+        Quantization(tuple(float(np.float32(scale * input_scale)) for scale in scales), (0,) * channels),
+    )
+    kind, options = _standard_op(layer)
+    shapes = _ends(layer)
+    source = Tensor("input", shapes["input"], DType.INT8, _ACTIVATION_SCALE)
+    output = Tensor("output", shapes["output"], DType.INT8, _output_scale(layer))
+    return _chain(source, [_Step(kind, options, (weights, bias), output)])
+
+
+def _output_scale(layer: LayerShape) -> Quantization:
+    """Of an int8 result, such that the random sums fill its range."""
+    return Quantization((float(np.float32((layer.weights / layer.out_channels) ** 0.5 * 0.02)),), (3,))
+
+
 def _w1a8(layer: LayerShape) -> Graph:
     rng = np.random.default_rng(0)
     channels = layer.out_channels
@@ -108,10 +138,9 @@ def _w1a8(layer: LayerShape) -> Graph:
         _constant("magnitude", np.full(channels, 127, np.int8)),
         _constant("bias", rng.integers(-3000, 3000, channels).astype(np.int32)),
     )
-    output_scale = Quantization((float(np.float32((layer.weights / channels) ** 0.5 * 0.02)),), (3,))
     shapes = _ends(layer)
     source = Tensor("input", shapes["input"], DType.INT8, _ACTIVATION_SCALE)
-    output = Tensor("output", shapes["output"], DType.INT8, output_scale)
+    output = Tensor("output", shapes["output"], DType.INT8, _output_scale(layer))
     options: Options
     if layer.kind == "dense":
         kind = "EdgebnnDenseW1A8"
@@ -187,8 +216,8 @@ def _repeated(block: Array, shape: Shape) -> Array:
     return np.resize(block, shape)
 
 
-def _constant(name: str, data: Array) -> Tensor:
-    return Tensor(name, data.shape, DType(data.dtype.name), data=data)
+def _constant(name: str, data: Array, quantization: Quantization | None = None) -> Tensor:
+    return Tensor(name, data.shape, DType(data.dtype.name), quantization, data)
 
 
 def _chain(source: Tensor, steps: list[_Step]) -> Graph:

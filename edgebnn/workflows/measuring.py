@@ -1,11 +1,13 @@
-"""Milliseconds on a target: of layers by their shapes, each as a model of its own, and of whole networks.
+"""What one inference takes on a target: of layers by their shapes, each as a model of its own, and of whole networks.
+
+That is milliseconds, or where a target tells no times, what it tells: instructions or cycles.
 
 On a machine that others use too, disturbances only ever add time, and they come in bursts. So a model is profiled in
 short rounds, in turn with the others, and each of its ops counts with its least time over all rounds; rounds end when
 the sum has not fallen for a while. On a busy two-core x86-64 machine two measurements of binary convolutions of 50 to
 150 microseconds differed by 0.1 to 0.4 % so (median), where medians over the same rounds differed by up to 1.3 %. What
 streams more than the caches hold, such as a float 7x7 convolution of an image of 224x224, takes up to twice as long
-while others use the memory, and no statistic mends that. Targets that simulate are asked once.
+while others use the memory, and no statistic mends that. Targets that simulate are exact, and asked once.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
-from edgebnn.errors import InputError
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.runtime.profile import Profile
 from edgebnn.targets.interface import Target
@@ -67,35 +68,34 @@ class _Least:
 def measure_models(
     target: Target, models: Sequence[ModelFile], *, threads: int = 1, seconds: float = WHOLE_SECONDS
 ) -> tuple[float, ...]:
-    """Milliseconds of one inference of each of ``models``, measured in turn, or what the target gives in place of that.
+    """What one inference of each of ``models`` takes, measured in turn, in the target's unit.
 
     ``seconds``: how long they must not have fallen to count as settled, at least.
 
-    Raises InputError for a target that does not tell times, EdgebnnError where a model cannot run there.
+    Raises EdgebnnError where a model cannot run there.
     """
     found = [_Least(model, next(noise(model, 1))) for model in models]
     waiting, begun = found, time.monotonic()
     while waiting:
         for least in waiting:
             profile = target.measure(least.model, least.sample, threads=threads, repeats=ROUND)
-            if profile.unit != "ms":
-                raise InputError(f"{target.name}: tells {profile.unit}, not times; choose a budget of another resource")
             least.add(profile)
         if profile.kind in ("simulated", "estimated") or time.monotonic() - begun > MOST_SECONDS:
-            break  # simulated times are the same in every round
+            break  # simulated figures are the same in every round
         waiting = [least for least in waiting if not least.settled(seconds)]
     return tuple(least.total for least in found)
 
 
-def kind_of_times(target: Target, model: ModelFile) -> str:
-    """ "measured", "emulated", "simulated" or "estimated": what :func:`measure_models` gives for ``model``."""
-    return target.measure(model, next(noise(model, 1)), repeats=ROUND).kind
+def kind_and_unit(target: Target, model: ModelFile) -> tuple[str, str]:
+    """What :func:`measure_models` gives for ``model``: ("measured", "ms"), ("simulated", "instructions") and so on."""
+    profile = target.measure(model, next(noise(model, 1)), repeats=ROUND)
+    return profile.kind, profile.unit
 
 
 def measure_layers(
     target: Target, layers: Sequence[LayerShape], *, packed_output: bool = False, threads: int = 1
 ) -> tuple[float, ...]:
-    """Milliseconds of each of ``layers`` on ``target``; layers of equal shape are measured once.
+    """What each of ``layers`` takes on ``target``, in its unit; layers of equal shape are measured once.
 
     ``packed_output``: see :func:`.layer_graph.layer_graph`. Raises as :func:`measure_models` does.
     """

@@ -211,6 +211,11 @@ def _table(task: Task, folder: RunFolder, timing: LayerTiming, whole: ModelFile,
     ``samples``: where layers that were measured are kept, if the user names a file for them.
     """
     times_of = device(timing, whole)
+    if times_of.unit != "ms" and not task.budget.relative:
+        raise InputError(
+            f"budget {task.budget}: {timing.target.name} tells {times_of.unit}, not times; give a share of what the "
+            "network takes, such as latency=0.7x"
+        )
     folder.check(task.identity(times_of))
     known = folder.load_table(times_of)  # the run goes on with what its decisions were taken by
     return known or latency_table(timing, couple(task.model), whole, samples or folder.samples())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 KINDS = ("conv2d", "depthwise_conv2d", "dense")
-PRECISIONS = ("float", "w1a1", "w1a8")
+PRECISIONS = ("float", "w1a1", "w1a8", "int8")
 
 
 @dataclass(frozen=True)
@@ -17,7 +17,7 @@ class LayerShape:
             shared layer, and a separable convolution is the two layers ``"name/depthwise"`` and ``"name/pointwise"``.
         kind: ``"conv2d"``, ``"depthwise_conv2d"`` or ``"dense"``.
         precision: ``"w1a1"`` when weights and inputs are quantized to signs, ``"w1a8"`` when only the weights are,
-            else ``"float"``.
+            else ``"float"`` in a Keras model; ``"int8"`` is what conversion makes of that in a network that is W1A8.
         in_channels: of the whole input, over all convolution groups; of the flattened input for a dense layer.
         out_channels: filters, units, or for a depthwise convolution inputs times multiplier.
         kernel, strides, dilation: (height, width); 1 for dense layers.

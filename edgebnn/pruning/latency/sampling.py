@@ -33,7 +33,7 @@ from edgebnn.pruning.latency.table import (
 from edgebnn.pruning.progress import Progress, ProgressCallback
 
 Measure: TypeAlias = Callable[[Sequence[LayerShape]], Sequence[float]]
-"""Milliseconds of each of some layers on a device."""
+"""The time of each of some layers on a device, in its unit."""
 
 Points: TypeAlias = Mapping[LayerShape, Sequence[Point]]
 Span: TypeAlias = tuple[Point, Point]
@@ -160,7 +160,9 @@ class _Sampler:
             layers = [layer_at(shape, where) for shape, where in batch]
             times = [float(took) for took in self._measure(layers)]
             if len(times) != len(layers) or not all(math.isfinite(took) and took > 0 for took in times):
-                raise InputError(f"{self._table.device.name}: gave {times} ms for {len(layers)} layers")
+                raise InputError(
+                    f"{self._table.device.name}: gave {times} {self._table.device.unit} for {len(layers)} layers"
+                )
             for shape in dict.fromkeys(shape for shape, _ in batch):
                 mine = ((where, took) for (other, where), took in zip(batch, times, strict=True) if other is shape)
                 yield shape, dict(mine)

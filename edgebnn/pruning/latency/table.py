@@ -1,5 +1,7 @@
 """How long layers take on one device, by their channels: measured at some channel counts, interpolated between them.
 
+Times are milliseconds, or what a device has in their place, such as instructions (:attr:`Device.unit`).
+
 Channels cost in steps, the channel granularity of the kernels: a binary kernel reads its inputs in words of 32, and
 every kernel computes several outputs at a time. A count is therefore read as the next multiple, and times between
 measured multiples are interpolated linearly in both counts (NetAdapt's table, Yang et al. 2018, section 3.3, has no
@@ -54,13 +56,21 @@ class Granularity:
 
 @dataclass(frozen=True)
 class Device:
-    """What a table's times hold for, and no other: ``kind`` is one of :data:`KINDS`, ``kernels`` their version."""
+    """What a table's times hold for, and no other.
+
+    Attributes:
+        name: of the machine.
+        kernels: their version.
+        kind: one of :data:`KINDS`.
+        unit: of the times: "ms", or what a simulated core counts, "instructions" or "cycles".
+    """
 
     name: str
     kernels: str
     threads: int
     kind: str = "measured"
     granularity: Granularity = Granularity()
+    unit: str = "ms"
 
     def __str__(self) -> str:
         return f"{self.name}, kernels {self.kernels}, {self.threads} thread{'s' * (self.threads != 1)}, {self.kind}"
@@ -96,7 +106,7 @@ class Entry:
 
     Attributes:
         inputs, outputs: ascending channel counts; every pair of them is to be measured.
-        samples: milliseconds of those pairs, and of others that helped to choose them.
+        samples: times of those pairs, and of others that helped to choose them.
         held_back: samples that no interpolation uses: (inputs, outputs, measured, predicted from the others).
     """
 
@@ -115,7 +125,7 @@ class Entry:
         )
 
     def at(self, where: Point, steps: Point) -> float:
-        """Milliseconds, interpolated; the point must be covered, and no pair missing. ``steps``: those of the
+        """The time, interpolated; the point must be covered, and no pair missing. ``steps``: those of the
         :class:`Granularity`."""
         inputs, outputs = _up(where[0], steps[0], self.inputs), _up(where[1], steps[1], self.outputs)
         place = bisect_left(self.inputs, inputs)
@@ -133,7 +143,7 @@ def _up(count: int, step: int, sampled: Sequence[int]) -> int:
 class LatencyTable:
     """Times of layers on ``device``, by signature. ``date`` is that of the last measurement, as ISO 8601.
 
-    ``between`` is what a network takes besides its layers, in milliseconds for each element that they give out: see
+    ``between`` is what a network takes besides its layers, as time for each element that they give out: see
     :meth:`calibrated`.
     """
 
@@ -143,11 +153,11 @@ class LatencyTable:
     between: float = 0.0
 
     def latency(self, layers: Sequence[LayerShape]) -> float:
-        """Milliseconds of a network of ``layers``. Raises :class:`InputError` for one the table does not cover."""
+        """The time of a network of ``layers``. Raises :class:`InputError` for one the table does not cover."""
         return sum(map(self.layer, layers)) + self.between * sum(map(_elements, layers))
 
     def calibrated(self, layers: Sequence[LayerShape], whole: float) -> LatencyTable:
-        """The table for networks cut out of the one of ``layers``, which takes ``whole`` milliseconds as measured.
+        """The table for networks cut out of the one of ``layers``, which takes ``whole`` as measured.
 
         What its layers alone do not explain lies between them (additions, pooling) and shrinks with the feature maps;
         nothing does where they took longer alone.
@@ -156,7 +166,7 @@ class LatencyTable:
         return replace(self, between=rest / sum(map(_elements, layers)))
 
     def layer(self, layer: LayerShape) -> float:
-        """Milliseconds of one layer. Raises :class:`InputError` if the table does not cover it."""
+        """The time of one layer. Raises :class:`InputError` if the table does not cover it."""
         shape, where = signature(layer), point(layer)
         entry = self.entries.get(shape)
         if entry is None or not entry.covers(where) or entry.missing():
@@ -180,7 +190,6 @@ class LatencyTable:
         content = json.dumps(self._as_json()["entries"]).encode()
         return {
             **asdict(self.device),
-            "unit": "ms",
             "date": self.date,
             "samples": sum(len(entry.samples) for entry in self.entries.values()),
             "held_back": len(errors),
@@ -198,7 +207,7 @@ class LatencyTable:
         return {
             "format": FORMAT,
             "device": asdict(self.device),
-            "unit": "ms",
+            "unit": self.device.unit,
             "date": self.date,
             "between": self.between,
             "entries": [

@@ -73,12 +73,8 @@ class Budget:
         """As a user would write it."""
         return f"{self.resource}={self.amount:.15g}{'x' if self.relative else ''}"
 
-    @property
-    def unit(self) -> str:
-        return RESOURCES[self.resource].unit
-
     def absolute(self, initial: float) -> float:
-        """The bound in the resource's unit, for a network that takes ``initial`` before pruning."""
+        """The bound, for a network that takes ``initial`` before pruning, in the same unit."""
         return self.amount * initial if self.relative else self.amount
 
 

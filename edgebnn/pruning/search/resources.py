@@ -67,7 +67,7 @@ def resource(name: str, plan: Plan, cost: Cost | None = None, table: LatencyTabl
     if name == "latency":
         if table is None:
             raise InputError("a latency budget needs a target whose layers can be measured")
-        return Resource(lambda widths: table.latency(plan.layers(widths)), unit)
+        return Resource(lambda widths: table.latency(plan.layers(widths)), table.device.unit)
     if cost is None:
         raise InputError(f"a budget of {name} needs a target that says what a model takes there")
     return Resource(_asked(name, plan, cost), unit, dear=True)

@@ -100,7 +100,7 @@ def describe(search: Search, state: State) -> dict[str, Any]:
     predicted = last.predicted if last else problem.initial
     return {
         "resource": budget.resource,
-        "unit": budget.unit,
+        "unit": problem.resource.unit,
         "kind": "counted" if table is None else table.device.kind,
         "initial": problem.initial,
         "initial_measured": state.initial_measured,

@@ -131,6 +131,7 @@ def test_a_table_on_disk_is_used_again_and_extended(tmp_path: Path, binary: Plan
         "threads": 1,
         "kind": "measured",
         "granularity": {"w1a1": 8, "w1a8": 8, "other": 8},
+        "unit": "ms",
     }
     assert (content["format"], content["unit"], content["date"][:2]) == (1, "ms", "20")
 

@@ -43,7 +43,7 @@ VARIANTS: dict[str, dict[str, object]] = {
 }
 
 
-@pytest.mark.parametrize("precision", ["float", "w1a8", "w1a1"])
+@pytest.mark.parametrize("precision", ["float", "w1a8", "w1a1", "int8"])
 @pytest.mark.parametrize("variant", list(VARIANTS))
 def test_the_model_has_the_layers_size_and_runs(precision: str, variant: str) -> None:
     layer = conv(precision, **VARIANTS[variant])

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from edgebnn.errors import InputError
 from edgebnn.graph.types import Array
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.runtime.profile import INTERPRETER, OpProfile, Profile
@@ -15,7 +14,7 @@ from edgebnn.targets import target
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, Session, open_model
 from edgebnn.workflows import measuring
-from edgebnn.workflows.measuring import measure_layers, measure_models
+from edgebnn.workflows.measuring import kind_and_unit, measure_layers, measure_models
 from tests.unit.workflows.test_layer_graph import conv, layer_graph
 
 Times = Callable[[ModelFile], Sequence[float]]
@@ -70,9 +69,10 @@ def test_simulated_times_are_asked_for_once() -> None:
     assert len(place.asked) == 1
 
 
-def test_what_is_no_time_is_refused() -> None:
-    with pytest.raises(InputError, match="scripted: tells cycles"):
-        measure_models(ScriptedTarget(lambda model: (1.0,), unit="cycles"), [file(conv())])
+def test_a_core_that_is_simulated_tells_what_it_counts() -> None:
+    place = ScriptedTarget(lambda model: (1000.0, 234.0), kind="simulated", unit="instructions")
+    assert measure_models(place, [file(conv())]) == (1234.0,)
+    assert kind_and_unit(place, file(conv())) == ("simulated", "instructions")
 
 
 def test_layers_of_one_shape_are_measured_once() -> None:
