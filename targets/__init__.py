@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from edgebnn.errors import InputError
+from edgebnn.errors import EdgebnnError, InputError
 
 if TYPE_CHECKING:
     from .interface import Target
@@ -14,6 +14,11 @@ if TYPE_CHECKING:
 # as each needs more to be installed than its name.
 TARGETS = {
     "host": ("edgebnn.targets.host", "HostTarget"),
+    "cortex-m0plus": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
+    "cortex-m3": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
+    "cortex-m4": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
+    "cortex-m7": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
+    "cortex-m33": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
 }
 
 
@@ -22,9 +27,13 @@ def target(name: str = "host") -> Target:
 
     Raises:
         InputError: there is none; the message lists those that there are.
+        EdgebnnError: what it needs is not installed.
     """
     if name not in TARGETS:
         raise InputError(f"unknown target '{name}'; known: {', '.join(TARGETS)}")
     module, kind = TARGETS[name]
-    made: Target = getattr(import_module(module), kind)()
+    try:
+        made: Target = getattr(import_module(module), kind)(name)
+    except ModuleNotFoundError as error:
+        raise EdgebnnError(f"the target {name} needs {error.name}: pip install 'edgebnn[mcu]'") from None
     return made

@@ -59,8 +59,8 @@ class HostSession(Session):
 class HostTarget(Target):
     """The machine that this runs on."""
 
-    def __init__(self) -> None:
-        self.name = "host"
+    def __init__(self, name: str = "host") -> None:
+        self.name = name
         self.device = machine.describe()
         self.kind = machine.timing_kind()
 

@@ -7,7 +7,7 @@ call.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -111,18 +111,26 @@ class Machine:
         self._counter = BlockCounter(self._engine)
         self._lengths: dict[tuple[int, int], int] = {}
         self._marked: list[tuple[int, Blocks]] = []
+        self._at_mark: Callable[[int], None] | None = None
         if marks is not None:  # before anything is executed: what is translated is not translated again for a hook
             mark = image.address(marks)
             self._engine.hook_add(unicorn_const.UC_HOOK_CODE, self._note_mark, begin=mark, end=mark)
         self._run("eb_reset", self._stack_top)
 
-    def call(self, function: str, *arguments: int | Array | bytes, limit: int = _LONGEST) -> Call:
+    def call(
+        self,
+        function: str,
+        *arguments: int | Array | bytes,
+        at_mark: Callable[[int], None] | None = None,
+        limit: int = _LONGEST,
+    ) -> Call:
         """Call a function of the image by the procedure call standard.
 
         Args:
             function: its name.
             arguments: integers and addresses as they are; arrays and bytes are put into memory, and their address is
                 passed.
+            at_mark: called with the integer wherever the marking function is, while memory can be read.
             limit: blocks of code that may be executed.
 
         Raises:
@@ -142,6 +150,7 @@ class Machine:
         self.write(stack, np.array(on_stack, np.uint32).tobytes())
         for register, word in zip(_REGISTERS, words, strict=False):
             self._engine.reg_write(register, word)
+        self._at_mark = at_mark
         try:
             sections = self._run(function, stack, limit)
             arrays = tuple(self._taken_back(buffer, function) for buffer in buffers)
@@ -200,7 +209,10 @@ class Machine:
             number, before = following, blocks
 
     def _note_mark(self, engine: Uc, address: int, size: int, data: object) -> None:
-        self._marked.append((_signed(self._register(_REGISTERS[0])), self._counter.read()))
+        number = _signed(self._register(_REGISTERS[0]))
+        self._marked.append((number, self._counter.read()))
+        if self._at_mark is not None:
+            self._at_mark(number)
 
     def _check_extension(self, function: str, blocks: Blocks) -> None:
         """Unicorn executes some instructions of the DSP extension on every core with Thumb-2."""

@@ -14,7 +14,7 @@ from typing import Literal
 
 from edgebnn import kernels
 from edgebnn.errors import BuildError
-from edgebnn.kernels.cores import Core
+from edgebnn.kernels.cores import CORES, Core
 from edgebnn.runtime import build
 
 from .image import Image, Memory, read_image
@@ -22,8 +22,9 @@ from .image import Image, Memory, read_image
 FIRMWARE = Path(__file__).parent / "firmware"
 STARTUP = FIRMWARE / "startup.c"
 
+OPTIMISATION = "-O2"
 COMPILE_FLAGS = (
-    *("-std=c99", "-O2", "-ffreestanding", "-ffp-contract=off", "-fno-unwind-tables", "-fomit-frame-pointer"),
+    *("-std=c99", OPTIMISATION, "-ffreestanding", "-ffp-contract=off", "-fno-unwind-tables", "-fomit-frame-pointer"),
     *("-ffunction-sections", "-fdata-sections", "-DNDEBUG", f"-I{kernels.CORE}", f"-I{kernels.FOLDER}"),
 )
 
@@ -80,6 +81,11 @@ _LIBRARIES: dict[ToolchainName, tuple[str, ...]] = {
     "zig": (),
     "gcc": ("-nostartfiles", "-specs=nano.specs", "-Wl,--no-warn-rwx-segments"),
 }
+
+
+def compiler_name(toolchain: ToolchainName = "zig") -> str:
+    """The compiler and what tells its versions apart. Raises BuildError where it is not installed."""
+    return f"{_compiler(next(iter(CORES.values())), toolchain).identity} {OPTIMISATION}"
 
 
 def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:

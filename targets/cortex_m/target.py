@@ -1,0 +1,133 @@
+"""Simulated microcontrollers as targets: the package of a network, compiled for a core, run and counted.
+
+Instructions are exact, and the same every time: one inference is all that is needed. They depend on the input only
+where kernels branch on values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.c_package.lowering import lower
+from edgebnn.converters.c_package.program import Alias
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.graph.opdef import op_view
+from edgebnn.graph.types import Array, Graph
+from edgebnn.kernels.cores import CORES
+from edgebnn.runtime.profile import INTERPRETER, OpProfile, Profile
+from edgebnn.targets.interface import Target
+from edgebnn.targets.model_file import ModelFile, Session
+
+from .network import Network, compile_package
+from .toolchain import compiler_name
+
+NAME = "network"
+"""Of packages that are made to be simulated."""
+
+
+class CortexMSession(Session):
+    """A network on a simulated core."""
+
+    def __init__(self, model: ModelFile, package: Package, network: Network, *, trace: bool) -> None:
+        self.network = network
+        self._model, self._package, self._traced = model, package, trace
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        return self.network.infer(self._checked(inputs)).outputs
+
+    def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
+        if not self._traced:
+            raise ValueError("open the session with trace=True")
+        package, given = self._package, self._checked(inputs)
+        tensors = package.graph.tensors
+        found = dict(zip(package.graph.inputs, given, strict=True))
+        found |= {i: tensor.data for i, tensor in enumerate(tensors) if tensor.data is not None}
+
+        def keep(layer: int) -> None:
+            for index, offset in package.layers[layer].outputs:
+                if offset is not None:
+                    content = self.network.read_arena(offset, tensors[index].bytes)
+                    found[index] = np.frombuffer(content, tensors[index].dtype.numpy).reshape(tensors[index].shape)
+
+        outputs = self.network.infer(given, keep).outputs
+        found |= {argument.index: value for argument, value in zip(package.outputs, outputs, strict=True)}
+        return _with_aliases(package, found)
+
+    def profile(self, inputs: Sequence[Array]) -> Profile:
+        """Instructions by layer."""
+        inference = self.network.infer(self._checked(inputs))
+        total = inference.call.instructions
+        places = _places(self._model.graph)
+        entries = [
+            OpProfile(
+                index=places[layer.outputs[0][0]],
+                op=layer.kind,
+                name=layer.name,
+                value=value,
+                share=value / total,
+                kernel=layer.function,
+                members=(places[layer.outputs[0][0]],),
+            )
+            for layer, value in zip(self._package.layers, inference.layers, strict=True)
+        ]
+        around = inference.around
+        entries.append(OpProfile(-1, INTERPRETER, "around the layers", around, around / total))
+        return Profile("simulated", "instructions", total, tuple(entries))
+
+    def _checked(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        for argument, values in zip(self._package.inputs, inputs, strict=True):
+            if values.shape != argument.tensor.shape:
+                raise InputError(
+                    f"{self._model.name}: C packages have inputs of fixed shape, {argument.tensor.shape} here, not "
+                    f"{values.shape}; convert the model with the shape that is meant"
+                )
+        return tuple(inputs)
+
+
+class CortexMTarget(Target):
+    """A simulated core."""
+
+    def __init__(self, name: str) -> None:
+        self.core = CORES[name]
+        self.name = name
+        self.device = f"{self.core.title} in unicorn, code of {compiler_name()}"
+        self.kind = "simulated"
+
+    def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> CortexMSession:
+        if threads != 1:
+            raise InputError(f"{self.name}: has one core; leave --threads at 1")
+        try:
+            package = generate(model.graph, self.core, NAME)
+            return CortexMSession(model, package, Network(package, compile_package(package)), trace=trace)
+        except EdgebnnError as error:
+            prefixed = str(error) if str(error).startswith(model.name) else f"{model.name}: {error}"
+            raise type(error)(prefixed) from None
+
+    def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
+        """Of one inference: ``repeats`` would all be the same."""
+        return self.open(model, threads=threads).profile(inputs)
+
+
+def _places(graph: Graph) -> dict[int, int]:
+    """The op that makes each tensor, by its index in the file: packages leave ops out and reorder them."""
+    return {tensor: index for index, op in enumerate(graph.ops) for tensor in op.outputs}
+
+
+def _with_aliases(package: Package, found: Mapping[int, Array]) -> dict[int, Array]:
+    """Tensors with those that are the same bytes under another shape: of what is known, and what it is known from."""
+    result = dict(found)
+    pairs = []
+    computed = {layer.op for layer in package.layers}
+    for index, op in enumerate(package.graph.ops):
+        if index in computed:
+            continue
+        lowered = lower(op_view(package.graph, index), package.core)
+        if isinstance(lowered, Alias):
+            pairs.append((op.inputs[lowered.input], op.outputs[0]))
+    for known, other in [*((output, source) for source, output in reversed(pairs)), *pairs]:
+        if known in result and other not in result:
+            result[other] = result[known].reshape(package.graph.tensors[other].shape)
+    return result

@@ -1,0 +1,112 @@
+"""Networks on simulated cores: the same bytes as the reference's, layer by layer, and exact instructions."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import edgebnn
+from edgebnn.cli.main import cli
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.graph.execute import run
+from edgebnn.graph.ops import OPS
+from edgebnn.graph.types import Graph
+from edgebnn.kernels.cores import CORES
+from edgebnn.targets import TARGETS
+from edgebnn.targets.model_file import ModelFile, open_model
+from tests.support import c_graphs
+
+X = np.random.default_rng(0).integers(-128, 128, (1, 4, 5)).astype(np.int8)
+
+
+def small_graph(length: int = 1) -> Graph:
+    """A sigmoid, its ReLU, and that flattened, as LiteRT takes it, too."""
+    graph = c_graphs.small_graph()
+    tensors = tuple(replace(tensor, shape=(1, 4 * length, 5)) for tensor in graph.tensors[:3])
+    reshape = replace(graph.ops[2], options=OPS["RESHAPE"].options(new_shape=(20 * length,)))
+    flat = replace(graph.tensors[3], shape=(20 * length,))
+    return replace(graph, tensors=(*tensors, flat), ops=(*graph.ops[:2], reshape))
+
+
+def test_there_is_a_target_for_every_core() -> None:
+    assert set(CORES) <= set(TARGETS)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_every_core_answers_what_the_reference_does(core: str) -> None:
+    target = edgebnn.target(core)
+    found = target.validate(small_graph(), count=3, layers=True)
+    assert (found.passed, found.bit_exact, found.samples, found.target) == (True, True, 3, core)
+    assert found.layers is not None
+    assert [(layer.op, layer.bit_exact) for layer in found.layers] == [
+        ("LOGISTIC", True),
+        ("RELU", True),
+        ("RESHAPE", True),
+    ]
+    (output,) = target.open(open_model(small_graph())).run((X,))
+    np.testing.assert_array_equal(output, run(small_graph(), (X,))[0])
+
+
+def test_a_wrong_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lookup table of the second op is another one's: it is the second layer that departs."""
+    from edgebnn.converters.c_package.lowering import LOWERINGS
+    from edgebnn.targets.cortex_m import target as module
+
+    def generate(graph, core, name):  # type: ignore[no-untyped-def]
+        wrong = replace(graph, ops=(graph.ops[0], replace(graph.ops[1], kind="TANH"), graph.ops[2]))
+        return real(wrong, core, name)
+
+    assert "TANH" in LOWERINGS
+    real = module.generate
+    monkeypatch.setattr(module, "generate", generate)
+    found = edgebnn.target("cortex-m4").validate(small_graph(), layers=True)
+    assert not found.passed
+    assert found.first_departure is not None
+    assert (found.first_departure.index, found.first_departure.op) == (1, "RELU")
+
+
+def test_instructions_are_exact_and_add_up() -> None:
+    target = edgebnn.target("cortex-m4")
+    first, again = (target.profile(small_graph()) for _ in range(2))
+    assert first == again
+    assert (first.kind, first.unit) == ("simulated", "instructions")
+    assert [(op.index, op.op) for op in first.ops] == [(0, "LOGISTIC"), (1, "RELU"), (-1, "INTERPRETER")]
+    assert first.total == sum(op.value for op in first.ops)
+    assert sum(op.share for op in first.ops) == pytest.approx(1)
+    grown = target.profile(small_graph(50))
+    per_element = (grown.ops[0].value - first.ops[0].value) / 980
+    assert 3 <= per_element <= 8
+    assert grown.ops[-1].value == first.ops[-1].value
+
+
+def test_what_cannot_be_simulated_is_refused_with_the_file() -> None:
+    target = edgebnn.target("cortex-m3")
+    with pytest.raises(InputError, match=r"cortex-m3: has one core; leave --threads at 1"):
+        target.open(open_model(small_graph()), threads=2)
+    graph = small_graph()
+    odd = replace(graph, ops=(*graph.ops[:2], replace(graph.ops[2], kind="UNKNOWN")))
+    with pytest.raises(EdgebnnError, match=r"^small: layer 'flat': op UNKNOWN is not supported"):
+        target.open(ModelFile("small", b"", odd))
+
+
+def test_validate_and_profile_from_the_command_line(tmp_path) -> None:  # type: ignore[no-untyped-def]
+    path = tmp_path / "small.tflite"
+    path.write_bytes(to_bytes(small_graph()))
+    result = CliRunner().invoke(cli, ["profile", str(path), "--target", "cortex-m0plus", "--json"])
+    assert result.exit_code == 0, result.output
+    value = json.loads(result.stdout)
+    assert (value["kind"], value["unit"], value["target"]) == ("simulated", "instructions", "cortex-m0plus")
+    result = CliRunner().invoke(cli, ["validate", str(path), "--target", "cortex-m7", "--layers", "--json"])
+    assert json.loads(result.stdout)["bit_exact"] is True
+
+
+def test_errors_name_the_file() -> None:
+    file = ModelFile("some.tflite", to_bytes(small_graph()))
+    session = edgebnn.target("cortex-m4").open(file)
+    with pytest.raises(InputError, match=r"^some\.tflite: C packages have inputs of fixed shape"):
+        session.run((np.zeros((2, 4, 5), np.int8),))
