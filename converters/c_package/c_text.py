@@ -10,7 +10,7 @@ import numpy as np
 
 from edgebnn.graph.types import Array
 
-from .program import Struct, Value
+from .program import Struct, Value, Zeroed
 
 _TYPES = {"i1": "int8_t", "i2": "int16_t", "i4": "int32_t", "i8": "int64_t"} | {
     "u1": "uint8_t",
@@ -19,6 +19,7 @@ _TYPES = {"i1": "int8_t", "i2": "int16_t", "i4": "int32_t", "i8": "int64_t"} | {
     "u8": "uint64_t",
     "f2": "uint16_t",  # half precision, by its bits
     "f4": "float",
+    "f8": "double",
     "b1": "uint8_t",
 }
 _PER_LINE = {1: 24, 2: 16, 4: 10, 8: 5}
@@ -72,14 +73,18 @@ class Table:
     @property
     def alignment(self) -> int:
         """Bytes: kernels load words, whatever the elements are."""
-        return 8 if self.type in ("int64_t", "uint64_t") else 4
+        return 8 if self.type in ("int64_t", "uint64_t", "double") else 4
 
 
 @dataclass
 class Tables:
-    """The arrays of a package, each once whatever refers to it; named by the layer that asked first."""
+    """The arrays of a package, each once whatever refers to it; named by the layer that asked first.
+
+    ``zeroed``: type and name of each object in RAM that layers keep something in.
+    """
 
     prefix: str
+    zeroed: list[tuple[str, str]] = field(default_factory=list)
     _found: dict[tuple[str, bytes], Table] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Table]:
@@ -102,7 +107,7 @@ def _lines(values: Array) -> Iterator[str]:
     if values.dtype.kind == "f" and size == 2:
         values = values.view(np.uint16)
     if values.dtype.kind == "f":
-        texts = [real(float(v)) for v in values]
+        texts = [real(float(v)) if size == 4 else float(v).hex() for v in values]
     else:
         unsigned = values.dtype.kind in "ub"
         texts = [integer(int(v), 8 * size, unsigned and size >= 4) for v in values]
@@ -125,6 +130,9 @@ def _value(value: Value, tables: Tables, hint: str) -> str:
         return initializer(value, tables, hint)
     if isinstance(value, np.ndarray):
         return tables.name_of(value, hint)
+    if isinstance(value, Zeroed):
+        tables.zeroed.append((value.type, f"{tables.prefix}_{hint}"))
+        return f"&{tables.prefix}_{hint}"
     return number(value)
 
 

@@ -31,7 +31,11 @@ class Container:
 
 CONTAINERS: Mapping[str, Container] = MappingProxyType(
     {
-        "plain": Container("", {}, "Compile all `.c` files of this folder into your program."),
+        "plain": Container(
+            "",
+            {"Makefile": "plain.Makefile"},
+            "`make` builds `lib{name}.a`; or compile all `.c` files of this folder into your program.",
+        ),
         "cmake": Container(
             "", {"CMakeLists.txt": "cmake.CMakeLists.txt"}, "`add_subdirectory({name})` and link the target `{name}`."
         ),
@@ -97,6 +101,7 @@ def contain(package: Package, kind: str) -> dict[str, str]:
         "arena_bytes": package.arena_bytes,
         "constant_bytes": package.constant_bytes,
         "c_files": package.c_files,
+        "c_flags": package.c_flags,
         "how": container.how.format(name=package.name),
         "library": _platformio(package),
     }

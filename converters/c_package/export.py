@@ -10,7 +10,7 @@ from pathlib import Path
 from edgebnn.converters.read_tflite import read
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import Graph
-from edgebnn.kernels.cores import CORES, PORTABLE, Core
+from edgebnn.kernels.cores import PACKAGES, Core
 
 from .containers import check_container, contain
 from .generate import Package, check_name, generate
@@ -22,10 +22,9 @@ def core_named(target: str) -> Core:
     Raises:
         InputError: there is none; the message lists those that there are.
     """
-    cores = {**CORES, PORTABLE.name: PORTABLE}
-    if target not in cores:
-        raise InputError(f"there are no C packages for '{target}'; choose one of {', '.join(cores)}")
-    return cores[target]
+    if target not in PACKAGES:
+        raise InputError(f"there are no C packages for '{target}'; choose one of {', '.join(PACKAGES)}")
+    return PACKAGES[target]
 
 
 def export(
@@ -42,7 +41,8 @@ def export(
     Args:
         model: a .tflite file, or a graph.
         out: the folder to write, which must not exist, or be empty.
-        target: the core that its kernels are chosen for, or ``portable``: plain kernels for any.
+        target: what its kernels are chosen for, one of :data:`edgebnn.kernels.cores.PACKAGES`: a core; ``portable``,
+            plain kernels for any; or a processor with an operating system, whose kernels are those of the runtime.
         package: the layout, one of :data:`.containers.CONTAINERS`: a library for Arduino, CMake, ...
         name: the prefix of its files and functions. Default: the model file's name.
         force: replace a folder that is there.

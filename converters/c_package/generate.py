@@ -15,8 +15,9 @@ from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.execute import run
 from edgebnn.graph.opdef import op_view
 from edgebnn.graph.types import Array, Graph, Tensor
-from edgebnn.kernels import FOLDER
+from edgebnn.kernels import FOLDER, OPERATIONS, table
 from edgebnn.kernels.cores import Core
+from edgebnn.runtime.build import kernel_flags
 
 from . import memory
 from .c_text import Tables, c_type, decimal, initializer, real, string
@@ -30,7 +31,8 @@ try:
 except ImportError as error:
     raise EdgebnnError(f"C packages need jinja2 ({error}): pip install 'edgebnn[mcu]'") from error
 
-_INCLUDE = re.compile(r'^\s*#include "([^"]+)"', re.MULTILINE)
+_INCLUDE = re.compile(r'^(\s*#include ")(?:[^"\n]*/)?([^"/\n]+)"', re.MULTILINE)
+"""Of files of ours: what comes before the name, a path, the name."""
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _C_AND_CPP = """
 auto break case char const continue default do double else enum extern float for goto if inline int long register
@@ -101,6 +103,13 @@ class Package:
     @property
     def c_files(self) -> tuple[str, ...]:
         return tuple(name for name in self.files if name.endswith(".c"))
+
+    @property
+    def c_flags(self) -> Mapping[str, str]:
+        """Compiler flags of those of its files that need some of their own."""
+        tables = "".join(map(table, OPERATIONS))
+        flags = kernel_flags(tables, self.core.host) if self.core.host else {}
+        return {name: " ".join(flags[name]) for name in self.c_files if flags.get(name)}
 
 
 def generate(graph: Graph, core: Core, name: str) -> Package:
@@ -324,10 +333,12 @@ class _Generator:
             "signature": self._signature,
             "alignment": self._alignment,
             "tables": tuple(self._tables),
+            "zeroed": tuple(self._tables.zeroed),
+            "prepared": [f"{s.step.prepare}(&layer_{i})" for i, s in enumerate(self._steps) if s.step.prepare],
         }
         files = {f"{self._name}.{end}": template.get_template(f"model.{end}.j2").render(context) for end in ("h", "c")}
         for path in sources:
-            files[path.rpartition("/")[2]] = (FOLDER / path).read_text(encoding="utf-8")
+            files[path.rpartition("/")[2]] = _INCLUDE.sub(r'\1\2"', (FOLDER / path).read_text(encoding="utf-8"))
         return dict(sorted(files.items()))
 
     @cached_property
@@ -372,7 +383,9 @@ def _noise(tensor: Tensor) -> Array:
     dtype = tensor.dtype.numpy
     if dtype.kind == "f":
         return source.uniform(-1, 1, tensor.shape).astype(dtype)
-    if dtype.kind == "b":
+    if (
+        dtype.kind == "b" or dtype.itemsize > 2
+    ):  # indices, which should be small, or words whose upper bits may be unused
         return source.integers(0, 2, tensor.shape).astype(dtype)
     bounds = np.iinfo(dtype)
     return source.integers(max(bounds.min, -128), min(bounds.max, 127) + 1, tensor.shape, dtype)
@@ -394,7 +407,7 @@ def with_headers(paths: set[str]) -> tuple[str, ...]:
             continue
         found.add(path)
         room = path.partition("/")[0]
-        for name in _INCLUDE.findall((FOLDER / path).read_text(encoding="utf-8")):
+        for _, name in _INCLUDE.findall((FOLDER / path).read_text(encoding="utf-8")):
             waiting.append(f"{room}/{name}" if (FOLDER / room / name).is_file() else f"core/{name}")
     return tuple(sorted(found))
 

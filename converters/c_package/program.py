@@ -10,8 +10,16 @@ from edgebnn.graph.opdef import OpView
 from edgebnn.graph.ops.windows import Window
 from edgebnn.graph.types import Array
 
-Value = Union[int, float, Array, "Struct", None]
-"""A field of a layer: a number, a constant array (a pointer to it), a struct inside, or a null pointer."""
+Value = Union[int, float, Array, "Struct", "Zeroed", None]
+"""A field of a layer: a number, a constant array (a pointer to it), a struct inside, a pointer to memory that starts as
+zeros, or a null pointer."""
+
+
+@dataclass(frozen=True)
+class Zeroed:
+    """An object of the C type ``type`` in RAM, all zero at first: what a layer keeps between calls."""
+
+    type: str
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,7 @@ class Step:
     scratch_bytes: of memory for the call's own use, at a multiple of 16 bytes; 0: it takes no such argument.
     leads:         by position among the op's inputs: the (first) output may be written over that input, if this is its
                    last use and the output starts at least so many bytes before it (0: in place).
+    prepare:       a C function of the layer that is called once before the first inference and returns 0; "": none.
     """
 
     function: str
@@ -41,6 +50,7 @@ class Step:
     inputs: tuple[int, ...]
     scratch_bytes: int = 0
     leads: Mapping[int, int] = field(default_factory=dict)
+    prepare: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The microcontroller cores that kernels are chosen and compiled for."""
+"""What generated packages are made for: the cores of microcontrollers, and processors with an operating system."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ class Core:
     dsp:     the DSP extension: multiplications of halves, saturation, ``usada8``.
     mve:     vectors (Helium).
     source:  the manual that says so.
+    host:    the processor as :func:`edgebnn.machine.processor` calls it, if it runs an operating system: there is a
+             heap, and kernels are chosen by what the running processor has.
     """
 
     name: str
@@ -27,6 +29,7 @@ class Core:
     dsp: bool
     mve: bool
     source: str
+    host: str = ""
 
 
 CORES: Mapping[str, Core] = MappingProxyType(
@@ -44,3 +47,13 @@ CORES: Mapping[str, Core] = MappingProxyType(
 
 PORTABLE = Core("portable", "any processor", "", False, False, False, "C99")
 """What is not known gets the plain kernels: a processor with a C compiler."""
+
+HOSTS: Mapping[str, Core] = MappingProxyType(
+    {
+        "linux-x86_64": Core("linux-x86_64", "Linux on x86-64", "", False, False, False, "System V ABI", "x86_64"),
+        "linux-aarch64": Core("linux-aarch64", "Linux on AArch64", "", False, False, False, "AAPCS64", "aarch64"),
+    }
+)
+
+PACKAGES: Mapping[str, Core] = MappingProxyType({**CORES, PORTABLE.name: PORTABLE, **HOSTS})
+"""All that there are C packages for."""

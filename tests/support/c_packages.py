@@ -16,6 +16,8 @@ from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import PORTABLE
 
 STRICT = ("-Wall", "-Wextra", "-Werror", "-Wconversion", "-Wpedantic")
+HOSTED = ("-std=c11", "-D_DEFAULT_SOURCE", "-Wall", "-Wextra", "-Werror")
+"""For packages whose kernels are the runtime's: those are held to what the delegate is compiled with."""
 SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
 
 
@@ -52,11 +54,19 @@ def compile_packages(
 ) -> list[CompiledPackage]:
     """Several packages, of different names, in one library: the kernels that they share are compiled once."""
     names = {name for package in packages for name in write_files(package, folder)}
-    library = folder / "packages.so"
-    command = ["gcc", "-std=c99", *STRICT, "-ffp-contract=off", *flags, "-shared", "-fPIC", "-o", str(library)]
-    result = subprocess.run([*command, *sorted(names)], cwd=folder, capture_output=True, text=True)
-    assert result.returncode == 0, result.stderr
-    loaded = ctypes.CDLL(str(library))
+    own = {name: found for package in packages for name, found in package.c_flags.items()}
+    hosted = any(package.core.host for package in packages)
+    command = ["gcc", *(HOSTED if hosted else ("-std=c99", *STRICT)), "-ffp-contract=off", "-fPIC", *flags]
+
+    def run(*arguments: str) -> None:
+        result = subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True)
+        assert result.returncode == 0, result.stderr
+
+    objects = [f"{name}.o" for name in sorted(own)]
+    for name, found in own.items():
+        run(*found.split(), "-c", name, "-o", f"{name}.o")
+    run("-shared", "-o", "packages.so", *sorted(names - own.keys()), *objects)
+    loaded = ctypes.CDLL(str(folder / "packages.so"))
     return [CompiledPackage(package, loaded) for package in packages]
 
 

@@ -14,11 +14,12 @@ from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.opdef import OpView
 from edgebnn.kernels.cores import Core
 
-from . import lookup, view
+from . import host, lookup, view
 
 Lowering = Callable[[OpView, Core], Lowered]
 
 LOWERINGS: Mapping[str, Lowering] = MappingProxyType({**lookup.OPS, **view.OPS})
+HOST_LOWERINGS: Mapping[str, Lowering] = MappingProxyType({**LOWERINGS, **host.OPS})
 
 
 def lower(op: OpView, core: Core) -> Lowered:
@@ -27,7 +28,7 @@ def lower(op: OpView, core: Core) -> Lowered:
     Raises:
         UnsupportedOpError: there is no kernel for it, or not for these element types or options.
     """
-    found = LOWERINGS.get(op.op.kind)
+    found = (HOST_LOWERINGS if core.host else LOWERINGS).get(op.op.kind)
     if found is None:
         raise UnsupportedOpError(
             f"layer {op.name!r}: there is no C kernel of {op.op.kind}; there are: {', '.join(sorted(LOWERINGS))}"
