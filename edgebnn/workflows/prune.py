@@ -181,7 +181,7 @@ def long_term(model: keras.Model, data: str, epochs: int, settings: Settings) ->
         seed=settings.seed,
         compute=settings.compute,
     )
-    if "w1a1" in {layer.precision for layer in couple(model).layers()}:
+    if {layer.precision for layer in couple(model).layers()} & {"w1a1", "w1a8"}:
         return shared
     normalized = any(type(part).__name__ == "BatchNormalization" for part in model.submodules)
     return replace(shared, optimizer="sgd", learning_rate=float_rate(normalized=normalized), weight_decay=5e-4)

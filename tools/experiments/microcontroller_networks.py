@@ -46,7 +46,7 @@ from tools.experiments.study_report import Arm, read_arm, write_arm
 
 DATA, SEED = "cifar10", 0
 FLOAT_FILE, INT8_FILE = "pretrainedResnet.tflite", "pretrainedResnet_quant.tflite"  # in EDGEBNN_DATA/mlperf_tiny
-EPOCHS = {"float": 20, "w1a8": 40, "int8": 10, "w1a1": 25}
+EPOCHS = {"float": 20, "w1a8": 28, "int8": 8, "w1a1": 14}
 
 # In the order of the file's ops, which is that of execution.
 _LAYERS = (

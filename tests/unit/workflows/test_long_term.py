@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+import pytest
+
 from edgebnn._tensorflow import keras
+from edgebnn.models.resnet import resnet
 from edgebnn.pruning.settings import Settings
 from edgebnn.workflows.prune import BINARY_RATE, long_term
 from tests.support.pruning_run import small_model
 
 
-def test_binarized_networks_are_trained_with_adam() -> None:
-    recipe = long_term(small_model(), "cifar10", 3, Settings(seed=5, hold_out=100))
+@pytest.mark.parametrize("model", [small_model, lambda: resnet(8, (8, 8, 8), precision="w1a8")])
+def test_networks_with_binary_weights_are_trained_with_adam(model: Callable[[], keras.Model]) -> None:
+    recipe = long_term(model(), "cifar10", 3, Settings(seed=5, hold_out=100))
     assert (recipe.optimizer, recipe.learning_rate, recipe.epochs, recipe.seed) == ("adam", BINARY_RATE, 3, 5)
     assert (recipe.augmentation, recipe.hold_out) == ("shift_flip", 100)
 
