@@ -16,6 +16,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from edgebnn import kernels
+from edgebnn.converters import c_package
 from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.pruning.latency import sampling as latency_sampling
@@ -99,7 +100,9 @@ def device(timing: LayerTiming, whole: ModelFile) -> Device:
     kind, unit = kind_and_unit(target, whole)
     library = "edgebnn " + version("edgebnn")
     if target.name == "host":
-        library += f" {hashlib.sha256(find().path.read_bytes()).hexdigest()[:12]}"
+        library += f" {_digest(find().path)}"
+    elif unit != "ms":
+        library += f" {_digest(*kernels.FOLDER.glob('*/*.[ch]'), *Path(c_package.__file__).parent.rglob('*.py'))}"
     outputs = "packed" if passes_signs_on(whole) else "unpacked"
     others = ", others are int8" if becomes_int8(whole) else ""
     # Cores that are counted have kernels of their own, whose steps the samples find by themselves.
@@ -112,6 +115,11 @@ def device(timing: LayerTiming, whole: ModelFile) -> Device:
         delegates if unit == "ms" else Granularity(),
         unit,
     )
+
+
+def _digest(*files: Path) -> str:
+    """Of what these files hold, in the order of their names."""
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(files))).hexdigest()[:12]
 
 
 def channels_at_once(operation: str) -> int:
