@@ -91,7 +91,8 @@ def compiler_name(toolchain: ToolchainName = "zig") -> str:
 def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:
     if toolchain == "zig":
         zig = build.zig_compiler("thumb-freestanding-eabi")
-        command = (*zig.command, f"-mcpu={core.cpu}", "-isystem", str(FIRMWARE / "include"))
+        extension = "+dsp" if core.dsp else ""  # which LLVM leaves out of some cores that have it
+        command = (*zig.command, f"-mcpu={core.cpu}{extension}", "-isystem", str(FIRMWARE / "include"))
         return build.Compiler(command, zig.identity, _REMEDY)
     program = shutil.which("arm-none-eabi-gcc")
     if program is None:

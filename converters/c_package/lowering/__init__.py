@@ -1,7 +1,8 @@
 """How each op becomes a call of a kernel: one table, kind -> function.
 
 A function takes the op and the core, and returns a Step or an Alias. A family of ops is a module, which holds the table
-of its kernels: a new variant is one C file and one line there.
+of its kernels: a new variant is one C file and one line there. Where families share a kind, each names the element type
+of the first output that it is for: (kind, type) -> function.
 """
 
 from __future__ import annotations
@@ -12,14 +13,27 @@ from types import MappingProxyType
 from edgebnn.converters.c_package.program import Lowered
 from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.opdef import OpView
+from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
-from . import host, lookup, view
+from . import conv_int8, host, lookup, view
 
 Lowering = Callable[[OpView, Core], Lowered]
+Key = str | tuple[str, DType]
+Family = Mapping[str, Lowering] | Mapping[tuple[str, DType], Lowering]
 
-LOWERINGS: Mapping[str, Lowering] = MappingProxyType({**lookup.OPS, **view.OPS})
-HOST_LOWERINGS: Mapping[str, Lowering] = MappingProxyType({**LOWERINGS, **host.OPS})
+
+def _table(*families: Family) -> Mapping[Key, Lowering]:
+    return MappingProxyType({key: lowering for family in families for key, lowering in family.items()})
+
+
+_CORES: tuple[Family, ...] = (
+    conv_int8.OPS,
+    lookup.OPS,
+    view.OPS,
+)
+LOWERINGS = _table(*_CORES)
+HOST_LOWERINGS = _table(*_CORES, host.OPS)
 
 
 def lower(op: OpView, core: Core) -> Lowered:
@@ -28,9 +42,15 @@ def lower(op: OpView, core: Core) -> Lowered:
     Raises:
         UnsupportedOpError: there is no kernel for it, or not for these element types or options.
     """
-    found = (HOST_LOWERINGS if core.host else LOWERINGS).get(op.op.kind)
-    if found is None:
+    kind, table = op.op.kind, HOST_LOWERINGS if core.host else LOWERINGS
+    found = table.get((kind, op.outputs[0].dtype)) or table.get(kind)
+    if found is not None:
+        return found(op, core)
+    types = [key[1].value for key in table if not isinstance(key, str) and key[0] == kind]
+    if types:
         raise UnsupportedOpError(
-            f"layer {op.name!r}: there is no C kernel of {op.op.kind}; there are: {', '.join(sorted(LOWERINGS))}"
+            f"layer {op.name!r}: there is no C kernel of {kind} with {op.outputs[0].dtype.value} output; "
+            f"supported: {', '.join(types)}"
         )
-    return found(op, core)
+    kinds = sorted({key if isinstance(key, str) else key[0] for key in table})
+    raise UnsupportedOpError(f"layer {op.name!r}: there is no C kernel of {kind}; there are: {', '.join(kinds)}")

@@ -146,14 +146,14 @@ def channel_factors(view: OpView, x: Tensor, weights: Tensor) -> list[float]:
     return [float(input_scale) * float(np.float32(s)) / float(output_scale) for s in weights.quantization.scale]
 
 
-def _symmetric_factors(view: OpView, x: Tensor, weights: Tensor) -> list[float]:
+def symmetric_factors(view: OpView, x: Tensor, weights: Tensor) -> list[float]:
     """:func:`channel_factors` of weights whose zero points are 0, as TFLite's specification demands of convolutions."""
     if weights.quantization is not None and any(weights.quantization.zero_point):
         raise unsupported(view, f"weights {weights.name!r} that are not symmetric", "int8 weights with zero point 0")
     return channel_factors(view, x, weights)
 
 
-def _conv_window(view: OpView, depthwise: bool) -> Window:
+def conv_window(view: OpView, depthwise: bool) -> Window:
     opts = view.op.options
     assert isinstance(opts, (Conv2DOptions, DepthwiseConv2DOptions))
     _, height, width, channels = require_rank(view, input_tensor(view, 0), 4)
@@ -175,7 +175,7 @@ def _conv_window(view: OpView, depthwise: bool) -> Window:
 
 def _conv_infer(view: OpView) -> tuple[Shape, ...]:
     options(view, Conv2DOptions)
-    win = _conv_window(view, depthwise=False)
+    win = conv_window(view, depthwise=False)
     return (output_shape(input_tensor(view, 0).shape[0], win, input_tensor(view, 1).shape[0]),)
 
 
@@ -200,18 +200,18 @@ def _convolved(
         y = real(padded(q, win, 0.0), w, win)
         return (activate(view, y if b is None else y + b, activation),)
     _, zero_point = scale_and_zero_point(view, x)
-    factors = _symmetric_factors(view, x, weights)
+    factors = symmetric_factors(view, x, weights)
     return (requantize_channels(view, integer(q, zero_point, w, win), b, factors, activation),)
 
 
 def _conv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     activation = options(view, Conv2DOptions).fused_activation_function
-    return _convolved(view, values, _conv_window(view, depthwise=False), activation, correlate, accumulate)
+    return _convolved(view, values, conv_window(view, depthwise=False), activation, correlate, accumulate)
 
 
 def _depthwise_infer(view: OpView) -> tuple[Shape, ...]:
     options(view, DepthwiseConv2DOptions)
-    win = _conv_window(view, depthwise=True)
+    win = conv_window(view, depthwise=True)
     return (output_shape(input_tensor(view, 0).shape[0], win, input_tensor(view, 1).shape[3]),)
 
 
@@ -237,17 +237,17 @@ def _depthwise_accumulate(q: Array, zero_point: int, weights: Array, win: Window
 
 def _depthwise_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     activation = options(view, DepthwiseConv2DOptions).fused_activation_function
-    win = _conv_window(view, depthwise=True)
+    win = conv_window(view, depthwise=True)
     return _convolved(view, values, win, activation, _depthwise_sums, _depthwise_accumulate)
 
 
 def _transpose_infer(view: OpView) -> tuple[Shape, ...]:
     options(view, TransposeConvOptions)
-    _transpose_window(view)
+    transpose_window(view)
     return (shape_argument(view, 0),)
 
 
-def _transpose_window(view: OpView) -> Window:
+def transpose_window(view: OpView) -> Window:
     """The window of the convolution this op is the gradient of: it slides over the output."""
     opts = options(view, TransposeConvOptions)
     shape = shape_argument(view, 0)
@@ -286,14 +286,14 @@ def _transpose_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arra
     opts = options(view, TransposeConvOptions)
     weights, x, bias = input_tensor(view, 1), input_tensor(view, 2), optional_input(view, 3)
     check_operands(view, weights, bias)
-    win = _transpose_window(view)
+    win = transpose_window(view)
     size = view.outputs[0].shape
     w, q, b = value(view, values, 1), value(view, values, 2), optional_value(values, 3)
     if x.dtype == DType.FLOAT32:
         y = _scatter(q, w, win, size)
         return (activate(view, y if b is None else y + b, opts.fused_activation_function),)
     _, zero_point = scale_and_zero_point(view, x)
-    factors = _symmetric_factors(view, x, weights)
+    factors = symmetric_factors(view, x, weights)
     dtype = exact_dtype(sum_bound(w, INT8_SPAN))
     centred = (q.astype(np.int16) - np.int16(zero_point)).astype(dtype)
     sums = _scatter(centred, w.astype(dtype), win, size).astype(np.int64)

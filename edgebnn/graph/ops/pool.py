@@ -26,7 +26,7 @@ class Pool2DOptions(Options):
     fused_activation_function: Activation = Activation.NONE
 
 
-def _window(view: OpView) -> Window:
+def pool_window(view: OpView) -> Window:
     opts = options(view, Pool2DOptions)
     _, height, width, _ = require_rank(view, input_tensor(view, 0), 4)
     return window(
@@ -40,7 +40,7 @@ def _window(view: OpView) -> Window:
 
 def _infer(view: OpView) -> tuple[Shape, ...]:
     batch, _, _, channels = require_rank(view, input_tensor(view, 0), 4)
-    return (output_shape(batch, _window(view), channels),)
+    return (output_shape(batch, pool_window(view), channels),)
 
 
 def _activated(view: OpView, y: Array) -> Array:
@@ -53,7 +53,7 @@ def _activated(view: OpView, y: Array) -> Array:
 
 def _average_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     """int8: the mean is rounded to nearest, halves away from zero, in integers."""
-    x, win = value(view, values, 0), _window(view)
+    x, win = value(view, values, 0), pool_window(view)
     count = window_positions(win, (x.shape[1], x.shape[2]))[None, :, :, None]
     sum_type = np.float32 if x.dtype == np.float32 else np.int64
     sums: Array = np.zeros((x.shape[0], *win.output, x.shape[3]), sum_type)
@@ -66,7 +66,7 @@ def _average_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
 
 
 def _max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    x, win = value(view, values, 0), _window(view)
+    x, win = value(view, values, 0), pool_window(view)
     lowest = float(np.finfo(np.float32).min) if x.dtype == np.float32 else -128.0
     y = np.full((x.shape[0], *win.output, x.shape[3]), lowest, x.dtype)
     for _, _, tap in taps(padded(x, win, lowest), win):

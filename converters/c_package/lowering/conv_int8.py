@@ -1,0 +1,190 @@
+"""Convolutions of int8 tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebnn.converters.c_package import leads
+from edgebnn.converters.c_package.program import Step, Struct, geometry
+from edgebnn.graph.opdef import OpView
+from edgebnn.graph.ops.conv import Conv2DOptions, check_operands, conv_window, symmetric_factors
+from edgebnn.graph.ops.view import input_tensor, optional_input, options
+from edgebnn.graph.ops.windows import Window
+from edgebnn.graph.types import DType
+from edgebnn.kernels.cores import Core
+
+from .int8 import (
+    NarrowRescaling,
+    Rescaling,
+    constant_data,
+    narrow_rescaling,
+    optional_bias,
+    rescaling,
+    sum_range,
+    zero_point_of,
+)
+
+QUAD = 4
+"""Weights in a word."""
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A layer as its kernels need it.
+
+    weights: [groups, output channels of a group, filter height, filter width, input channels of a group].
+    bias:    [output channels].
+    narrow:  the rescaling in the form that fast kernels compute, where the sums have it.
+    """
+
+    window: Window
+    batches: int
+    size: tuple[int, int]
+    weights: NDArray[np.int8]
+    bias: NDArray[np.int64]
+    zero_point: int
+    rescaling: Rescaling
+    narrow: NarrowRescaling | None
+
+    @property
+    def taps(self) -> int:
+        """Weights of an output channel."""
+        return int(np.prod(self.weights.shape[2:]))
+
+    @property
+    def quads(self) -> int:
+        return -(-self.taps // QUAD)
+
+    def layer(self, weights: NDArray[np.int8], constants: NDArray[np.int64]) -> Struct:
+        return Struct(
+            "eb_conv_int8_layer",
+            {
+                "geometry": geometry(self.window, self.batches, self.size),
+                "groups": self.weights.shape[0],
+                "group_in": self.weights.shape[4],
+                "group_out": self.weights.shape[1],
+                "input_zero_point": self.zero_point,
+                "output_zero_point": self.rescaling.zero_point,
+                "low": self.rescaling.low,
+                "high": self.rescaling.high,
+                "weights": weights,
+                "constants": wrapped(constants),
+            },
+        )
+
+
+def wrapped(values: NDArray[np.int64]) -> NDArray[np.int32]:
+    """Modulo 2**32: what a register holds."""
+    return values.astype(np.int32)
+
+
+def convolution(view: OpView) -> Convolution:
+    """Raises UnsupportedOpError if weights or bias are computed, or not symmetric."""
+    opts = options(view, Conv2DOptions)
+    x, weights = input_tensor(view, 0), input_tensor(view, 1)
+    check_operands(view, weights, optional_input(view, 2))
+    w = constant_data(view, 1)
+    outputs, groups = w.shape[0], x.shape[3] // w.shape[3]
+    bias, zero_point = optional_bias(view, 2, outputs), zero_point_of(view, x)
+    scales = rescaling(view, symmetric_factors(view, x, weights), outputs, opts.fused_activation_function)
+    return Convolution(
+        window=conv_window(view, depthwise=False),
+        batches=x.shape[0],
+        size=(x.shape[1], x.shape[2]),
+        weights=w.reshape(groups, outputs // groups, *w.shape[1:]),
+        bias=bias,
+        zero_point=zero_point,
+        rescaling=scales,
+        narrow=narrow_rescaling(scales, *sum_range(w, bias, zero_point)),
+    )
+
+
+def _plain(conv: Convolution) -> Struct:
+    scales = conv.rescaling
+    return conv.layer(conv.weights, np.stack([conv.bias, scales.multiplier, scales.shift], axis=1))
+
+
+def _dsp(conv: Convolution) -> Struct:
+    """Pairs of output channels, and quads of weights; the zero point's part in the bias."""
+    assert conv.narrow is not None
+    groups, outputs = conv.weights.shape[:2]
+    pairs = -(-outputs // 2)
+    flat = conv.weights.reshape(groups, outputs, conv.taps)
+    weights = np.zeros((groups, pairs * 2, conv.quads * QUAD), np.int8)
+    weights[:, :outputs, : conv.taps] = flat
+    weights = weights.reshape(groups, pairs, 2, conv.quads, QUAD).transpose(0, 1, 3, 2, 4)
+
+    def paired(values: NDArray[np.int64], fill: int) -> NDArray[np.int64]:
+        whole = np.full((groups, pairs * 2), fill, np.int64)
+        whole[:, :outputs] = values.reshape(groups, outputs)
+        return whole.reshape(groups, pairs, 2)
+
+    bias = paired(conv.bias - conv.zero_point * flat.astype(np.int64).sum(axis=2).reshape(-1), 0)
+    of_each = [
+        paired(conv.narrow.multiplier, 0),
+        paired(conv.narrow.addend, 0),
+        paired(conv.narrow.shift, 1),
+    ]
+    constants = np.concatenate([bias, np.stack(of_each, axis=3).reshape(groups, pairs, 6)], axis=2)
+    return conv.layer(np.ascontiguousarray(weights), constants)
+
+
+def _dsp_scratch(conv: Convolution) -> int:
+    bytes_first = conv.weights.shape[4] % QUAD != 0
+    return conv.quads * (16 + (4 if bytes_first else 0))
+
+
+@dataclass(frozen=True)
+class _Kernel:
+    """A variant.
+
+    applies: whether it is for this core and layer.
+    layer:   the layer in its order.
+    scratch: bytes that it needs.
+    begun:   pixels of the output that may be written in part while their windows are still read.
+    """
+
+    applies: Callable[[Core, Convolution], bool]
+    function: str
+    source: str
+    layer: Callable[[Convolution], Struct]
+    scratch: Callable[[Convolution], int]
+    begun: Callable[[Convolution], int]
+
+
+_KERNELS = (
+    _Kernel(
+        lambda core, conv: core.dsp and conv.narrow is not None,
+        "eb_conv_int8_dsp",
+        "cortex_m/conv_int8_dsp.c",
+        _dsp,
+        _dsp_scratch,
+        lambda conv: 0 if conv.weights.shape[0] == 1 else 2,
+    ),
+    _Kernel(lambda core, conv: True, "eb_conv_int8", "core/conv_int8.c", _plain, lambda conv: 0, lambda conv: 1),
+)
+
+
+def conv(view: OpView, core: Core) -> Step:
+    """The step of a CONV_2D."""
+    made = convolution(view)
+    kernel = next(kernel for kernel in _KERNELS if kernel.applies(core, made))
+    in_pixel, out_pixel = input_tensor(view, 0).shape[3], view.outputs[0].shape[3]
+    lead = leads.sliding(made.window, made.batches, made.size, in_pixel, out_pixel) + kernel.begun(made) * out_pixel
+    return Step(
+        function=kernel.function,
+        header="core/conv_int8.h",
+        sources=(kernel.source,),
+        layer=kernel.layer(made),
+        inputs=(0,),
+        scratch_bytes=kernel.scratch(made),
+        leads={0: lead},
+    )
+
+
+OPS: Mapping[tuple[str, DType], Callable[[OpView, Core], Step]] = MappingProxyType({("CONV_2D", DType.INT8): conv})

@@ -1,0 +1,282 @@
+/* int8 convolution by smlad: two output channels by two pixels, 14 instructions for 16 multiply-accumulates. */
+#include "conv_int8.h"
+
+#include "dsp.h"
+
+#if EB_HAS_DSP
+
+#include "requantize.h"
+
+/* ---- multiply ----------------------------------------------------------------------------------------------------- */
+
+/* What tiles() keeps in memory: all registers are taken while it multiplies. It counts on the order. */
+typedef struct tile_state {
+  const uint32_t *columns;
+  int32_t rounds; /* of four quads each; the first may be shorter, by `skipped` */
+  int32_t skipped;
+  int8_t *output[2]; /* of each pixel, the first channel */
+  const int32_t *constants, *constants_end;
+} tile_state;
+
+#define QUAD                          \
+  "ldrd r7, r8, [r0], #8          \n" \
+  "ldmia.w r1!, {r3, r4, r5, r6}  \n" \
+  "sxtb16 r9, r7                  \n" \
+  "sxtb16 r7, r7, ror #8          \n" \
+  "smlad r10, r9, r3, r10         \n" \
+  "smlad r11, r9, r5, r11         \n" \
+  "sxtb16 r9, r8                  \n" \
+  "smlad r10, r7, r4, r10         \n" \
+  "smlad r11, r7, r6, r11         \n" \
+  "sxtb16 r8, r8, ror #8          \n" \
+  "smlad r12, r9, r3, r12         \n" \
+  "smlad lr, r9, r5, lr           \n" \
+  "smlad r12, r8, r4, r12         \n" \
+  "smlad lr, r8, r6, lr           \n"
+
+/* (acc * multiplier rounded + addend - (acc < 0)) >> shift, saturated: one less for negative numbers rounds halves away from
+ * zero. The sign is looked for in acc rather than in the product; they differ where the product is 0, and there one less makes
+ * no difference. */
+#define OUTPUT(acc, multiplier, addend, shift)      \
+  "add r7, " addend ", " acc ", asr #31         \n" \
+  "lsl " acc ", " acc ", #1                     \n" \
+  "smmlar " acc ", " acc ", " multiplier ", r7  \n" \
+  "asr " acc ", " acc ", " shift "              \n" \
+  "ssat " acc ", #8, " acc "                    \n"
+
+/* r0: weights. Within a round r1: columns, r2: rounds, r3 to r6: both pixels of a quad, r7 to r9: weights of a quad, r10 and r11:
+ * the first channel's sums for both pixels, r12 and lr: the second one's. */
+__attribute__((naked, noinline)) static void tiles(const int8_t *weights __attribute__((unused)),
+                                                   const tile_state *state __attribute__((unused))) {
+  __asm__(
+      "push {r4-r11, lr}          \n"
+      "sub sp, sp, #28            \n"
+      "ldm r1, {r2-r8}            \n"
+      "adr r10, 2f                \n"
+      "mov r9, #56                \n" /* the bytes of a QUAD */
+      "mla r4, r4, r9, r10        \n"
+      "add r4, r4, #1             \n" /* Thumb */
+      "stm sp, {r2-r8}            \n"
+      "1:                         \n" /* a pair of channels */
+      "ldr r9, [sp, #20]          \n"
+      "ldrd r1, r2, [sp]          \n"
+      "ldrd r10, r12, [r9]        \n"
+      "mov r11, r10               \n"
+      "mov lr, r12                \n"
+      "ldr pc, [sp, #8]           \n"
+      ".p2align 2                 \n"
+      "2:                         \n" /* a round */
+      QUAD QUAD QUAD QUAD
+      "subs r2, r2, #1            \n"
+      "bne.w 2b                   \n"
+      "ldr r9, [sp, #20]          \n"
+      "add r9, r9, #8             \n"
+      "ldm r9!, {r1-r6}           \n"
+      "str r9, [sp, #20]          \n"
+      OUTPUT("r10", "r1", "r2", "r3")
+      OUTPUT("r11", "r1", "r2", "r3")
+      OUTPUT("r12", "r4", "r5", "r6")
+      OUTPUT("lr", "r4", "r5", "r6")
+      "ldrd r1, r2, [sp, #12]     \n"
+      "ldr r3, [sp, #24]          \n"
+      "strb r10, [r1], #1         \n"
+      "strb r12, [r1], #1         \n"
+      "strb r11, [r2], #1         \n"
+      "strb lr, [r2], #1          \n"
+      "strd r1, r2, [sp, #12]     \n"
+      "cmp r9, r3                 \n"
+      "bne.w 1b                   \n"
+      "add sp, sp, #28            \n"
+      "pop {r4-r11, pc}           \n");
+}
+
+/* What stays the same all over a layer. */
+typedef struct constant_parts {
+  int32_t quads, pairs, odd; /* of a group */
+  int32_t in, out;           /* channels of all groups */
+  int32_t row;               /* bytes of a row of the input */
+  int whole_rows;            /* the taps of a row lie side by side */
+  uint32_t *columns;
+  int8_t *bytes; /* where windows are gathered as bytes first, as a quad may hold those of two taps; or 0 */
+} constant_parts;
+
+/* The channels of one group for two pixels. */
+static void group_outputs(const eb_conv_int8_layer *l, const constant_parts *c, int32_t group, int8_t *first, int8_t *second) {
+  const int8_t *weights = l->weights + group * (c->pairs + c->odd) * c->quads * 8;
+  const int32_t *constants = l->constants + group * (c->pairs + c->odd) * 8, *end = constants + c->pairs * 8;
+  tile_state state = {c->columns, (c->quads + 3) >> 2, -c->quads & 3, {first, second}, constants, end};
+  if (c->pairs > 0) tiles(weights, &state);
+  if (c->odd) {
+    int8_t last[2][2]; /* of each pixel: the last channel, and one that there is not */
+    state.output[0] = last[0], state.output[1] = last[1];
+    state.constants = end, state.constants_end = end + 8;
+    tiles(weights + c->pairs * c->quads * 8, &state);
+    first[l->group_out - 1] = last[0][0];
+    second[l->group_out - 1] = last[1][0];
+  }
+}
+
+/* ---- gather ------------------------------------------------------------------------------------------------------- */
+
+/* from, aligned to 4, a whole number of words: every word becomes two, and two are left out for the other pixel. */
+static uint32_t *expand(const int8_t *from, int32_t words, uint32_t *to) {
+  int32_t fours = words >> 2;
+  if (fours > 0) {
+    __asm__ volatile(
+        "1:                               \n"
+        "ldm %[from]!, {r3, r4, r5, r6}   \n"
+        "sxtb16 r8, r3                    \n"
+        "sxtb16 r3, r3, ror #8            \n"
+        "strd r8, r3, [%[to]], #16        \n"
+        "sxtb16 r8, r4                    \n"
+        "sxtb16 r4, r4, ror #8            \n"
+        "strd r8, r4, [%[to]], #16        \n"
+        "sxtb16 r8, r5                    \n"
+        "sxtb16 r5, r5, ror #8            \n"
+        "strd r8, r5, [%[to]], #16        \n"
+        "sxtb16 r8, r6                    \n"
+        "sxtb16 r6, r6, ror #8            \n"
+        "strd r8, r6, [%[to]], #16        \n"
+        "subs %[fours], %[fours], #1      \n"
+        "bne 1b                           \n"
+        : [from] "+r"(from), [to] "+r"(to), [fours] "+r"(fours)
+        :
+        : "r3", "r4", "r5", "r6", "r8", "cc", "memory");
+  }
+  for (words &= 3; words > 0; words--, from += 4, to += 4) {
+    const uint32_t word = eb_load_word(from);
+    to[0] = eb_even_bytes(word);
+    to[1] = eb_odd_bytes(word);
+  }
+  return to;
+}
+
+static uint32_t *fill(int32_t value, int32_t words, uint32_t *to) {
+  const uint32_t halves = ((uint32_t)value & 0xffff) * 0x10001;
+  for (; words > 0; words--, to += 4) to[0] = halves, to[1] = halves;
+  return to;
+}
+
+static int8_t *copy(const int8_t *from, int32_t bytes, int8_t *to) {
+  for (; bytes >= 4; bytes -= 4, from += 4, to += 4) eb_store_word(to, eb_load_word(from));
+  for (; bytes > 0; bytes--) *to++ = *from++;
+  return to;
+}
+
+static int8_t *repeat(int32_t value, int32_t bytes, int8_t *to) {
+  for (; bytes > 0; bytes--) *to++ = (int8_t)value;
+  return to;
+}
+
+/* Where the next bytes of a window go: one of both. */
+typedef struct target {
+  uint32_t *halves;
+  int8_t *bytes;
+} target;
+
+static inline target put(target to, const int8_t *from, int32_t bytes) {
+  if (to.bytes) {
+    to.bytes = copy(from, bytes, to.bytes);
+  } else {
+    to.halves = expand(from, bytes >> 2, to.halves);
+  }
+  return to;
+}
+
+static inline target put_padding(target to, int32_t zero_point, int32_t bytes) {
+  if (to.bytes) {
+    to.bytes = repeat(zero_point, bytes, to.bytes);
+  } else {
+    to.halves = fill(zero_point, bytes >> 2, to.halves);
+  }
+  return to;
+}
+
+/* A row of a window, tap by tap. */
+static target put_taps(const eb_conv_int8_layer *l, const constant_parts *c, const int8_t *row, int32_t left, target to) {
+  const eb_geometry *g = &l->geometry;
+  for (int32_t tap = 0, x = left; tap < g->filter_width; tap++, x += g->dilation_width) {
+    const int inside = x >= 0 && x < g->input_width;
+    to = inside ? put(to, row + x * c->in, l->group_in) : put_padding(to, l->input_zero_point, l->group_in);
+  }
+  return to;
+}
+
+/* A pixel of the output, the first pixel of its image, and the corner of its window. */
+typedef struct place {
+  const int8_t *image;
+  int32_t y, x, top, left;
+} place;
+
+/* The window of a pixel; offset: of the group's first channel. */
+static void gather(const eb_conv_int8_layer *l, const constant_parts *c, const place *at, int32_t offset, uint32_t *halves) {
+  const eb_geometry *g = &l->geometry;
+  const int32_t before = eb_clamp(-at->left, 0, g->filter_width) * l->group_in; /* where rows are whole */
+  const int32_t after = eb_clamp(at->left + g->filter_width - g->input_width, 0, g->filter_width) * l->group_in;
+  const int32_t whole = g->filter_width * l->group_in, middle = whole - before - after;
+  target to = {halves, c->bytes};
+  const int8_t *row = at->image + at->top * c->row + offset;
+  int32_t y = at->top;
+  for (int32_t r = 0; r < g->filter_height; r++, y += g->dilation_height, row += g->dilation_height * c->row) {
+    if (y < 0 || y >= g->input_height) {
+      to = put_padding(to, l->input_zero_point, whole);
+    } else if (!c->whole_rows) {
+      to = put_taps(l, c, row, at->left, to);
+    } else {
+      if (before) to = put_padding(to, l->input_zero_point, before);
+      to = put(to, row + at->left * c->in + before, middle);
+      if (after) to = put_padding(to, l->input_zero_point, after);
+    }
+  }
+  if (c->bytes) {
+    repeat(0, -(int32_t)(to.bytes - c->bytes) & 3, to.bytes);
+    expand(c->bytes, c->quads, halves);
+  }
+}
+
+/* ---- the layer ---------------------------------------------------------------------------------------------------- */
+
+static inline void advance(const eb_geometry *g, int32_t image_bytes, place *at) {
+  at->left += g->stride_width;
+  if (++at->x < g->output_width) return;
+  at->x = 0, at->left = -g->pad_left;
+  at->top += g->stride_height;
+  if (++at->y < g->output_height) return;
+  at->y = 0, at->top = -g->pad_top;
+  at->image += image_bytes;
+}
+
+void eb_conv_int8_dsp(const eb_conv_int8_layer *l, const int8_t *input, int8_t *output, void *scratch) {
+  const eb_geometry *g = &l->geometry;
+  const int32_t quads = (g->filter_height * g->filter_width * l->group_in + 3) >> 2;
+  const int32_t in = l->groups * l->group_in, out = l->groups * l->group_out;
+  uint32_t *columns = scratch;
+  const constant_parts c = {quads,
+                            l->group_out >> 1,
+                            l->group_out & 1,
+                            in,
+                            out,
+                            g->input_width * in,
+                            l->groups == 1 && g->dilation_width == 1,
+                            columns,
+                            l->group_in & 3 ? (int8_t *)(columns + 4 * quads) : 0};
+  const int32_t image_bytes = g->input_height * c.row;
+  place at = {input, 0, 0, -g->pad_top, -g->pad_left};
+  for (int32_t left = g->batches * g->output_height * g->output_width; left > 0; left -= 2) {
+    place first = at;
+    if (left > 1) advance(g, image_bytes, &at); /* else the last one twice */
+    int8_t *second = left > 1 ? output + out : output;
+    for (int32_t group = 0; group < l->groups; group++) {
+      gather(l, &c, &first, group * l->group_in, columns);
+      gather(l, &c, &at, group * l->group_in, columns + 2);
+      group_outputs(l, &c, group, output + group * l->group_out, second + group * l->group_out);
+    }
+    advance(g, image_bytes, &at);
+    int8_t *end = second + out;
+    if (l->low > -128 || l->high < 127) {
+      for (int8_t *value = output; value < end; value++) *value = (int8_t)eb_clamp(*value, l->low, l->high);
+    }
+    output = end;
+  }
+}
+#endif

@@ -1,0 +1,47 @@
+"""Generated packages on simulated cores: several in one image, so that a compiler is started once."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.graph.types import Array, Graph
+from edgebnn.kernels.cores import CORES
+from edgebnn.targets.cortex_m.image import Memory
+from edgebnn.targets.cortex_m.machine import Call, Machine
+from edgebnn.targets.cortex_m.toolchain import compile_image
+from tests.support.c_packages import STRICT, write_files
+
+_MEMORY = Memory(flash_bytes=16 << 20, ram_bytes=16 << 20)
+
+
+class SimulatedPackages:
+    """Networks as packages for one core, in one image."""
+
+    def __init__(self, graphs: Sequence[Graph], core: str) -> None:
+        self.packages: tuple[Package, ...] = tuple(
+            generate(graph, CORES[core], f"net{number}") for number, graph in enumerate(graphs)
+        )
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            names = {name for package in self.packages for name in write_files(package, folder)}
+            self.image = compile_image(
+                CORES[core],
+                [folder / name for name in sorted(names)],
+                keep=[f"{package.name}_invoke" for package in self.packages],
+                memory=_MEMORY,
+                flags=(f"-I{folder}", *STRICT),
+            )
+        self.machine = Machine(self.image)
+
+    def invoke(self, number: int, *inputs: Array) -> tuple[tuple[Array, ...], Call]:
+        """One inference of a network: its outputs, and the call."""
+        package = self.packages[number]
+        outputs = [np.zeros(a.tensor.shape, a.tensor.dtype.numpy) for a in package.outputs]
+        call = self.machine.call(f"{package.name}_invoke", *inputs, *outputs)
+        assert call.value == 0
+        return call.arrays[len(inputs) :], call
