@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -37,3 +38,30 @@ def target(name: str = "host") -> Target:
     except ModuleNotFoundError as error:
         raise EdgebnnError(f"the target {name} needs {error.name}: pip install 'edgebnn[mcu]'") from None
     return made
+
+
+@dataclass(frozen=True)
+class TargetFacts:
+    """A target and what it tells; field names are the JSON's.
+
+    ``detail`` is the machine that its figures hold for, or why it cannot be used here.
+    """
+
+    name: str
+    available: bool
+    kind: str | None
+    unit: str | None
+    detail: str
+
+
+def targets() -> tuple[TargetFacts, ...]:
+    """Every target that there is, and whether it can be used here."""
+    return tuple(map(_facts, TARGETS))
+
+
+def _facts(name: str) -> TargetFacts:
+    try:
+        found = target(name)
+    except EdgebnnError as error:
+        return TargetFacts(name, False, None, None, str(error))
+    return TargetFacts(name, True, found.kind, found.unit, found.device)

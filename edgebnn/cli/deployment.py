@@ -21,14 +21,17 @@ from edgebnn.cli.options import (
     show,
     signature_option,
     status,
+    target_in_unit,
     target_option,
     threads_option,
+    unit_options,
     verb,
 )
 from edgebnn.files import check_writable
 
 if TYPE_CHECKING:
     from edgebnn.converters.calibration import Calibration
+    from edgebnn.runtime.profile import Unit
 
 
 @verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")
@@ -213,6 +216,7 @@ def validate(
 @verb("edgebnn profile resnet8.tflite")
 @click.argument("model", type=FILE)
 @target_option
+@unit_options
 @input_option
 @repeats_option
 @signature_option
@@ -220,6 +224,8 @@ def validate(
 def profile(
     model: Path,
     target: str,
+    unit: Unit | None,
+    wait_states: int,
     input_path: Path | None,
     repeats: int,
     signature: str | None,
@@ -232,7 +238,7 @@ def profile(
     from edgebnn.targets.model_file import open_model
 
     file = open_model(model, signature)
-    where = edgebnn.target(target)
+    where = target_in_unit(target, unit, wait_states)
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"profiling on {target}"):
         result = where.profile(file, *arrays, threads=threads, repeats=repeats)
@@ -243,6 +249,7 @@ def profile(
 @verb("edgebnn benchmark resnet8.tflite --against lce")
 @click.argument("model", type=FILE)
 @target_option
+@unit_options
 @input_option
 @click.option("--against", metavar="WHAT", help="lce, litert, or another .tflite file: timed in turn with MODEL.")
 @repeats_option
@@ -251,6 +258,8 @@ def profile(
 def benchmark(
     model: Path,
     target: str,
+    unit: Unit | None,
+    wait_states: int,
     input_path: Path | None,
     against: str | None,
     repeats: int,
@@ -265,7 +274,7 @@ def benchmark(
     from edgebnn.workflows.benchmark import benchmark as measure
 
     file = open_model(model, signature)
-    where = edgebnn.target(target)
+    where = target_in_unit(target, unit, wait_states)
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"timing on {target}"):
         result = measure(where, file, *arrays, against=against, threads=threads, repeats=repeats)
@@ -307,6 +316,16 @@ def export(model: Path, target: str, package: str, name: str | None, force: bool
         ],
     }
     show(as_json, value, tables.package(made, str(output)))
+
+
+@verb("edgebnn targets")
+def targets(as_json: bool) -> None:
+    """List where models can be run and measured, and what their figures are."""
+    from edgebnn.reports import tables
+    from edgebnn.targets import targets as examine
+
+    found = examine()
+    show(as_json, {"targets": [asdict(one) for one in found]}, tables.targets(found))
 
 
 @verb("edgebnn doctor")

@@ -15,6 +15,9 @@ from rich.console import Console
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from edgebnn.runtime.profile import Unit
+    from edgebnn.targets.interface import Target
+
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 OUT = Console()
@@ -66,6 +69,33 @@ def status(message: str) -> AbstractContextManager[object]:
 target_option = click.option("--target", default="host", show_default=True, help="Where to run.")
 threads_option = click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 repeats_option = click.option("--repeats", type=click.IntRange(4), default=30, show_default=True)
+_unit = click.option(
+    "--unit",
+    type=click.Choice(["ms", "instructions", "cycles"]),
+    help="Of the figures; by default the target's own: ms, or of simulated cores instructions. Cycles are estimated.",
+)
+_wait_states = click.option(
+    "--wait-states",
+    type=click.IntRange(0, 20),
+    default=0,
+    show_default=True,
+    help="Of a microcontroller's flash, for cycles.",
+)
+
+
+def unit_options(command: Command) -> Command:
+    """What figures a target gives: ``unit``, ``wait_states``."""
+    return _unit(_wait_states(command))
+
+
+def target_in_unit(name: str, unit: Unit | None, wait_states: int) -> Target:
+    """The target that is called so, with figures of its own unit, or of the one requested."""
+    import edgebnn
+
+    found = edgebnn.target(name)
+    return found if unit is None and not wait_states else found.in_unit(unit or found.unit, wait_states)
+
+
 signature_option = click.option("--signature", help="Which graph to run of a file that has several.")
 input_option = click.option(
     "--input", "input_path", type=FILE, help="An .npy of inputs [N, ...], .npz for several; without it: noise."

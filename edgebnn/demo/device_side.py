@@ -61,9 +61,9 @@ def baseline(target: Target, model: ModelFile, against: str, name: str) -> Basel
     return BaselineTiming(
         name=name,
         kind=result.kind,
-        unit="ms",
-        median=result.against.median_ms,
-        ours=result.median_ms,
+        unit=result.unit,
+        median=result.against.value,
+        ours=result.value,
         ratio=result.against.ratio,
         ratio_spread=result.against.ratio_spread,
         pairs=PAIRS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edgebnn.graph.opdef import Macs
-from edgebnn.runtime.profile import Kind
+from edgebnn.runtime.profile import Kind, Unit
 
 AGREEMENT = 1e-4
 """Of the range of the outputs: a larger difference is not the rounding of the last layers alone."""
@@ -180,17 +180,24 @@ class Timing:
 
 @dataclass(frozen=True)
 class Baseline:
-    """What the model was timed against. ``ratio`` is the median of theirs / ours, pair by pair."""
+    """What the model was timed against. ``ratio`` is the median of theirs / ours, pair by pair.
+
+    ``value`` is in the benchmark's unit; ``median_ms`` is None where that is not ms.
+    """
 
     name: str
-    median_ms: float
+    median_ms: float | None
     ratio: float
     ratio_spread: float
+    value: float
 
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Field names are the JSON's. ``spread_ms`` is the interquartile range."""
+    """Field names are the JSON's. ``value`` is the median of one inference in ``unit``.
+
+    Of times, ``median_ms`` is the same, and ``spread_ms`` the interquartile range; they are None of what is counted.
+    """
 
     model: str
     target: str
@@ -198,9 +205,11 @@ class Benchmark:
     kind: Kind
     threads: int
     repeats: int
-    median_ms: float
-    spread_ms: float
+    median_ms: float | None
+    spread_ms: float | None
     against: Baseline | None
+    unit: Unit
+    value: float
 
 
 @dataclass(frozen=True)

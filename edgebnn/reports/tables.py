@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.graph.opdef import Macs
     from edgebnn.reports.data import Benchmark, DemoResult
     from edgebnn.runtime.profile import Profile
+    from edgebnn.targets import TargetFacts
     from edgebnn.targets.doctor import Check
     from edgebnn.targets.validate import LayerCheck, Validation
     from edgebnn.training.retraining import Stage
@@ -110,17 +111,33 @@ def profile(result: Profile, target: str, device: str) -> Table:
 
 
 def benchmark(result: Benchmark) -> Table:
-    """The median time of one inference, and of what it was timed against."""
+    """What one inference takes, the median of times, and of what it was compared with."""
     table = _table("model")
-    for title in ("median", "interquartile range", "theirs / ours"):
+    timed = result.spread_ms is not None
+    for title in ("median" if timed else result.unit, *(["interquartile range"] if timed else []), "theirs / ours"):
         table.add_column(title, justify="right", no_wrap=True)
-    spread = format.cost(result.spread_ms, "ms")
-    table.add_row(_plain(result.model), format.cost(result.median_ms, "ms"), spread, "", style="bold")
+    spread = [] if result.spread_ms is None else [format.cost(result.spread_ms, "ms")]
+    table.add_row(_plain(result.model), _benchmarked(result.value, result), *spread, "", style="bold")
     if result.against is not None:
         other = result.against
-        table.add_row(_plain(other.name), format.cost(other.median_ms, "ms"), "", f"{other.ratio:.2f}")
-    how = f"{result.repeats} repeats{', in turn' if result.against else ''}, threads: {result.threads}"
-    table.caption = _plain(f"{result.kind} on {result.device} ({result.target}); {how}")
+        table.add_row(
+            _plain(other.name), _benchmarked(other.value, result), *([""] if timed else []), f"{other.ratio:.2f}"
+        )
+    turns = f"{result.repeats} repeats{', in turn' if result.against else ''}, " if timed else ""
+    table.caption = _plain(f"{result.kind} on {result.device} ({result.target}); {turns}threads: {result.threads}")
+    return table
+
+
+def _benchmarked(value: float, result: Benchmark) -> str:
+    return format.cost(value, "ms") if result.unit == "ms" else f"{value:,.0f}"
+
+
+def targets(found: Sequence[TargetFacts]) -> Table:
+    """Where models can be run and measured from here, and what the others need."""
+    table = _table("target", "figures", "runs on")
+    for one in found:
+        figures = f"{one.kind} {one.unit}" if one.available else ""
+        table.add_row(_plain(one.name), figures, _plain(one.detail, "" if one.available else "yellow"))
     return table
 
 

@@ -20,6 +20,7 @@ from edgebnn import machine
 from .plugin import OpTime, Plugin
 
 Kind = Literal["measured", "emulated", "simulated", "estimated"]
+Unit = Literal["ms", "instructions", "cycles"]
 
 _NS_PER_MS = 1e6
 INTERPRETER = "INTERPRETER"
@@ -61,7 +62,7 @@ class Profile:
     """
 
     kind: Kind
-    unit: str
+    unit: Unit
     total: float
     ops: tuple[OpProfile, ...]
 

@@ -37,12 +37,14 @@ def benchmark(
         repeats: samples of the time of one inference.
 
     Returns:
-        The median times in milliseconds.
+        The median times in milliseconds; where the target counts instead, what one inference takes.
 
     Raises:
         EdgebnnError: one of them cannot be run on the target, or the arrays do not fit.
     """
     sample = next(samples(model, arrays, 1))
+    if target.unit != "ms":
+        return _counted(target, model, against, threads, sample, arrays)
     session = target.open(model, threads=threads)
     session.run(sample)
 
@@ -55,7 +57,8 @@ def benchmark(
     else:
         pairs = timing.paired(ours, _baseline(target, model, against, threads, sample, arrays), repeats)
         times = pairs.ours
-        baseline = Baseline(against, pairs.theirs.median_ms, pairs.ratio, pairs.ratio_spread)
+        theirs = pairs.theirs.median_ms
+        baseline = Baseline(against, theirs, pairs.ratio, pairs.ratio_spread, theirs)
     return Benchmark(
         model=model.name,
         target=target.name,
@@ -66,6 +69,40 @@ def benchmark(
         median_ms=times.median_ms,
         spread_ms=times.spread_ms,
         against=baseline,
+        unit="ms",
+        value=times.median_ms,
+    )
+
+
+def _counted(
+    target: Target,
+    model: ModelFile,
+    against: str | None,
+    threads: int,
+    sample: Sample,
+    arrays: Sequence[Array],
+) -> Benchmark:
+    """On a target whose figures are the same every time: one inference of each."""
+    ours = target.measure(model, sample, threads=threads).total
+    baseline = None
+    if against is not None:
+        if against in ("lce", "litert"):
+            raise InputError(f"--against {against} runs on the target host only, not on {target.name}")
+        other = open_model(against)
+        theirs = target.measure(other, next(samples(other, arrays, 1)), threads=threads).total
+        baseline = Baseline(against, None, theirs / ours, 0.0, theirs)
+    return Benchmark(
+        model=model.name,
+        target=target.name,
+        device=target.device,
+        kind=target.kind,
+        threads=threads,
+        repeats=1,
+        median_ms=None,
+        spread_ms=None,
+        against=baseline,
+        unit=target.unit,
+        value=ours,
     )
 
 

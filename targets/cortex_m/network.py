@@ -13,7 +13,8 @@ from edgebnn.converters.c_package.generate import Package
 from edgebnn.graph.types import Array
 
 from .image import Image, Memory
-from .machine import Call, Machine, SimulationError
+from .machine import Call, Machine, Section, SimulationError
+from .thumb import Instruction, disassemble
 from .toolchain import ToolchainName, compile_image
 
 HOOK = "edgebnn_profile_hook"
@@ -27,14 +28,14 @@ ROOMY = Memory(flash_bytes=256 << 20, ram_bytes=256 << 20, stack_bytes=64 << 10)
 class Inference:
     """What one inference gave, and the call that it was.
 
-    layers: instructions of each layer, and the call of the hook before it.
-    around: those before the first layer and after the last one.
+    layers: what was executed of each layer, and of the call of the hook before it.
+    around: before the first layer and after the last one.
     """
 
     outputs: tuple[Array, ...]
     call: Call
-    layers: tuple[int, ...]
-    around: int
+    layers: tuple[Section, ...]
+    around: tuple[Section, ...]
 
 
 class Network:
@@ -65,9 +66,13 @@ class Network:
         call = self._machine.call(f"{self.package.name}_invoke", *inputs, *outputs, at_mark=at_mark)
         if call.value != 0:
             raise SimulationError(f"{self.package.name}_invoke returns {call.value:#x}")
-        by_number = {section.number: section.instructions for section in call.sections}
+        by_number = {section.number: section for section in call.sections}
         layers = tuple(by_number[number] for number in range(last))
-        return Inference(call.arrays[len(inputs) :], call, layers, call.instructions - sum(layers))
+        return Inference(call.arrays[len(inputs) :], call, layers, (by_number[None], by_number[last]))
+
+    def disassembled(self, address: int, size: int) -> tuple[Instruction, ...]:
+        """The instructions of a block that was executed."""
+        return disassemble(self._machine.read(address, size), address)
 
     def selftest(self) -> int:
         """What the package's own test returns: 0 where all is well. Its function must have been kept."""

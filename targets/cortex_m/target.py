@@ -7,6 +7,8 @@ where kernels branch on values.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 
@@ -17,12 +19,17 @@ from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.opdef import op_view
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import CORES
-from edgebnn.runtime.profile import INTERPRETER, OpProfile, Profile
+from edgebnn.runtime.profile import INTERPRETER, Kind, OpProfile, Profile, Unit
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, Session
 
+from .cycles import CYCLE_MODELS, estimate
+from .machine import Section
 from .network import Network, compile_package
 from .toolchain import compiler_name
+
+Counted = Literal["instructions", "cycles"]
+_KINDS: Mapping[Counted, Kind] = MappingProxyType({"instructions": "simulated", "cycles": "estimated"})
 
 NAME = "network"
 """Of packages that are made to be simulated."""
@@ -56,10 +63,19 @@ class CortexMSession(Session):
         found |= {argument.index: value for argument, value in zip(package.outputs, outputs, strict=True)}
         return _with_aliases(package, found)
 
-    def profile(self, inputs: Sequence[Array]) -> Profile:
-        """Instructions by layer."""
+    def profile(self, inputs: Sequence[Array], unit: Counted, wait_states: int) -> Profile:
+        """What each layer costs: exact instructions, or an estimate of cycles."""
         inference = self.network.infer(self._checked(inputs))
-        total = inference.call.instructions
+        model = CYCLE_MODELS[self._package.core.name]
+
+        def cost(section: Section) -> int:
+            if unit == "instructions":
+                return section.instructions
+            return estimate(section.blocks, model, self.network.disassembled, wait_states)
+
+        values = [cost(section) for section in inference.layers]
+        around = sum(cost(section) for section in inference.around)
+        total = sum(values) + around
         places = _places(self._model.graph)
         entries = [
             OpProfile(
@@ -71,11 +87,10 @@ class CortexMSession(Session):
                 kernel=layer.function,
                 members=(places[layer.outputs[0][0]],),
             )
-            for layer, value in zip(self._package.layers, inference.layers, strict=True)
+            for layer, value in zip(self._package.layers, values, strict=True)
         ]
-        around = inference.around
         entries.append(OpProfile(-1, INTERPRETER, "around the layers", around, around / total))
-        return Profile("simulated", "instructions", total, tuple(entries))
+        return Profile(_KINDS[unit], unit, total, tuple(entries))
 
     def _checked(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         for argument, values in zip(self._package.inputs, inputs, strict=True):
@@ -90,11 +105,23 @@ class CortexMSession(Session):
 class CortexMTarget(Target):
     """A simulated core."""
 
-    def __init__(self, name: str) -> None:
+    unit: Counted
+
+    def __init__(self, name: str, unit: Counted = "instructions", wait_states: int = 0) -> None:
         self.core = CORES[name]
         self.name = name
         self.device = f"{self.core.title} in unicorn, code of {compiler_name()}"
-        self.kind = "simulated"
+        self.unit, self.kind = unit, _KINDS[unit]
+        self._wait_states = wait_states
+        if unit == "cycles":
+            self.device += f", cycles by a model with {wait_states} wait states"
+
+    def in_unit(self, unit: Unit, wait_states: int = 0) -> CortexMTarget:
+        if unit == "ms":
+            raise InputError(f"{self.name}: is simulated, and has no clock; divide cycles by that of your board")
+        if unit == "instructions" and wait_states:
+            raise InputError(f"{self.name}: wait states change no count of instructions; ask for cycles")
+        return CortexMTarget(self.name, unit, wait_states)
 
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> CortexMSession:
         if threads != 1:
@@ -108,7 +135,7 @@ class CortexMTarget(Target):
 
     def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
         """Of one inference: ``repeats`` would all be the same."""
-        return self.open(model, threads=threads).profile(inputs)
+        return self.open(model, threads=threads).profile(inputs, self.unit, self._wait_states)
 
 
 def _places(graph: Graph) -> dict[int, int]:

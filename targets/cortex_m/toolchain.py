@@ -5,6 +5,7 @@ The compiler is clang of the ``ziglang`` wheel, or ``arm-none-eabi-gcc`` where t
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -92,8 +93,10 @@ def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:
     if toolchain == "zig":
         zig = build.zig_compiler("thumb-freestanding-eabi")
         extension = "+dsp" if core.dsp else ""  # which LLVM leaves out of some cores that have it
-        command = (*zig.command, f"-mcpu={core.cpu}{extension}", "-isystem", str(FIRMWARE / "include"))
-        return build.Compiler(command, zig.identity, _REMEDY)
+        options = (f"-mcpu={core.cpu}{extension}", "-isystem", str(FIRMWARE / "include"))
+        return build.Compiler(
+            (_zig_program(), *zig.command[zig.command.index("cc") :], *options), zig.identity, _REMEDY
+        )
     program = shutil.which("arm-none-eabi-gcc")
     if program is None:
         raise BuildError(
@@ -101,6 +104,14 @@ def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:
         )
     command = (program, f"-mcpu={core.cpu.replace('_', '-')}", "-mthumb", "-mfloat-abi=soft")
     return build.Compiler(command, program, _REMEDY)
+
+
+def _zig_program() -> str:
+    """The program in the wheel: starting it through Python takes longer than it takes."""
+    spec = importlib.util.find_spec("ziglang")
+    assert spec is not None
+    assert spec.submodule_search_locations is not None
+    return str(Path(spec.submodule_search_locations[0]) / "zig")
 
 
 def _as_file(source: Path | str, folder: Path, number: int) -> Path:

@@ -32,6 +32,7 @@ VERBS = (
     "profile",
     "benchmark",
     "demo",
+    "targets",
     "doctor",
 )
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +86,50 @@ def test_instructions_are_exact_and_add_up() -> None:
     assert grown.ops[-1].value == first.ops[-1].value
 
 
+def test_cycles_are_estimated_where_they_are_asked_for() -> None:
+    target = edgebnn.target("cortex-m4").in_unit("cycles")
+    found, counted = target.profile(small_graph()), edgebnn.target("cortex-m4").profile(small_graph())
+    assert (found.kind, found.unit, target.kind) == ("estimated", "cycles", "estimated")
+    assert 1 < found.total / counted.total < 2
+    slow = edgebnn.target("cortex-m4").in_unit("cycles", wait_states=5)
+    assert slow.profile(small_graph()).total > found.total
+    assert slow.device.endswith("cycles by a model with 5 wait states")
+    for unit, waits, why in (("ms", 0, "has no clock"), ("instructions", 2, "ask for cycles")):
+        with pytest.raises(InputError, match=why):
+            target.in_unit(unit, waits)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="host: tells ms; only simulated cores"):
+        edgebnn.target("host").in_unit("cycles")
+
+
+def test_benchmark_compares_counts(tmp_path: Path) -> None:
+    for name, graph in (("short", small_graph()), ("long", small_graph(50))):
+        (tmp_path / f"{name}.tflite").write_bytes(to_bytes(graph))
+    short, long = (str(tmp_path / f"{name}.tflite") for name in ("short", "long"))
+    command = ["benchmark", short, "--target", "cortex-m33", "--against", long]
+    value = json.loads(CliRunner().invoke(cli, [*command, "--json"]).stdout)
+    totals = [edgebnn.target("cortex-m33").profile(path).total for path in (short, long)]
+    assert (value["kind"], value["unit"], value["median_ms"]) == ("simulated", "instructions", None)
+    assert (value["value"], value["against"]["value"]) == tuple(totals)
+    assert value["against"]["ratio"] == totals[1] / totals[0]
+    assert f"{totals[0]:,.0f}" in CliRunner().invoke(cli, command).output
+    refused = CliRunner().invoke(cli, [*command[:-1], "litert"])
+    assert refused.exit_code != 0
+
+
+def test_targets_are_listed_with_what_they_tell(monkeypatch: pytest.MonkeyPatch) -> None:
+    from edgebnn import targets
+
+    found = {one.name: one for one in targets.targets()}
+    assert list(found) == list(TARGETS)
+    assert (found["cortex-m7"].kind, found["cortex-m7"].unit) == ("simulated", "instructions")
+    value = json.loads(CliRunner().invoke(cli, ["targets", "--json"]).stdout)
+    assert [one["name"] for one in value["targets"]] == list(TARGETS)
+    monkeypatch.setitem(sys.modules, "edgebnn.targets.cortex_m.target", None)
+    lacking = {one.name: one for one in targets.targets()}["cortex-m7"]
+    assert (lacking.available, lacking.kind) == (False, None)
+    assert "pip install 'edgebnn[mcu]'" in lacking.detail
+
+
 def test_what_cannot_be_simulated_is_refused_with_the_file() -> None:
     target = edgebnn.target("cortex-m3")
     with pytest.raises(InputError, match=r"cortex-m3: has one core; leave --threads at 1"):
@@ -94,7 +140,7 @@ def test_what_cannot_be_simulated_is_refused_with_the_file() -> None:
         target.open(ModelFile("small", b"", odd))
 
 
-def test_validate_and_profile_from_the_command_line(tmp_path) -> None:  # type: ignore[no-untyped-def]
+def test_validate_and_profile_from_the_command_line(tmp_path: Path) -> None:
     path = tmp_path / "small.tflite"
     path.write_bytes(to_bytes(small_graph()))
     result = CliRunner().invoke(cli, ["profile", str(path), "--target", "cortex-m0plus", "--json"])
