@@ -75,7 +75,7 @@ setup(
         "edgebnn.kernels": ["*/*.c", "*/*.h", "*/*.kernels"],
         "edgebnn.runtime": ["delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],
-        "edgebnn.targets.cortex_m": ["*.c", "firmware/*.c", "firmware/*.ld", "firmware/include/*.h"],
+        "edgebnn.targets.cortex_m": ["*.c", "firmware/*.c", "firmware/*.ld", "firmware/*.j2", "firmware/include/*.h"],
         "edgebnn.converters.c_package": ["templates/*.j2", "templates/containers/*.j2"],
     },
     install_requires=RUNTIME,

@@ -15,7 +15,13 @@ import sys
 from environment import PYTHON, ROOT, ensure_debian_packages, ensure_environment, run, say, training_stack
 
 EXTRAS = ["train", "mcu", "dev"]
-DEBIAN = {"gcc": "gcc", "chromium": "chromium", "qemu-aarch64-static": "qemu-user-static", "llvm-mca-19": "llvm-19"}
+DEBIAN = {
+    "gcc": "gcc",
+    "chromium": "chromium",
+    "qemu-aarch64-static": "qemu-user-static",
+    "qemu-system-arm": "qemu-system-arm",
+    "llvm-mca-19": "llvm-19",
+}
 
 
 def check_style() -> None:

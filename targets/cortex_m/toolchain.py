@@ -55,7 +55,24 @@ def compile_image(
         BuildError: there is no such compiler, or it fails; also if the image does not fit the memory.
     """
     memory = memory or Memory()
-    compiler = _compiler(core, toolchain)
+    content = link(core, sources, keep=keep, memory=memory, flags=flags, toolchain=toolchain)
+    image = read_image(content, core, memory)
+    known = {symbol.name for symbol in image.symbols}
+    if missing := [name for name in keep if name not in known]:
+        raise BuildError(f"the C code has no function '{missing[0]}'")
+    return image
+
+
+def link(
+    core: Core,
+    sources: Sequence[Path | str],
+    *,
+    memory: Memory,
+    keep: Sequence[str] = (),
+    flags: Sequence[str] = (),
+    toolchain: ToolchainName = "zig",
+) -> bytes:
+    """The ELF file of :func:`compile_image`, as it is flashed."""
     with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
         folder = Path(name)
         script = folder / "link.ld"
@@ -66,15 +83,11 @@ def compile_image(
         build.compile(
             linked,
             [build.Source(path) for path in files],
-            compiler,
+            _compiler(core, toolchain),
             (*COMPILE_FLAGS, *flags),
             ("-Wl,--gc-sections", f"-Wl,-T,{script}", *_LIBRARIES[toolchain]),
         )
-        image = read_image(linked.read_bytes(), core, memory)
-    known = {symbol.name for symbol in image.symbols}
-    if missing := [name for name in keep if name not in known]:
-        raise BuildError(f"the C code has no function '{missing[0]}'")
-    return image
+        return linked.read_bytes()
 
 
 _REMEDY = "mend the C code or the compiler's flags, or link for a device with more memory"
