@@ -16,8 +16,11 @@ from tests.support.op_cases.base import Case
 from tests.support.op_cases.tables import COMMON
 from tests.support.simulated_packages import SimulatedPackages
 
-KINDS = ("CONV_2D",)
-CASES_HERE, CASES_SIMULATED = 14, 4
+KINDS = (
+    *("CONV_2D", "DEPTHWISE_CONV_2D", "TRANSPOSE_CONV", "FULLY_CONNECTED", "BATCH_MATMUL"),
+    *("ADD", "SUB", "MUL", "AVERAGE_POOL_2D", "MAX_POOL_2D", "MEAN", "SOFTMAX"),
+)
+CASES_HERE, CASES_SIMULATED = 8, 2
 UNDEFINED = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
 
 

@@ -1,4 +1,4 @@
-"""Convolutions of int8 tensors."""
+"""Convolutions of int8 tensors: CONV_2D, DEPTHWISE_CONV_2D, TRANSPOSE_CONV."""
 
 from __future__ import annotations
 
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from edgebnn.converters.c_package import leads
 from edgebnn.converters.c_package.program import Step, Struct, geometry
 from edgebnn.graph.opdef import OpView
-from edgebnn.graph.ops.conv import Conv2DOptions, check_operands, conv_window, symmetric_factors
+from edgebnn.graph.ops.conv import (
+    Conv2DOptions,
+    DepthwiseConv2DOptions,
+    TransposeConvOptions,
+    check_operands,
+    conv_window,
+    symmetric_factors,
+    transpose_window,
+)
 from edgebnn.graph.ops.view import input_tensor, optional_input, options
 from edgebnn.graph.ops.windows import Window
 from edgebnn.graph.types import DType
@@ -187,4 +195,73 @@ def conv(view: OpView, core: Core) -> Step:
     )
 
 
-OPS: Mapping[tuple[str, DType], Callable[[OpView, Core], Step]] = MappingProxyType({("CONV_2D", DType.INT8): conv})
+def depthwise(view: OpView, core: Core) -> Step:
+    """The step of a DEPTHWISE_CONV_2D."""
+    opts = options(view, DepthwiseConv2DOptions)
+    x, weights = input_tensor(view, 0), input_tensor(view, 1)
+    check_operands(view, weights, optional_input(view, 2))
+    w = constant_data(view, 1)
+    outputs, size, window = w.shape[3], (x.shape[1], x.shape[2]), conv_window(view, depthwise=True)
+    scales = rescaling(view, symmetric_factors(view, x, weights), outputs, opts.fused_activation_function)
+    constants = np.stack([optional_bias(view, 2, outputs), scales.multiplier, scales.shift], axis=1)
+    lead = leads.sliding(window, x.shape[0], size, x.shape[3], outputs) + outputs  # of a pixel that is written in part
+    return Step(
+        function="eb_depthwise_int8",
+        header="core/depthwise_int8.h",
+        sources=("core/depthwise_int8.c",),
+        layer=Struct(
+            "eb_depthwise_int8_layer",
+            {
+                "geometry": geometry(window, x.shape[0], size),
+                "channels": x.shape[3],
+                "multiplicity": outputs // x.shape[3],
+                "input_zero_point": zero_point_of(view, x),
+                "output_zero_point": scales.zero_point,
+                "low": scales.low,
+                "high": scales.high,
+                "weights": w,
+                "constants": wrapped(constants),
+            },
+        ),
+        inputs=(0,),
+        leads={0: lead},
+    )
+
+
+def transpose_conv(view: OpView, core: Core) -> Step:
+    """The step of a TRANSPOSE_CONV."""
+    opts = options(view, TransposeConvOptions)
+    weights, x, y = input_tensor(view, 1), input_tensor(view, 2), view.outputs[0]
+    check_operands(view, weights, optional_input(view, 3))
+    w = constant_data(view, 1)
+    scales = rescaling(view, symmetric_factors(view, x, weights), w.shape[0], opts.fused_activation_function)
+    constants = np.stack([optional_bias(view, 3, w.shape[0]), scales.multiplier, scales.shift], axis=1)
+    return Step(
+        function="eb_transpose_conv_int8",
+        header="core/transpose_conv_int8.h",
+        sources=("core/transpose_conv_int8.c",),
+        layer=Struct(
+            "eb_transpose_conv_int8_layer",
+            {
+                "geometry": geometry(transpose_window(view), y.shape[0], (y.shape[1], y.shape[2])),
+                "channels_in": x.shape[3],
+                "channels_out": y.shape[3],
+                "input_zero_point": zero_point_of(view, x),
+                "output_zero_point": scales.zero_point,
+                "low": scales.low,
+                "high": scales.high,
+                "weights": w,
+                "constants": wrapped(constants),
+            },
+        ),
+        inputs=(2,),
+    )
+
+
+OPS: Mapping[tuple[str, DType], Callable[[OpView, Core], Step]] = MappingProxyType(
+    {
+        ("CONV_2D", DType.INT8): conv,
+        ("DEPTHWISE_CONV_2D", DType.INT8): depthwise,
+        ("TRANSPOSE_CONV", DType.INT8): transpose_conv,
+    }
+)

@@ -11,7 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn.arithmetic.fixed_functions import DIFFERENCE_BITS, hard_swish_int8, inverse_square_root, softmax_int8
-from edgebnn.arithmetic.fixed_point import INT32_MAX, multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.arithmetic.fixed_point import (
+    INT32_MAX,
+    Multiplier,
+    multiply_by_quantized_multiplier,
+    quantize_multiplier,
+)
 from edgebnn.arithmetic.quantization import quantized_bounds
 from edgebnn.graph.opdef import Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
@@ -140,12 +145,19 @@ def _softmax_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
     if x.dtype == np.float32:
         exponentials = np.exp((x - x.max(axis=-1, keepdims=True)) * np.float32(beta))
         return (exponentials / exponentials.sum(axis=-1, keepdims=True),)
+    return (softmax_int8(x, softmax_multiplier(view)),)
+
+
+def softmax_multiplier(view: OpView) -> Multiplier:
+    """What takes a difference of two int8 values to Q5.26."""
+    beta = options(view, SoftmaxOptions).beta
     scale, _ = scale_and_zero_point(view, input_tensor(view, 0))
     output_scale, zero_point = scale_and_zero_point(view, view.outputs[0])
     if zero_point != -128 or abs(float(output_scale) * 256 - 1) > 1e-3:
         raise unsupported(view, f"output scale {output_scale} and zero point {zero_point}", "1/256 and -128")
-    factor = min(float(np.float32(beta)) * float(scale) * 2.0 ** (31 - DIFFERENCE_BITS), float(INT32_MAX))
-    return (softmax_int8(x, quantize_multiplier(factor)),)
+    return quantize_multiplier(
+        min(float(np.float32(beta)) * float(scale) * 2.0 ** (31 - DIFFERENCE_BITS), float(INT32_MAX))
+    )
 
 
 def _log_softmax_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:

@@ -112,7 +112,7 @@ def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, .
     return (y.reshape(_dense_infer(view)[0]),)
 
 
-def _operand_shapes(view: OpView) -> tuple[Shape, Shape]:
+def operand_shapes(view: OpView) -> tuple[Shape, Shape]:
     """Shapes [..., M, K] and [..., K, N] after the adjoints that the options ask for."""
     opts = options(view, BatchMatMulOptions)
     x, y = input_tensor(view, 0).shape, input_tensor(view, 1).shape
@@ -126,7 +126,7 @@ def _operand_shapes(view: OpView) -> tuple[Shape, Shape]:
 
 
 def _matmul_infer(view: OpView) -> tuple[Shape, ...]:
-    x, y = _operand_shapes(view)
+    x, y = operand_shapes(view)
     return ((*broadcast(view, x[:-2], y[:-2]), x[-2], y[-1]),)
 
 
@@ -144,7 +144,7 @@ def _matmul_batch(view: OpView, axes: Axes) -> Axes | None:
 
 
 def _matmul_macs(view: OpView) -> Macs:
-    return macs_of(input_tensor(view, 1), view.outputs[0].elements * _operand_shapes(view)[0][-1])
+    return macs_of(input_tensor(view, 1), view.outputs[0].elements * operand_shapes(view)[0][-1])
 
 
 def _matmul_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -167,10 +167,14 @@ def _matmul_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, 
 def _int8_product(view: OpView, a: NDArray[np.int16], b: NDArray[np.int16]) -> Array:
     dtype = exact_dtype(INT8_SPAN * INT8_SPAN * a.shape[-1])
     sums = (a.astype(dtype) @ b.astype(dtype)).astype(np.int64)
-    scales = [float(scale_and_zero_point(view, t)[0]) for t in (input_tensor(view, 0), input_tensor(view, 1))]
+    return requantize_channels(view, sums, None, [product_factor(view)], Activation.NONE)
+
+
+def product_factor(view: OpView) -> float:
+    """The scale of BATCH_MATMUL's sums in units of the output: both operands' multiplied in float32, as TFLite does."""
+    first, second = (scale_and_zero_point(view, input_tensor(view, i))[0] for i in (0, 1))
     output_scale, _ = scale_and_zero_point(view, view.outputs[0])
-    factor = float(np.float32(scales[0]) * np.float32(scales[1])) / float(output_scale)
-    return requantize_channels(view, sums, None, [factor], Activation.NONE)
+    return float(first * second) / float(output_scale)
 
 
 _TYPES = ((DType.FLOAT32, DType.FLOAT32), (DType.INT8, DType.INT8))

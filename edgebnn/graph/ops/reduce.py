@@ -34,19 +34,19 @@ class ArgMinOptions(Options):
     output_type: TensorType = TensorType.FLOAT32
 
 
-def _axes(view: OpView) -> tuple[int, ...]:
+def reduced_axes(view: OpView) -> tuple[int, ...]:
     rank = len(input_tensor(view, 0).shape)
     return tuple(sorted({axis_of(view, int(a), rank) for a in constant(view, 1).reshape(-1)}))
 
 
 def _infer(view: OpView) -> tuple[Shape, ...]:
-    axes, keep = _axes(view), options(view, ReducerOptions).keep_dims
+    axes, keep = reduced_axes(view), options(view, ReducerOptions).keep_dims
     shape = input_tensor(view, 0).shape
     return (tuple(1 if a in axes else d for a, d in enumerate(shape) if keep or a not in axes),)
 
 
 def _batch(view: OpView, axes: Axes) -> Axes | None:
-    axis, reduced = only(axes, 0), _axes(view)
+    axis, reduced = only(axes, 0), reduced_axes(view)
     if axis is None or axis in reduced:
         return None
     return (axis if options(view, ReducerOptions).keep_dims else axis - sum(a < axis for a in reduced),)
@@ -62,7 +62,7 @@ def mean_multiplier(multiplier: Multiplier, count: int) -> Multiplier:
 def _mean_int8(view: OpView, q: Array) -> Array:
     scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
     output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
-    axes = _axes(view)
+    axes = reduced_axes(view)
     multiplier = quantize_multiplier(float(scale) / float(output_scale))
     sums = (q.astype(np.int64) - zero_point).sum(axis=axes)
     multiplier = mean_multiplier(multiplier, int(np.prod([q.shape[a] for a in axes], dtype=np.int64)))
@@ -74,7 +74,7 @@ def _sum_int8(view: OpView, q: Array) -> Array:
     """LiteRT's one kernel of it that works scales in float32, where its kernel of MEAN does in fixed point."""
     scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
     output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
-    axes = _axes(view)
+    axes = reduced_axes(view)
     factor = scale / output_scale
     bias = np.float32(-zero_point) * factor * np.float32(np.prod([q.shape[a] for a in axes], dtype=np.int64))
     scaled = q.sum(axis=axes, dtype=np.int64).astype(np.float32) * factor + bias
@@ -85,13 +85,13 @@ def _sum_int8(view: OpView, q: Array) -> Array:
 
 def _mean_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
-    y = _mean_int8(view, x) if x.dtype == np.int8 else x.mean(axis=_axes(view), dtype=np.float32)
+    y = _mean_int8(view, x) if x.dtype == np.int8 else x.mean(axis=reduced_axes(view), dtype=np.float32)
     return (np.asarray(y).reshape(view.outputs[0].shape),)
 
 
 def _sum_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
-    y = _sum_int8(view, x) if x.dtype == np.int8 else x.sum(axis=_axes(view), dtype=x.dtype)
+    y = _sum_int8(view, x) if x.dtype == np.int8 else x.sum(axis=reduced_axes(view), dtype=x.dtype)
     return (np.asarray(y).reshape(view.outputs[0].shape),)
 
 
@@ -105,19 +105,19 @@ def _of_nothing(x: Array, largest: bool) -> dict[str, Any]:
 
 def _max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
-    y = x.max(axis=_axes(view), **_of_nothing(x, largest=False))
+    y = x.max(axis=reduced_axes(view), **_of_nothing(x, largest=False))
     return moved(np.asarray(y).reshape(view.outputs[0].shape))
 
 
 def _min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
-    y = x.min(axis=_axes(view), **_of_nothing(x, largest=True))
+    y = x.min(axis=reduced_axes(view), **_of_nothing(x, largest=True))
     return moved(np.asarray(y).reshape(view.outputs[0].shape))
 
 
 def _prod_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
-    return (np.asarray(x.prod(axis=_axes(view), dtype=x.dtype)).reshape(view.outputs[0].shape),)
+    return (np.asarray(x.prod(axis=reduced_axes(view), dtype=x.dtype)).reshape(view.outputs[0].shape),)
 
 
 def _arg_axis(view: OpView) -> int:

@@ -1,0 +1,59 @@
+"""Which elements of two operands meet, as the kernels walk through them (core/broadcast.h)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from edgebnn.converters.c_package.program import Struct
+from edgebnn.graph.opdef import OpView
+from edgebnn.graph.types import Shape
+
+Axis = tuple[int, int, int]
+"""Size, the step of the first operand in elements, that of the second."""
+
+
+def steps(shape: Shape, rank: int) -> list[int]:
+    """Elements from one index to the next along each of ``rank`` axes of what it broadcasts to: 0 where it repeats."""
+    padded = (1,) * (rank - len(shape)) + shape
+    found, step = [], 1
+    for size in reversed(padded):
+        found.append(0 if size == 1 else step)
+        step *= size
+    return found[::-1]
+
+
+def merged(axes: Sequence[Axis]) -> list[Axis]:
+    """The same elements in the same order by fewer axes: none of size 1, neighbours joined."""
+    found: list[Axis] = []
+    for size, first, second in axes:
+        if size == 0:
+            return [(0, 0, 0)]
+        if size == 1:
+            continue
+        if found and found[-1][1] == size * first and found[-1][2] == size * second:
+            size *= found.pop()[0]
+        found.append((size, first, second))
+    return found or [(1, 0, 0)]
+
+
+def broadcast(axes: Sequence[Axis]) -> Struct:
+    """An ``eb_broadcast`` of axes as they are."""
+    return Struct("eb_broadcast", {"axes": len(axes), "axis": np.array(axes, np.int32)})
+
+
+def axes_of(first: Shape, second: Shape, output: Shape) -> list[Axis]:
+    """Those of two operands and what they broadcast to, merged."""
+    rank = len(output)
+    return merged(list(zip(output, steps(first, rank), steps(second, rank), strict=True)))
+
+
+def in_place(op: OpView) -> Mapping[int, int]:
+    """Leads of kernels that read both operands at an element before they write it: those of the output's size."""
+    output = op.outputs[0]
+    return {
+        position: 0
+        for position, tensor in enumerate(op.inputs[:2])
+        if tensor is not None and tensor.bytes == output.bytes
+    }
