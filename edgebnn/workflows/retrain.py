@@ -52,6 +52,33 @@ _FILES: Mapping[str, FileKind] = {"w1a8": "w1a8", "int8": "int8", "w1a1": "lce"}
 _BATCH = 250
 
 
+@dataclass(frozen=True)
+class RetrainOptions:
+    """How a network is retrained, besides what it is and what it becomes.
+
+    Attributes:
+        parent: a float model to learn from. Default: the model itself where that is float.
+        imports: modules that define what ``model`` and ``parent`` are made of beside Keras' and Larq's layers; for
+            networks in memory they are found by themselves.
+        image_size: to which the images of a folder are resized.
+        plan: how. Default: :func:`edgebnn.training.recipes.retraining`. ``changes`` are to its recipe's fields.
+        strict: raise StaysFloatError, before anything is trained, if a layer would stay in float.
+        progress: told after each step.
+        tell: told each stage.
+        tell_findings: told before the training what :func:`.convert` finds wrong with the file that is foreseen.
+    """
+
+    parent: str | Path | Any | None = None
+    imports: Sequence[str] = ()
+    image_size: int | None = None
+    plan: Plan | None = None
+    changes: Mapping[str, Any] | None = None
+    strict: bool = False
+    progress: ProgressCallback | None = None
+    tell: Callable[[Stage], None] | None = None
+    tell_findings: Callable[[tuple[Finding, ...]], None] | None = None
+
+
 def retrain(
     model: str | Path | Any,
     data: str | Path | Dataset,
@@ -59,15 +86,7 @@ def retrain(
     *,
     output: str | Path,
     run_dir: str | Path | None = None,
-    parent: str | Path | Any | None = None,
-    imports: Sequence[str] = (),
-    image_size: int | None = None,
-    plan: Plan | None = None,
-    changes: Mapping[str, Any] | None = None,
-    progress: ProgressCallback | None = None,
-    tell: Callable[[Stage], None] | None = None,
-    strict: bool = False,
-    tell_findings: Callable[[tuple[Finding, ...]], None] | None = None,
+    **options: Any,
 ) -> DeployedRetraining:
     """Retrain a Keras model to ``to`` and write ``output``, a .tflite file; goes on where ``run_dir`` was left.
 
@@ -75,49 +94,51 @@ def retrain(
         model: a Keras model of any widths, or what :func:`.from_keras.load_model` takes.
         data: a data set, or what :func:`edgebnn.training.datasets.load` takes.
         to: ``"w1a8"`` or ``"int8"`` from float weights (a W1A8 model is trained on); ``"w1a1"`` from a W1A1 model.
+        output: the file.
         run_dir: for checkpoints and stages. Default: ``output`` with the suffix ``.run``.
-        parent: a float model to learn from. Default: ``model`` where that is float.
-        imports: modules that define what ``model`` and ``parent`` are made of beside Keras' and Larq's layers; for
-            networks in memory they are found by themselves.
-        image_size: to which the images of a folder are resized.
-        plan: how. Default: :func:`edgebnn.training.recipes.retraining`. ``changes`` are to its recipe's fields.
-        progress: told after each step. tell: told each stage.
-        strict: raise StaysFloatError, before anything is trained, if a layer would stay in float.
-        tell_findings: told before the training what :func:`.convert` finds wrong with the file that is foreseen.
+        options: those of :class:`RetrainOptions`.
 
-    Raises EdgebnnError for input that cannot be read, does not fit, or cannot be written, and as
-    :func:`edgebnn.training.retraining.retrain` does.
+    Returns:
+        The accuracy at every stage, and what is wrong with the file.
+
+    Raises:
+        EdgebnnError: for input that cannot be read, does not fit, or cannot be written, and as
+            :func:`edgebnn.training.retraining.retrain` does.
     """
     from edgebnn.converters.from_keras import load_model
     from edgebnn.models import saving
     from edgebnn.training import datasets, recipes
     from edgebnn.training.retraining import retrain as run
 
+    chosen = RetrainOptions(**options)
     path = Path(output)
     check_output(path)
     folder = path.with_suffix(".run") if run_dir is None else Path(run_dir)
-    size = None if image_size is None else (image_size, image_size)
+    size = None if chosen.image_size is None else (chosen.image_size, chosen.image_size)
     dataset = datasets.load(data, size) if isinstance(data, str | Path) else data
-    network = load_model(str(model), imports) if isinstance(model, str | Path) else model
-    teacher = load_model(str(parent), imports) if isinstance(parent, str | Path) else parent
-    chosen = recipes.retraining(to, dataset.name) if plan is None else plan
-    chosen = replace(chosen, to=to, recipe=replace(chosen.recipe, **(changes or {})))
+    network = load_model(str(model), chosen.imports) if isinstance(model, str | Path) else model
+    parent = chosen.parent
+    teacher = load_model(str(parent), chosen.imports) if isinstance(parent, str | Path) else parent
+    plan = chosen.plan or recipes.retraining(to, dataset.name)
+    plan = replace(plan, to=to, recipe=replace(plan.recipe, **(chosen.changes or {})))
     before: list[Finding] = []
 
     def check(untrained: Any) -> None:
         with tempfile.TemporaryDirectory(prefix="edgebnn-") as place:
-            saving.check_comes_back(untrained, saving.code(untrained, imports))  # what cannot be kept is not trained
+            saving.check_comes_back(
+                untrained, saving.code(untrained, chosen.imports)
+            )  # what cannot be kept is not trained
             before.extend(_convert(untrained, Path(place, "model.tflite"), to))
-        if tell_findings is not None and before:
-            tell_findings(tuple(before))
+        if chosen.tell_findings is not None and before:
+            chosen.tell_findings(tuple(before))
         floats = tuple(finding for finding in before if finding.rule == "stays-float")
-        if strict and floats:
+        if chosen.strict and floats:
             raise StaysFloatError(floats)
 
     bench = replace(deployment(dataset, to), check=check)
-    result = run(network, dataset, chosen, folder, bench, parent=teacher, progress=progress, tell=tell)
+    result = run(network, dataset, plan, folder, bench, parent=teacher, progress=chosen.progress, tell=chosen.tell)
     with tempfile.TemporaryDirectory(prefix="edgebnn-") as place:
-        kept = load_model(str(result.model), imports)
+        kept = load_model(str(result.model), chosen.imports)
         after = _convert(kept, Path(place, "model.tflite"), to)
     write_bytes(path, result.file.read_bytes())
     return DeployedRetraining(
