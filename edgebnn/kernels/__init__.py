@@ -2,6 +2,7 @@
 
 ``core``: contracts, plain kernels, geometry, output transforms, fixed point; it compiles freestanding.
 ``x86``, ``neon``: one file a kernel and instruction set, each a line of the ``*.kernels`` tables in ``core``.
+``cortex_m``: one file a kernel of generated packages that is faster than the plain one in ``core``.
 ``host``: what a package for microcontrollers does not carry: choice by processor, caches, blocking, packing.
 Rooms include from ``core`` and themselves alone.
 """
@@ -20,9 +21,18 @@ OPERATIONS = ("bconv2d", "w1a8")
 """Binary convolutions; 1-bit weights with 8-bit activations. Each has a table of kernels."""
 
 
+_OF_THE_RUNTIME = (
+    *("core/kernels.c", "core/bconv2d_*.c", "core/w1a8_*.c", "core/rows.c", "core/bmaxpool2d.c"),
+    *("x86/*.c", "neon/*.c", "host/*.c"),
+)
+
+
 def c_files() -> tuple[Path, ...]:
-    """Every C file, those of other architectures too: they compile to nothing."""
-    return tuple(sorted(FOLDER.glob("*/*.c")))
+    """The C files of the runtime, those of other architectures too: they compile to nothing.
+
+    What is not among them is for generated packages alone, which name each file that they need.
+    """
+    return tuple(sorted(path for pattern in _OF_THE_RUNTIME for path in FOLDER.glob(pattern) if path.stem != "package"))
 
 
 def table(operation: str) -> str:
