@@ -266,8 +266,12 @@ class _Generator:
     def _calls(self) -> tuple[str, ...]:
         calls = []
         for position, step in enumerate(self._steps):
-            arguments = [f"&layer_{position}", *(self._pointer(self._root(t)) for t in step.inputs)]
-            arguments += [self._pointer(t) for t in step.outputs]
+            inputs = [self._pointer(self._root(t)) for t in step.inputs]
+            outputs = [self._pointer(t) for t in step.outputs]
+            if step.step.arrays:
+                inputs = [f"(const void *const[]){{{', '.join(inputs)}}}"]
+                outputs = [f"(void *const[]){{{', '.join(outputs)}}}"]
+            arguments = [f"&layer_{position}", *inputs, *outputs]
             if step.step.scratch_bytes:
                 arguments.append(f"{self._name}_arena + {self._places[2][position]}")
             calls.append(f"{step.step.function}({', '.join(arguments)});")

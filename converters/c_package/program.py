@@ -41,6 +41,7 @@ class Step:
     leads:         by position among the op's inputs: the (first) output may be written over that input, if this is its
                    last use and the output starts at least so many bytes before it (0: in place).
     prepare:       a C function of the layer that is called once before the first inference and returns 0; "": none.
+    arrays:        inputs and outputs are passed as two arrays of pointers, as there may be any number of them.
     """
 
     function: str
@@ -51,6 +52,7 @@ class Step:
     scratch_bytes: int = 0
     leads: Mapping[int, int] = field(default_factory=dict)
     prepare: str = ""
+    arrays: bool = False
 
 
 @dataclass(frozen=True)

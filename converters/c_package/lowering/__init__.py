@@ -16,7 +16,7 @@ from edgebnn.graph.opdef import OpView
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
-from . import conv_int8, dense_int8, elementwise_int8, host, lookup, pool_int8, quantize, softmax_int8, view
+from . import conv_int8, dense_int8, elementwise_int8, host, lookup, move, pool_int8, quantize, softmax_int8, view
 
 Lowering = Callable[[OpView, Core], Lowered]
 Key = str | tuple[str, DType]
@@ -32,6 +32,7 @@ _CORES: tuple[Family, ...] = (
     dense_int8.OPS,
     elementwise_int8.OPS,
     lookup.OPS,
+    move.OPS,
     pool_int8.OPS,
     quantize.OPS,
     softmax_int8.OPS,
