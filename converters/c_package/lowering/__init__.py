@@ -16,7 +16,7 @@ from edgebnn.graph.opdef import OpView
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
-from . import conv_int8, dense_int8, elementwise_int8, host, lookup, move, pool_int8, quantize, softmax_int8, view
+from . import conv_int8, dense_int8, elementwise_int8, host, lookup, move, pool_int8, quantize, softmax_int8, view, w1a8
 
 Lowering = Callable[[OpView, Core], Lowered]
 Key = str | tuple[str, DType]
@@ -37,6 +37,7 @@ _CORES: tuple[Family, ...] = (
     quantize.OPS,
     softmax_int8.OPS,
     view.OPS,
+    w1a8.OPS,
 )
 LOWERINGS = _table(*_CORES)
 HOST_LOWERINGS = _table(*_CORES, host.OPS)

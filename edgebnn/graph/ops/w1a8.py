@@ -77,7 +77,8 @@ def _check_filter(view: OpView, expected: Shape) -> None:
         raise bad_input(view, f"has a filter of shape {list(shape)}, expected {list(expected)}")
 
 
-def _conv_window(view: OpView) -> Window:
+def conv_window(view: OpView) -> Window:
+    """The window of a convolution, once its operands are found to fit each other. Raises InputError if not."""
     opts = options(view, EdgebnnConv2dW1A8Options)
     _check_version(view, opts.version)
     _, height, width, channels = require_rank(view, input_tensor(view, 0), 4)
@@ -98,7 +99,7 @@ def _conv_window(view: OpView) -> Window:
 
 
 def _conv_infer(view: OpView) -> tuple[Shape, ...]:
-    return (output_shape(input_tensor(view, 0).shape[0], _conv_window(view), _outputs(view)),)
+    return (output_shape(input_tensor(view, 0).shape[0], conv_window(view), _outputs(view)),)
 
 
 def _conv_macs(view: OpView) -> Macs:
@@ -114,23 +115,29 @@ def _int8_weights(view: OpView, values: tuple[Array | None, ...], signs: NDArray
     return np.where(signs, -magnitude, magnitude)
 
 
-def _factors(view: OpView, values: tuple[Array | None, ...]) -> list[float]:
+def channel_factors(view: OpView, values: tuple[Array | None, ...]) -> list[float]:
+    """What the accumulators of each output channel are scaled by."""
     input_scale, _ = scale_and_zero_point(view, input_tensor(view, 0))
     output_scale, _ = scale_and_zero_point(view, view.outputs[0])
     return [float(input_scale) * float(s) / float(output_scale) for s in value(view, values, 2)]
 
 
+def conv_signs(view: OpView, words: Array) -> NDArray[np.bool_]:
+    """The filter ``words`` as [channels_out, height, width, channels of a group], True for -1."""
+    opts = options(view, EdgebnnConv2dW1A8Options)
+    if opts.depthwise:
+        return np.moveaxis(unpack(words[0], _outputs(view)), -1, 0)[..., None]
+    return unpack(words, opts.channels_in // opts.groups)
+
+
 def _conv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     opts = options(view, EdgebnnConv2dW1A8Options)
-    win = _conv_window(view)
-    if opts.depthwise:
-        signs = np.moveaxis(unpack(value(view, values, 1)[0], _outputs(view)), -1, 0)[..., None]
-    else:
-        signs = unpack(value(view, values, 1), opts.channels_in // opts.groups)
+    win = conv_window(view)
+    signs = conv_signs(view, value(view, values, 1))
     _, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
     sums = accumulate(value(view, values, 0), zero_point, _int8_weights(view, values, signs), win)
     bias = optional_value(values, 4)
-    return (requantize_channels(view, sums, bias, _factors(view, values), opts.fused_activation_function),)
+    return (requantize_channels(view, sums, bias, channel_factors(view, values), opts.fused_activation_function),)
 
 
 def _dense_infer(view: OpView) -> tuple[Shape, ...]:
@@ -161,7 +168,7 @@ def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, .
     magnitude = value(view, values, 3).astype(np.int64)
     signed = signed_sums(value(view, values, 0).reshape(-1, opts.channels_in), minus)
     sums = wrap_int32(magnitude * signed + folded_bias(optional_value(values, 4), magnitude, zero_point, minus))
-    scaled = round_half_away(sums.astype(np.float64) * np.asarray(_factors(view, values)))
+    scaled = round_half_away(sums.astype(np.float64) * np.asarray(channel_factors(view, values)))
     return (activated_int8(view, scaled.astype(np.int64), opts.fused_activation_function).reshape(shape),)
 
 

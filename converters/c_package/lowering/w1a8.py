@@ -1,0 +1,215 @@
+"""Layers with 1-bit weights and int8 activations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edgebnn.converters.c_package import leads
+from edgebnn.converters.c_package.program import Step, Struct, Value, geometry
+from edgebnn.errors import UnsupportedOpError
+from edgebnn.graph.opdef import OpView
+from edgebnn.graph.ops.fused import integer_bounds
+from edgebnn.graph.ops.view import input_tensor, optional_value, options, scale_and_zero_point, value
+from edgebnn.graph.ops.w1a8 import EdgebnnConv2dW1A8Options, channel_factors, conv_signs, conv_window
+from edgebnn.graph.ops.windows import Window
+from edgebnn.graph.types import Array
+from edgebnn.kernels.cores import Core
+
+from .w1a8_outputs import Channels
+from .w1a8_packing import bytes_by_shift
+
+PIXELS = 4
+"""Pixels that the fast kernels take at a time (EB_W1A8_PIXELS)."""
+
+
+@dataclass(frozen=True)
+class _Conv:
+    """A convolution, depthwise or not."""
+
+    view: OpView
+    window: Window
+    groups: int
+    depthwise: bool
+    words: Array
+    outputs: Channels
+
+    @property
+    def size(self) -> tuple[int, int]:
+        _, height, width, _ = input_tensor(self.view, 0).shape
+        return height, width
+
+    @property
+    def batches(self) -> int:
+        return input_tensor(self.view, 0).shape[0]
+
+    @property
+    def channels_in(self) -> int:
+        return input_tensor(self.view, 0).shape[3]
+
+    @property
+    def depth(self) -> int:
+        return self.channels_in // self.groups
+
+    @property
+    def pixels(self) -> int:
+        return self.batches * self.window.output[0] * self.window.output[1]
+
+    @property
+    def window_bytes(self) -> int:
+        """Of one group."""
+        return self.window.filter[0] * self.window.filter[1] * self.depth
+
+    def lead(self, pixels_behind: int) -> int:
+        """``pixels_behind``: by how many pixels at most what is read lies behind what is written already."""
+        channels = self.outputs.count
+        first = leads.sliding(self.window, self.batches, self.size, self.channels_in, channels)
+        return first + pixels_behind * channels
+
+    @cached_property
+    def geometry(self) -> Struct:
+        return geometry(self.window, self.batches, self.size)
+
+
+def _constants(op: OpView) -> tuple[Array | None, ...]:
+    """The inputs behind the first, which must be constant."""
+    found: list[Array | None] = [None]
+    for tensor in op.inputs[1:]:
+        if tensor is not None and tensor.data is None:
+            raise UnsupportedOpError(
+                f"layer {op.name!r}: {op.op.kind} with {tensor.name!r} computed has no C kernel; supported: constants"
+            )
+        found.append(None if tensor is None else tensor.data)
+    return tuple(found)
+
+
+def _conv_of(op: OpView) -> _Conv:
+    opts = options(op, EdgebnnConv2dW1A8Options)
+    window, values = conv_window(op), _constants(op)
+    depthwise = bool(opts.depthwise)
+    signs = conv_signs(op, value(op, values, 1))
+    factors = tuple(channel_factors(op, values))
+    bias = optional_value(values, 4)
+    outputs = Channels(
+        signs.reshape(len(factors), -1),
+        value(op, values, 3).astype(np.int64),
+        np.zeros(len(factors), np.int32) if bias is None else bias.astype(np.int32),
+        factors,
+        (scale_and_zero_point(op, input_tensor(op, 0))[1], scale_and_zero_point(op, op.outputs[0])[1]),
+        integer_bounds(op, opts.fused_activation_function),
+    )
+    groups = opts.channels_in if depthwise else opts.groups
+    return _Conv(op, window, groups, depthwise, value(op, values, 1), outputs)
+
+
+@dataclass(frozen=True)
+class Variant:
+    """A kernel of convolutions: a C file and a line of :data:`CONVOLUTIONS`.
+
+    runs_on: cores that have its instructions.
+    fits:    layers that it computes.
+    make:    its step.
+    """
+
+    name: str
+    runs_on: Callable[[Core], bool]
+    fits: Callable[[_Conv], bool]
+    make: Callable[[_Conv], Step]
+
+
+def _any(_: object) -> bool:
+    return True
+
+
+def _plain(conv: _Conv) -> Step:
+    outputs = conv.outputs
+    multipliers, shifts = outputs.multipliers
+    fields: dict[str, Value] = {
+        "geometry": conv.geometry,
+        "channels_in": conv.channels_in,
+        "channels_out": outputs.count,
+        "groups": conv.groups,
+        "input_zero_point": outputs.zero_points[0],
+        "output_zero_point": outputs.zero_points[1],
+        "output_min": outputs.bounds[0],
+        "output_max": outputs.bounds[1],
+        "weights": conv.words,
+        "magnitudes": outputs.magnitude.astype(np.int8),
+        "biases": outputs.bias,
+        "multipliers": multipliers,
+        "shifts": shifts.astype(np.int8),
+    }
+    return Step(
+        function="eb_depthwise_w1a8" if conv.depthwise else "eb_conv_w1a8",
+        header="core/conv_w1a8.h",
+        sources=("core/conv_w1a8.c",),
+        layer=Struct("eb_conv_w1a8_layer", fields),
+        inputs=(0,),
+        leads={0: conv.lead(1)},  # a pixel's channels are written one by one, each after the window is read again
+    )
+
+
+def _sums(conv: _Conv, weights: NDArray[np.uint32], doubled: bool) -> Struct:
+    outputs = conv.outputs
+    fields: dict[str, Value] = {
+        "geometry": conv.geometry,
+        "depth": conv.depth,
+        "filters": outputs.count // conv.groups,
+        "groups": conv.groups,
+        "zeros": (outputs.zero_points[0] + 128) * 0x01010101,
+        "output_zero_point": outputs.zero_points[1],
+        "output_min": outputs.bounds[0],
+        "output_max": outputs.bounds[1],
+        "weights": weights,
+        "scales": outputs.scales(doubled),
+        "general": outputs.general,
+    }
+    return Struct("eb_conv_w1a8_sums", fields)
+
+
+def _windows_bytes(conv: _Conv) -> int:
+    return -(-conv.window_bytes // 4) * 4 * PIXELS
+
+
+def _aside_bytes(conv: _Conv) -> int:
+    """Outputs of a last block that is not full."""
+    return PIXELS * conv.outputs.count if conv.pixels % PIXELS else 0
+
+
+def _sliding(conv: _Conv) -> dict[int, int]:
+    """Windows are read before outputs are written, but of several groups one after the other."""
+    return {0: conv.lead(0 if conv.groups == 1 else PIXELS)}
+
+
+def _dsp(conv: _Conv) -> Step:
+    return Step(
+        function="eb_conv_w1a8_dsp",
+        header="core/conv_w1a8.h",
+        sources=("cortex_m/conv_w1a8_dsp.c", "cortex_m/gather_w1a8.c"),
+        layer=_sums(conv, bytes_by_shift(conv.outputs.minus), doubled=True),
+        inputs=(0,),
+        scratch_bytes=_windows_bytes(conv) + _aside_bytes(conv),
+        leads=_sliding(conv),
+    )
+
+
+CONVOLUTIONS = (
+    Variant("dsp", lambda core: core.dsp, lambda conv: not conv.depthwise, _dsp),
+    Variant("plain", _any, _any, _plain),
+)
+"""Best first."""
+
+
+def conv_w1a8(op: OpView, core: Core) -> Step:
+    """The step of a convolution, depthwise or not."""
+    conv = _conv_of(op)
+    chosen = next(variant for variant in CONVOLUTIONS if variant.runs_on(core) and variant.fits(conv))
+    return chosen.make(conv)
+
+
+OPS: Mapping[str, Callable[[OpView, Core], Step]] = MappingProxyType({"EdgebnnConv2dW1A8": conv_w1a8})

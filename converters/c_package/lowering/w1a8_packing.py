@@ -1,0 +1,32 @@
+"""1-bit weights in the orders in which the kernels for microcontrollers read them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+WORD_BYTES = 4
+GROUPS = 8
+"""Groups of four inputs, a word each, that a word of weights is for."""
+
+
+def _grouped(minus: NDArray[np.bool_], groups: int) -> NDArray[np.uint32]:
+    """[F, n] -> [F, words, groups, 4] with ``groups`` in whole words in front: what is missing comes first, as 0."""
+    filters, count = minus.shape
+    used = -(-count // WORD_BYTES)
+    words = -(-used // groups)
+    bits = np.zeros((filters, words * groups, WORD_BYTES), np.uint32)
+    whole = np.zeros((filters, used * WORD_BYTES), np.uint32)
+    whole[:, :count] = minus
+    bits[:, words * groups - used :] = whole.reshape(filters, used, WORD_BYTES)
+    return bits.reshape(filters, words, groups, WORD_BYTES)
+
+
+def bytes_by_shift(minus: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """[F, n] -> [F, words]: bit 8 * lane + k of a word is the sign of input 4 * k + lane of its 32.
+
+    The first word holds what is left over by 32, in its last groups, so that a kernel enters its loop in the middle.
+    """
+    shift = np.arange(GROUPS, dtype=np.uint32)[:, None] + 8 * np.arange(WORD_BYTES, dtype=np.uint32)
+    shifted = (_grouped(minus, GROUPS) << shift).reshape(len(minus), -1, 32)
+    return np.asarray(np.bitwise_or.reduce(shifted, axis=-1))

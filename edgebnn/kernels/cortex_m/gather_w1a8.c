@@ -1,0 +1,150 @@
+#include "gather_w1a8.h"
+
+#include "../core/requantize.h"
+
+#if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
+
+/* x + 128 of four bytes. */
+#define FLIP 0x80808080u
+
+/* Keeps a compiler from unrolling a loop, which costs flash and here no time to speak of. */
+#define ROLLED(counter) __asm__("" : "+r"(counter))
+
+/* Four channels of a pixel. */
+typedef uint32_t __attribute__((may_alias)) quad;
+
+static inline uint32_t *fill_words(uint32_t *to, uint32_t zeros, int32_t words) {
+  for (; words > 0; words--, to += EB_W1A8_PIXELS) {
+    *to = zeros;
+    ROLLED(words);
+  }
+  return to;
+}
+
+static inline uint32_t *copy_words(uint32_t *to, const quad *from, int32_t words) {
+#if defined(__ARM_FEATURE_DSP)
+  /* Four at a time: compilers load them one by one. */
+  for (words -= 4; words >= 0; words -= 4) {
+    __asm__ volatile(
+        "ldmia %[from]!, {r8, r9, r10, r11}\n\t"
+        "eor r8, r8, #0x80808080\n\t"
+        "eor r9, r9, #0x80808080\n\t"
+        "eor r10, r10, #0x80808080\n\t"
+        "eor r11, r11, #0x80808080\n\t"
+        "str r8, [%[to]], #16\n\t"
+        "str r9, [%[to]], #16\n\t"
+        "str r10, [%[to]], #16\n\t"
+        "str r11, [%[to]], #16"
+        : [from] "+r"(from), [to] "+r"(to)
+        :
+        : "r8", "r9", "r10", "r11", "memory");
+  }
+  words += 4;
+#endif
+  for (; words > 0; words--, to += EB_W1A8_PIXELS) {
+    *to = *from++ ^ FLIP;
+    ROLLED(words);
+  }
+  return to;
+}
+
+/* Channels in whole words, and taps of a row one behind the other: a row is padding, pixels, padding. */
+static void take_rows(const eb_w1a8_walk *walk, uint32_t *to, const int8_t *image, int32_t y, int32_t x) {
+  const eb_conv_w1a8_sums *layer = walk->layer;
+  const eb_geometry *g = &layer->geometry;
+  const uint32_t zeros = layer->zeros;
+  const int32_t words = (int32_t)((uint32_t)layer->depth / 4), taps = g->filter_width, room = g->input_width - x;
+  int32_t begin = x < 0 ? -x : 0, end = room < taps ? room : taps;
+  if (begin >= end) begin = end = taps; /* the whole row lies beside the image */
+  const int32_t before = begin * words, inside = (end - begin) * words, behind = (taps - end) * words;
+  const int32_t pitch = g->input_width * words;
+  const quad *row = (const quad *)(const void *)image + y * pitch + (x + begin) * words;
+  for (int32_t r = g->filter_height; r > 0; r--) {
+    if (y < 0 || y >= g->input_height) {
+      to = fill_words(to, zeros, taps * words);
+    } else {
+      to = fill_words(to, zeros, before);
+      to = copy_words(to, row, inside);
+      to = fill_words(to, zeros, behind);
+    }
+    y += g->dilation_height;
+    row += pitch * g->dilation_height;
+    ROLLED(r);
+  }
+}
+
+/* A window tap by tap and byte by byte. */
+static void take_bytes(const eb_w1a8_walk *walk, uint32_t *to, const int8_t *image, int32_t y, int32_t x) {
+  const eb_conv_w1a8_sums *layer = walk->layer;
+  const eb_geometry *g = &layer->geometry;
+  const int32_t channels = layer->depth * layer->groups;
+  int32_t bytes = 0;
+  for (int32_t r = 0; r < g->filter_height; r++) {
+    for (int32_t c = 0; c < g->filter_width; c++) {
+      const int32_t row = y + r * g->dilation_height, column = x + c * g->dilation_width;
+      const int inside = row >= 0 && row < g->input_height && column >= 0 && column < g->input_width;
+      const int8_t *from = image + (row * g->input_width + column) * channels;
+      for (int32_t i = 0; i < layer->depth; i++) {
+        ((uint8_t *)to)[bytes++] = (uint8_t)(inside ? (uint8_t)from[i] ^ 0x80u : layer->zeros);
+        if (bytes == 4) {
+          bytes = 0;
+          to += EB_W1A8_PIXELS;
+        }
+        ROLLED(bytes);
+      }
+    }
+  }
+  while (bytes & 3) ((uint8_t *)to)[bytes++] = 0;
+}
+
+void eb_w1a8_gather(const eb_w1a8_walk *walk, int32_t group, uint32_t *windows) {
+  for (int32_t p = 0; p < walk->count; p++) {
+    const int8_t *image = walk->pixels[p].image + group * walk->layer->depth;
+    if (walk->rows) {
+      take_rows(walk, windows + p, image, walk->pixels[p].y, walk->pixels[p].x);
+    } else {
+      take_bytes(walk, windows + p, image, walk->pixels[p].y, walk->pixels[p].x);
+    }
+    ROLLED(p);
+  }
+}
+
+eb_w1a8_walk eb_w1a8_start(const eb_conv_w1a8_sums *layer, const int8_t *input) {
+  eb_w1a8_walk walk;
+  walk.layer = layer;
+  walk.image = input;
+  walk.batch = walk.row = walk.column = walk.count = 0;
+  walk.rows = (layer->depth & 3) == 0 && ((uintptr_t)input & 3) == 0 && layer->groups == 1 &&
+              layer->geometry.dilation_width == 1;
+  return walk;
+}
+
+int32_t eb_w1a8_next(eb_w1a8_walk *walk) {
+  const eb_geometry *g = &walk->layer->geometry;
+  int32_t count = 0;
+  for (; count < EB_W1A8_PIXELS && walk->batch < g->batches; count++) {
+    ROLLED(count);
+    walk->pixels[count].image = walk->image;
+    walk->pixels[count].y = walk->row * g->stride_height - g->pad_top;
+    walk->pixels[count].x = walk->column * g->stride_width - g->pad_left;
+    if (++walk->column < g->output_width) continue;
+    walk->column = 0;
+    if (++walk->row < g->output_height) continue;
+    walk->row = 0;
+    walk->batch++;
+    walk->image += g->input_height * g->input_width * walk->layer->depth * walk->layer->groups;
+  }
+  walk->count = count;
+  return count;
+}
+
+int8_t eb_w1a8_general(const eb_conv_w1a8_sums *layer, int32_t channel, int32_t sum) {
+  const int32_t *general = layer->general + 4 * channel;
+  const uint32_t accumulator = (uint32_t)general[1] * (uint32_t)sum + (uint32_t)general[0];
+  const int32_t scaled = eb_requantize((int32_t)accumulator, general[2], general[3]);
+  /* Clamped before the zero point is added, so that no sum leaves 32 bits. */
+  const int32_t zero_point = layer->output_zero_point;
+  return (int8_t)(eb_clamp(scaled, layer->output_min - zero_point, layer->output_max - zero_point) + zero_point);
+}
+
+#endif

@@ -1,0 +1,37 @@
+/* What the kernels with 1-bit weights and int8 activations add up: the windows of four pixels, side by side word by word, as
+ * unsigned bytes. And the walk over the pixels, and outputs of the general form. */
+#ifndef EDGEBNN_GATHER_W1A8_H
+#define EDGEBNN_GATHER_W1A8_H
+
+#include "../core/conv_w1a8.h"
+
+/* Goes through the output pixels in order, a block at a time. */
+typedef struct eb_w1a8_walk {
+  const eb_conv_w1a8_sums *layer;
+  const int8_t *image;
+  int32_t batch, row, column;
+  int32_t rows; /* windows are taken row by row in whole words */
+  int32_t count;
+  struct {
+    const int8_t *image;
+    int32_t y, x;
+  } pixels[EB_W1A8_PIXELS];
+} eb_w1a8_walk;
+
+eb_w1a8_walk eb_w1a8_start(const eb_conv_w1a8_sums *layer, const int8_t *input);
+
+/* How many pixels the next block has: four, fewer at the end, then none. */
+int32_t eb_w1a8_next(eb_w1a8_walk *walk);
+
+/* The windows of the block's pixels in the channels of a group: [words][EB_W1A8_PIXELS]. What is left of the last word is 0. */
+void eb_w1a8_gather(const eb_w1a8_walk *walk, int32_t group, uint32_t *windows);
+
+/* Words of a window. */
+static inline int32_t eb_w1a8_words(const eb_conv_w1a8_sums *layer) {
+  return (int32_t)((uint32_t)(layer->geometry.filter_height * layer->geometry.filter_width * layer->depth + 3) / 4);
+}
+
+/* The output of a channel by `general`. */
+int8_t eb_w1a8_general(const eb_conv_w1a8_sums *layer, int32_t channel, int32_t sum);
+
+#endif
