@@ -8,6 +8,7 @@ inside a layer, a separable convolution, a sum of three. The function and the we
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -57,21 +58,22 @@ _POINTWISE = {
 """A dense layer on more than vectors, by rank, as the convolution it is: TFLite has no int8 op for the former."""
 
 
-def expanded(model: Any) -> Any:
+def expanded(model: Any, *, rounding: bool = False) -> Any:
     """A network of one layer an op, which computes the same.
 
     Args:
         model: a functional Keras model. It is not changed.
+        rounding: keep the fake quantization that it was trained with; by default it is left out.
 
     Returns:
-        A new model with its weights; fake quantization that it was trained with is left out.
+        A new model with its weights.
 
     Raises:
         InputError: naming the layer, for one that cannot be made anew: a Lambda that does more than call functions of
             TensorFlow on its inputs, or a class without a configuration.
     """
     with own_classes():
-        return rebuild(model, _expansion)
+        return rebuild(model, partial(_expansion, rounding=rounding))
 
 
 def own_classes() -> Any:
@@ -86,10 +88,11 @@ def symbol_of(layer: Any) -> str:
     return symbol.removeprefix("compat.v1.") if isinstance(symbol, str) else ""
 
 
-def _expansion(layer: Any, name: str) -> Callable[..., Any]:
+def _expansion(layer: Any, name: str, *, rounding: bool) -> Callable[..., Any]:
     symbol = symbol_of(layer)
     if symbol.startswith("quantization.fake_quant"):
-        return lambda x, *bounds, **options: x
+        function: Callable[..., Any] = getattr(tf.quantization, symbol.removeprefix("quantization."))
+        return function if rounding else lambda x, *bounds, **options: x
     if symbol in _OPERATORS:
         return _each_call(lambda part: _named(_OPERATORS[symbol], part), name)
     if type(layer) is keras.layers.Lambda:

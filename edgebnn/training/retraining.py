@@ -104,7 +104,7 @@ def retrain(
     given, model = model, model if plan.to == "w1a1" else expanded(model)
     binary = any(map(has_binary_weights, model.layers))
     _check_target(model, plan.to, binary)
-    _check_expansion(given, model, dataset)
+    _check_expansion(given, given if plan.to == "w1a1" else expanded(given, rounding=True), dataset)
     if parent is None and not binary:
         parent = given
     elif parent is not None:

@@ -2,15 +2,17 @@
 """MLPerf Tiny's ResNet-8 at four precisions on CIFAR-10: the networks of docs/microcontrollers.md.
 
 Usage: EDGEBNN_DATA=DIR .venv/bin/python -m tools.experiments.microcontroller_networks --run-dir DIR [--arm NAME]...
-       ... --run-dir DIR --report docs/studies/microcontrollers
+       ... --run-dir DIR --report docs/studies/microcontrollers [--core NAME]...
 
 The weights are those of MLPerf Tiny's float file, which has seen CIFAR-10 as it was published; here it is compressed
 as JPEG, so the float network is trained on for some epochs first (``float``). ``int8`` and ``w1a8`` are retrained from
-that one, which teaches them. ``w1a1`` has a topology of its own, with a shortcut around every convolution, and widths
-that fill words of 32: it is trained from the start. ``mlperf`` only judges the two files as they come.
+that one, which teaches them. ``w1a1`` has a topology of its own, with a shortcut around every convolution, so it is
+trained from the start; ``w1a1-wide`` has twice its widths, which fill words of 32. ``mlperf`` only judges the two files
+as they come.
 
 Every arm can be run again after a kill and goes on where it was; an arm that is done is only read. With ``--report``
-nothing is trained: results.json is written for the arms that are done, with multiply-accumulates, bytes and arena.
+nothing is trained: results.json is written for the arms that are done, with multiply-accumulates, bytes and arena; and,
+with ``--core``, simulated.json: what their C packages take on these cores.
 Seeds are fixed; TensorFlow's own sums depend on the number of threads, so figures come again within a few tenths.
 """
 
@@ -29,12 +31,18 @@ import numpy as np
 import edgebnn
 from edgebnn import machine
 from edgebnn._tensorflow import keras
+from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.convert import convert
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.graph import counts, liveness
+from edgebnn.kernels.cores import CORES
 from edgebnn.models.resnet import resnet
 from edgebnn.preprocessing import preprocess
+from edgebnn.targets.cortex_m.network import Network, compile_package
+from edgebnn.targets.cortex_m.toolchain import compiler_name
+from edgebnn.targets.model_file import open_model
+from edgebnn.targets.noise import noise
 from edgebnn.training import datasets, recipes
 from edgebnn.training.history import History
 from edgebnn.training.loop import train
@@ -46,7 +54,8 @@ from tools.experiments.study_report import Arm, read_arm, write_arm
 
 DATA, SEED = "cifar10", 0
 FLOAT_FILE, INT8_FILE = "pretrainedResnet.tflite", "pretrainedResnet_quant.tflite"  # in EDGEBNN_DATA/mlperf_tiny
-EPOCHS = {"float": 20, "w1a8": 28, "int8": 8, "w1a1": 14}
+EPOCHS = {"float": 20, "w1a8": 22, "int8": 6, "w1a1": 14, "w1a1-wide": 14}
+WIDTHS = {"w1a1": (16, 32, 64), "w1a1-wide": (32, 64, 128)}
 
 # In the order of the file's ops, which is that of execution.
 _LAYERS = (
@@ -126,17 +135,18 @@ def trained_float(folder: Path) -> Arm:
     return _deployed(folder, "float", "float", train(model, dataset, recipe, folder / "float", say_epochs))
 
 
-def trained_w1a1(folder: Path) -> Arm:
+def trained_w1a1(folder: Path, name: str) -> Arm:
     history = train_named(
         "resnet8",
         DATA,
-        folder / "w1a1",
+        folder / name,
         precision="w1a1",
+        widths=WIDTHS[name],
         seed=SEED,
-        changes={"epochs": EPOCHS["w1a1"], **_common()},
+        changes={"epochs": EPOCHS[name], **_common()},
         progress=say_epochs,
     )
-    return _deployed(folder, "w1a1", "lce", history)
+    return _deployed(folder, name, "lce", history)
 
 
 def retrained(folder: Path, to: Literal["int8", "w1a8"]) -> Arm:
@@ -161,7 +171,8 @@ ARMS: dict[str, Callable[[Path], Arm]] = {
     "float": trained_float,
     "w1a8": lambda folder: retrained(folder, "w1a8"),
     "int8": lambda folder: retrained(folder, "int8"),
-    "w1a1": trained_w1a1,
+    "w1a1": lambda folder: trained_w1a1(folder, "w1a1"),
+    "w1a1-wide": lambda folder: trained_w1a1(folder, "w1a1-wide"),
 }
 
 
@@ -198,6 +209,41 @@ def _deployed(folder: Path, name: str, to: Literal["float", "lce"], history: His
     return Arm(name, stages, history.epochs, str(file))
 
 
+def on_core(file: str, core: str) -> dict[str, Any]:
+    """What the C package of a file takes on a simulated core; bytes are those of the linked image."""
+    graph = edgebnn.read(file)
+    package = generate(graph, CORES[core], "network")
+    network = Network(package, compile_package(package))
+    inference = network.infer(next(noise(open_model(graph), 1)))
+    macs = counts.macs(graph).total
+    return {
+        "kind": "simulated",
+        "instructions": inference.call.instructions,
+        "instructions_per_mac": round(inference.call.instructions / macs, 4),
+        "flash_bytes": network.image.flash_bytes,
+        "code_bytes": network.image.sections["text"],
+        "ram_bytes": network.image.ram_bytes,
+        "arena_bytes": package.arena_bytes,
+        "arena_lower_bound": package.arena_lower_bound,
+        "stack_bytes": inference.call.stack_bytes,
+        "layers": [
+            {"op": layer.kind, "name": layer.name, "function": layer.function, "instructions": value}
+            for layer, value in zip(package.layers, inference.layers, strict=True)
+        ],
+    }
+
+
+def write_simulations(folder: Path, arms: list[Arm], cores: list[str]) -> None:
+    """``simulated.json``: by network, by core."""
+    found: dict[str, Any] = {"compiler": compiler_name(), "networks": {}}
+    for arm in arms:
+        found["networks"][arm.name] = {}
+        for core in cores:
+            say(f"{arm.name} on {core}")
+            found["networks"][arm.name][core] = on_core(arm.file, core)
+    write_text(folder / "simulated.json", json.dumps(found, indent=1) + "\n")
+
+
 def write_report(folder: Path, arms: list[Arm]) -> None:
     """``results.json``: accuracies (measured, all test images), and what is counted in the files."""
     rows = []
@@ -226,12 +272,15 @@ def main() -> None:
     parser.add_argument("--run-dir", type=Path, required=True, help="where checkpoints and files are kept")
     parser.add_argument("--arm", choices=list(ARMS), action="append", help="only this one; all in turn by default")
     parser.add_argument("--report", type=Path, metavar="DIR", help="write the results of the arms that are done")
+    parser.add_argument("--core", choices=list(CORES), action="append", help="with --report, simulate this one too")
     options = parser.parse_args()
     if options.report is not None:
         done = [arm for name in ARMS if (arm := read_arm(options.run_dir, name)) is not None]
         if not done:
             raise SystemExit(f"{options.run_dir}: no arm is done yet")
         write_report(options.report, done)
+        if options.core:
+            write_simulations(options.report, done, options.core)
         return
     options.run_dir.mkdir(parents=True, exist_ok=True)
     for name in options.arm or ARMS:

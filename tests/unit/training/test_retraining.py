@@ -126,6 +126,15 @@ def test_a_w1a8_network_of_other_widths_is_trained_on_with_a_teacher(model: Any,
     assert result.accuracy("retrained") > 0.9
 
 
+@pytest.mark.parametrize("to", ["w1a8", "int8"])
+def test_what_was_retrained_can_be_retrained_again(to: Any, model: Any, tmp_path: Path) -> None:
+    plan = replace(PLAN, to=to, descent=PLAN.descent if to == "w1a8" else None)
+    first = loaded(retrain(model, DATA, plan, tmp_path / "first", Bench().deployment).model)
+    second = retrain(first, DATA, plan, tmp_path / "second", Bench().deployment, parent=model)
+    assert second.stages[0].accuracy == accuracy(first)
+    assert second.accuracy("retrained") > 0.9
+
+
 def test_int8_keeps_weights_of_many_values(model: Any, tmp_path: Path) -> None:
     bench = Bench()
     result = retrain(model, DATA, replace(PLAN, to="int8"), tmp_path, bench.deployment)
