@@ -21,7 +21,14 @@ TRAIN = [
     "jinja2>=3.1",
 ]
 CLUSTER = ["distributed>=2024.8"]
-MCU = ["ziglang>=0.13", "unicorn>=2.1", "capstone>=5", "pyelftools>=0.31", "jinja2>=3.1"]
+MCU = [
+    "ziglang>=0.13",
+    "unicorn>=2.1",
+    "capstone>=5",
+    "pyelftools>=0.31",
+    "jinja2>=3.1",
+    "tomli>=2; python_version < '3.11'",
+]
 WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
 DEV = [
     "hypothesis>=6.100",
@@ -75,6 +82,7 @@ setup(
         "edgebnn.kernels": ["*/*.c", "*/*.h", "*/*.kernels"],
         "edgebnn.runtime": ["delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],
+        "edgebnn.targets": ["boards/*.toml"],
         "edgebnn.targets.cortex_m": ["*.c", "firmware/*.c", "firmware/*.ld", "firmware/*.j2", "firmware/include/*.h"],
         "edgebnn.converters.c_package": ["templates/*.j2", "templates/containers/*.j2"],
     },

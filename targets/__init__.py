@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edgebnn.errors import EdgebnnError, InputError
@@ -11,15 +12,18 @@ from edgebnn.errors import EdgebnnError, InputError
 if TYPE_CHECKING:
     from .interface import Target
 
+_CORTEX_M = ("edgebnn.targets.cortex_m.target", "CortexMTarget")
+
 # A target is added by one line: its name, and the module and class that make it. They are loaded when one is asked for,
-# as each needs more to be installed than its name.
+# as each needs more to be installed than its name. A board is a file in boards/.
 TARGETS = {
     "host": ("edgebnn.targets.host", "HostTarget"),
-    "cortex-m0plus": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
-    "cortex-m3": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
-    "cortex-m4": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
-    "cortex-m7": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
-    "cortex-m33": ("edgebnn.targets.cortex_m.target", "CortexMTarget"),
+    "cortex-m0plus": _CORTEX_M,
+    "cortex-m3": _CORTEX_M,
+    "cortex-m4": _CORTEX_M,
+    "cortex-m7": _CORTEX_M,
+    "cortex-m33": _CORTEX_M,
+    **{path.stem: _CORTEX_M for path in sorted((Path(__file__).parent / "boards").glob("*.toml"))},
 }
 
 

@@ -14,6 +14,7 @@ from edgebnn.errors import InputError
 from edgebnn.graph.types import Array, Graph
 from edgebnn.runtime.profile import Kind, Profile, Unit
 
+from .footprint import Footprint, Limits
 from .inputs import samples
 from .model_file import ModelFile, Session, open_model
 from .validate import DEFAULT_TOLERANCE, Validation, validate
@@ -59,6 +60,20 @@ class Target(ABC):
     @abstractmethod
     def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
         """The cost of one inference on ``inputs`` (the model's own shapes and dtypes), by op."""
+
+    def footprint(self, model: ModelFile, inputs: Sequence[Array], limits: Limits) -> Footprint:
+        """What the model takes of flash and RAM.
+
+        Args:
+            model: what is to run.
+            inputs: of one inference.
+            limits: what there is; where it names nothing, that of the target.
+
+        Raises:
+            InputError: the target is no microcontroller.
+            EdgebnnError: the model cannot be compiled for it.
+        """
+        raise InputError(f"{self.name}: is no microcontroller; choose one of those (edgebnn targets)")
 
     def profile(
         self, model: str | Path | Graph | ModelFile, *images: Array, threads: int = 1, repeats: int = 30

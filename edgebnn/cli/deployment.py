@@ -17,6 +17,7 @@ from edgebnn.cli.options import (
     FILE,
     import_option,
     input_option,
+    number_of_bytes,
     repeats_option,
     show,
     signature_option,
@@ -111,24 +112,43 @@ def lint(model: str, to: str, imports: tuple[str, ...], as_json: bool) -> int:
     return 1 if any(finding.level == "error" for finding in findings) else 0
 
 
-@verb("edgebnn analyze resnet8.tflite")
+@verb("edgebnn analyze resnet8.tflite --target cortex-m4 --flash 512k --ram 96k")
 @click.argument("model", type=FILE)
 @click.option(
     "--input", "input_path", type=FILE, help="An .npy of the size that is meant, where the file leaves it open."
 )
-def analyze(model: Path, input_path: Path | None, as_json: bool) -> None:
-    """Count a .tflite file, layer by layer: MACs by precision, bytes of weights and activations, memory."""
+@click.option("--target", help="A microcontroller: what the model takes of its flash and RAM, by layer.")
+@click.option(
+    "--flash", type=number_of_bytes, metavar="BYTES", help="How much flash there is; a board's own by default."
+)
+@click.option("--ram", type=number_of_bytes, metavar="BYTES", help="How much RAM it has.")
+def analyze(
+    model: Path, input_path: Path | None, target: str | None, flash: int | None, ram: int | None, as_json: bool
+) -> int:
+    """Count a .tflite file, layer by layer: MACs by precision, bytes of weights and activations, memory.
+
+    With --target, what it takes of a microcontroller's memory, and what to change where it does not fit; exit 1 then.
+    """
     from edgebnn.graph.analysis import analyze as count
     from edgebnn.reports import tables
+    from edgebnn.targets.footprint import Limits
     from edgebnn.targets.inputs import read_arrays, samples
     from edgebnn.targets.model_file import open_model
 
+    if target is None and (flash or ram):
+        raise click.UsageError("--flash and --ram are of a microcontroller: name one with --target")
     file = open_model(model)
-    graph = file.graph
-    if input_path is not None:
-        graph = file.graph_for(next(samples(file, read_arrays(input_path, file), 1)))
+    arrays = () if input_path is None else read_arrays(input_path, file)
+    graph = file.graph if input_path is None else file.graph_for(next(samples(file, arrays, 1)))
     result = count(replace(graph, name=file.name), len(file.content))
-    show(as_json, {"model": file.name, **asdict(result)}, tables.analysis(result))
+    value = {"model": file.name, **asdict(result)}
+    if target is None:
+        show(as_json, value, tables.analysis(result))
+        return 0
+    with status(f"compiling for {target}"):
+        found = edgebnn.target(target).footprint(file, next(samples(file, arrays, 1)), Limits(flash, ram))
+    show(as_json, {**value, "footprint": asdict(found)}, tables.analysis(result), tables.footprint(found))
+    return 0 if found.fits else 1
 
 
 @verb("edgebnn run resnet8.tflite --input x.npy --output y.npy")

@@ -66,6 +66,15 @@ def status(message: str) -> AbstractContextManager[object]:
     return ERR.status(message) if ERR.is_terminal else nullcontext()
 
 
+def number_of_bytes(text: str) -> int:
+    """``65536``, ``64k`` or ``2M``."""
+    factor = {"k": 1 << 10, "K": 1 << 10, "M": 1 << 20}.get(text[-1:], 1)
+    digits = text if factor == 1 else text[:-1]
+    if not (digits.isascii() and digits.isdecimal() and int(digits)):
+        raise click.BadParameter(f"{text!r} is no number of bytes, such as 65536, 64k or 2M")
+    return int(digits) * factor
+
+
 target_option = click.option("--target", default="host", show_default=True, help="Where to run.")
 threads_option = click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 repeats_option = click.option("--repeats", type=click.IntRange(4), default=30, show_default=True)

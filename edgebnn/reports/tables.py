@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.runtime.profile import Profile
     from edgebnn.targets import TargetFacts
     from edgebnn.targets.doctor import Check
+    from edgebnn.targets.footprint import Footprint
     from edgebnn.targets.validate import LayerCheck, Validation
     from edgebnn.training.retraining import Stage
 
@@ -54,6 +55,29 @@ def analysis(result: Analysis) -> Table:
         f"(no plan can do with less than {format.size(totals.arena_lower_bound_bytes)})"
     )
     return table
+
+
+def footprint(result: Footprint) -> Group:
+    """Layer by layer what a network takes of a microcontroller's memory, in all, and what to change."""
+    table = _table("#", "op", "layer", "kernel")
+    for title in ("flash", "RAM in use"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for layer in result.layers:
+        kernel, name = layer.kernel, _plain(format.layer(layer.name))
+        constants = f"{layer.flash_bytes:,}" if layer.flash_bytes else ""
+        table.add_row(str(layer.index), _plain(layer.op), name, kernel, constants, f"{layer.ram_bytes:,}")
+    flash, ram = result.flash, result.ram
+    lines = [
+        f"flash: {flash.total:,} bytes{_of(flash.limit)}: code {flash.code:,}, constants {flash.constants:,}",
+        f"RAM: {ram.total:,} bytes{_of(ram.limit)}: arena {ram.arena:,} (no plan can do with less than "
+        f"{ram.arena_lower_bound:,}), inputs and outputs {ram.inputs_and_outputs:,}, stack {ram.stack:,} as simulated",
+        f"{'fits' if result.fits else 'DOES NOT FIT'} {result.target}",
+    ]
+    return Group(table, *(_plain(line) for line in (*lines, *result.remedies)))
+
+
+def _of(limit: int | None) -> str:
+    return "" if limit is None else f" of {limit:,}"
 
 
 def package(result: Package, folder: str) -> Table:

@@ -6,7 +6,9 @@ where kernels branch on values.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -20,16 +22,19 @@ from edgebnn.graph.opdef import op_view
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import CORES
 from edgebnn.runtime.profile import INTERPRETER, Kind, OpProfile, Profile, Unit
+from edgebnn.targets.footprint import Footprint, Limits
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, Session
 
+from .boards import board
 from .cycles import CYCLE_MODELS, estimate
+from .footprint import footprint
 from .machine import Section
 from .network import Network, compile_package
-from .toolchain import compiler_name
+from .toolchain import ToolchainName, compiler_name
 
 Counted = Literal["instructions", "cycles"]
-_KINDS: Mapping[Counted, Kind] = MappingProxyType({"instructions": "simulated", "cycles": "estimated"})
+_KINDS: Mapping[Unit, Kind] = MappingProxyType({"instructions": "simulated", "cycles": "estimated", "ms": "estimated"})
 
 NAME = "network"
 """Of packages that are made to be simulated."""
@@ -103,22 +108,31 @@ class CortexMSession(Session):
 
 
 class CortexMTarget(Target):
-    """A simulated core."""
+    """A simulated core, or a board: the core and what memory it has.
 
-    unit: Counted
+    EDGEBNN_MCU_COMPILER=gcc compiles by arm-none-eabi-gcc.
+    """
 
-    def __init__(self, name: str, unit: Counted = "instructions", wait_states: int = 0) -> None:
-        self.core = CORES[name]
+    unit: Unit
+
+    def __init__(self, name: str, unit: Unit = "instructions", wait_states: int = 0) -> None:
+        """Raises BuildError where there is no compiler."""
+        self.board = None if name in CORES else board(name)
+        self.core = CORES[self.board.core if self.board else name]
         self.name = name
-        self.device = f"{self.core.title} in unicorn, code of {compiler_name()}"
+        self.device = f"{self.core.title} in unicorn, code of {compiler_name(_toolchain())}"
         self.unit, self.kind = unit, _KINDS[unit]
         self._wait_states = wait_states
-        if unit == "cycles":
+        if unit != "instructions":
             self.device += f", cycles by a model with {wait_states} wait states"
+        if unit == "ms" and self.board:
+            self.device += f" at {self.board.clock_mhz:g} MHz of {self.board.title}"
 
     def in_unit(self, unit: Unit, wait_states: int = 0) -> CortexMTarget:
-        if unit == "ms":
-            raise InputError(f"{self.name}: is simulated, and has no clock; divide cycles by that of your board")
+        if unit == "ms" and self.board is None:
+            raise InputError(
+                f"{self.name}: has no clock; choose a board (edgebnn targets), or divide cycles by the clock of yours"
+            )
         if unit == "instructions" and wait_states:
             raise InputError(f"{self.name}: wait states change no count of instructions; ask for cycles")
         return CortexMTarget(self.name, unit, wait_states)
@@ -126,16 +140,67 @@ class CortexMTarget(Target):
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> CortexMSession:
         if threads != 1:
             raise InputError(f"{self.name}: has one core; leave --threads at 1")
+        session = self._compiled(model, trace)
+        limits, image, package = self.limits, session.network.image, session.network.package
+        outside = sum(argument.tensor.bytes for argument in (*package.inputs, *package.outputs))
+        for what, needed, there in (
+            ("flash", image.flash_bytes, limits.flash),
+            ("RAM, without the stack,", image.ram_bytes + outside, limits.ram),
+        ):
+            if there is not None and needed > there:
+                raise InputError(
+                    f"{model.name}: takes {needed:,} bytes of {what} of {there:,} on {self.name}; "
+                    f"edgebnn analyze --target {self.name} says what to change"
+                )
+        return session
+
+    @property
+    def limits(self) -> Limits:
+        """The memory of the board; none of a core alone."""
+        return Limits(self.board.flash_bytes, self.board.ram_bytes) if self.board else Limits()
+
+    def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
+        """Of one inference: ``repeats`` would all be the same."""
+        session = self.open(model, threads=threads)
+        if self.unit != "ms":
+            return session.profile(inputs, self.unit, self._wait_states)
+        assert self.board is not None
+        return _as_times(session.profile(inputs, "cycles", self._wait_states), self.board.clock_mhz)
+
+    def footprint(self, model: ModelFile, inputs: Sequence[Array], limits: Limits) -> Footprint:
+        """It may take more than there is. ``inputs``: for the stack that an inference uses."""
+        own = self.limits
+        limits = Limits(limits.flash or own.flash, limits.ram or own.ram)
+        session = self._compiled(model)
+        stack = session.network.infer(inputs).call.stack_bytes
+        network = session.network
+        return footprint(self.name, model.graph, network.package, network.image, stack, limits)
+
+    def _compiled(self, model: ModelFile, trace: bool = False) -> CortexMSession:
         try:
             package = generate(model.graph, self.core, NAME)
-            return CortexMSession(model, package, Network(package, compile_package(package)), trace=trace)
+            image = compile_package(package, toolchain=_toolchain())
+            return CortexMSession(model, package, Network(package, image), trace=trace)
         except EdgebnnError as error:
             prefixed = str(error) if str(error).startswith(model.name) else f"{model.name}: {error}"
             raise type(error)(prefixed) from None
 
-    def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
-        """Of one inference: ``repeats`` would all be the same."""
-        return self.open(model, threads=threads).profile(inputs, self.unit, self._wait_states)
+
+def _toolchain() -> ToolchainName:
+    """Raises InputError where the environment names another one."""
+    named = os.environ.get("EDGEBNN_MCU_COMPILER", "zig")
+    if named == "gcc":
+        return "gcc"
+    if named != "zig":
+        raise InputError(f"EDGEBNN_MCU_COMPILER={named}: choose zig or gcc")
+    return "zig"
+
+
+def _as_times(profile: Profile, mhz: float) -> Profile:
+    """Cycles as milliseconds at a clock."""
+    per_ms = mhz * 1000
+    ops = tuple(replace(op, value=op.value / per_ms) for op in profile.ops)
+    return replace(profile, unit="ms", total=profile.total / per_ms, ops=ops)
 
 
 def _places(graph: Graph) -> dict[int, int]:
