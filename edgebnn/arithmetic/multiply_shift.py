@@ -104,7 +104,7 @@ def prove(steps: Steps, low: int = INT8[0], high: int = INT8[1], bits: int = 32)
         low: the least value that the device clamps to.
         high: the greatest one.
         bits: what holds x * multiplier + offset for every x of the function: an int32 (the product alone may wrap) or,
-            with 64, an int64. Multipliers are int32, as is the offset with 32 bits.
+            with 64, an int64. Multipliers are int32, as is the offset with 32 bits; shifts are less than ``bits``.
 
     Returns:
         One of them, or None where no multiplier, offset and shift reproduce the function.
@@ -124,10 +124,9 @@ def prove(steps: Steps, low: int = INT8[0], high: int = INT8[1], bits: int = 32)
     if _gap(bounds, best, finest, None) < 0:
         return None
     # The best line of the finest shift, rounded, nearly always does; only then each shift is searched.
-    rounded = ((shift, (best + (1 << (finest - shift) >> 1)) >> (finest - shift)) for shift in range(finest, -1, -1))
-    searched = (
-        (shift, _widest(bounds, shift, min(bounds.steepest(shift), 2**31 - 1), bits)) for shift in range(finest, -1, -1)
-    )
+    shifts = range(min(finest, bits - 1), -1, -1)
+    rounded = ((shift, (best + (1 << (finest - shift) >> 1)) >> (finest - shift)) for shift in shifts)
+    searched = ((shift, _widest(bounds, shift, min(bounds.steepest(shift), 2**31 - 1), bits)) for shift in shifts)
     for shift, multiplier in chain(rounded, searched):
         if -(2**31) <= multiplier < 2**31 and _gap(bounds, multiplier, shift, bits) >= 0:
             return MultiplyShift(multiplier, _offsets(bounds, multiplier, shift, bits)[0], shift, low, high)

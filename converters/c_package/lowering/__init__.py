@@ -16,7 +16,20 @@ from edgebnn.graph.opdef import OpView
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
-from . import conv_int8, dense_int8, elementwise_int8, host, lookup, move, pool_int8, quantize, softmax_int8, view, w1a8
+from . import (
+    binary,
+    conv_int8,
+    dense_int8,
+    elementwise_int8,
+    host,
+    lookup,
+    move,
+    pool_int8,
+    quantize,
+    softmax_int8,
+    view,
+    w1a8,
+)
 
 Lowering = Callable[[OpView, Core], Lowered]
 Key = str | tuple[str, DType]
@@ -28,6 +41,7 @@ def _table(*families: Family) -> Mapping[Key, Lowering]:
 
 
 _CORES: tuple[Family, ...] = (
+    binary.OPS,
     conv_int8.OPS,
     dense_int8.OPS,
     elementwise_int8.OPS,

@@ -98,13 +98,19 @@ def _dequantize_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arr
         return (~negative,)
     if output.dtype == DType.FLOAT32:
         return (np.where(negative, np.float32(-1), np.float32(1)),)
-    scale, zero_point = scale_and_zero_point(view, output)
+    plus, minus = dequantized_signs(view)
+    return (np.where(negative, np.int8(minus), np.int8(plus)),)
+
+
+def dequantized_signs(view: OpView) -> tuple[int, int]:
+    """What +1 and -1 become under the scale and zero point of an LceDequantize's int8 output."""
+    scale, zero_point = scale_and_zero_point(view, view.outputs[0])
     one = int(round_half_away(np.asarray(np.float32(1) / scale)))
-    return (np.where(negative, np.int8(max(-128, zero_point - one)), np.int8(min(127, zero_point + one))),)
+    return min(127, zero_point + one), max(-128, zero_point - one)
 
 
 @dataclass(frozen=True)
-class _Geometry:
+class BconvGeometry:
     window: Window
     groups: int
     group_channels: int
@@ -116,7 +122,12 @@ class _Geometry:
         return self.window.filter[0] * self.window.filter[1] * self.group_channels
 
 
-def _geometry(view: OpView) -> _Geometry:
+def bconv_geometry(view: OpView) -> BconvGeometry:
+    """The window and the sizes of an LceBconv2d.
+
+    Raises:
+        InputError: its tensors do not fit together.
+    """
     opts = options(view, LceBconv2dOptions)
     _, height, width, words = require_rank(view, input_tensor(view, 0), 4)
     outputs, filter_height, filter_width, group_words = require_rank(view, input_tensor(view, 1), 4)
@@ -137,23 +148,23 @@ def _geometry(view: OpView) -> _Geometry:
         opts.padding,
         (opts.dilation_height_factor, opts.dilation_width_factor),
     )
-    return _Geometry(win, groups, opts.channels_in // groups, outputs)
+    return BconvGeometry(win, groups, opts.channels_in // groups, outputs)
 
 
 def _bconv_infer(view: OpView) -> tuple[Shape, ...]:
-    geometry = _geometry(view)
+    geometry = bconv_geometry(view)
     packed = view.outputs[0].dtype == DType.INT32
     channels = packed_channels(geometry.channels_out) if packed else geometry.channels_out
     return (output_shape(input_tensor(view, 0).shape[0], geometry.window, channels),)
 
 
 def _bconv_macs(view: OpView) -> Macs:
-    geometry = _geometry(view)
+    geometry = bconv_geometry(view)
     pixels = input_tensor(view, 0).shape[0] * geometry.window.output[0] * geometry.window.output[1]
     return Macs(binary=pixels * geometry.channels_out * geometry.products)
 
 
-def _dots(view: OpView, values: tuple[Array | None, ...], geometry: _Geometry, pad_value: int) -> NDArray[np.int64]:
+def _dots(view: OpView, values: tuple[Array | None, ...], geometry: BconvGeometry, pad_value: int) -> NDArray[np.int64]:
     """Sums of products of signs [N, OH, OW, O]; padding adds ``pad_value`` times the weight.
 
     Matrix products of +1 and -1 in float32 are exact while K <= 2**24, in float64 up to 2**53.
@@ -170,7 +181,7 @@ def _bconv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, .
 
     There, LCE's optimised kernels, its default, pad with ones and take that back from the float32 result.
     """
-    opts, output, geometry = options(view, LceBconv2dOptions), view.outputs[0], _geometry(view)
+    opts, output, geometry = options(view, LceBconv2dOptions), view.outputs[0], bconv_geometry(view)
     bounds = real_bounds(view, opts.fused_activation_function)
     zero_padding = opts.padding == Padding.SAME and opts.pad_values == 0
     dots = _dots(view, values, geometry, opts.pad_values)
@@ -192,7 +203,7 @@ def _bconv_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, .
     return (int8_output(twice_accumulators, transform),)
 
 
-def _per_channel(view: OpView, values: tuple[Array | None, ...], index: int, geometry: _Geometry) -> Array:
+def _per_channel(view: OpView, values: tuple[Array | None, ...], index: int, geometry: BconvGeometry) -> Array:
     """Multiplier, bias or threshold: one number per output channel."""
     array = optional_value(values, index)
     if array is None or array.shape != (geometry.channels_out,):
@@ -201,7 +212,8 @@ def _per_channel(view: OpView, values: tuple[Array | None, ...], index: int, geo
     return array
 
 
-def _pool_window(view: OpView) -> Window:
+def bmaxpool_window(view: OpView) -> Window:
+    """The window of an LceBMaxPool2d."""
     opts = options(view, LceBMaxPool2dOptions)
     _, height, width, _ = require_rank(view, input_tensor(view, 0), 4)
     return window(
@@ -215,12 +227,12 @@ def _pool_window(view: OpView) -> Window:
 
 def _pool_infer(view: OpView) -> tuple[Shape, ...]:
     shape = input_tensor(view, 0).shape
-    return (output_shape(shape[0], _pool_window(view), shape[3]),)
+    return (output_shape(shape[0], bmaxpool_window(view), shape[3]),)
 
 
 def _pool_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     """The maximum is -1 only where all are -1: the bitwise AND of the window's words."""
-    x, win = value(view, values, 0), _pool_window(view)
+    x, win = value(view, values, 0), bmaxpool_window(view)
     y = np.full((x.shape[0], *win.output, x.shape[3]), -1, np.int32)
     for _, _, tap in taps(padded(x, win, -1), win):
         y &= tap.astype(np.int32, copy=False)

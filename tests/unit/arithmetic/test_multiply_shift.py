@@ -38,6 +38,15 @@ def test_equals_the_float_function_everywhere(seed: int, bits: int) -> None:
     assert -(2**31) <= found.multiplier < 2**31
 
 
+def test_shifts_that_registers_have() -> None:
+    """-1 and 0 are the sign of a sum, whatever it is shifted by."""
+    for bits in (32, 64):
+        found = prove(steps_of_table(np.array([-1, -1, 0, 0]), 0), bits=bits)
+        assert found is not None
+        assert found.shift < bits
+        np.testing.assert_array_equal(found(np.arange(4)), [-1, -1, 0, 0])
+
+
 def test_ties_on_both_sides_of_zero() -> None:
     """Halves go away from zero on both sides, which no rounding shift does; a slightly steeper line does."""
     x = np.arange(-64, 65)

@@ -1,0 +1,201 @@
+"""The binary kernels of C packages against the reference executor, bit for bit: on this machine those for any processor
+and those for microcontrollers, which are plain C too, and the latter on each simulated core. Cases are drawn first and
+compiled together."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from edgebnn.arithmetic.packing import pack, packed_channels
+from edgebnn.converters.c_package.generate import generate
+from edgebnn.converters.c_package.lowering import lower
+from edgebnn.errors import UnsupportedOpError
+from edgebnn.graph.execute import run
+from edgebnn.graph.opdef import op_view
+from edgebnn.graph.ops.binary import LceBMaxPool2dOptions
+from edgebnn.graph.ops.enums import Activation, Padding
+from edgebnn.graph.types import Array, DType, Graph, Quantization
+from edgebnn.kernels.cores import CORES, PORTABLE, Core
+from tests.support.binary_cases import ConvCase, conv_cases, conv_graph
+from tests.support.binary_graphs import dequantize_graph, pool_graph, quantize_graph
+from tests.support.c_packages import CompiledPackage, compile_packages
+from tests.support.simulated_packages import SimulatedPackages
+
+SANITIZED = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """A network of one op, and its input."""
+
+    graph: Graph
+    x: Array
+
+
+def convolution(case: ConvCase) -> Case:
+    operands = case.operands()
+    return Case(conv_graph(case, operands), operands.x)
+
+
+_QUANTIZATIONS = st.builds(
+    lambda scale, zero_point: Quantization((float(np.float32(scale)),), (zero_point,)),
+    st.floats(0.003, 3),
+    st.integers(-128, 127),
+)
+_SHAPES = st.tuples(*[st.integers(1, 3)] * 3, st.integers(1, 70))
+
+
+@st.composite
+def quantizations(draw: st.DrawFn) -> Case:
+    shape, dtype = draw(_SHAPES), draw(st.sampled_from([DType.INT8, DType.FLOAT32, DType.BOOL]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    if dtype == DType.FLOAT32:
+        special = np.array([0.0, -0.0, np.nan, -np.nan, np.inf, -np.inf, 1e-45, -1e-45, 1, -1], np.float32)
+        x: Array = rng.choice(special, shape)
+    else:
+        x = rng.integers(0, 2, shape).astype(bool) if dtype == DType.BOOL else rng.integers(-128, 128, shape, np.int8)
+    return Case(quantize_graph(shape, dtype, draw(_QUANTIZATIONS) if dtype == DType.INT8 else None), x)
+
+
+@st.composite
+def dequantizations(draw: st.DrawFn) -> Case:
+    shape, dtype = draw(_SHAPES), draw(st.sampled_from([DType.INT8, DType.FLOAT32, DType.BOOL]))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    graph = dequantize_graph(shape, dtype, draw(_QUANTIZATIONS) if dtype == DType.INT8 else None)
+    return Case(graph, pack(rng.random(shape) < 0.5))
+
+
+@st.composite
+def poolings(draw: st.DrawFn) -> Case:
+    pads = draw(st.sampled_from(Padding))
+    filter_size, stride = draw(st.tuples(*[st.integers(1, 4)] * 2)), draw(st.tuples(*[st.integers(1, 3)] * 2))
+    size = [draw(st.integers(f if pads == Padding.VALID else 1, 9)) for f in filter_size]
+    shape = (draw(st.integers(1, 2)), *size, packed_channels(draw(st.integers(1, 130))))
+    options = LceBMaxPool2dOptions(pads, stride[1], stride[0], filter_size[1], filter_size[0])
+    output = [
+        -(-s // t) if pads == Padding.SAME else (s - f) // t + 1
+        for s, f, t in zip(size, filter_size, stride, strict=True)
+    ]
+    rng = np.random.default_rng(draw(st.integers(0, 2**32)))
+    x = rng.integers(-(2**31), 2**31, shape, np.int32) | rng.integers(-(2**31), 2**31, shape, np.int32)
+    return Case(pool_graph(shape, (output[0], output[1]), options), x)
+
+
+KINDS: dict[str, Callable[[], st.SearchStrategy[Case]]] = {
+    "conv": lambda: conv_cases().map(convolution),
+    "quantize": quantizations,
+    "dequantize": dequantizations,
+    "max_pool": poolings,
+}
+
+
+def drawn(kind: str, count: int) -> list[Case]:
+    cases: list[Case] = []
+
+    @settings(max_examples=count, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
+    @given(KINDS[kind]())
+    def draw(case: Case) -> None:
+        cases.append(case)
+
+    draw()
+    return cases
+
+
+def compiled_here(
+    cases: list[Case], core: Core, folder: Any, flags: tuple[str, ...] = SANITIZED
+) -> list[CompiledPackage]:
+    packages = [generate(case.graph, core, f"net{number}") for number, case in enumerate(cases)]
+    return compile_packages(packages, folder, flags)
+
+
+def drawn_of_all(convolutions: int, others: int) -> list[Case]:
+    return [case for kind in KINDS for case in drawn(kind, convolutions if kind == "conv" else others)]
+
+
+@pytest.mark.parametrize("core", [PORTABLE, CORES["cortex-m4"]], ids=lambda core: core.name)
+def test_kernels_on_this_machine(core: Core, tmp_path: Any) -> None:
+    cases = drawn_of_all(30, 12)
+    for case, package in zip(cases, compiled_here(cases, core, tmp_path), strict=True):
+        np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_kernels_of_each_core(core: str) -> None:
+    cases = drawn_of_all(6, 3)
+    packages = SimulatedPackages([case.graph for case in cases], core)
+    for number, case in enumerate(cases):
+        (found,), _ = packages.invoke(number, case.x)
+        np.testing.assert_array_equal(found, run(case.graph, (case.x,))[0])
+
+
+@pytest.mark.parametrize("core", [PORTABLE, CORES["cortex-m4"]], ids=lambda core: core.name)
+def test_outputs_may_lie_over_inputs(core: Core, tmp_path: Any) -> None:
+    """As far apart as the step says, in one buffer."""
+    cases = drawn_of_all(12, 8)
+    for case, package in zip(cases, compiled_here(cases, core, tmp_path, ("-O1",)), strict=True):
+        step = lower(op_view(case.graph, 0), core)
+        lead = -(-step.leads[0] // 4) * 4  # type: ignore[union-attr]
+        (expected,) = run(case.graph, (case.x,))
+        buffer = np.zeros(lead + max(case.x.nbytes, expected.nbytes), np.uint8)
+        buffer[lead : lead + case.x.nbytes] = np.frombuffer(case.x.tobytes(), np.uint8)
+        at = buffer.ctypes.data
+        invoke = getattr(package.library, f"{package.package.name}_invoke")
+        assert invoke(ctypes.c_void_p(at + lead), ctypes.c_void_p(at)) == 0
+        found = np.frombuffer(buffer[: expected.nbytes].tobytes(), expected.dtype).reshape(expected.shape)
+        np.testing.assert_array_equal(found, expected)
+
+
+def layer(channels_in: int, channels_out: int, output: str = "int32", size: int = 16, pad_value: int = 1) -> ConvCase:
+    """3x3, of 16x16 positions."""
+    square, once = (size, size), (1, 1)
+    return ConvCase(
+        1, square, (3, 3), once, once, Padding.SAME, pad_value, 1, channels_in, channels_out, Activation.NONE, output, 1
+    )
+
+
+BARS = {
+    # Instructions for a word of 32 products, of the whole layer: on Cortex-M3 to M33, and on M0+.
+    (64, 64, "int32"): (9.5, 19.0),
+    (128, 128, "int32"): (9.5, 19.0),
+    (32, 32, "int32"): (9.5, 19.0),
+    (16, 16, "int32"): (9.5, 19.0),
+    (64, 64, "int8"): (11.0, 19.0),
+}
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_instructions(core: str) -> None:
+    cases = [convolution(layer(*shape)) for shape in BARS]
+    packages = SimulatedPackages([case.graph for case in cases], core)
+    for number, ((channels_in, channels_out, _), bars) in enumerate(BARS.items()):
+        (found,), call = packages.invoke(number, cases[number].x)
+        np.testing.assert_array_equal(found, run(cases[number].graph, (cases[number].x,))[0])
+        words = 16 * 16 * 9 * channels_out * packed_channels(channels_in)
+        assert call.instructions / words <= bars[0 if CORES[core].thumb2 else 1]
+
+
+def test_channels_without_a_multiplication_have_a_table(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """None is known, so one in three is taken away."""
+    from edgebnn.converters.c_package.lowering import binary
+
+    case = convolution(layer(33, 9, "int8", size=5, pad_value=0))
+    proven, calls = binary.prove, iter(range(10**6))
+    monkeypatch.setattr(binary, "prove", lambda steps: None if next(calls) % 3 == 0 else proven(steps))
+    for core in (PORTABLE, CORES["cortex-m4"]):
+        (package,) = compiled_here([case], core, tmp_path / core.name)
+        np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])
+    assert next(calls) >= 18
+
+
+def test_zero_padding_of_odd_channels_has_no_packed_output() -> None:
+    case = convolution(layer(33, 9, size=5, pad_value=0))
+    with pytest.raises(UnsupportedOpError, match="odd number of channels"):
+        generate(case.graph, PORTABLE, "net")
