@@ -26,7 +26,8 @@ void eb_depthwise_int8(const eb_depthwise_int8_layer *layer, const int8_t *input
 /* DSP extension, multiplicity 1, channels a multiple of 4, sums in [-2**30, 2**30).
  *   weights:   [channels / 4][filter_height][filter_width][4];
  *   constants: [channels / 4][16]: the four biases with the zero point's part, then multiplier, addend and shift of each, as
- *              eb_conv_int8_dsp has them. */
+ *              eb_conv_int8_dsp has them;
+ *   scratch:   filter_height * filter_width * channels bytes. */
 void eb_depthwise_int8_dsp(const eb_depthwise_int8_layer *layer, const int8_t *input, int8_t *output, void *scratch);
 
 #endif

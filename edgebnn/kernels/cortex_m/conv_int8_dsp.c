@@ -94,8 +94,10 @@ __attribute__((naked, noinline)) static void tiles(const int8_t *weights __attri
 typedef struct constant_parts {
   int32_t quads, pairs, odd; /* of a group */
   int32_t in, out;           /* channels of all groups */
-  int32_t row;               /* bytes of a row of the input */
-  int whole_rows;            /* the taps of a row lie side by side */
+  int32_t row, next_row;     /* bytes of a row of the input, and from one row of a window to the next */
+  int32_t width;             /* bytes of a row of a window */
+  int whole_rows;            /* which lie side by side in the input, which is no smaller than a window */
+  int32_t last_top, last_left; /* the last corner whose window lies within the input, where rows are whole */
   uint32_t *columns;
   int8_t *bytes; /* where windows are gathered as bytes first, as a quad may hold those of two taps; or 0 */
 } constant_parts;
@@ -118,52 +120,84 @@ static void group_outputs(const eb_conv_int8_layer *l, const constant_parts *c, 
 
 /* ---- gather ------------------------------------------------------------------------------------------------------- */
 
-/* from, aligned to 4, a whole number of words: every word becomes two, and two are left out for the other pixel. */
-static uint32_t *expand(const int8_t *from, int32_t words, uint32_t *to) {
-  int32_t fours = words >> 2;
-  if (fours > 0) {
-    __asm__ volatile(
-        "1:                               \n"
-        "ldm %[from]!, {r3, r4, r5, r6}   \n"
-        "sxtb16 r8, r3                    \n"
-        "sxtb16 r3, r3, ror #8            \n"
-        "strd r8, r3, [%[to]], #16        \n"
-        "sxtb16 r8, r4                    \n"
-        "sxtb16 r4, r4, ror #8            \n"
-        "strd r8, r4, [%[to]], #16        \n"
-        "sxtb16 r8, r5                    \n"
-        "sxtb16 r5, r5, ror #8            \n"
-        "strd r8, r5, [%[to]], #16        \n"
-        "sxtb16 r8, r6                    \n"
-        "sxtb16 r6, r6, ror #8            \n"
-        "strd r8, r6, [%[to]], #16        \n"
-        "subs %[fours], %[fours], #1      \n"
-        "bne 1b                           \n"
-        : [from] "+r"(from), [to] "+r"(to), [fours] "+r"(fours)
-        :
-        : "r3", "r4", "r5", "r6", "r8", "cc", "memory");
-  }
-  for (words &= 3; words > 0; words--, from += 4, to += 4) {
-    const uint32_t word = eb_load_word(from);
-    to[0] = eb_even_bytes(word);
-    to[1] = eb_odd_bytes(word);
-  }
+#define NOINLINE __attribute__((noinline)) static
+
+/* Rows of words, `next` bytes from the end of one to the next; from is aligned to 4, and neither number is 0. Every word becomes
+ * two, and two are left out for the other pixel. */
+NOINLINE uint32_t *expand(const int8_t *from, int32_t words, uint32_t *to, int32_t rows, int32_t next) {
+  int32_t count;
+  __asm__ volatile(
+      "0:                               \n"
+      "lsrs %[count], %[words], #2      \n"
+      "beq 2f                           \n"
+      "1:                               \n"
+      "ldm %[from]!, {r3, r4, r5, r6}   \n"
+      "sxtb16 r8, r3                    \n"
+      "sxtb16 r3, r3, ror #8            \n"
+      "strd r8, r3, [%[to]], #16        \n"
+      "sxtb16 r8, r4                    \n"
+      "sxtb16 r4, r4, ror #8            \n"
+      "strd r8, r4, [%[to]], #16        \n"
+      "sxtb16 r8, r5                    \n"
+      "sxtb16 r5, r5, ror #8            \n"
+      "strd r8, r5, [%[to]], #16        \n"
+      "sxtb16 r8, r6                    \n"
+      "sxtb16 r6, r6, ror #8            \n"
+      "strd r8, r6, [%[to]], #16        \n"
+      "subs %[count], %[count], #1      \n"
+      "bne 1b                           \n"
+      "2:                               \n"
+      "ands %[count], %[words], #3      \n"
+      "beq 4f                           \n"
+      "3:                               \n"
+      "ldr r3, [%[from]], #4            \n"
+      "sxtb16 r8, r3                    \n"
+      "sxtb16 r3, r3, ror #8            \n"
+      "strd r8, r3, [%[to]], #16        \n"
+      "subs %[count], %[count], #1      \n"
+      "bne 3b                           \n"
+      "4:                               \n"
+      "add %[from], %[from], %[next]    \n"
+      "subs %[rows], %[rows], #1        \n"
+      "bne 0b                           \n"
+      : [from] "+r"(from), [to] "+r"(to), [count] "=&r"(count), [rows] "+r"(rows)
+      : [words] "r"(words), [next] "r"(next)
+      : "r3", "r4", "r5", "r6", "r8", "cc", "memory");
   return to;
 }
 
-static uint32_t *fill(int32_t value, int32_t words, uint32_t *to) {
+NOINLINE uint32_t *fill(int32_t value, int32_t words, uint32_t *to) {
   const uint32_t halves = ((uint32_t)value & 0xffff) * 0x10001;
   for (; words > 0; words--, to += 4) to[0] = halves, to[1] = halves;
   return to;
 }
 
-static int8_t *copy(const int8_t *from, int32_t bytes, int8_t *to) {
-  for (; bytes >= 4; bytes -= 4, from += 4, to += 4) eb_store_word(to, eb_load_word(from));
-  for (; bytes > 0; bytes--) *to++ = *from++;
+NOINLINE int8_t *copy(const int8_t *from, int32_t bytes, int8_t *to) {
+  uint32_t word;
+  __asm__ volatile(
+      "subs %[bytes], %[bytes], #4      \n"
+      "blt 2f                           \n"
+      "1:                               \n"
+      "ldr %[word], [%[from]], #4       \n"
+      "subs %[bytes], %[bytes], #4      \n"
+      "str %[word], [%[to]], #4         \n"
+      "bge 1b                           \n"
+      "2:                               \n"
+      "adds %[bytes], %[bytes], #4      \n"
+      "beq 4f                           \n"
+      "3:                               \n"
+      "ldrb %[word], [%[from]], #1      \n"
+      "subs %[bytes], %[bytes], #1      \n"
+      "strb %[word], [%[to]], #1        \n"
+      "bne 3b                           \n"
+      "4:                               \n"
+      : [from] "+r"(from), [to] "+r"(to), [bytes] "+r"(bytes), [word] "=&r"(word)
+      :
+      : "cc", "memory");
   return to;
 }
 
-static int8_t *repeat(int32_t value, int32_t bytes, int8_t *to) {
+NOINLINE int8_t *repeat(int32_t value, int32_t bytes, int8_t *to) {
   for (; bytes > 0; bytes--) *to++ = (int8_t)value;
   return to;
 }
@@ -178,7 +212,7 @@ static inline target put(target to, const int8_t *from, int32_t bytes) {
   if (to.bytes) {
     to.bytes = copy(from, bytes, to.bytes);
   } else {
-    to.halves = expand(from, bytes >> 2, to.halves);
+    to.halves = expand(from, bytes >> 2, to.halves, 1, 0);
   }
   return to;
 }
@@ -193,7 +227,7 @@ static inline target put_padding(target to, int32_t zero_point, int32_t bytes) {
 }
 
 /* A row of a window, tap by tap. */
-static target put_taps(const eb_conv_int8_layer *l, const constant_parts *c, const int8_t *row, int32_t left, target to) {
+NOINLINE target put_taps(const eb_conv_int8_layer *l, const constant_parts *c, const int8_t *row, int32_t left, target to) {
   const eb_geometry *g = &l->geometry;
   for (int32_t tap = 0, x = left; tap < g->filter_width; tap++, x += g->dilation_width) {
     const int inside = x >= 0 && x < g->input_width;
@@ -208,30 +242,41 @@ typedef struct place {
   int32_t y, x, top, left;
 } place;
 
-/* The window of a pixel; offset: of the group's first channel. */
-static void gather(const eb_conv_int8_layer *l, const constant_parts *c, const place *at, int32_t offset, uint32_t *halves) {
+/* A window of which part is in the padding, or whose rows are not whole. */
+NOINLINE target put_pieces(const eb_conv_int8_layer *l, const constant_parts *c, const place *at, const int8_t *corner,
+                           target to) {
   const eb_geometry *g = &l->geometry;
   const int32_t before = eb_clamp(-at->left, 0, g->filter_width) * l->group_in; /* where rows are whole */
   const int32_t after = eb_clamp(at->left + g->filter_width - g->input_width, 0, g->filter_width) * l->group_in;
-  const int32_t whole = g->filter_width * l->group_in, middle = whole - before - after;
-  target to = {halves, c->bytes};
-  const int8_t *row = at->image + at->top * c->row + offset;
+  const int32_t middle = c->width - before - after;
   int32_t y = at->top;
-  for (int32_t r = 0; r < g->filter_height; r++, y += g->dilation_height, row += g->dilation_height * c->row) {
+  for (int32_t r = g->filter_height; r > 0; r--, y += g->dilation_height, corner += c->next_row) {
     if (y < 0 || y >= g->input_height) {
-      to = put_padding(to, l->input_zero_point, whole);
+      to = put_padding(to, l->input_zero_point, c->width);
     } else if (!c->whole_rows) {
-      to = put_taps(l, c, row, at->left, to);
+      to = put_taps(l, c, corner - at->left * c->in, at->left, to);
     } else {
       if (before) to = put_padding(to, l->input_zero_point, before);
-      to = put(to, row + at->left * c->in + before, middle);
+      if (middle > 0) to = put(to, corner + before, middle);
       if (after) to = put_padding(to, l->input_zero_point, after);
     }
   }
-  if (c->bytes) {
-    repeat(0, -(int32_t)(to.bytes - c->bytes) & 3, to.bytes);
-    expand(c->bytes, c->quads, halves);
+  return to;
+}
+
+/* The window of a pixel; offset: of the group's first channel. */
+static inline void gather(const eb_conv_int8_layer *l, const constant_parts *c, const place *at, int32_t offset,
+                          uint32_t *halves) {
+  target to = {halves, c->bytes};
+  const int8_t *row = at->image + at->top * c->row + at->left * c->in + offset;
+  if (!c->whole_rows || (uint32_t)at->top > (uint32_t)c->last_top || (uint32_t)at->left > (uint32_t)c->last_left) {
+    to = put_pieces(l, c, at, row, to);
+  } else if (!c->bytes) {
+    expand(row, c->width >> 2, halves, l->geometry.filter_height, c->next_row - c->width);
+  } else {
+    for (int32_t r = l->geometry.filter_height; r > 0; r--, row += c->next_row) to.bytes = copy(row, c->width, to.bytes);
   }
+  if (c->bytes) expand(c->bytes, c->quads, halves, 1, 0);
 }
 
 /* ---- the layer ---------------------------------------------------------------------------------------------------- */
@@ -251,16 +296,25 @@ void eb_conv_int8_dsp(const eb_conv_int8_layer *l, const int8_t *input, int8_t *
   const int32_t quads = (g->filter_height * g->filter_width * l->group_in + 3) >> 2;
   const int32_t in = l->groups * l->group_in, out = l->groups * l->group_out;
   uint32_t *columns = scratch;
+  const int32_t last_top = g->input_height - 1 - (g->filter_height - 1) * g->dilation_height;
+  const int32_t last_left = g->input_width - g->filter_width;
+  const int whole_rows = l->groups == 1 && g->dilation_width == 1 && last_top >= 0 && last_left >= 0;
   const constant_parts c = {quads,
                             l->group_out >> 1,
                             l->group_out & 1,
                             in,
                             out,
                             g->input_width * in,
-                            l->groups == 1 && g->dilation_width == 1,
+                            g->dilation_height * g->input_width * in,
+                            g->filter_width * l->group_in,
+                            whole_rows,
+                            last_top,
+                            last_left,
                             columns,
                             l->group_in & 3 ? (int8_t *)(columns + 4 * quads) : 0};
   const int32_t image_bytes = g->input_height * c.row;
+  const int32_t taps = g->filter_height * c.width;
+  if (c.bytes) repeat(0, 4 * quads - taps, c.bytes + taps); /* what fills the last word stays */
   place at = {input, 0, 0, -g->pad_top, -g->pad_left};
   for (int32_t left = g->batches * g->output_height * g->output_width; left > 0; left -= 2) {
     place first = at;
