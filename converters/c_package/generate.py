@@ -19,8 +19,8 @@ from edgebnn.kernels import FOLDER, OPERATIONS, table
 from edgebnn.kernels.cores import Core
 from edgebnn.runtime.build import kernel_flags
 
-from . import memory
 from .c_text import Tables, c_type, decimal, initializer, real, string
+from .layout import Layout, lay_out
 from .lowering import lower
 from .order import reorder
 from .prepare import prepare
@@ -154,8 +154,8 @@ class _Generator:
             core=self._core,
             graph=self._graph,
             files=files,
-            arena_bytes=self._placement.bytes,
-            arena_lower_bound=self._placement.lower_bound,
+            arena_bytes=self._layout.placement.bytes,
+            arena_lower_bound=self._layout.placement.lower_bound,
             constant_bytes=sum(len(table.content) for table in self._tables),
             layers=self._layers,
             inputs=self._inputs,
@@ -214,67 +214,43 @@ class _Generator:
     def _copies(self) -> tuple[tuple[Argument, str], ...]:
         """Outputs that are an input, a constant or another output: the argument, and what is copied to it."""
         return tuple(
-            (argument, self._pointer(self._root(argument.index)))
+            (argument, self._pointer(self._root(argument.index), len(self._steps)))
             for argument in self._outputs
             if self._written_by_steps.get(self._root(argument.index)) != argument.name
         )
 
     @cached_property
-    def _places(self) -> tuple[memory.Placement, dict[int, int], dict[int, int]]:
-        """The arena; the offset of each tensor in it, and of each step's scratch."""
-        first: dict[int, int] = {}
-        last: dict[int, int] = {}
-        for position, step in enumerate(self._steps):
-            for tensor in (*map(self._root, step.inputs), *step.outputs):
-                if self._graph.tensors[tensor].is_constant or tensor in self._written_by_steps:
-                    continue
-                first.setdefault(tensor, position)
-                last[tensor] = position
-        tensors = list(first)
-        buffers = [memory.Buffer(self._graph.tensors[t].bytes, first[t], last[t]) for t in tensors]
-        scratch = [i for i, step in enumerate(self._steps) if step.step.scratch_bytes]
-        buffers += [memory.Buffer(self._steps[i].step.scratch_bytes, i, i) for i in scratch]
-        number = {t: i for i, t in enumerate(tensors)}
-        overlaps = []
-        for position, step in enumerate(self._steps):
-            over = number.get(step.outputs[0])
-            for place, lead in step.step.leads.items():
-                under = self._root(step.view.op.inputs[place])
-                if over is not None and under in number and last[under] == position:
-                    overlaps.append(memory.Overlap(over, number[under], lead))
-        placement = memory.place(buffers, overlaps)
-        return (
-            placement,
-            {t: placement.offsets[i] for t, i in number.items()},
-            {step: placement.offsets[len(tensors) + i] for i, step in enumerate(scratch)},
-        )
+    def _layout(self) -> Layout:
+        return lay_out(self._graph, self._steps, self._lowered[1], self._written_by_steps.keys())
 
-    @property
-    def _placement(self) -> memory.Placement:
-        return self._places[0]
-
-    def _pointer(self, tensor: int) -> str:
-        """The C expression of a tensor's place."""
+    def _pointer(self, tensor: int, step: int) -> str:
+        """The C expression of a tensor's place when ``step`` runs."""
         found = self._graph.tensors[tensor]
         if found.data is not None:
             return self._tables.name_of(found.data, "constant")
         if tensor in self._written_by_steps:
             return self._written_by_steps[tensor]
-        return f"({c_type(found.dtype.numpy)} *)(void *)({self._name}_arena + {self._places[1][tensor]})"
+        return f"({c_type(found.dtype.numpy)} *)(void *)({self._name}_arena + {self._layout.offset(tensor, step)})"
 
     @cached_property
     def _calls(self) -> tuple[str, ...]:
         calls = []
         for position, step in enumerate(self._steps):
-            inputs = [self._pointer(self._root(t)) for t in step.inputs]
-            outputs = [self._pointer(t) for t in step.outputs]
+            inputs = [self._pointer(self._root(t), position) for t in step.inputs]
+            outputs = [self._pointer(t, position) for t in step.outputs]
             if step.step.arrays:
                 inputs = [f"(const void *const[]){{{', '.join(inputs)}}}"]
                 outputs = [f"(void *const[]){{{', '.join(outputs)}}}"]
             arguments = [f"&layer_{position}", *inputs, *outputs]
             if step.step.scratch_bytes:
-                arguments.append(f"{self._name}_arena + {self._places[2][position]}")
-            calls.append(f"{step.step.function}({', '.join(arguments)});")
+                arguments.append(f"{self._name}_arena + {self._layout.scratch[position]}")
+            call = f"{step.step.function}({', '.join(arguments)});"
+            moves = [
+                f"eb_move({self._name}_arena + {move.destination}, {self._name}_arena + {move.source}, {move.bytes}u);"
+                for move in self._layout.moves
+                if move.after == position
+            ]
+            calls.append("\n  ".join([call, *moves]))
         return tuple(calls)
 
     @property
@@ -305,21 +281,24 @@ class _Generator:
                 kind=step.view.op.kind,
                 name=step.view.name,
                 function=step.step.function,
-                outputs=tuple((t, self._places[1].get(t)) for t in step.outputs),
+                outputs=tuple((t, self._offset_after(t, i)) for t in step.outputs),
                 weight_bytes=_bytes_of(step.step.layer),
                 scratch_bytes=step.step.scratch_bytes,
             )
-            for step in self._steps
+            for i, step in enumerate(self._steps)
         )
+
+    def _offset_after(self, tensor: int, step: int) -> int | None:
+        return self._layout.offset(tensor, step + 1) if tensor in self._layout.offsets else None
 
     @cached_property
     def _files(self) -> Mapping[str, str]:
         template = environment()
         selftest = self._selftest
-        sources = with_headers(
-            {"core/crc32.c"} | {path for step in self._steps for path in (*step.step.sources, step.step.header)}
-        )
+        own = {"core/crc32.c"} | ({"core/move_bytes.c"} if self._layout.moves else set())
+        sources = with_headers(own | {path for step in self._steps for path in (*step.step.sources, step.step.header)})
         structs, calls, copies = self._structs, self._calls, self._copies  # which fill the tables
+        headers = {step.step.header for step in self._steps} | {path[:-1] + "h" for path in own}
         context = {
             "name": self._name,
             "NAME": self._name.upper(),
@@ -327,12 +306,12 @@ class _Generator:
             "graph": self._graph,
             "inputs": self._inputs,
             "outputs": self._outputs,
-            "headers": sorted({step.step.header.rpartition("/")[2] for step in self._steps}),
+            "headers": sorted({path.rpartition("/")[2] for path in headers}),
             "structs": structs,
             "layers": self._layers,
             "calls": calls,
             "copies": copies,
-            "arena_bytes": self._placement.bytes,
+            "arena_bytes": self._layout.placement.bytes,
             "selftest": selftest,
             "signature": self._signature,
             "alignment": self._alignment,

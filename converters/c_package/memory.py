@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 ALIGNMENT = 16
@@ -28,11 +29,11 @@ class Buffer:
 
 @dataclass(frozen=True)
 class Overlap:
-    """Buffer ``over`` may lie over ``under`` if it starts at least ``lead`` bytes before it."""
+    """Buffer ``over`` may lie over ``under`` if it starts at least ``lead`` bytes before it; None: in any case."""
 
     over: int
     under: int
-    lead: int
+    lead: int | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def place(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> Placem
     Returns:
         The smallest arena that was found.
     """
-    leads = {(o.over, o.under): o.lead for o in overlaps}
+    leads = {(o.over, o.under): o.lead for o in overlaps if o.lead is not None}
+    free = {(o.over, o.under) for o in overlaps if o.lead is None}
     bound = lower_bound(buffers, overlaps)
     meets = [
         [j for j, other in enumerate(buffers) if j != i and b.first <= other.last and other.first <= b.last]
@@ -67,7 +69,7 @@ def place(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> Placem
     best: tuple[int, list[int]] | None = None
     for attempt in range(_ATTEMPTS):
         order = [by_size, by_time, backwards][attempt] if attempt < 3 else _disturbed(by_size, shuffle)
-        offsets = _greedy(buffers, meets, leads, order)
+        offsets = _greedy(buffers, meets, leads, free, order)
         size = max((offset + b.bytes for offset, b in zip(offsets, buffers, strict=True)), default=0)
         if best is None or size < best[0]:
             best = size, offsets
@@ -78,7 +80,7 @@ def place(buffers: Sequence[Buffer], overlaps: Sequence[Overlap] = ()) -> Placem
 
 
 def lower_bound(buffers: Sequence[Buffer], overlaps: Sequence[Overlap]) -> int:
-    """Bytes that are live at the step with the most of them; of a pair that may overlap the larger one counts there."""
+    """Bytes that are live at the step with the most; of a pair that may overlap, what both cover at least."""
     end = max((b.last for b in buffers), default=-1)
     most = 0
     for step in range(end + 1):
@@ -87,7 +89,9 @@ def lower_bound(buffers: Sequence[Buffer], overlaps: Sequence[Overlap]) -> int:
         saved: dict[int, int] = {}
         for o in overlaps:
             if o.over in live and o.under in live:
-                saved[o.over] = max(saved.get(o.over, 0), min(buffers[o.over].bytes, buffers[o.under].bytes))
+                over, under = buffers[o.over].bytes, buffers[o.under].bytes
+                covered = max(over, under + (o.lead or 0))
+                saved[o.over] = max(saved.get(o.over, 0), over + under - covered)
         most = max(most, total - sum(saved.values()))
     return most
 
@@ -96,6 +100,7 @@ def _greedy(
     buffers: Sequence[Buffer],
     meets: Sequence[Sequence[int]],
     leads: Mapping[tuple[int, int], int],
+    free: AbstractSet[tuple[int, int]],
     order: Sequence[int],
 ) -> list[int]:
     """Each buffer in turn at the lowest offset that its neighbours leave."""
@@ -104,7 +109,7 @@ def _greedy(
         # Offsets [low, high) that buffer i may not start at, for each neighbour that has its place.
         barred = []
         for j in meets[i]:
-            if j not in placed:
+            if j not in placed or free & {(i, j), (j, i)}:
                 continue
             low, high = placed[j] - buffers[i].bytes + 1, placed[j] + buffers[j].bytes
             if (i, j) in leads:  # i over j: from `lead` before j on it is free
