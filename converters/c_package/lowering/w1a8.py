@@ -22,10 +22,13 @@ from edgebnn.graph.types import Array
 from edgebnn.kernels.cores import Core
 
 from .w1a8_outputs import Channels
-from .w1a8_packing import bytes_by_shift
+from .w1a8_packing import bytes_by_shift, signs_by_filter
 
 PIXELS = 4
 """Pixels that the fast kernels take at a time (EB_W1A8_PIXELS)."""
+TABLES_BYTES = 1024
+HALVES_HOLD = 256
+"""Inputs whose sums the look-ups keep in 16 bits."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,11 @@ class _Conv:
     @property
     def depth(self) -> int:
         return self.channels_in // self.groups
+
+    @property
+    def filters(self) -> int:
+        """Of a group."""
+        return self.outputs.count // self.groups
 
     @property
     def pixels(self) -> int:
@@ -122,6 +130,10 @@ class Variant:
     make: Callable[[_Conv], Step]
 
 
+def _is_cortex_m(core: Core) -> bool:
+    return bool(core.cpu)
+
+
 def _any(_: object) -> bool:
     return True
 
@@ -154,19 +166,19 @@ def _plain(conv: _Conv) -> Step:
     )
 
 
-def _sums(conv: _Conv, weights: NDArray[np.uint32], doubled: bool) -> Struct:
+def _sums(conv: _Conv, weights: NDArray[np.uint32]) -> Struct:
     outputs = conv.outputs
     fields: dict[str, Value] = {
         "geometry": conv.geometry,
         "depth": conv.depth,
-        "filters": outputs.count // conv.groups,
+        "filters": conv.filters,
         "groups": conv.groups,
         "zeros": (outputs.zero_points[0] + 128) * 0x01010101,
         "output_zero_point": outputs.zero_points[1],
         "output_min": outputs.bounds[0],
         "output_max": outputs.bounds[1],
         "weights": weights,
-        "scales": outputs.scales(doubled),
+        "scales": outputs.scales,
         "general": outputs.general,
     }
     return Struct("eb_conv_w1a8_sums", fields)
@@ -191,15 +203,30 @@ def _dsp(conv: _Conv) -> Step:
         function="eb_conv_w1a8_dsp",
         header="core/conv_w1a8.h",
         sources=("cortex_m/conv_w1a8_dsp.c", "cortex_m/gather_w1a8.c"),
-        layer=_sums(conv, bytes_by_shift(conv.outputs.minus), doubled=True),
+        layer=_sums(conv, bytes_by_shift(conv.outputs.minus)),
         inputs=(0,),
         scratch_bytes=_windows_bytes(conv) + _aside_bytes(conv),
         leads=_sliding(conv),
     )
 
 
+def _lookup(conv: _Conv) -> Step:
+    minus = conv.outputs.minus.reshape(conv.groups, conv.filters, -1)
+    sums_bytes = 8 if conv.window_bytes <= HALVES_HOLD else 24
+    return Step(
+        function="eb_conv_w1a8_lookup",
+        header="core/conv_w1a8.h",
+        sources=("cortex_m/conv_w1a8_lookup.c", "cortex_m/gather_w1a8.c"),
+        layer=_sums(conv, np.stack([signs_by_filter(group) for group in minus])),
+        inputs=(0,),
+        scratch_bytes=_windows_bytes(conv) + TABLES_BYTES + sums_bytes * conv.filters + _aside_bytes(conv),
+        leads=_sliding(conv),
+    )
+
+
 CONVOLUTIONS = (
     Variant("dsp", lambda core: core.dsp, lambda conv: not conv.depthwise, _dsp),
+    Variant("lookup", _is_cortex_m, lambda conv: not conv.depthwise, _lookup),
     Variant("plain", _any, _any, _plain),
 )
 """Best first."""

@@ -18,8 +18,8 @@ from edgebnn.arithmetic.fixed_point import quantize_multiplier, wrap_int32
 from edgebnn.arithmetic.multiply_shift import INT8
 from edgebnn.arithmetic.w1a8 import accumulator_range, weight_sums
 
-NARROW = 2**30
-"""Accumulators below this, twice, fit in 32 bits."""
+NARROW = 2**28
+"""Accumulators below this are multiplied by halves in 32 bits."""
 MOST_BITS = 22
 """Of a right shift: zero points times its power of two fit in 32 bits."""
 
@@ -66,16 +66,12 @@ class Channels:
         _, shift = self.multipliers
         return narrow & (shift < 0) & (shift >= -MOST_BITS) & (self.bounds == INT8)
 
-    def scales(self, doubled: bool) -> NDArray[np.int32]:
-        """[O, 3] constant, multiplier, 256 * magnitude + bits of the right shift; the magnitude is 0 if not short.
-
-        Args:
-            doubled: twice the constant and the magnitude, for kernels that keep the upper half of a product.
-        """
+    @property
+    def scales(self) -> NDArray[np.int32]:
+        """[O, 3] 2 * constant, multiplier, 512 * magnitude + bits of the shift; without one if not short."""
         multiplier, shift = self.multipliers
-        factor = 1 + doubled
-        packed = np.where(self.short, factor * self.magnitude, 0) * 256 + (-shift & 0xFF)
-        return np.stack([wrap_int32(factor * self.constants), multiplier, packed], axis=1).astype(np.int32)
+        packed = np.where(self.short, self.magnitude, 0) * 512 + (-shift & 0xFF)
+        return np.stack([wrap_int32(2 * self.constants), multiplier, packed], axis=1).astype(np.int32)
 
     @property
     def general(self) -> NDArray[np.int32] | None:

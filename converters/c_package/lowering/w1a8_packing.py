@@ -30,3 +30,10 @@ def bytes_by_shift(minus: NDArray[np.bool_]) -> NDArray[np.uint32]:
     shift = np.arange(GROUPS, dtype=np.uint32)[:, None] + 8 * np.arange(WORD_BYTES, dtype=np.uint32)
     shifted = (_grouped(minus, GROUPS) << shift).reshape(len(minus), -1, 32)
     return np.asarray(np.bitwise_or.reduce(shifted, axis=-1))
+
+
+def signs_by_filter(minus: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """[F, n] -> [words, F]: bit i of a word is the sign of input i of its 32; the first as above."""
+    shift = np.arange(32, dtype=np.uint32)
+    shifted = _grouped(minus, GROUPS).reshape(len(minus), -1, 32) << shift
+    return np.ascontiguousarray(np.bitwise_or.reduce(shifted, axis=-1).T)

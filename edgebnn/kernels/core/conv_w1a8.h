@@ -45,20 +45,25 @@ typedef struct eb_conv_w1a8_sums {
   int32_t output_zero_point;
   int32_t output_min, output_max;
   const uint32_t *weights; /* [groups][filters][words of a window], in the kernel's order */
-  const int32_t *scales;   /* [groups * filters][3]: constant, multiplier, 256 * magnitude + bits of the right shift */
+  const int32_t *scales;   /* [groups * filters][3]: 2 * constant, multiplier, 512 * magnitude + bits of the right shift */
   const int32_t *general;  /* [groups * filters][4]: constant, magnitude, multiplier, shift; NULL if all have scales */
 } eb_conv_w1a8_sums;
 
-/* A channel of `scales` has factors from 2**-23 to 1/2, accumulators within 2**30, and outputs of the whole range of int8:
+/* A channel of `scales` has factors from 2**-23 to 1/2, accumulators within 2**28, and outputs of the whole range of int8:
  * then a few instructions round it twice. Others have a magnitude of 0 there. */
 
 /* Four pixels at a time: their windows in the order of the words, word by word side by side. */
 #define EB_W1A8_PIXELS 4
 
 /* usada8: four weights an instruction. A word of weights has in bit 8 * lane + k the sign of byte `lane` of the k-th word of
- * inputs; what is left over by 8 words of inputs lies in the last bits of the first word. Constants and magnitudes in `scales`
- * are twice what they are elsewhere. Scratch: the windows of four pixels in whole words, and 4 * groups * filters bytes for
- * outputs if the pixels do not divide by four. */
+ * inputs; what is left over by 8 words of inputs lies in the last bits of the first word. Scratch: the windows of
+ * four pixels in whole words, and 4 * groups * filters bytes for outputs if the pixels do not divide by four. */
 void eb_conv_w1a8_dsp(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_t *output, void *scratch);
+
+/* Look-ups of four weights, for cores without usada8. A word of weights has the signs of 32 inputs, the first in bit 0; those of
+ * a first word that is not full are its last bits. All filters have their first word before the second one. Scratch: the windows
+ * of four pixels in whole words, 1024 bytes of tables, for each filter of a group 8 bytes of sums, 24 if a window has more
+ * than 256 channels, and bytes for outputs as above. */
+void eb_conv_w1a8_lookup(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_t *output, void *scratch);
 
 #endif
