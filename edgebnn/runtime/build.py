@@ -87,11 +87,11 @@ def find_compiler() -> Compiler:
         command = tuple(shlex.split(named))
         if shutil.which(command[0]) is None:
             raise BuildError(f"CC={named}: there is no such compiler; unset CC, or {_REMEDY}")
-        return Compiler(command, _version(command))
+        return Compiler(command, version_of(command))
     for name in ("cc", "gcc", "clang"):
         path = shutil.which(name)
         if path is not None:
-            return Compiler((path,), _version((path,)))
+            return Compiler((path,), version_of((path,)))
     return zig_compiler()
 
 
@@ -110,7 +110,8 @@ def zig_compiler(target: str = "") -> Compiler:
 
 
 @lru_cache
-def _version(command: tuple[str, ...]) -> str:
+def version_of(command: tuple[str, ...]) -> str:
+    """What tells a compiler's versions apart. Raises BuildError if it cannot be run."""
     return _run((*command, "--version")).stdout.partition("\n")[0]
 
 
@@ -203,6 +204,15 @@ def compile(
         linked = folder / output.name
         _raise_if_failed(_run((*compiler.command, *link_flags, *map(str, objects), "-o", str(linked))), compiler)
         os.replace(linked, output)
+
+
+def compile_object(output: Path, file: Source, compiler: Compiler, flags: Sequence[str]) -> None:
+    """Compiles one file into the object ``output``, which appears whole or not at all. Raises as :func:`compile`."""
+    with _temporary_folder(output.parent) as folder:
+        made = folder / output.name
+        command = (*compiler.command, *flags, *file.flags, "-c", str(file.path), "-o", str(made))
+        _raise_if_failed(_run(command), compiler)
+        os.replace(made, output)
 
 
 @contextmanager

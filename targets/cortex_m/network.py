@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from edgebnn.graph.types import Array
 from .image import Image, Memory
 from .machine import Call, Machine, Section, SimulationError
 from .thumb import Instruction, disassemble
-from .toolchain import ToolchainName, compile_image
+from .toolchain import ToolchainName, compile_image, kept_object
 
 HOOK = "edgebnn_profile_hook"
 """What packages call before each layer, with its number, and once after the last one."""
@@ -105,13 +107,34 @@ def compile_package(
     """
     with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
         folder = Path(name)
-        for file, text in package.files.items():
-            (folder / file).write_text(text, encoding="utf-8")
+        write_files(package, folder)
         return compile_image(
             package.core,
-            [folder / file for file in package.c_files],
+            [folder / own_file(package)],
             keep=(f"{package.name}_invoke", *keep),
             memory=memory,
             flags=(f"-I{folder}", *flags),
+            objects=kernel_objects(package, folder, flags, toolchain),
             toolchain=toolchain,
         )
+
+
+def write_files(package: Package, folder: Path) -> None:
+    """The package's files in a folder."""
+    for file, text in package.files.items():
+        (folder / file).write_text(text, encoding="utf-8")
+
+
+def own_file(package: Package) -> str:
+    """The C file that is this network's alone; the others are kernels."""
+    return f"{package.name}.c"
+
+
+def kernel_objects(package: Package, folder: Path, flags: Sequence[str], toolchain: ToolchainName) -> list[Path]:
+    """The kernels, compiled once for all networks that use them. ``folder``: where the package's files are."""
+    headers = {name: text for name, text in package.files.items() if name not in package.c_files}
+    del headers[f"{package.name}.h"]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        kernels = [folder / file for file in package.c_files if file != own_file(package)]
+        options = (f"-I{folder}", *flags)
+        return list(pool.map(lambda file: kept_object(package.core, file, headers, options, toolchain), kernels))

@@ -19,6 +19,7 @@ from edgebnn.graph.types import Array
 
 from .image import Memory
 from .machine import SimulationError
+from .network import kernel_objects, own_file, write_files
 from .toolchain import FIRMWARE, ToolchainName, link
 
 EMULATOR = "qemu-system-arm"
@@ -72,13 +73,17 @@ def boot(package: Package, inputs: Sequence[Array], toolchain: ToolchainName = "
     board = BOARDS[package.core.name]
     with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
         folder = Path(name)
-        for file, text in {**package.files, "case.h": _case(package, inputs)}.items():
-            (folder / file).write_text(text, encoding="utf-8")
-        sources = [*(folder / file for file in package.c_files), FIRMWARE / "semihosting.c"]
-        flags = (f"-I{folder}",)
-        (folder / "firmware.elf").write_bytes(
-            link(package.core, sources, memory=board.memory, flags=flags, toolchain=toolchain)
+        write_files(package, folder)
+        (folder / "case.h").write_text(_case(package, inputs), encoding="utf-8")
+        firmware = link(
+            package.core,
+            [folder / own_file(package), FIRMWARE / "semihosting.c"],
+            memory=board.memory,
+            flags=(f"-I{folder}",),
+            objects=kernel_objects(package, folder, (), toolchain),
+            toolchain=toolchain,
         )
+        (folder / "firmware.elf").write_bytes(firmware)
         _run(board, folder)
         return _read(package.outputs, (folder / "outputs.bin").read_bytes())
 

@@ -5,16 +5,18 @@ The compiler is clang of the ``ziglang`` wheel, or ``arm-none-eabi-gcc`` where t
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 from typing import Literal
 
 from edgebnn import kernels
 from edgebnn.errors import BuildError
+from edgebnn.files import cache_folder
 from edgebnn.kernels.cores import CORES, Core
 from edgebnn.runtime import build
 
@@ -39,6 +41,7 @@ def compile_image(
     keep: Sequence[str] = (),
     memory: Memory | None = None,
     flags: Sequence[str] = (),
+    objects: Sequence[Path] = (),
     toolchain: ToolchainName = "zig",
 ) -> Image:
     """An image for ``core``.
@@ -49,13 +52,14 @@ def compile_image(
         keep: functions that nothing calls and that are wanted all the same; what is not used is left out.
         memory: of the device; 1 MiB of flash and 256 KiB of RAM, if none is given.
         flags: of the compiler, after and so before its own: optimisation, include folders, definitions.
+        objects: what is compiled already, by :func:`kept_object`.
         toolchain: clang of ziglang, or arm-none-eabi-gcc.
 
     Raises:
         BuildError: there is no such compiler, or it fails; also if the image does not fit the memory.
     """
     memory = memory or Memory()
-    content = link(core, sources, keep=keep, memory=memory, flags=flags, toolchain=toolchain)
+    content = link(core, sources, keep=keep, memory=memory, flags=flags, objects=objects, toolchain=toolchain)
     image = read_image(content, core, memory)
     known = {symbol.name for symbol in image.symbols}
     if missing := [name for name in keep if name not in known]:
@@ -70,24 +74,55 @@ def link(
     memory: Memory,
     keep: Sequence[str] = (),
     flags: Sequence[str] = (),
+    objects: Sequence[Path] = (),
     toolchain: ToolchainName = "zig",
 ) -> bytes:
     """The ELF file of :func:`compile_image`, as it is flashed."""
+    startup = kept_object(core, STARTUP, {}, toolchain=toolchain)
     with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
         folder = Path(name)
         script = folder / "link.ld"
         template = Template((FIRMWARE / "link.ld").read_text(encoding="utf-8"))
         script.write_text(template.substitute(vars(memory), roots=" ".join(("eb_halt", *keep))), encoding="utf-8")
-        files = [STARTUP, *(_as_file(source, folder, number) for number, source in enumerate(sources))]
         linked = folder / "image.elf"
         build.compile(
             linked,
-            [build.Source(path) for path in files],
+            [build.Source(_as_file(source, folder, number)) for number, source in enumerate(sources)],
             _compiler(core, toolchain),
             (*COMPILE_FLAGS, *flags),
-            ("-Wl,--gc-sections", f"-Wl,-T,{script}", *_LIBRARIES[toolchain]),
+            ("-Wl,--gc-sections", f"-Wl,-T,{script}", str(startup), *map(str, objects), *_LIBRARIES[toolchain]),
         )
         return linked.read_bytes()
+
+
+def kept_object(
+    core: Core,
+    source: Path,
+    included: Mapping[str, str],
+    flags: Sequence[str] = (),
+    toolchain: ToolchainName = "zig",
+) -> Path:
+    """The object of a C file, compiled unless the cache has that of the same text.
+
+    Args:
+        core: that it is for.
+        source: the file.
+        included: everything that it may include from ``flags``' folders: text by name.
+        flags: of the compiler, after its own.
+        toolchain: clang of ziglang, or arm-none-eabi-gcc.
+
+    Raises:
+        BuildError: it does not compile, or the cache folder cannot be written.
+    """
+    compiler = _compiler(core, toolchain)
+    text = source.read_text(encoding="utf-8")
+    kept = [flag for flag in (*COMPILE_FLAGS, *flags) if not flag.startswith("-I")]  # whose content is in ``included``
+    made_of = (compiler.identity, *compiler.command, *kept, source.name, text, *sum(sorted(included.items()), ()))
+    digest = hashlib.sha256("\0".join(made_of).encode()).hexdigest()
+    path = cache_folder() / "microcontrollers" / f"{digest[:32]}.o"
+    if not path.is_file():
+        build.compile_object(path, build.Source(source), compiler, (*COMPILE_FLAGS, *flags))
+    return path
 
 
 _REMEDY = "mend the C code or the compiler's flags, or link for a device with more memory"
@@ -116,7 +151,7 @@ def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:
             "arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi, or let ziglang compile"
         )
     command = (program, f"-mcpu={core.cpu.replace('_', '-')}", "-mthumb", "-mfloat-abi=soft")
-    return build.Compiler(command, program, _REMEDY)
+    return build.Compiler(command, build.version_of((program,)), _REMEDY)
 
 
 def _zig_program() -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.read_tflite import read
 from edgebnn.graph.execute import run
 from edgebnn.kernels.cores import CORES
 from edgebnn.targets.cortex_m import qemu
@@ -19,6 +22,7 @@ pytestmark = pytest.mark.skipif(
     not qemu.is_installed(), reason=f"needs {qemu.EMULATOR}: apt-get install {qemu.PACKAGE}"
 )
 
+RESNET = Path(__file__).parents[1] / "data" / "mcu" / "mlperf_tiny" / "pretrainedResnet_quant.tflite"
 X = np.random.default_rng(1).integers(-128, 128, (1, 4, 5)).astype(np.int8)
 
 
@@ -54,3 +58,21 @@ def test_an_error_of_the_network_is_told() -> None:
     assert text != made.files["network.c"]
     with pytest.raises(SimulationError, match="its function returns an error"):
         qemu.boot(replace(made, files={**made.files, "network.c": text}), (X,))
+
+
+def test_a_whole_network_agrees() -> None:
+    graph = read(RESNET)
+    made = generate(graph, CORES["cortex-m4"], "network")
+    x = np.random.default_rng(0).integers(-128, 128, (1, 32, 32, 3)).astype(np.int8)
+    (booted,) = qemu.boot(made, (x,))
+    np.testing.assert_array_equal(booted, run(graph, (x,))[0])
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="needs gcc: apt-get install gcc-arm-none-eabi")
+@pytest.mark.parametrize("core", CORES)
+def test_gcc_compiles_the_same_firmware(core: str) -> None:
+    made = package(core)
+    (booted,) = qemu.boot(made, (X,), "gcc")
+    (simulated,) = Network(made, compile_package(made, toolchain="gcc")).infer((X,)).outputs
+    np.testing.assert_array_equal(booted, run(small_graph(), (X,))[0])
+    np.testing.assert_array_equal(booted, simulated)

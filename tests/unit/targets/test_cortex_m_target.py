@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import edgebnn
 from edgebnn.cli.main import cli
+from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.execute import run
@@ -20,6 +21,7 @@ from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import Graph
 from edgebnn.kernels.cores import CORES
 from edgebnn.targets import TARGETS
+from edgebnn.targets.cortex_m.network import compile_package
 from edgebnn.targets.model_file import ModelFile, open_model
 from tests.support import c_graphs
 
@@ -128,6 +130,25 @@ def test_targets_are_listed_with_what_they_tell(monkeypatch: pytest.MonkeyPatch)
     lacking = {one.name: one for one in targets.targets()}["cortex-m7"]
     assert (lacking.available, lacking.kind) == (False, None)
     assert "pip install 'edgebnn[mcu]'" in lacking.detail
+
+
+def test_kernels_are_compiled_once_and_again_when_they_change(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EDGEBNN_CACHE", str(tmp_path))
+    made = generate(small_graph(), CORES["cortex-m4"], "network")
+    before = compile_package(made).flash_bytes
+    kept = sorted(tmp_path.rglob("*.o"))
+    times = [path.stat().st_mtime_ns for path in kept]
+    other = generate(small_graph(50), CORES["cortex-m4"], "network")
+    compile_package(other)
+    assert sorted(tmp_path.rglob("*.o")) == kept
+    assert [path.stat().st_mtime_ns for path in kept] == times
+    larger = made.files["lookup.c"] + "\nconst int eb_more = 1;\n"
+    changed = replace(made, files={**made.files, "lookup.c": larger})
+    assert compile_package(changed).flash_bytes == before
+    assert len(sorted(tmp_path.rglob("*.o"))) == len(kept) + 1
+    header = replace(made, files={**made.files, "lookup.h": made.files["lookup.h"] + "\n"})
+    compile_package(header)
+    assert len(sorted(tmp_path.rglob("*.o"))) > len(kept) + 1, "headers count, too"
 
 
 def test_what_cannot_be_simulated_is_refused_with_the_file() -> None:
