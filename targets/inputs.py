@@ -6,7 +6,7 @@ import io
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from edgebnn.errors import InputError, UnsupportedOpError
 from edgebnn.files import unreadable, write_bytes
 from edgebnn.graph.batches import run_all
 from edgebnn.graph.samples import call
-from edgebnn.graph.types import Array
+from edgebnn.graph.types import Array, Graph
 from edgebnn.runtime.port import Port, graph_outputs
 
 from .model_file import ModelFile
@@ -131,12 +131,22 @@ def run_reference(model: ModelFile, arrays: Sequence[Array], threads: int = 1) -
         InputError: the arrays do not fit.
         UnsupportedOpError, ModelFormatError: the IR does not hold the model.
     """
+    return run_with(model, arrays, lambda graph, values: run_all(graph, values, threads))
+
+
+def run_with(
+    model: ModelFile, arrays: Sequence[Array], compute: Callable[[Graph, Sequence[Array]], tuple[Array, ...]]
+) -> tuple[Array, ...]:
+    """What ``compute`` makes of the user's arrays: it is given the graph, and the arrays as its inputs have them.
+
+    Args and raises as :func:`run_reference`.
+    """
     if len(arrays) != len(model.inputs):
         raise InputError(f"{model.name}: {len(model.inputs)} inputs expected, {len(arrays)} given")
     values = [port.quantized(array, model.name) for port, array in zip(model.inputs, arrays, strict=True)]
     graph = model.graph_for([_own_batch(port, array) for port, array in zip(model.inputs, values, strict=True)])
     try:
-        outputs = run_all(replace(graph, name=model.name), values, threads)
+        outputs = compute(replace(graph, name=model.name), values)
     except UnsupportedOpError as error:  # which knows the layer alone
         raise UnsupportedOpError(f"{model.name}: {error}") from None
     return tuple(port.dequantized(array) for port, array in zip(graph_outputs(graph), outputs, strict=True))

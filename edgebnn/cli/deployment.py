@@ -155,7 +155,7 @@ def analyze(
 @click.argument("model", type=FILE)
 @click.option("--input", "input_path", type=FILE, required=True, help="An .npy of inputs [N, ...]; .npz for several.")
 @click.option("--output", "output_path", type=FILE, required=True, help="The .npy to write; .npz for several outputs.")
-@click.option("--backend", type=click.Choice(["litert", "reference"]), default="litert", show_default=True)
+@click.option("--backend", type=click.Choice(["litert", "reference", "c"]), default="litert", show_default=True)
 @signature_option
 @threads_option
 def run(
@@ -169,7 +169,8 @@ def run(
 ) -> None:
     """Run a .tflite file on an array of inputs; outputs are real numbers, also those of int8 models.
 
-    Every file that LiteRT runs can be run; the reference executor knows fewer ops.
+    Every file that LiteRT runs can be run; the reference executor, and c, which is the network's C package compiled for
+    this machine, know fewer ops.
     """
     from edgebnn.targets.inputs import read_arrays, run_reference, write_arrays
     from edgebnn.targets.model_file import open_model
@@ -179,6 +180,11 @@ def run(
     check_writable(output_path)
     if backend == "reference":
         outputs = run_reference(file, arrays, threads)
+    elif backend == "c":
+        from edgebnn.targets.native import run_native
+
+        with status(f"compiling {model}"):
+            outputs = run_native(file, arrays)
     else:
         result = edgebnn.load(model, num_threads=threads, signature=signature)(*arrays)
         outputs = result if isinstance(result, tuple) else (result,)
