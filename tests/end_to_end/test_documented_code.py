@@ -160,16 +160,24 @@ void TfLiteInterpreterDelete(TfLiteInterpreter *interpreter);
 """What the page uses of tensorflow/lite/c/c_api.h, as TFLite documents it; no wheel brings the header."""
 
 
-def test_c_compiles_as_printed(tmp_path: Path) -> None:
-    (block,) = blocks("c")
-    includes = [line for line in block.text.splitlines() if line.startswith("#include")]
-    body = [line for line in block.text.splitlines() if not line.startswith("#include")]
-    source = tmp_path / "page.c"
-    source.write_text("\n".join([*includes, "void page(void);", "void page(void) {", *body, "}"]))
+def test_c_compiles_as_printed(ran: Path, tmp_path: Path) -> None:
+    by_page = {block.page.stem: block for block in blocks("c")}
+    assert by_page.keys() == {"deployment", "microcontrollers"}
     (tmp_path / "edgebnn").symlink_to(build.DELEGATE)
     header = tmp_path / "tensorflow" / "lite" / "c" / "c_api.h"
     header.parent.mkdir(parents=True)
     header.write_text(TFLITE_C_API)
-    command = [*build.find_compiler().command, "-std=c11", "-Wall", "-Werror", "-fsyntax-only", f"-I{tmp_path}"]
+    compiled(by_page["deployment"], tmp_path)
+    compiled(by_page["microcontrollers"], tmp_path, ran / "digits_c")
+
+
+def compiled(block: Block, *folders: Path) -> None:
+    """The lines of a page as a function: warnings are errors."""
+    includes = [line for line in block.text.splitlines() if line.startswith("#include")]
+    body = [line for line in block.text.splitlines() if not line.startswith("#include")]
+    source = folders[0] / "page.c"
+    source.write_text("\n".join([*includes, "void page(void);", "void page(void) {", *body, "}"]))
+    paths = [f"-I{folder}" for folder in folders]
+    command = [*build.find_compiler().command, "-std=c11", "-Wall", "-Werror", "-fsyntax-only", *paths]
     done = subprocess.run([*command, str(source)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -54,7 +54,7 @@ from tools.experiments.study_report import Arm, read_arm, write_arm
 
 DATA, SEED = "cifar10", 0
 FLOAT_FILE, INT8_FILE = "pretrainedResnet.tflite", "pretrainedResnet_quant.tflite"  # in EDGEBNN_DATA/mlperf_tiny
-EPOCHS = {"float": 20, "w1a8": 22, "int8": 6, "w1a1": 14, "w1a1-wide": 14}
+EPOCHS = {"float": 20, "w1a8": 14, "int8": 5, "w1a1": 14, "w1a1-wide": 14}
 WIDTHS = {"w1a1": (16, 32, 64), "w1a1-wide": (32, 64, 128)}
 
 # In the order of the file's ops, which is that of execution.
