@@ -22,13 +22,17 @@ from edgebnn.kernels.cores import CORES, PORTABLE, Core
 from edgebnn.targets.cortex_m import Machine, compile_image
 from tests.support.c_packages import SANITIZERS, STRICT, assert_equal_to_reference, compile_package, write_files
 from tests.support.examples import examples
-from tests.support.w1a8_graphs import ConvLayer, chain, conv_pair
+from tests.support.w1a8_graphs import ConvLayer, DenseLayer, chain, conv_pair, dense_pair
 
 EACH_CORE = pytest.mark.parametrize("core", CORES.values(), ids=list(CORES))
 
 
 def conv(seed: int = 0, batch: int = 1, **layer: object) -> Graph:
     return conv_pair(ConvLayer(**layer), seed, batch)[1]  # type: ignore[arg-type]
+
+
+def dense(seed: int = 0, **layer: object) -> Graph:
+    return dense_pair(DenseLayer(**layer), seed)[1]  # type: ignore[arg-type]
 
 
 def with_tensor(graph: Graph, index: int, **changes: object) -> Graph:
@@ -78,12 +82,22 @@ SHAPES = (
     with_biases(conv(26, size=(4, 4), inputs=8, outputs=4), -(2**31)),
     with_biases(conv(27, size=(4, 4), inputs=8, outputs=4), 2**30 - 9),
     with_tensor(conv(28, inputs=4), 3, data=np.array([0, 127] * 4, np.int8)),
+    dense(31),
+    dense(32, rows=3, channels_in=67, channels_out=5, keep_num_dims=True),
+    dense(33, channels_in=1, channels_out=1),
+    dense(34, rows=2, channels_in=130, channels_out=7, activation=Activation.RELU),
+    rescaled(dense(35, channels_in=33), 1e-9),
+    rescaled(with_tensor(dense(36), 2, data=np.full(12, 2.0**-6, np.float32)), 0.0235 * 2, -1),
+    with_biases(dense(37), 2**31 - 1),
     rescaled(conv(29, size=(3, 5), inputs=6, outputs=2, depthwise=True), 1e-6),
 )
 
 
 def random_layer(seed: int) -> Graph:
     rng = np.random.default_rng(seed)
+    if rng.random() < 0.2:
+        depth, channels = (int(n) for n in (rng.integers(1, 200), rng.integers(1, 20)))
+        return dense(seed, rows=int(rng.integers(1, 4)), channels_in=depth, channels_out=channels)
     filters = tuple(int(n) for n in rng.integers(1, 5, 2))
     dilation = tuple(int(n) for n in rng.choice([1, 1, 2, 3], 2))
     padding = Padding(int(rng.integers(2)))
@@ -160,6 +174,23 @@ def assert_exact_on(core: Core, layers: Sequence[Graph], folder: Path) -> None:
 @EACH_CORE
 def test_fast_kernels_equal_the_reference(core: Core, tmp_path: Path) -> None:
     assert_exact_on(core, (*SHAPES, *map(random_layer, range(examples(12)))), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("core", "functions"),
+    [
+        ("cortex-m0plus", {"eb_conv_w1a8_lookup", "eb_depthwise_w1a8", "eb_dense_w1a8"}),
+        ("cortex-m3", {"eb_conv_w1a8_lookup", "eb_depthwise_w1a8", "eb_dense_w1a8"}),
+        ("cortex-m4", {"eb_conv_w1a8_dsp", "eb_depthwise_w1a8", "eb_dense_w1a8_dsp"}),
+    ],
+)
+def test_kernels_are_chosen_by_the_core(core: str, functions: set[str]) -> None:
+    """Outputs of dense layers are lines, but where accumulators wrap."""
+    usual = [graph for graph in SHAPES if graph.tensors[graph.ops[0].inputs[-1]].data.max() < 2**31 - 1]  # type: ignore[union-attr]
+    called = {layer.function for graph in usual for layer in generate(graph, CORES[core], "net").layers}
+    assert called == functions
+    wraps = generate(with_biases(dense(37), 2**31 - 1), CORES[core], "net")
+    assert [layer.function for layer in wraps.layers] == ["eb_dense_int8_double"]
 
 
 def test_plain_kernels_equal_the_reference_under_sanitizers(tmp_path: Path) -> None:

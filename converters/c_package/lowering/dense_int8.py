@@ -68,16 +68,24 @@ def dense_layer(op: OpView) -> Dense:
         weights_zero_point=weights_zero_point,
         bias=bias - input_zero_point * centred.sum(axis=1),
         scales=scales,
-        proven=_proven(sum_range(centred, bias, input_zero_point), scales, zero_point, low, high),
+        proven=proven(sum_range(centred, bias, input_zero_point), scales, zero_point, low, high),
         zero_point=zero_point,
         low=low,
         high=high,
     )
 
 
-def _proven(
+def proven(
     sums: tuple[NDArray[np.int64], NDArray[np.int64]], scales: NDArray[np.float64], zero_point: int, low: int, high: int
 ) -> tuple[MultiplyShift, ...] | None:
+    """For each channel the line that is equal for all of its sums; None if there is none for some, or its sums wrap.
+
+    Args:
+        sums: the least and the greatest of each channel.
+        scales: what they are multiplied by in double.
+        zero_point: of the output.
+        low, high: what it is clamped to.
+    """
     found = []
     for least, greatest, scale in zip(*sums, scales, strict=True):
 
@@ -94,7 +102,8 @@ def _proven(
     return tuple(found)
 
 
-def _layer(made: Dense) -> Struct:
+def int8_layer(made: Dense) -> Struct:
+    """The layer's constants for all variants."""
     outputs, depth = made.weights.shape
     constants = np.zeros((outputs, 5), np.int64)
     constants[:, 0] = made.bias
@@ -149,7 +158,7 @@ def dense(op: OpView, core: Core) -> Step:
         function=kernel.function,
         header="core/dense_int8.h",
         sources=(kernel.source,),
-        layer=_layer(made),
+        layer=int8_layer(made),
         inputs=(0,),
     )
 
