@@ -33,7 +33,9 @@ def c_type(dtype: np.dtype[np.generic]) -> str:
 
 def number(value: float) -> str:
     """A scalar field of a struct: an integer, or a float of single precision, exactly."""
-    return integer(int(value)) if isinstance(value, (int, np.integer)) else real(float(value))
+    if isinstance(value, (int, np.integer)):
+        return integer(int(value), 32 if -(2**31) <= value < 2**31 else 64)
+    return real(float(value))
 
 
 def integer(value: int, bits: int = 32, unsigned: bool = False) -> str:
@@ -94,6 +96,8 @@ class Tables:
         """The name of the table that holds ``array``; ``hint`` becomes a part of it if it is new."""
         plain = np.ascontiguousarray(array).reshape(-1)
         plain = plain.astype(plain.dtype.newbyteorder("<"))
+        if plain.dtype.kind == "f":
+            plain[np.isnan(plain)] = np.nan  # C has one literal for all of them
         kind, content = c_type(plain.dtype), plain.tobytes()
         if (kind, content) not in self._found:
             self._found[kind, content] = Table(

@@ -17,18 +17,26 @@ from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
 from . import (
+    arithmetic,
     binary,
+    cast,
+    compare,
     conv_int8,
     dense_int8,
     elementwise_int8,
     host,
+    l2_normalization_int8,
     lookup,
+    matmul_float,
     move,
     pool_int8,
     quantize,
+    reduce,
     softmax_int8,
+    unary_float,
     view,
     w1a8,
+    windows_float,
 )
 
 Lowering = Callable[[OpView, Core], Lowered]
@@ -41,17 +49,25 @@ def _table(*families: Family) -> Mapping[Key, Lowering]:
 
 
 _CORES: tuple[Family, ...] = (
+    arithmetic.OPS,
     binary.OPS,
+    cast.OPS,
+    compare.OPS,
     conv_int8.OPS,
     dense_int8.OPS,
     elementwise_int8.OPS,
+    l2_normalization_int8.OPS,
     lookup.OPS,
+    matmul_float.OPS,
     move.OPS,
     pool_int8.OPS,
     quantize.OPS,
+    reduce.OPS,
     softmax_int8.OPS,
+    unary_float.OPS,
     view.OPS,
     w1a8.OPS,
+    windows_float.OPS,
 )
 LOWERINGS = _table(*_CORES)
 HOST_LOWERINGS = _table(*_CORES, host.OPS)

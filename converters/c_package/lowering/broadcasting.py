@@ -10,8 +10,8 @@ from edgebnn.converters.c_package.program import Struct
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.types import Shape
 
-Axis = tuple[int, int, int]
-"""Size, the step of the first operand in elements, that of the second."""
+Axis = tuple[int, ...]
+"""Size, the step of the first operand in elements, that of the second, and so on."""
 
 
 def steps(shape: Shape, rank: int) -> list[int]:
@@ -27,15 +27,15 @@ def steps(shape: Shape, rank: int) -> list[int]:
 def merged(axes: Sequence[Axis]) -> list[Axis]:
     """The same elements in the same order by fewer axes: none of size 1, neighbours joined."""
     found: list[Axis] = []
-    for size, first, second in axes:
+    for size, *step in axes:
         if size == 0:
-            return [(0, 0, 0)]
+            return [(0,) * (1 + len(step))]
         if size == 1:
             continue
-        if found and found[-1][1] == size * first and found[-1][2] == size * second:
+        if found and all(outer == size * inner for outer, inner in zip(found[-1][1:], step, strict=True)):
             size *= found.pop()[0]
-        found.append((size, first, second))
-    return found or [(1, 0, 0)]
+        found.append((size, *step))
+    return found or [(1, *(0 for _ in axes[0][1:]))] if axes else [(1, 0, 0)]
 
 
 def broadcast(axes: Sequence[Axis]) -> Struct:

@@ -11,6 +11,7 @@ from edgebnn.converters.c_package.program import Step, Struct
 from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.execute import run_op
 from edgebnn.graph.opdef import OpView
+from edgebnn.graph.ops.view import scale_and_zero_point
 from edgebnn.kernels.cores import Core
 
 _KINDS = (
@@ -33,6 +34,8 @@ def lookup(op: OpView, core: Core) -> Step:
         )
     every = np.arange(256, dtype=np.uint8).view(x.dtype.numpy) if x.dtype.value != "bool" else np.arange(256) > 0
     all_inputs = replace(op, inputs=(replace(x, shape=(256,)),), outputs=(replace(y, shape=(256,)),))
+    if op.op.kind == "RSQRT":  # the reference refuses the root of a negative number; here it is that of 0
+        every = np.maximum(every, np.int8(scale_and_zero_point(op, x)[1]))
     (table,) = run_op(all_inputs, (every,))
     return Step(
         function="eb_lookup",

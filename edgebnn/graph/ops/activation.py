@@ -192,7 +192,7 @@ def _gelu_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ..
 
 
 _SMALLEST_NORM = np.float32(1e-6)
-_UNIT_SCALE = 1 / 128
+UNIT_SCALE = 1 / 128
 
 
 def _l2_norm_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -205,7 +205,7 @@ def _l2_norm_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
         norm = np.sqrt(np.square(x).sum(axis=-1, keepdims=True, dtype=np.float32))
         return (x / np.maximum(norm, _SMALLEST_NORM),)
     output_scale, zero_point = scale_and_zero_point(view, view.outputs[0])
-    if output_scale != np.float32(_UNIT_SCALE) or zero_point != 0:
+    if output_scale != np.float32(UNIT_SCALE) or zero_point != 0:
         raise unsupported(view, f"output scale {output_scale} and zero point {zero_point}", "1/128 and 0")
     _, centred = _centred(view, input_tensor(view, 0), x)
     result = np.zeros(x.shape, np.int64)

@@ -67,7 +67,8 @@ def _operands(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, Ar
     return value(view, values, 0), value(view, values, 1)
 
 
-def _activation(view: OpView) -> Activation:
+def binary_activation(view: OpView) -> Activation:
+    """The activation that the op applies to its output."""
     opts = view.op.options
     if isinstance(opts, (AddOptions, SubOptions, MulOptions, DivOptions)):
         return opts.fused_activation_function
@@ -75,7 +76,7 @@ def _activation(view: OpView) -> Activation:
 
 
 def _finish_int8(view: OpView, q: NDArray[np.int64]) -> Array:
-    low, high = integer_bounds(view, _activation(view))
+    low, high = integer_bounds(view, binary_activation(view))
     return np.clip(q, low, high).astype(np.int8)
 
 
@@ -136,7 +137,7 @@ def _runner(
         if a.dtype == np.int8 and int8 is not None:
             return (int8(view, a, b),)
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
-            return (activate(view, real(a, b).astype(a.dtype, copy=False), _activation(view)),)
+            return (activate(view, real(a, b).astype(a.dtype, copy=False), binary_activation(view)),)
 
     return run
 

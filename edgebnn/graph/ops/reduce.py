@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgebnn.arithmetic.fixed_point import Multiplier, multiply_by_quantized_multiplier, quantize_multiplier
 from edgebnn.arithmetic.rounding import round_half_away
@@ -70,17 +71,25 @@ def _mean_int8(view: OpView, q: Array) -> Array:
     return np.clip(scaled + output_zero_point, -128, 127).astype(np.int8)
 
 
-def _sum_int8(view: OpView, q: Array) -> Array:
-    """LiteRT's one kernel of it that works scales in float32, where its kernel of MEAN does in fixed point."""
+def sum_to_int8(view: OpView, sums: NDArray[np.int64], count: int) -> NDArray[np.int8]:
+    """The output for sums of ``count`` values.
+
+    LiteRT's one kernel of it that works scales in float32, where its kernel of MEAN does in fixed point.
+    """
     scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
     output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
-    axes = reduced_axes(view)
     factor = scale / output_scale
-    bias = np.float32(-zero_point) * factor * np.float32(np.prod([q.shape[a] for a in axes], dtype=np.int64))
-    scaled = q.sum(axis=axes, dtype=np.int64).astype(np.float32) * factor + bias
+    bias = np.float32(-zero_point) * factor * np.float32(count)
+    scaled = sums.astype(np.float32) * factor + bias
     if not np.isfinite(scaled).all():
         raise OverflowError("their ratio is beyond float32")
     return np.clip(round_half_away(scaled).astype(np.int64) + output_zero_point, -128, 127).astype(np.int8)
+
+
+def _sum_int8(view: OpView, q: Array) -> Array:
+    axes = reduced_axes(view)
+    count = int(np.prod([q.shape[a] for a in axes], dtype=np.int64))
+    return sum_to_int8(view, np.asarray(q.sum(axis=axes, dtype=np.int64)), count)
 
 
 def _mean_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -120,27 +129,28 @@ def _prod_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ..
     return (np.asarray(x.prod(axis=reduced_axes(view), dtype=x.dtype)).reshape(view.outputs[0].shape),)
 
 
-def _arg_axis(view: OpView) -> int:
+def arg_axis(view: OpView) -> int:
+    """The axis along which ARG_MAX and ARG_MIN look."""
     return axis_of(view, scalar(view, 1), len(input_tensor(view, 0).shape))
 
 
 def _arg_infer(view: OpView) -> tuple[Shape, ...]:
-    shape, axis = input_tensor(view, 0).shape, _arg_axis(view)
+    shape, axis = input_tensor(view, 0).shape, arg_axis(view)
     return ((*shape[:axis], *shape[axis + 1 :]),)
 
 
 def _arg_batch(view: OpView, axes: Axes) -> Axes | None:
-    axis, reduced = only(axes, 0), _arg_axis(view)
+    axis, reduced = only(axes, 0), arg_axis(view)
     return None if axis is None or axis == reduced else (axis - (reduced < axis),)
 
 
 def _arg_max_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    y = value(view, values, 0).argmax(axis=_arg_axis(view))
+    y = value(view, values, 0).argmax(axis=arg_axis(view))
     return (np.asarray(y).astype(view.outputs[0].dtype.numpy),)
 
 
 def _arg_min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    y = value(view, values, 0).argmin(axis=_arg_axis(view))
+    y = value(view, values, 0).argmin(axis=arg_axis(view))
     return (np.asarray(y).astype(view.outputs[0].dtype.numpy),)
 
 

@@ -62,7 +62,7 @@ def _nearest_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
     return moved(x[:, rows[:, None], columns])
 
 
-def _between(opts: ResizeOptions, size: int, count: int) -> tuple[Array, Array, Array]:
+def between(opts: ResizeOptions, size: int, count: int) -> tuple[Array, Array, Array]:
     """Lower and upper input of each output, and how far it is from the lower, in float32."""
     corners = opts.align_corners and count > 1
     scale = np.float32(size - 1) / np.float32(count - 1) if corners else np.float32(size) / np.float32(count)
@@ -72,8 +72,8 @@ def _between(opts: ResizeOptions, size: int, count: int) -> tuple[Array, Array, 
     return lower, np.minimum(np.ceil(at).astype(np.int64), size - 1), at - lower.astype(np.float32)
 
 
-def _between_fixed(opts: ResizeOptions, size: int, count: int) -> tuple[Array, Array, Array]:
-    """As :func:`_between`, with positions in units of 2**-10; integer divisions truncate towards zero."""
+def between_fixed(opts: ResizeOptions, size: int, count: int) -> tuple[Array, Array, Array]:
+    """As :func:`between`, with positions in units of 2**-10; integer divisions truncate towards zero."""
     one = 1 << FRACTION_BITS
     if opts.align_corners and count > 1:
         scale = (one * (size - 1) + (count - 1) // 2) // (count - 1)
@@ -99,9 +99,9 @@ def _bilinear_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array
     opts = options(view, ResizeBilinearOptions)
     x, (_, height, width, _) = value(view, values, 0), view.outputs[0].shape
     if x.dtype == np.float32:
-        rows, columns = _between(opts, x.shape[1], height), _between(opts, x.shape[2], width)
+        rows, columns = between(opts, x.shape[1], height), between(opts, x.shape[2], width)
         return (_interpolate(x, rows, columns, 1).astype(np.float32, copy=False),)
-    rows, columns = _between_fixed(opts, x.shape[1], height), _between_fixed(opts, x.shape[2], width)
+    rows, columns = between_fixed(opts, x.shape[1], height), between_fixed(opts, x.shape[2], width)
     sums = _interpolate(x.astype(np.int64), rows, columns, 1 << FRACTION_BITS)
     half = 1 << (2 * FRACTION_BITS - 1)
     return ((np.sign(sums) * ((np.abs(sums) + half) >> (2 * FRACTION_BITS))).astype(np.int8),)
