@@ -31,6 +31,8 @@ MCU = [
 ]
 WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
 DEV = [
+    "tflite-micro==0.dev20261023182759; platform_system == 'Linux' and platform_machine == 'x86_64'"
+    " and python_version == '3.11'",
     "hypothesis>=6.100",
     "pytest>=8",
     "pytest-xdist>=3.5",

@@ -1,0 +1,120 @@
+"""The fast int8 kernels of each core on layers as networks have them: bit for bit, and in how many instructions."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from edgebnn.graph import counts
+from edgebnn.graph.execute import run
+from edgebnn.graph.ops.elementwise import AddOptions, SubOptions
+from edgebnn.graph.ops.enums import Activation, Padding
+from edgebnn.graph.types import DType, Graph
+from tests.support.graphs import one_op, per_tensor, tensor
+from tests.support.int8_layers import convolution, dense, depthwise, values
+from tests.support.simulated_packages import SimulatedPackages
+
+DSP = ("cortex-m4", "cortex-m7", "cortex-m33")
+
+
+def addition(kind: str, shape: tuple[int, ...], scales: tuple[float, float, float], zero: int = -128) -> Graph:
+    x, y = (tensor(n, shape, DType.INT8, per_tensor(s, z)) for n, s, z in zip("xy", scales, (4, -7), strict=False))
+    out = tensor("z", (), DType.INT8, per_tensor(scales[2], zero))
+    return one_op(kind, AddOptions() if kind == "ADD" else SubOptions(), [x, y], [out])
+
+
+CONVOLUTIONS = (
+    convolution((5, 6), (3, 4)),
+    convolution((5, 5), (3, 5), stride=(2, 2), seed=1),
+    convolution((4, 7), (8, 6), batches=2, zero_points=(-128, -128), activation=Activation.RELU, seed=2),
+    convolution((6, 5), (4, 3), filter_size=(1, 1), activation=Activation.RELU6, zero_points=(127, 0), seed=3),
+    convolution((6, 7), (12, 9), groups=3, filter_size=(2, 3), padding=Padding.VALID, seed=4),
+    convolution((7, 6), (8, 4), groups=2, filter_size=(3, 2), dilation=(1, 2), seed=5),
+    convolution((9, 8), (4, 2), dilation=(2, 1), stride=(1, 3), seed=6),
+    convolution((2, 2), (4, 2), filter_size=(5, 5), seed=7),
+    convolution((3, 1), (20, 1), filter_size=(3, 1), seed=8),
+    convolution((1, 1), (6, 7), filter_size=(1, 1), seed=9),
+    convolution((9, 5), (1, 8), filter_size=(10, 4), stride=(2, 2), seed=10),
+)
+DEPTHWISE = (
+    depthwise((5, 6), 8),
+    depthwise((7, 5), 4, stride=(2, 2), padding=Padding.VALID, batches=2, seed=1),
+    depthwise((6, 6), 12, filter_size=(5, 2), activation=Activation.RELU_N1_TO_1, seed=2),
+    depthwise((8, 9), 4, filter_size=(3, 4), dilation=(2, 2), seed=3),
+    depthwise((6, 7), 4, dilation=(1, 2), stride=(1, 2), seed=4),
+    depthwise((2, 2), 4, filter_size=(4, 3), seed=5),
+    depthwise((4, 3), 8, filter_size=(1, 1), seed=6),
+)
+DENSE = (dense(1, 64, 10), dense(3, 7, 5, seed=1), dense(2, 33, 4, seed=2), dense(1, 3, 1, seed=3))
+SUMS = (
+    addition("ADD", (1, 3, 3, 5), (0.0413, 0.0521, 0.0607)),
+    addition("SUB", (1, 2, 3, 8), (0.1, 0.02, 0.09), zero=3),
+    addition("ADD", (1, 3), (0.5, 0.5, 0.5), zero=0),
+    addition("ADD", (4, 16), (0.05, 0.05, 0.07)),
+)
+
+
+LARGE_SUM = addition("ADD", (1, 32, 32, 16), (0.076, 0.104, 0.051))
+BARS = {
+    "3x3 64": (convolution((16, 16), (64, 64)), 0.95),
+    "3x3 128": (convolution((16, 16), (128, 128)), 0.93),
+    "3x3 16": (convolution((32, 32), (16, 16)), 1.12),
+    "3x3 of 3": (convolution((32, 32), (3, 16)), 2.0),
+    "1x1 64": (convolution((25, 5), (64, 64), filter_size=(1, 1)), 1.13),
+    "depthwise 3x3": (depthwise((25, 5), 64), 4.6),
+    "dense": (dense(1, 64, 64), 3.0),
+    "add": (LARGE_SUM, 8.1),
+}
+"""Instructions of the whole call, by multiply-accumulate; by element where there are none."""
+
+FAST = {
+    "eb_conv_int8_dsp": CONVOLUTIONS,
+    "eb_depthwise_int8_dsp": DEPTHWISE,
+    "eb_dense_int8_dsp": DENSE,
+    "eb_add_int8_linear_dsp": SUMS,
+}
+GRAPHS = (*(graph for graphs in FAST.values() for graph in graphs), *(graph for graph, _ in BARS.values()))
+
+
+@pytest.fixture(scope="module", params=DSP)
+def simulated(request: pytest.FixtureRequest) -> SimulatedPackages:
+    return SimulatedPackages(GRAPHS, request.param)
+
+
+def instructions(simulated: SimulatedPackages, graph: Graph, function: str = "") -> float:
+    """Those of one inference, the outputs of which are checked."""
+    number = GRAPHS.index(graph)
+    layers = simulated.packages[number].layers
+    assert [layer.function for layer in layers] == [function or layers[0].function]
+    rng = np.random.default_rng(number)
+    inputs = [values(rng, graph.tensors[i].shape) for i in graph.inputs]
+    (expected,) = run(graph, tuple(inputs))
+    outputs, call = simulated.invoke(number, *inputs)
+    np.testing.assert_array_equal(outputs[0], expected, err_msg=f"case {number}")
+    assert len(np.unique(expected)) > 1 or expected.size < 9
+    return call.instructions / (counts.macs(graph).total or expected.size)
+
+
+@pytest.mark.parametrize("function", FAST)
+def test_fast_kernels(simulated: SimulatedPackages, function: str) -> None:
+    for graph in FAST[function]:
+        instructions(simulated, graph, function)
+
+
+@pytest.mark.parametrize("name", BARS)
+def test_instructions(simulated: SimulatedPackages, name: str) -> None:
+    graph, most = BARS[name]
+    assert instructions(simulated, graph) <= most
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus"])
+def test_factors_of_half_and_more_are_exact_all_the_same(core: str) -> None:
+    """The fast kernels' form of rescaling has no shift to the left."""
+    graph = convolution((4, 4), (4, 3), seed=3)
+    tensors = [replace(t, quantization=per_tensor(2e-4, 3)) if t.name == "y" else t for t in graph.tensors]
+    steep = replace(graph, tensors=tuple(tensors))
+    x = values(np.random.default_rng(0), graph.tensors[0].shape)
+    outputs, _ = SimulatedPackages([steep], core).invoke(0, x)
+    np.testing.assert_array_equal(outputs[0], run(steep, (x,))[0])
