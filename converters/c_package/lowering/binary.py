@@ -31,7 +31,7 @@ from edgebnn.kernels.cores import PORTABLE, Core
 
 from .int8 import constant_data
 
-LANES, WORD_PLANES, TABLE_PLANES, LEAST_PLANES = 32, 30, 60, 6
+LANES, WORD_PLANES, TABLE_PLANES, LEAST_PLANES = 32, 30, 60, 11
 """Those of cortex_m/conv_binary_sliced.h."""
 _LOOKUP = 255
 _NAMES = {DType.INT32: "packed", DType.INT8: "int8", DType.FLOAT32: "float"}
@@ -227,7 +227,8 @@ class _Kernel:
     """A variant.
 
     applies: whether it is for this core and layer.
-    suffix:  of its functions' names.
+    suffix:  of its functions' names, behind the kind of output.
+    sources: for a kind of output.
     layer:   the layer in its order.
     scratch: bytes that it needs.
     begun:   pixels of the output that may be written in part while their windows are still read.
@@ -236,7 +237,7 @@ class _Kernel:
     applies: Callable[[Core, Convolution], bool]
     suffix: str
     header: str
-    source: str
+    sources: Callable[[str], tuple[str, ...]]
     layer: Callable[[Convolution], Struct]
     scratch: Callable[[Convolution], int]
     begun: Callable[[Convolution], int]
@@ -247,7 +248,11 @@ _KERNELS = (
         _is_sliced,
         "_sliced",
         "cortex_m/conv_binary_sliced.h",
-        "cortex_m/conv_binary_sliced.c",
+        lambda output: (
+            "cortex_m/conv_binary_sliced.c",
+            f"cortex_m/conv_binary_sliced_{output}.c",
+            *(("cortex_m/conv_binary_numbers.c",) if output != "packed" else ()),
+        ),
         _sliced,
         _sliced_scratch,
         lambda conv: 0 if _chunk(conv) == conv.sizes.channels_out else LANES,
@@ -256,7 +261,7 @@ _KERNELS = (
         lambda core, conv: True,
         "",
         "core/conv_binary.h",
-        "core/conv_binary.c",
+        lambda output: ("core/conv_binary.c",),
         _plain,
         lambda conv: 0,
         lambda conv: 1,
@@ -274,7 +279,7 @@ def conv(view: OpView, core: Core) -> Step:
     return Step(
         function=f"eb_conv_binary_{_NAMES[made.output]}{kernel.suffix}",
         header=kernel.header,
-        sources=(kernel.source,),
+        sources=kernel.sources(_NAMES[made.output]),
         layer=kernel.layer(made),
         inputs=(0,),
         scratch_bytes=kernel.scratch(made),

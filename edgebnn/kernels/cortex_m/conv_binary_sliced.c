@@ -1,18 +1,12 @@
-#include "conv_binary_sliced.h"
-
-#include "bit_slices.h"
-#include "conv_binary_output.h"
+#include "conv_binary_tiles.h"
 
 typedef eb_binary_pair pair;
 
+void eb_binary_transpose(uint32_t words[EB_LANES]) { eb_transpose(words); }
+
 /* ---- windows into planes ------------------------------------------------------------------------------------------ */
 
-/* A pixel of the output. */
-typedef struct place {
-  int32_t batch, row, column;
-} place;
-
-static place after(const eb_geometry *g, place p, int32_t pixels) {
+static eb_binary_place after(const eb_geometry *g, eb_binary_place p, int32_t pixels) {
   for (p.column += pixels; p.column >= g->output_width; p.column -= g->output_width) {
     if (++p.row == g->output_height) p.row = 0, p.batch++;
   }
@@ -28,7 +22,7 @@ typedef struct tap {
 } tap;
 
 /* Tap by tap one word of each pixel; 0 in the padding. */
-static void gather(const tap *t, place p, int32_t count, uint32_t *words) {
+static void gather(const tap *t, eb_binary_place p, int32_t count, uint32_t *words) {
   const eb_geometry *g = t->geometry;
   while (count > 0) {
     int32_t run = g->output_width - p.column;
@@ -37,12 +31,12 @@ static void gather(const tap *t, place p, int32_t count, uint32_t *words) {
     const int32_t y = p.row * g->stride_height - g->pad_top + t->row * g->dilation_height;
     int32_t x = p.column * g->stride_width - g->pad_left + t->column * g->dilation_width;
     if (y >= 0 && y < g->input_height) {
-      for (; run > 0 && x < 0; run--, x += g->stride_width) *words++ = 0;
+      EB_ROLLED for (; run > 0 && x < 0; run--, x += g->stride_width) *words++ = 0;
       const int32_t step = g->stride_width * t->words, end = g->input_width;
       const uint32_t *from = t->input + ((p.batch * g->input_height + y) * end + x) * t->words;
-      for (; run > 0 && x < end; run--, x += g->stride_width, from += step) *words++ = *from;
+      EB_ROLLED for (; run > 0 && x < end; run--, x += g->stride_width, from += step) *words++ = *from;
     }
-    for (; run > 0; run--) *words++ = 0;
+    EB_ROLLED for (; run > 0; run--) *words++ = 0;
     p.column = 0;
     if (++p.row == g->output_height) p.row = 0, p.batch++;
   }
@@ -53,7 +47,7 @@ static void gather(const tap *t, place p, int32_t count, uint32_t *words) {
 /* Of `count` triples of planes all sums with weights: bit 0 of the index flips the first plane, bit 1 the second, bit 2 the
  * third. Flipping all three flips both bits of the sum. */
 static void fill_table(const uint32_t *planes, pair (*table)[8], int32_t count) {
-  for (; count > 0; count--, planes += 3, table++) {
+  EB_ROLLED for (; count > 0; count--, planes += 3, table++) {
     const uint32_t a = planes[0], u = a ^ planes[1], v = a ^ planes[2], odd = u ^ planes[2];
     pair *t = *table;
     const uint32_t none = a ^ (u & v), first = a ^ (u | v), second = a ^ (v & ~u), third = a ^ (u & ~v);
@@ -67,6 +61,138 @@ static void fill_table(const uint32_t *planes, pair (*table)[8], int32_t count) 
     t[7].low = ~odd, t[7].high = ~none;
   }
 }
+
+/* Counters of some channels, and the weights that choose among the sums in the table: `stride` words from channel to channel. */
+typedef struct counters {
+  uint32_t *first;
+  int32_t planes, channels;
+  const uint32_t *weights;
+  int32_t stride;
+} counters;
+
+/* Adds to the counters the sums that one word of weights a channel chooses, or two. */
+static void add_one(const counters *c, pair (*table)[8]);
+static void add_two(const counters *c, pair (*table)[8]);
+
+#if defined(__thumb2__)
+
+/* All registers are taken: r0 to r4 the five lowest bits of the counters, r5 the table, r6 a word of weights, r7 what is
+ * computed between, r8 to lr sums from the table and carries. On the stack: the counter, its weights, the carry of the first
+ * word; the end of all counters, the bytes of a counter, the bytes between weights. */
+
+/* s += b + c; the carry replaces b. */
+#define FULL_ADD(s, b, c)          \
+  "eor r7, " s ", " b "\n" \
+  "and " b ", " b ", " s "\n" \
+  "eor " s ", r7, " c "\n" \
+  "and r7, r7, " c "\n" \
+  "orr " b ", " b ", r7\n"
+
+/* s += b; the carry in `carry`. */
+#define HALF_ADD(s, b, carry)      \
+  "and " carry ", " s ", " b "\n" \
+  "eor " s ", " s ", " b "\n"
+
+#define SUM(n, low, high)                    \
+  "ubfx " high ", r6, #(3 * " #n "), #3\n" \
+  "add " high ", r5, " high ", lsl #3\n" \
+  "ldrd " low ", " high ", [" high ", #(64 * " #n ")]\n"
+
+/* The sums of ten triples; the carry, of weight 32, in r9. */
+#define ADD_WORD                                                                                      \
+  SUM(0, "r8", "r9") SUM(1, "r10", "r11")                                                             \
+  FULL_ADD("r0", "r8", "r10")                                      /* twos in r8 */                   \
+  FULL_ADD("r1", "r9", "r11")                                      /* fours in r9 */                  \
+  SUM(2, "r10", "r11")                                                                                \
+  FULL_ADD("r1", "r8", "r11") FULL_ADD("r2", "r9", "r8")           /* eights in r9 */                 \
+  SUM(3, "r8", "r11")                                                                                 \
+  FULL_ADD("r0", "r10", "r8") FULL_ADD("r1", "r10", "r11")         /* fours in r10 */                 \
+  SUM(4, "r8", "r11") SUM(5, "r12", "lr")                                                             \
+  FULL_ADD("r0", "r8", "r12") FULL_ADD("r1", "r11", "lr")          /* twos in r8, fours in r11 */     \
+  FULL_ADD("r2", "r10", "r11") FULL_ADD("r3", "r9", "r10")         /* sixteens in r9 */               \
+  SUM(6, "r10", "r11")                                                                                \
+  FULL_ADD("r1", "r8", "r11")                                      /* fours in r8 */                  \
+  SUM(7, "r11", "r12")                                                                                \
+  FULL_ADD("r0", "r10", "r11") FULL_ADD("r1", "r12", "r10")        /* fours in r12 */                 \
+  FULL_ADD("r2", "r8", "r12")                                      /* eights in r8 */                 \
+  SUM(8, "r10", "r11") SUM(9, "r12", "lr")                                                            \
+  FULL_ADD("r0", "r10", "r12") FULL_ADD("r1", "r11", "lr") HALF_ADD("r1", "r10", "r12")               \
+  FULL_ADD("r2", "r11", "r12") FULL_ADD("r3", "r8", "r11") FULL_ADD("r4", "r9", "r8")
+
+/* A function has several statements of assembler, as compilers need not take longer strings. */
+
+#define START_CHANNELS             \
+  "push {r4-r11, lr}\n" \
+  "sub sp, sp, #28\n" \
+  "ldm r0, {r2, r3, r4, r6, r7}\n" \
+  "lsl r3, r3, #2\n" \
+  "lsl r7, r7, #2\n" \
+  "mla r4, r4, r3, r2\n" \
+  "mov r5, r1\n" \
+  "strd r2, r6, [sp]\n" \
+  "str r4, [sp, #12]\n" \
+  "strd r3, r7, [sp, #16]\n" \
+  "1:\n"
+
+#define FIRST_WORD       \
+  "ldrd r8, r9, [sp]\n" \
+  "ldm r8, {r0-r4}\n" \
+  "ldr r6, [r9]\n" ADD_WORD
+
+#define SECOND_WORD        \
+  "str r9, [sp, #8]\n" \
+  "ldr r8, [sp, #4]\n" \
+  "ldr r6, [r8, #4]\n" \
+  "add r5, r5, #640\n" ADD_WORD
+
+/* r8: the counter's bits from 5 on, r12: the next channel's counter. */
+#define START_UPPER_BITS   \
+  "ldr r8, [sp]\n" \
+  "ldr r12, [sp, #16]\n" \
+  "add r12, r8, r12\n" \
+  "stm r8!, {r0-r4}\n" \
+  "ldm r8, {r0-r4, r6}\n"
+
+/* The carry of bit 5 is in r9; then the next channel, if there is one. */
+#define UPPER_BITS                                                                    \
+  HALF_ADD("r1", "r9", "r10") HALF_ADD("r2", "r10", "r9") HALF_ADD("r3", "r9", "r10") \
+  HALF_ADD("r4", "r10", "r9") HALF_ADD("r6", "r9", "r10")                             \
+  "stm r8!, {r0-r4, r6}\n"                                                       \
+  "cmp r8, r12\n"                                                       \
+  "beq 3f\n"                                                       \
+  "2:\n" /* bits from 11 on */                                 \
+  "ldr r0, [r8]\n"                                                       \
+  "and r9, r0, r10\n"                                                       \
+  "eor r0, r0, r10\n"                                                       \
+  "str r0, [r8], #4\n"                                                       \
+  "mov r10, r9\n"                                                       \
+  "cmp r8, r12\n"                                                       \
+  "bne 2b\n"                                                       \
+  "3:\n"                                                       \
+  "ldr r9, [sp, #4]\n"                                                       \
+  "ldrd r10, r11, [sp, #16]\n"                                                       \
+  "add r9, r9, r11\n"                                                       \
+  "strd r8, r9, [sp]\n"                                                       \
+  "ldr r9, [sp, #12]\n"                                                       \
+  "cmp r8, r9\n"                                                       \
+  "bne.w 1b\n"                                                       \
+  "add sp, sp, #28\n"                                                       \
+  "pop {r4-r11, pc}\n"
+
+__attribute__((naked, noinline)) static void add_one(const counters *c __attribute__((unused)),
+                                                     pair (*table)[8] __attribute__((unused))) {
+  __asm__(START_CHANNELS FIRST_WORD);
+  __asm__(START_UPPER_BITS HALF_ADD("r0", "r9", "r10") "mov r9, r10\n" UPPER_BITS);
+}
+
+__attribute__((naked, noinline)) static void add_two(const counters *c __attribute__((unused)),
+                                                     pair (*table)[8] __attribute__((unused))) {
+  __asm__(START_CHANNELS FIRST_WORD);
+  __asm__(SECOND_WORD);
+  __asm__("sub r5, r5, #640 \n ldr r10, [sp, #8]\n" START_UPPER_BITS FULL_ADD("r0", "r9", "r10") UPPER_BITS);
+}
+
+#else
 
 /* Adds the sums of ten triples, chosen by the bits of w, to the five lowest bits of the counters; the carry, of weight 32. */
 EB_SLICES_INLINE uint32_t add_word(uint32_t s[5], pair (*table)[8], uint32_t w) {
@@ -96,22 +222,13 @@ EB_SLICES_INLINE uint32_t add_word(uint32_t s[5], pair (*table)[8], uint32_t w) 
 #undef SUM
 }
 
-/* Counters of some channels, and the weights that choose among the sums in the table: `stride` words from channel to channel. */
-typedef struct counters {
-  uint32_t *first;
-  int32_t planes, channels;
-  const uint32_t *weights;
-  int32_t stride;
-} counters;
-
-/* Adds one word of weights a channel, or two. */
 static void add_one(const counters *c, pair (*table)[8]) {
   const uint32_t *w = c->weights, *const end = c->first + c->channels * c->planes;
   for (uint32_t *s = c->first; s != end; s += c->planes, w += c->stride) {
     uint32_t low[5] = {s[0], s[1], s[2], s[3], s[4]};
     uint32_t carry = add_word(low, table, w[0]);
     s[0] = low[0], s[1] = low[1], s[2] = low[2], s[3] = low[3], s[4] = low[4];
-    for (int32_t i = 5; i < c->planes; i++) carry = eb_half_add(&s[i], carry);
+    EB_ROLLED for (int32_t i = 5; i < c->planes; i++) carry = eb_half_add(&s[i], carry);
   }
 }
 
@@ -122,197 +239,91 @@ static void add_two(const counters *c, pair (*table)[8]) {
     const uint32_t carry0 = add_word(low, table, w[0]), carry1 = add_word(low, table + EB_WORD_PLANES / 3, w[1]);
     s[0] = low[0], s[1] = low[1], s[2] = low[2], s[3] = low[3], s[4] = low[4];
     uint32_t carry = eb_full_add(&s[5], carry0, carry1);
-    for (int32_t i = 6; i < c->planes; i++) carry = eb_half_add(&s[i], carry);
+    for (int32_t i = 6; i < EB_LEAST_PLANES; i++) carry = eb_half_add(&s[i], carry);
+    EB_ROLLED for (int32_t i = EB_LEAST_PLANES; i < c->planes; i++) carry = eb_half_add(&s[i], carry);
   }
 }
+
+#endif
 
 /* Adds the first 30 or 60 planes, and drops them. */
 static int32_t add_planes(eb_binary_slices *slices, counters *c, int32_t filled) {
   const int32_t words = filled > EB_WORD_PLANES ? 2 : 1, taken = words * EB_WORD_PLANES;
-  for (; filled < taken; filled++) slices->planes[filled] = 0;
+  EB_ROLLED for (; filled < taken; filled++) slices->planes[filled] = 0;
   fill_table(slices->planes, slices->table, taken / 3);
   (words == 2 ? add_two : add_one)(c, slices->table);
   c->weights += words;
-  for (int32_t i = taken; i < filled; i++) slices->planes[i - taken] = slices->planes[i];
+  EB_ROLLED for (int32_t i = taken; i < filled; i++) slices->planes[i - taken] = slices->planes[i];
   return filled - taken;
 }
 
-/* Counts for some channels of a group. */
-static void count(const eb_conv_binary_layer *l, const uint32_t *input, place first, int32_t pixels, counters c,
-                  eb_binary_slices *slices) {
+static void count(const eb_binary_tile *tile, const uint32_t *input) {
+  const eb_conv_binary_layer *l = tile->layer;
   const eb_geometry *g = &l->geometry;
   const int32_t group_in = l->channels_in / l->groups;
+  const int32_t stride = (g->filter_height * g->filter_width * group_in + EB_WORD_PLANES - 1) / EB_WORD_PLANES;
+  counters c = {.first = tile->counters,
+                .planes = tile->planes,
+                .channels = tile->channels,
+                .weights = (const uint32_t *)l->weights + tile->channel * stride,
+                .stride = stride};
   tap t = {.geometry = g, .words = (l->channels_in + 31) / 32};
   int32_t filled = 0;
   for (t.row = 0; t.row < g->filter_height; t.row++) {
     for (t.column = 0; t.column < g->filter_width; t.column++) {
-      t.input = input;
+      t.input = input + tile->channel / (l->channels_out / l->groups) * (group_in / EB_LANES);
       for (int32_t channel = 0; channel < group_in; channel += EB_LANES, t.input++) {
-        uint32_t *words = slices->planes + filled;
-        gather(&t, first, pixels, words);
-        eb_transpose(words);
+        uint32_t *words = tile->slices->planes + filled;
+        gather(&t, tile->first, tile->pixels, words);
+        eb_binary_transpose(words);
         filled += group_in - channel < EB_LANES ? group_in - channel : EB_LANES;
-        if (filled >= EB_TABLE_PLANES) filled = add_planes(slices, &c, filled);
+        if (filled >= EB_TABLE_PLANES) filled = add_planes(tile->slices, &c, filled);
       }
     }
   }
-  if (filled > 0) add_planes(slices, &c, filled);
+  if (filled > 0) add_planes(tile->slices, &c, filled);
 }
 
-/* ---- outputs ------------------------------------------------------------------------------------------------------ */
+/* ---- tiles --------------------------------------------------------------------------------------------------------- */
 
-/* What is computed at a time: 32 pixels, or those that are left, and some channels of a group. */
-typedef struct tile {
-  place first;
-  int32_t pixel, pixels;
-  int32_t channel, channels;
-} tile;
+void eb_binary_start_zero(const eb_binary_tile *t) {
+  EB_ROLLED for (int32_t i = 0; i < t->channels * t->planes; i++) t->counters[i] = 0;
+}
 
-/* Of each pixel the class of its padding. */
-static void find_classes(const eb_conv_binary_layer *l, const tile *t, int32_t *classes) {
-  place p = t->first;
-  for (int32_t lane = 0; lane < t->pixels; lane++) {
-    classes[lane] = eb_binary_padding_class(&l->padding, p.row, p.column);
-    p = after(&l->geometry, p, 1);
+int32_t eb_binary_find_padding(const eb_binary_tile *t, eb_padding_pixels **classes_found) {
+  const eb_binary_padding *padding = &t->layer->padding;
+  eb_padding_pixels *const classes = *classes_found = (eb_padding_pixels *)t->slices->table;
+  int32_t count = 0;
+  if (padding->sums == NULL) return 0;
+  eb_binary_place p = t->first;
+  EB_ROLLED for (int32_t lane = 0; lane < t->pixels; lane++) {
+    const int32_t number = eb_binary_padding_class(padding, p.row, p.column);
+    int32_t i = 0;
+    EB_ROLLED while (i < count && classes[i].number != number) i++;
+    if (i == count) classes[count].number = number, classes[count++].pixels = 0;
+    classes[i].pixels |= (uint32_t)1 << lane;
+    p = after(&t->layer->geometry, p, 1);
   }
+  return count;
 }
 
-/* Sets counters to `value`, or adds it, for the pixels of a mask. */
-static void start(uint32_t *counter, int32_t planes, uint32_t value, uint32_t mask) {
-  for (int32_t i = 0; i < planes; i++, value >>= 1) {
-    if (value & 1) counter[i] |= mask;
-  }
-}
-
-static void start_packed(const eb_conv_binary_layer *l, const tile *t, const counters *c, int32_t *classes) {
-  if (l->padding.sums != NULL) find_classes(l, t, classes);
-  for (int32_t i = 0; i < c->channels; i++) {
-    const int32_t channel = t->channel + i;
-    uint32_t *counter = c->first + i * c->planes;
-    const uint32_t value = ((uint32_t)1 << (c->planes - 1)) - 1 - (uint32_t)l->output.thresholds[channel];
-    if (l->padding.sums == NULL) {
-      start(counter, c->planes, value, ~(uint32_t)0);
-      continue;
-    }
-    for (int32_t lane = 0; lane < t->pixels;) { /* pixels of a class side by side */
-      const int32_t of = classes[lane];
-      uint32_t mask = 0;
-      for (; lane < t->pixels && classes[lane] == of; lane++) mask |= (uint32_t)1 << lane;
-      const int32_t half = eb_binary_padding_sum(&l->padding, channel, of) / 2; /* even: there is no half a sign */
-      start(counter, c->planes, value + (uint32_t)half, mask);
-    }
-  }
-}
-
-/* The counters of 32 pixels as numbers, doubled. */
-static void read_counters(const uint32_t *counter, int32_t planes, int32_t *x) {
-  const uint32_t bytes = 0x01010101;
-  const int32_t low_planes = planes < 8 ? planes : 8;
-  for (int32_t lane = 0; lane < 8; lane++, x++) {
-    uint32_t low = 0, high = 0;
-    for (int32_t i = 0; i < low_planes; i++) low |= (counter[i] >> lane & bytes) << i;
-    for (int32_t i = 8; i < planes; i++) high |= (counter[i] >> lane & bytes) << (i - 8);
-    for (int32_t i = 0; i < 4; i++) x[8 * i] = (int32_t)((low >> 8 * i & 255) << 1 | (high >> 8 * i & 255) << 9);
-  }
-}
-
-static void write_packed(const eb_conv_binary_layer *l, const tile *t, const counters *c, eb_binary_slices *slices,
-                         int32_t *output) {
-  const int32_t words = (l->channels_out + 31) / 32;
-  for (int32_t i = 0; i < c->channels; i++) {
-    const int32_t channel = t->channel + i, bit = channel % EB_LANES;
-    slices->bits[bit] = c->first[i * c->planes + c->planes - 1];
-    if (bit != EB_LANES - 1 && channel != l->channels_out - 1) continue;
-    for (int32_t k = bit + 1; k < EB_LANES; k++) slices->bits[k] = 0;
-    eb_transpose(slices->bits);
-    int32_t *to = output + t->pixel * words + channel / EB_LANES;
-    for (int32_t lane = 0; lane < t->pixels; lane++, to += words) *to = (int32_t)slices->bits[lane];
-  }
-}
-
-static void write_int8(const eb_conv_binary_layer *l, const tile *t, const counters *c, eb_binary_slices *slices,
-                       int8_t *output) {
-  int32_t *const x = (int32_t *)slices->planes, *const classes = x + EB_LANES;
-  if (l->padding.sums != NULL) find_classes(l, t, classes);
-  for (int32_t i = 0; i < c->channels; i++) {
-    const int32_t channel = t->channel + i;
-    const eb_binary_rescaling rescaling = eb_binary_rescaling_of(&l->output, channel);
-    read_counters(c->first + i * c->planes, c->planes, x);
-    if (l->padding.sums != NULL) {
-      for (int32_t lane = 0; lane < t->pixels; lane++) x[lane] += eb_binary_padding_sum(&l->padding, channel, classes[lane]);
-    }
-    int8_t *to = output + t->pixel * l->channels_out + channel;
-    for (int32_t lane = 0; lane < t->pixels; lane++, to += l->channels_out) *to = eb_binary_int8(&rescaling, x[lane]);
-  }
-}
-
-static void write_float(const eb_conv_binary_layer *l, const tile *t, const counters *c, eb_binary_slices *slices,
-                        float *output) {
-  int32_t *const x = (int32_t *)slices->planes, *const classes = x + EB_LANES;
-  find_classes(l, t, classes);
-  for (int32_t i = 0; i < c->channels; i++) {
-    const int32_t channel = t->channel + i;
-    read_counters(c->first + i * c->planes, c->planes, x);
-    float *to = output + t->pixel * l->channels_out + channel;
-    for (int32_t lane = 0; lane < t->pixels; lane++, to += l->channels_out) {
-      *to = eb_binary_float(l, channel, x[lane], eb_binary_padding_sum(&l->padding, channel, classes[lane]));
-    }
-  }
-}
-
-/* ---- all of it ---------------------------------------------------------------------------------------------------- */
-
-enum kind { PACKED, INT8, FLOAT };
-
-static void compute_tile(const eb_conv_binary_layer *l, const uint32_t *input, const tile *t, int32_t planes, enum kind kind,
-                         eb_binary_slices *slices, void *output) {
+void eb_binary_tiles(const eb_conv_binary_layer *l, const int32_t *input, int32_t extra_bits, eb_binary_start *start,
+                     eb_binary_write *write, void *scratch, void *output) {
   const eb_geometry *g = &l->geometry;
-  const int32_t group = t->channel / (l->channels_out / l->groups), group_in = l->channels_in / l->groups;
-  const int32_t products = g->filter_height * g->filter_width * group_in;
-  const int32_t stride = (products + EB_WORD_PLANES - 1) / EB_WORD_PLANES;
-  const counters c = {.first = (uint32_t *)(slices + 1),
-                      .planes = planes,
-                      .channels = t->channels,
-                      .weights = (const uint32_t *)l->weights + t->channel * stride,
-                      .stride = stride};
-  for (int32_t i = 0; i < c.channels * planes; i++) c.first[i] = 0;
-  if (kind == PACKED) start_packed(l, t, &c, (int32_t *)slices->planes);
-  count(l, input + group * (group_in / EB_LANES), t->first, t->pixels, c, slices);
-  switch (kind) {
-    case PACKED: write_packed(l, t, &c, slices, (int32_t *)output); break;
-    case INT8: write_int8(l, t, &c, slices, (int8_t *)output); break;
-    default: write_float(l, t, &c, slices, (float *)output);
-  }
-}
-
-EB_SLICES_INLINE void compute(const eb_conv_binary_layer *l, const int32_t *input, enum kind kind, void *scratch, void *output) {
-  const eb_geometry *g = &l->geometry;
-  const int32_t group_out = l->channels_out / l->groups;
-  const int32_t products = g->filter_height * g->filter_width * (l->channels_in / l->groups);
-  int32_t planes = kind == PACKED;
-  for (int32_t k = products; k > 0; k >>= 1) planes++;
-  if (planes < EB_LEAST_PLANES) planes = EB_LEAST_PLANES;
-  const int32_t pixels = g->batches * g->output_height * g->output_width;
-  tile t = {.first = {0, 0, 0}};
+  const int32_t group_out = l->channels_out / l->groups, pixels = g->batches * g->output_height * g->output_width;
+  eb_binary_tile t = {.layer = l, .slices = (eb_binary_slices *)scratch, .planes = extra_bits};
+  t.counters = (uint32_t *)(t.slices + 1);
+  for (int32_t k = g->filter_height * g->filter_width * (l->channels_in / l->groups); k > 0; k >>= 1) t.planes++;
+  if (t.planes < EB_LEAST_PLANES) t.planes = EB_LEAST_PLANES;
   for (; t.pixel < pixels; t.pixel += EB_LANES, t.first = after(g, t.first, EB_LANES)) {
     t.pixels = pixels - t.pixel < EB_LANES ? pixels - t.pixel : EB_LANES;
     int32_t group_end = group_out;
     for (t.channel = 0; t.channel < l->channels_out; t.channel += t.channels) {
       if (t.channel == group_end) group_end += group_out;
       t.channels = group_end - t.channel < l->chunk ? group_end - t.channel : l->chunk;
-      compute_tile(l, (const uint32_t *)input, &t, planes, kind, (eb_binary_slices *)scratch, output);
+      start(&t);
+      count(&t, (const uint32_t *)input);
+      write(&t, output);
     }
   }
-}
-
-void eb_conv_binary_packed_sliced(const eb_conv_binary_layer *l, const int32_t *input, int32_t *output, void *scratch) {
-  compute(l, input, PACKED, scratch, output);
-}
-
-void eb_conv_binary_int8_sliced(const eb_conv_binary_layer *l, const int32_t *input, int8_t *output, void *scratch) {
-  compute(l, input, INT8, scratch, output);
-}
-
-void eb_conv_binary_float_sliced(const eb_conv_binary_layer *l, const int32_t *input, float *output, void *scratch) {
-  compute(l, input, FLOAT, scratch, output);
 }

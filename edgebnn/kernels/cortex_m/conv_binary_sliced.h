@@ -12,14 +12,14 @@
  *   weights: [channels_out][n], n = ceil(K / 30): 30 of the K weights in the lower bits of each word, the first one lowest; tap by
  *            tap, the channels of the group in each;
  *   scratch: eb_binary_slices, followed by chunk * planes words; planes: bits of K, and one more for packed output,
- *            but at least 6.
+ *            but at least 11.
  * Outputs of 32 pixels are written while their windows are still read, unless all channels are one chunk. K < 2**16. */
 #ifndef EDGEBNN_CONV_BINARY_SLICED_H
 #define EDGEBNN_CONV_BINARY_SLICED_H
 
 #include "conv_binary.h"
 
-enum { EB_LANES = 32, EB_WORD_PLANES = 30, EB_TABLE_PLANES = 60, EB_LEAST_PLANES = 6 };
+enum { EB_LANES = 32, EB_WORD_PLANES = 30, EB_TABLE_PLANES = 60, EB_LEAST_PLANES = 11 };
 
 /* Two bits of 32 counters. */
 typedef struct eb_binary_pair {
