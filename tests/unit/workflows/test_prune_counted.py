@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.graph import counts
 from edgebnn.models.resnet import resnet
+from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.settings import Settings
+from edgebnn.targets import target
 from edgebnn.targets.model_file import ModelFile
-from edgebnn.workflows.prune import PruneOptions, prune_in
+from edgebnn.workflows.measuring import measure_layers
+from edgebnn.workflows.prune import PruneOptions, deployment, prune_in
 from tests.support.images import blobs
 from tests.unit.workflows.test_measuring import ScriptedTarget
 
@@ -57,3 +61,14 @@ def test_a_time_is_refused_where_instructions_are_counted(tmp_path: Path, networ
     with pytest.raises(InputError, match=r"latency=12: scripted tells instructions, not times; .*latency=0\.7x"):
         prune_in(tmp_path, network, blobs(), place, "latency=12ms", PruneOptions(SETTINGS, workers=1))
     assert not list(tmp_path.iterdir())
+
+
+def test_layers_alone_cost_what_they_cost_in_the_network(network: keras.Model) -> None:
+    """Counted on a simulated core: what a latency table predicts is what the whole network will be measured at."""
+    core = target("cortex-m4")
+    whole = core.profile(deployment(network, blobs())(network))
+    in_network = sorted(op.value for op in whole.ops if op.op in LAYERS)
+    layers = [
+        replace(layer, precision="int8") if layer.precision == "float" else layer for layer in couple(network).layers()
+    ]
+    assert sorted(measure_layers(core, layers)) == pytest.approx(in_network, rel=0.01)
