@@ -22,7 +22,7 @@ static inline uint32_t *fill_words(uint32_t *to, uint32_t zeros, int32_t words) 
 }
 
 static inline uint32_t *copy_words(uint32_t *to, const quad *from, int32_t words) {
-#if defined(__ARM_FEATURE_DSP)
+#if !defined(__ARM_ARCH_6M__)
   /* Four at a time: compilers load them one by one. */
   for (words -= 4; words >= 0; words -= 4) {
     __asm__ volatile(
@@ -73,6 +73,110 @@ static void take_rows(const eb_w1a8_walk *walk, uint32_t *to, const int8_t *imag
   }
 }
 
+#if !defined(__ARM_ARCH_6M__)
+/* Whole windows of all pixels. */
+static void fill_blocks(uint32_t *to, uint32_t zeros, int32_t words) {
+  for (; words > 0; words -= EB_W1A8_PIXELS, to += EB_W1A8_PIXELS) {
+    to[0] = to[1] = to[2] = to[3] = zeros;
+    ROLLED(words);
+  }
+}
+
+/* Windows of three columns, one column from pixel to pixel: six columns of pixels, most of which several windows hold. Each word
+ * is loaded once; the assembly knows the offsets. */
+typedef struct columns {
+  const quad *first;  /*  0: column 0 of the six */
+  const quad *second; /*  4: column 1; 2 to 4 lie behind it */
+  const quad *last;   /*  8: column 5 */
+  uint32_t *to;       /* 12 */
+  int32_t tap;        /* 16: bytes from one tap to the next */
+  int32_t words;      /* 20: of a pixel */
+  int32_t pixel;      /* 24: bytes of a pixel */
+  int32_t skip;       /* 28: bytes from the end of a row's pixel to the next row */
+  int32_t rows;       /* 32 */
+} columns;
+
+#define WORD(from, stores) \
+  "ldr.w r11, [" from "], #4\n\t" \
+  "eor r11, r11, #0x80808080\n\t" stores
+
+#define STORE(to, at) "str.w r11, [" to "]" at "\n\t"
+
+/* r0 the struct, r1 to r6 columns, r7 to r9 taps, r10 words that are left, r11 a word, r12 and lr for a moment. */
+__attribute__((naked)) static void take_columns(columns *c __attribute__((unused))) {
+  __asm__ volatile(
+      "push {r4, r5, r6, r7, r8, r9, r10, r11, r12, lr}\n\t"
+      "ldrd r1, r2, [r0]\n\t"
+      "ldrd r6, r9, [r0, #8]\n\t"
+      "1:\n\t"
+      "mov r7, r9\n\t"
+      "ldrd lr, r10, [r0, #16]\n\t"
+      "add.w r8, r7, lr\n\t"
+      "add.w r9, r8, lr\n\t"
+      "ldr r12, [r0, #24]\n\t"
+      "add.w r3, r2, r12\n\t"
+      "add.w r4, r3, r12\n\t"
+      "add.w r5, r4, r12\n\t"
+      "2:\n\t"
+      WORD("r6", STORE("r9, #12", ""))
+      WORD("r5", STORE("r9, #8", "") STORE("r8, #12", ""))
+      WORD("r4", STORE("r9, #4", "") STORE("r8, #8", "") STORE("r7, #12", ""))
+      WORD("r3", STORE("r9", ", #16") STORE("r8, #4", "") STORE("r7, #8", ""))
+      WORD("r2", STORE("r8", ", #16") STORE("r7, #4", ""))
+      WORD("r1", STORE("r7", ", #16"))
+      "subs r10, #1\n\t"
+      "bne 2b\n\t"
+      "ldrd r12, lr, [r0, #28]\n\t"
+      "add r1, r12\n\t"
+      "add r2, r12\n\t"
+      "add r6, r12\n\t"
+      "subs.w lr, lr, #1\n\t"
+      "str.w lr, [r0, #32]\n\t"
+      "bne 1b\n\t"
+      "pop {r4, r5, r6, r7, r8, r9, r10, r11, r12, pc}");
+}
+
+/* Whether the windows of a block are such, and but for a first and a last column within the width of the image. */
+static int are_columns(const eb_w1a8_walk *walk) {
+  const eb_geometry *g = &walk->layer->geometry;
+  const int32_t x = walk->pixels[0].x;
+  return walk->rows && g->filter_width == 3 && g->stride_width == 1 && walk->count == EB_W1A8_PIXELS &&
+         walk->pixels[3].x == x + 3 && x >= -1 && x + 4 < g->input_width;
+}
+
+static void gather_columns(const eb_w1a8_walk *walk, uint32_t *windows) {
+  const eb_conv_w1a8_sums *layer = walk->layer;
+  const eb_geometry *g = &layer->geometry;
+  const int32_t words = (int32_t)((uint32_t)layer->depth / 4), row = 3 * EB_W1A8_PIXELS * words, x = walk->pixels[0].x;
+  int32_t y = walk->pixels[0].y, r = g->filter_height;
+  for (; r > 0 && y < 0; r--, y += g->dilation_height, windows += row) {
+    fill_blocks(windows, layer->zeros, row);
+    ROLLED(r);
+  }
+  columns c;
+  c.second = (const quad *)(const void *)walk->pixels[0].image + (y * g->input_width + x + 1) * words;
+  c.first = x < 0 ? c.second : c.second - words;
+  c.last = c.second + (x + 5 < g->input_width ? 4 : 3) * words;
+  c.to = windows;
+  c.words = words;
+  c.pixel = 4 * words;
+  c.tap = 16 * words;
+  c.skip = (g->dilation_height * g->input_width - 1) * c.pixel;
+  for (c.rows = 0; r > 0 && y < g->input_height; r--, y += g->dilation_height) c.rows++;
+  const int32_t rows = c.rows;
+  if (rows > 0) take_columns(&c);
+  for (int32_t i = 0; i < rows; i++, windows += row) {
+    if (x < 0) fill_words(windows, layer->zeros, words);
+    if (x + 5 >= g->input_width) fill_words(windows + row - EB_W1A8_PIXELS * words + 3, layer->zeros, words);
+    ROLLED(i);
+  }
+  for (; r > 0; r--, windows += row) {
+    fill_blocks(windows, layer->zeros, row);
+    ROLLED(r);
+  }
+}
+#endif
+
 /* A window tap by tap and byte by byte. */
 static void take_bytes(const eb_w1a8_walk *walk, uint32_t *to, const int8_t *image, int32_t y, int32_t x) {
   const eb_conv_w1a8_sums *layer = walk->layer;
@@ -98,6 +202,12 @@ static void take_bytes(const eb_w1a8_walk *walk, uint32_t *to, const int8_t *ima
 }
 
 void eb_w1a8_gather(const eb_w1a8_walk *walk, int32_t group, uint32_t *windows) {
+#if !defined(__ARM_ARCH_6M__)
+  if (are_columns(walk)) {
+    gather_columns(walk, windows);
+    return;
+  }
+#endif
   for (int32_t p = 0; p < walk->count; p++) {
     const int8_t *image = walk->pixels[p].image + group * walk->layer->depth;
     if (walk->rows) {
