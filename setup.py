@@ -56,6 +56,7 @@ RUNTIME = [
     "flatbuffers>=24",
     "click>=8.1",
     "rich>=13",
+    "tomli>=2; python_version < '3.11'",
 ]
 
 
@@ -81,6 +82,7 @@ setup(
     ],
     package_data={
         "edgebnn": ["py.typed"],
+        "edgebnn.dataflow": ["hardware/*.toml"],
         "edgebnn.kernels": ["*/*.c", "*/*.h", "*/*.kernels"],
         "edgebnn.runtime": ["delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],

@@ -28,6 +28,7 @@ from edgebnn.cli.options import (
     unit_options,
     verb,
 )
+from edgebnn.errors import InputError
 from edgebnn.files import check_writable
 
 if TYPE_CHECKING:
@@ -149,6 +150,58 @@ def analyze(
         found = edgebnn.target(target).footprint(file, next(samples(file, arrays, 1)), Limits(flash, ram))
     show(as_json, {**value, "footprint": asdict(found)}, tables.analysis(result), tables.footprint(found))
     return 0 if found.fits else 1
+
+
+@verb("edgebnn plan alexnet.tflite --hardware eyeriss --batch 4")
+@click.argument("model", type=FILE)
+@click.option("--hardware", default="eyeriss", show_default=True, help="A machine's name, or FILE.toml.")
+@click.option("--batch", type=click.IntRange(1, 65536), default=1, show_default=True, help="Samples that run together.")
+@click.option(
+    "--dataflow",
+    "dataflows",
+    type=click.Choice(["rs", "ws", "os", "nlr"]),
+    multiple=True,
+    help="Row, weight or output stationary, or no local reuse.  [default: what the machine can]",
+)
+@click.option(
+    "--objective", type=click.Choice(["energy", "latency", "edp"]), help="What is least.  [default: the machine's own]"
+)
+@click.option("--zeros", metavar="SHARES", help="Of zeros in each layer's input, as in 0,0.4,0.7: they are compressed.")
+def plan(
+    model: Path,
+    hardware: str,
+    batch: int,
+    dataflows: tuple[str, ...],
+    objective: str | None,
+    zeros: str | None,
+    as_json: bool,
+) -> None:
+    """Map each layer of a .tflite file onto a machine's memories: loops, accesses, energy and time, all estimated."""
+    from edgebnn.dataflow import hardware as machines
+    from edgebnn.dataflow import plan as planning
+    from edgebnn.reports import tables
+    from edgebnn.targets.model_file import open_model
+
+    machine = machines.load(hardware)
+    file = open_model(model)
+    with status(f"planning for {machine.name}"):
+        result = planning.plan(
+            replace(file.graph, name=file.name),
+            machine,
+            batch,
+            dataflows=dataflows,
+            objective=objective or "",
+            zeros=parse_shares(zeros),
+        )
+    show(as_json, {"model": file.name, **result.json()}, *tables.plan(result))
+
+
+def parse_shares(text: str | None) -> tuple[float, ...]:
+    """ "0,0.4,0.7" as numbers. Raises InputError."""
+    try:
+        return () if text is None else tuple(float(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--zeros {text}: give shares with commas, as in 0,0.4,0.7") from None
 
 
 @verb("edgebnn run resnet8.tflite --input x.npy --output y.npy")

@@ -49,6 +49,33 @@ class Macs:
         return self.binary + self.w1a8 + self.int8 + self.float
 
 
+@dataclass(frozen=True)
+class Loops:
+    """The loop nest of an op that multiplies and accumulates: the bounds of its loops, and how they walk its input.
+
+    A dense layer is a convolution of one position; a product of two feature maps has the second in place of weights,
+    one for each of ``groups``.
+
+    groups:       independent nests beside each other; ``out_channels`` and ``in_channels`` are those of one.
+    batch:        samples (dense layers: rows).
+    out_size:     positions of the output (height, width); ``filter_size``, ``stride``, ``dilation``: likewise.
+    in_size:      (height, width) of the input without padding; ``before``: rows and columns of padding in front of it.
+    macs:         the loops' iterations, as multiply-accumulates of their precision.
+    """
+
+    groups: int
+    batch: int
+    out_channels: int
+    in_channels: int
+    macs: Macs
+    out_size: tuple[int, int] = (1, 1)
+    filter_size: tuple[int, int] = (1, 1)
+    in_size: tuple[int, int] = (1, 1)
+    before: tuple[int, int] = (0, 0)
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+
+
 def no_macs(view: OpView) -> Macs:
     """For ops that multiply and accumulate nothing."""
     return Macs()
@@ -64,6 +91,11 @@ or :data:`COUNTED`."""
 
 def unknown_axes(view: OpView, axes: Axes) -> Axes | None:
     """For ops of which it is not known whether samples stay apart: they are run one at a time."""
+    return None
+
+
+def no_loops(view: OpView) -> Loops | None:
+    """For ops that multiply and accumulate nothing, or not as a convolution does."""
     return None
 
 
@@ -96,6 +128,7 @@ class OpDef:
     infer:     (view) -> output shapes from input shapes and options; raises InputError naming the layer.
     run:       (view, input values) -> output values; absent inputs are None. Integer arithmetic is exact.
     macs:      (view) -> Macs.
+    loops:     (view) -> the loop nest that those come from, None where the op is not one.
     schema:    the TFLite options table ("Conv2DOptions"); None for builtins without options and custom ops.
     custom:    True for custom ops.
     types:     the supported pairs of element types of the first input and the first output.
@@ -114,6 +147,7 @@ class OpDef:
     infer: Callable[[OpView], tuple[Shape, ...]]
     run: Callable[[OpView, tuple[Array | None, ...]], tuple[Array, ...]]
     macs: Callable[[OpView], Macs] = field(default=no_macs)
+    loops: Callable[[OpView], Loops | None] = field(default=no_loops)
     schema: str | None = None
     custom: bool = False
     types: tuple[tuple[DType, DType], ...] = ()

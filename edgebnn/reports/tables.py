@@ -18,6 +18,7 @@ from . import format
 if TYPE_CHECKING:  # only some installations have the training room, and what runs models needs LiteRT
     from edgebnn.converters.c_package.generate import Package
     from edgebnn.converters.findings import Finding
+    from edgebnn.dataflow.plan import LayerPlan, Plan
     from edgebnn.graph.analysis import Analysis
     from edgebnn.graph.opdef import Macs
     from edgebnn.reports.data import Benchmark, DemoResult
@@ -100,6 +101,55 @@ def package(result: Package, folder: str) -> Table:
         f"(most live at once: {result.arena_lower_bound:,}), beside the inputs and outputs"
     )
     return table
+
+
+def plan(result: Plan) -> tuple[RenderableType, ...]:
+    """The table of the layers, and the loop nest of every mapping."""
+    return _planned(result), *(_mapping(layer) for layer in result.layers)
+
+
+def _planned(result: Plan) -> Table:
+    levels = [level.name for level in result.hardware.levels]
+    table = _table("layer")
+    for title in ("MACs", "PEs", "use", "ms", "bound by", *levels, "energy"):
+        table.add_column(title, justify="right", overflow="fold")
+    for layer in result.layers:
+        table.add_row(
+            _plain(format.layer(layer.name)),
+            format.count(layer.macs),
+            str(layer.active_pes),
+            format.percent(layer.utilization, 1),
+            format.significant(layer.latency_ms),
+            layer.bound_by,
+            *(format.count(layer.accesses[level]) for level in levels),
+            format.count(round(sum(layer.energy.values()))),
+        )
+    totals = result.totals
+    table.add_section()
+    table.add_row(
+        "total",
+        format.count(totals["macs"]),
+        f"{totals['active_pes']:.0f}",
+        format.percent(totals["utilization"], 1),
+        format.significant(totals["latency_ms"]),
+        "",
+        *(format.count(totals["accesses"][level]) for level in levels),
+        format.count(round(sum(totals["energy"].values()))),
+        style="bold",
+    )
+    energy = sum(totals["energy"].values())
+    shares = ", ".join(f"{name} {format.percent(value / energy, 1)}" for name, value in totals["energy"].items())
+    left = f"; not planned: {', '.join(op.name for op in result.unplanned)}" if result.unplanned else ""
+    where = f"{result.hardware.name}, batch {result.batch}, estimated; accesses by memory"
+    table.caption = _plain(f"{where}; energy in {result.hardware.unit}: {shares}{left}")
+    return table
+
+
+def _mapping(layer: LayerPlan) -> Group:
+    parameters = layer.mapping.get("parameters", {})
+    title = Text.assemble((format.layer(layer.name), "bold"), " ", layer.mapping["dataflow"])
+    written = ", ".join(f"{name} {value}" for name, value in parameters.items())
+    return Group(title, *([Text(written)] if written else []), Text("\n".join(layer.mapping["loops"]) + "\n"))
 
 
 def stages(result: Sequence[Stage]) -> Table:

@@ -11,7 +11,7 @@ from edgebnn.arithmetic.binary import float_output, int8_output, output_transfor
 from edgebnn.arithmetic.exact import exact_dtype
 from edgebnn.arithmetic.packing import WORD_BITS, pack, packed_channels, unpack
 from edgebnn.arithmetic.rounding import round_half_away
-from edgebnn.graph.opdef import Macs, OpDef, OpView
+from edgebnn.graph.opdef import Loops, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
 from .batch_axis import images, kept_but_last
@@ -28,7 +28,7 @@ from .view import (
     unsupported,
     value,
 )
-from .windows import Window, output_shape, padded, taps, window
+from .windows import Window, output_shape, padded, sliding_loops, taps, window
 
 
 @dataclass(frozen=True)
@@ -164,6 +164,12 @@ def _bconv_macs(view: OpView) -> Macs:
     return Macs(binary=pixels * geometry.channels_out * geometry.products)
 
 
+def _bconv_loops(view: OpView) -> Loops:
+    geometry, channels = bconv_geometry(view), options(view, LceBconv2dOptions).channels_in
+    x = (*input_tensor(view, 0).shape[:3], channels)
+    return sliding_loops(x, geometry.window, geometry.groups, geometry.channels_out, _bconv_macs(view))
+
+
 def _dots(view: OpView, values: tuple[Array | None, ...], geometry: BconvGeometry, pad_value: int) -> NDArray[np.int64]:
     """Sums of products of signs [N, OH, OW, O]; padding adds ``pad_value`` times the weight.
 
@@ -266,6 +272,7 @@ OPS = (
         _bconv_infer,
         _bconv_run,
         _bconv_macs,
+        _bconv_loops,
         custom=True,
         types=((_PACKED, DType.FLOAT32), (_PACKED, DType.INT8), (_PACKED, _PACKED)),
         batch=images,

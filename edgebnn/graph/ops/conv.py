@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from edgebnn.arithmetic.exact import exact_dtype, sum_bound
 from edgebnn.arithmetic.fixed_point import multiply_by_quantized_multiplier, quantize_multiplier, wrap_int32
-from edgebnn.graph.opdef import Axes, Limits, Macs, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Limits, Loops, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
 from .batch_axis import images, only
@@ -29,7 +29,7 @@ from .view import (
     unsupported,
     value,
 )
-from .windows import Window, chunks, output_shape, padded, taps, unfold, window
+from .windows import Window, chunks, output_shape, padded, sliding_loops, taps, unfold, window
 
 INT8_SPAN = 255
 """Largest |q - zero_point| of int8 values."""
@@ -184,6 +184,11 @@ def _conv_macs(view: OpView) -> Macs:
     return macs_of(weights, view.outputs[0].elements * weights.elements // max(1, weights.shape[0]))
 
 
+def _conv_loops(view: OpView) -> Loops:
+    x, weights = input_tensor(view, 0).shape, input_tensor(view, 1).shape
+    return sliding_loops(x, conv_window(view, depthwise=False), x[3] // weights[3], weights[0], _conv_macs(view))
+
+
 def _convolved(
     view: OpView,
     values: tuple[Array | None, ...],
@@ -218,6 +223,11 @@ def _depthwise_infer(view: OpView) -> tuple[Shape, ...]:
 def _depthwise_macs(view: OpView) -> Macs:
     weights = input_tensor(view, 1)
     return macs_of(weights, view.outputs[0].elements * weights.shape[1] * weights.shape[2])
+
+
+def _depthwise_loops(view: OpView) -> Loops:
+    x, weights = input_tensor(view, 0).shape, input_tensor(view, 1).shape
+    return sliding_loops(x, conv_window(view, depthwise=True), x[3], weights[3], _depthwise_macs(view))
 
 
 def _depthwise_sums(x: Array, weights: Array, win: Window) -> Array:
@@ -309,7 +319,8 @@ OPS = (
         _conv_infer,
         _conv_run,
         _conv_macs,
-        "Conv2DOptions",
+        _conv_loops,
+        schema="Conv2DOptions",
         types=_TYPES,
         batch=images,
         limits=Limits(required=2, scaled=True),
@@ -320,7 +331,8 @@ OPS = (
         _depthwise_infer,
         _depthwise_run,
         _depthwise_macs,
-        "DepthwiseConv2DOptions",
+        _depthwise_loops,
+        schema="DepthwiseConv2DOptions",
         types=_TYPES,
         batch=images,
         limits=Limits(required=2, scaled=True),
@@ -331,7 +343,7 @@ OPS = (
         _transpose_infer,
         _transpose_run,
         _transpose_macs,
-        "TransposeConvOptions",
+        schema="TransposeConvOptions",
         types=((DType.INT32, DType.FLOAT32), (DType.INT32, DType.INT8)),
         batch=_transpose_batch,
         limits=Limits(required=3, scaled=True),

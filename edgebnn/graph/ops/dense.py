@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from edgebnn.arithmetic.exact import exact_dtype, sum_bound
 from edgebnn.arithmetic.rounding import round_half_away
-from edgebnn.graph.opdef import Axes, Limits, Macs, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Limits, Loops, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
 from .batch_axis import aligned_axis, kept_but_last, rows
@@ -75,6 +76,11 @@ def _dense_batch(view: OpView, axes: Axes) -> Axes | None:
 def _dense_macs(view: OpView) -> Macs:
     weights = input_tensor(view, 1)
     return macs_of(weights, view.outputs[0].elements * weights.shape[1])
+
+
+def _dense_loops(view: OpView) -> Loops:
+    outputs, depth = input_tensor(view, 1).shape
+    return Loops(1, view.outputs[0].elements // outputs, outputs, depth, _dense_macs(view))
 
 
 def _dense_int8(view: OpView, rows: Array, w: Array, b: Array | None) -> Array:
@@ -147,6 +153,12 @@ def _matmul_macs(view: OpView) -> Macs:
     return macs_of(input_tensor(view, 1), view.outputs[0].elements * operand_shapes(view)[0][-1])
 
 
+def _matmul_loops(view: OpView) -> Loops:
+    """One nest for each product of two matrices: rows of the first are samples, columns of the second channels."""
+    (rows, depth), (_, columns) = (shape[-2:] for shape in operand_shapes(view))
+    return Loops(math.prod(view.outputs[0].shape[:-2]), rows, columns, depth, _matmul_macs(view))
+
+
 def _matmul_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     opts = options(view, BatchMatMulOptions)
     x, y = input_tensor(view, 0), input_tensor(view, 1)
@@ -186,7 +198,8 @@ OPS = (
         _dense_infer,
         _dense_run,
         _dense_macs,
-        "FullyConnectedOptions",
+        _dense_loops,
+        schema="FullyConnectedOptions",
         types=_TYPES,
         batch=_dense_batch,
         limits=Limits(required=2, scaled=True),
@@ -197,7 +210,8 @@ OPS = (
         _matmul_infer,
         _matmul_run,
         _matmul_macs,
-        "BatchMatMulOptions",
+        _matmul_loops,
+        schema="BatchMatMulOptions",
         types=_TYPES,
         batch=_matmul_batch,
         limits=Limits(required=2, scaled=True, bounded=True),

@@ -14,7 +14,7 @@ from edgebnn.arithmetic.fixed_point import wrap_int32
 from edgebnn.arithmetic.packing import packed_channels, unpack
 from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.arithmetic.w1a8 import folded_bias, signed_sums
-from edgebnn.graph.opdef import Axes, Macs, OpDef, OpView
+from edgebnn.graph.opdef import Axes, Loops, Macs, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
 
 from .batch_axis import images, kept_but_last, rows
@@ -30,7 +30,7 @@ from .view import (
     unsupported,
     value,
 )
-from .windows import Window, output_shape, window
+from .windows import Window, output_shape, sliding_loops, window
 
 FORMAT_VERSION = 1
 
@@ -109,6 +109,12 @@ def _conv_macs(view: OpView) -> Macs:
     return Macs(w1a8=view.outputs[0].elements * height * width * depth)
 
 
+def _conv_loops(view: OpView) -> Loops:
+    opts, x = options(view, EdgebnnConv2dW1A8Options), input_tensor(view, 0).shape
+    groups = x[3] if opts.depthwise else opts.groups
+    return sliding_loops(x, conv_window(view), groups, _outputs(view), _conv_macs(view))
+
+
 def _int8_weights(view: OpView, values: tuple[Array | None, ...], signs: NDArray[np.bool_]) -> NDArray[np.int8]:
     """The weights of the int8 op: signs [O, ...] (True: minus) times the magnitude of each channel."""
     magnitude = value(view, values, 3).astype(np.int8).reshape(-1, *[1] * (signs.ndim - 1))
@@ -159,6 +165,11 @@ def _dense_macs(view: OpView) -> Macs:
     return Macs(w1a8=view.outputs[0].elements * options(view, EdgebnnDenseW1A8Options).channels_in)
 
 
+def _dense_loops(view: OpView) -> Loops:
+    outputs, depth = _outputs(view), options(view, EdgebnnDenseW1A8Options).channels_in
+    return Loops(1, view.outputs[0].elements // outputs, outputs, depth, _dense_macs(view))
+
+
 def _dense_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     """The zero point is folded into the bias; rounded once, as FULLY_CONNECTED is (:mod:`edgebnn.graph.ops.dense`)."""
     opts = options(view, EdgebnnDenseW1A8Options)
@@ -181,6 +192,7 @@ OPS = (
         _conv_infer,
         _conv_run,
         _conv_macs,
+        _conv_loops,
         custom=True,
         types=_TYPES,
         batch=images,
@@ -191,6 +203,7 @@ OPS = (
         _dense_infer,
         _dense_run,
         _dense_macs,
+        _dense_loops,
         custom=True,
         types=_TYPES,
         batch=_dense_batch,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn.graph.opdef import OpView
+from edgebnn.graph.opdef import Loops, Macs, OpView
 from edgebnn.graph.types import Array, Shape
 
 from .enums import Padding
@@ -100,3 +100,20 @@ def window_positions(win: Window, size: tuple[int, int]) -> NDArray[np.int64]:
 
 def output_shape(batch: int, win: Window, channels: int) -> Shape:
     return (batch, *win.output, channels)
+
+
+def sliding_loops(x: Shape, win: Window, groups: int, channels_out: int, macs: Macs) -> Loops:
+    """The nest of a convolution of ``x`` [N, H, W, C] with ``channels_out`` channels, all groups together."""
+    return Loops(
+        groups=groups,
+        batch=x[0],
+        out_channels=channels_out // groups,
+        in_channels=x[3] // groups,
+        macs=macs,
+        out_size=win.output,
+        filter_size=win.filter,
+        in_size=(x[1], x[2]),
+        before=win.before,
+        stride=win.stride,
+        dilation=win.dilation,
+    )

@@ -1,0 +1,75 @@
+"""The closed forms of the counts against loops that are walked."""
+
+from __future__ import annotations
+
+import random
+from types import MappingProxyType
+
+import numpy as np
+import pytest
+
+from edgebnn.dataflow.mapping import Mappings, loads, moves
+from edgebnn.dataflow.workload import OPERANDS, Workload
+from tests.support.loop_walk import walked
+
+
+def _layer(rng: random.Random) -> Workload:
+    bounds = [rng.choice([1, 1, 2]), *(rng.randint(1, 4) for _ in range(3))]
+    bounds += [rng.randint(1, 6), rng.randint(1, 6), rng.randint(1, 3), rng.randint(1, 3)]
+    return Workload(
+        name="layer",
+        bounds=tuple(bounds),  # type: ignore[arg-type]
+        precision="float",
+        bits=MappingProxyType({}),
+        sum_bits=32,
+        lanes=1,
+        macs=1,
+        stride=(rng.randint(1, 3), rng.randint(1, 2)),
+        dilation=(rng.randint(1, 2), rng.randint(1, 3)),
+        in_size=(99, 99),
+    )
+
+
+def _mappings(rng: random.Random, layer: Workload, spatial: bool) -> Mappings:
+    tiles = [list(layer.bounds)]
+    for _ in range(rng.choice([2, 3]) if spatial else rng.choice([1, 2, 3])):
+        tiles.append([rng.randint(1, size) if rng.random() < 0.6 else size for size in tiles[-1]])
+    stages = len(tiles) - (2 if spatial else 1)
+    orders = tuple(tuple(rng.sample(range(8), 8)) for _ in range(stages))
+    return Mappings(np.array(tiles, np.int64)[:, :, None], orders, spatial)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_counts_are_those_of_the_loops(seed: int) -> None:
+    rng = random.Random(seed)
+    for _ in range(20):
+        layer, spatial = _layer(rng), rng.random() < 0.5
+        mappings = _mappings(rng, layer, spatial)
+        for operand in OPERANDS:
+            depth = mappings.depth - 1 if spatial else rng.randint(1, mappings.depth - 1)
+            found = moves(layer, mappings, operand, depth)
+            brought = loads(mappings, operand, depth - 1 if spatial else depth)
+            counted = (float(found.distinct[0]), float(found.delivered[0]), float(brought[0]))
+            assert counted == walked(layer, mappings, operand, depth), (layer, mappings, operand)
+
+
+def test_padding_is_not_read_from_where_the_layer_lies() -> None:
+    """Of 6 rows with one of padding on each side, tiles of 2 output rows cover 4, 4 and 4 of 8: 10 without padding."""
+    layer = Workload(
+        name="layer",
+        bounds=(1, 1, 1, 1, 6, 1, 3, 1),
+        precision="float",
+        bits=MappingProxyType({}),
+        sum_bits=32,
+        lanes=1,
+        macs=18,
+        before=(1, 0),
+        in_size=(6, 1),
+    )
+    tiles = np.array([layer.bounds, (1, 1, 1, 1, 2, 1, 3, 1)], np.int64)[:, :, None]
+    sliding = moves(layer, Mappings(tiles, (tuple(range(8)),), False), "inputs", 1)
+    assert float(sliding.distinct[0]) == 6
+    with_channels = np.array([(1, 1, 1, 2, 6, 1, 3, 1), (1, 1, 1, 1, 2, 1, 3, 1)], np.int64)[:, :, None]
+    deep = Workload(**{**vars(layer), "bounds": (1, 1, 1, 2, 6, 1, 3, 1)})
+    again = moves(deep, Mappings(with_channels, ((4, 3, 0, 1, 2, 5, 6, 7),), False), "inputs", 1)
+    assert float(again.distinct[0]) == 2 * 10
