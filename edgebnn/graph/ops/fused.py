@@ -37,7 +37,7 @@ def integer_bounds(view: OpView, activation: Activation) -> tuple[int, int]:
 
 def activate(view: OpView, x: Array, activation: Activation) -> Array:
     """``x`` (floating-point, or unquantized integers) under ``activation``; NaN stays NaN."""
-    low, high = real_bounds(view, activation)
+    low, high = (None if bound is None else x.dtype.type(bound) for bound in real_bounds(view, activation))
     if low is None and high is None:
         return x
-    return np.clip(x, low, high).astype(x.dtype, copy=False)
+    return np.clip(x, low, high)  # the bounds are of the type of x: beside a float int64 would become double
