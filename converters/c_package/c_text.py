@@ -93,8 +93,13 @@ class Tables:
         return iter(self._found.values())
 
     def name_of(self, array: Array, hint: str) -> str:
-        """The name of the table that holds ``array``; ``hint`` becomes a part of it if it is new."""
+        """The name of the table that holds ``array``; ``hint`` becomes a part of it if it is new.
+
+        No elements have no table, as C has no arrays of nothing: a null pointer.
+        """
         plain = np.ascontiguousarray(array).reshape(-1)
+        if plain.size == 0:
+            return "0"
         plain = plain.astype(plain.dtype.newbyteorder("<"))
         if plain.dtype.kind == "f":
             plain[np.isnan(plain)] = np.nan  # C has one literal for all of them

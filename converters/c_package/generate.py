@@ -216,7 +216,7 @@ class _Generator:
         return tuple(
             (argument, self._pointer(self._root(argument.index), len(self._steps)))
             for argument in self._outputs
-            if self._written_by_steps.get(self._root(argument.index)) != argument.name
+            if self._written_by_steps.get(self._root(argument.index)) != argument.name and argument.tensor.elements
         )
 
     @cached_property

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops import OPS
+from edgebnn.graph.ops.elementwise import AddOptions
+from edgebnn.graph.ops.enums import Activation
 from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.types import DType
 from tests.support.graphs import constant, one_op, per_tensor, tensor
@@ -45,6 +47,13 @@ def test_int32_results_are_those_of_litert(kind: str, data: st.DataObject) -> No
 def test_int16_without_scales_is_plain_integers(kind: str, data: st.DataObject) -> None:
     found = data.draw(INTEGERS[kind](DType.INT16))
     assert_equal(Case(found.graph, tuple((values * 4000).astype(np.int16) for values in found.inputs)))
+
+
+def test_int64_sums_are_clamped_without_losing_bits() -> None:
+    """As doubles they would lose their lower ones."""
+    x, y = tensor("x", (2,), DType.INT64), tensor("y", (), DType.INT64)
+    graph = one_op("ADD", AddOptions(Activation.RELU), [x, constant("one", np.asarray([1], np.int64))], [y])
+    assert_equal(Case(graph, (np.asarray([2**62 + 1, -(2**62)]),)))
 
 
 @pytest.mark.parametrize("dtype", [DType.FLOAT32, DType.INT8, DType.INT32])

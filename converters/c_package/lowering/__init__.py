@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
-from edgebnn.converters.c_package.program import Lowered
+from edgebnn.converters.c_package.program import Lowered, Step, Struct
 from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.types import DType
@@ -38,6 +38,9 @@ from . import (
     w1a8,
     windows_float,
 )
+
+MOST_AXES = 8
+"""EB_MOST_AXES of core/broadcast.h."""
 
 Lowering = Callable[[OpView, Core], Lowered]
 Key = str | tuple[str, DType]
@@ -82,7 +85,10 @@ def lower(op: OpView, core: Core) -> Lowered:
     kind, table = op.op.kind, HOST_LOWERINGS if core.host else LOWERINGS
     found = table.get((kind, op.outputs[0].dtype)) or table.get(kind)
     if found is not None:
-        return found(op, core)
+        lowered = found(op, core)
+        if isinstance(lowered, Step):
+            _check_axes(op, lowered.layer)
+        return lowered
     types = [key[1].value for key in table if not isinstance(key, str) and key[0] == kind]
     if types:
         raise UnsupportedOpError(
@@ -91,3 +97,14 @@ def lower(op: OpView, core: Core) -> Lowered:
         )
     kinds = sorted({key if isinstance(key, str) else key[0] for key in table})
     raise UnsupportedOpError(f"layer {op.name!r}: there is no C kernel of {kind}; there are: {', '.join(kinds)}")
+
+
+def _check_axes(op: OpView, layer: Struct) -> None:
+    """Kernels count along no more than :data:`MOST_AXES` axes."""
+    for field in layer.fields.values():
+        axes = field.fields["axes"] if isinstance(field, Struct) and field.type == "eb_broadcast" else 0
+        if isinstance(axes, int) and axes > MOST_AXES:
+            raise UnsupportedOpError(
+                f"layer {op.name!r}: {op.op.kind} over {axes} unlike axes has no C kernel; supported: {MOST_AXES}; "
+                f"repeat one operand by BROADCAST_TO first"
+            )

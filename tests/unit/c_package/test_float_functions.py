@@ -1,4 +1,4 @@
-"""The functions that C packages have in place of a math library, against double precision over the whole range of floats."""
+"""The functions that C packages have in place of a math library, against doubles over all exponents of floats."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import ctypes
 import math
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np

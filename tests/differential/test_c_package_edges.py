@@ -1,0 +1,170 @@
+"""Ops in C where nothing is ordinary: no elements, infinities, computed arguments, ends of the integers, constants."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from edgebnn.converters.c_package.generate import generate
+from edgebnn.errors import UnsupportedOpError
+from edgebnn.graph.execute import run
+from edgebnn.graph.ops.activation import SoftmaxOptions
+from edgebnn.graph.ops.conv import Conv2DOptions
+from edgebnn.graph.ops.elementwise import AddOptions, DivOptions, MulOptions
+from edgebnn.graph.ops.enums import Activation
+from edgebnn.graph.ops.pool import Pool2DOptions
+from edgebnn.graph.ops.reduce import ReducerOptions
+from edgebnn.graph.ops.shape_ops import ConcatenationOptions, GatherOptions
+from edgebnn.graph.ops.view import NoOptions
+from edgebnn.graph.types import Array, DType, Graph, Options, Tensor
+from edgebnn.kernels.cores import PORTABLE
+from tests.support.c_packages import CompiledPackage, compile_packages
+from tests.support.graphs import chain, constant, one_op, per_tensor, tensor
+
+INT32 = np.iinfo(np.int32)
+SPECIAL = np.asarray([1, np.nan, -np.inf, np.inf, -0.0, 2, -3, 1e-40, 3e38], np.float32)
+
+
+def op(kind: str, options: Options, inputs: Sequence[Tensor], dtype: DType = DType.FLOAT32) -> Graph:
+    return one_op(kind, options, list(inputs), [tensor("y", (), dtype)])
+
+
+def floats(name: str, *shape: int) -> Tensor:
+    return tensor(name, shape)
+
+
+def axes(*numbers: int) -> Tensor:
+    return constant("axes", np.asarray(numbers, np.int32))
+
+
+def of(values: Array, *shape: int) -> Array:
+    return np.resize(values, shape)
+
+
+POOL = Pool2DOptions(filter_width=2, filter_height=2, stride_w=1, stride_h=1)
+INDICES = np.asarray([[2, 0], [1, 1]])
+EDGES: dict[str, tuple[Graph, tuple[Array, ...]]] = {
+    "gather_int32": (
+        op("GATHER", GatherOptions(axis=1), [floats("x", 2, 3, 5), tensor("i", (2, 2), DType.INT32)]),
+        (np.arange(30, dtype=np.float32).reshape(2, 3, 5), INDICES.astype(np.int32)),
+    ),
+    "gather_int64": (
+        op(
+            "GATHER", GatherOptions(), [constant("x", np.arange(9, dtype=np.float32)), tensor("i", (2, 2), DType.INT64)]
+        ),
+        (INDICES.astype(np.int64),),
+    ),
+    "pad_by_a_computed_value": (
+        op(
+            "PADV2",
+            NoOptions(),
+            [floats("x", 2, 2), constant("p", np.asarray([[1, 0], [0, 2]], np.int32)), floats("v")],
+        ),
+        (of(SPECIAL, 2, 2), np.float32(7).reshape(())),
+    ),
+    "join_a_constant": (
+        op("CONCATENATION", ConcatenationOptions(axis=1), [floats("x", 2, 2), constant("c", of(SPECIAL, 2, 3))]),
+        (of(SPECIAL, 2, 2),),
+    ),
+    "add_a_constant": (
+        op("ADD", AddOptions(Activation.RELU6), [constant("c", of(SPECIAL, 3, 1)), floats("x", 1, 9)]),
+        (of(SPECIAL, 1, 9),),
+    ),
+    "maximum": (op("MAXIMUM", NoOptions(), [floats("x", 9, 1), floats("z", 1, 9)]), (SPECIAL[:, None], SPECIAL[None])),
+    "less": (
+        op("LESS", NoOptions(), [floats("x", 9, 1), floats("z", 1, 9)], DType.BOOL),
+        (SPECIAL[:, None], SPECIAL[None]),
+    ),
+    "not_equal": (
+        op("NOT_EQUAL", NoOptions(), [floats("x", 9, 1), floats("z", 1, 9)], DType.BOOL),
+        (SPECIAL[:, None], SPECIAL[None]),
+    ),
+    "max_pool": (op("MAX_POOL_2D", POOL, [floats("x", 1, 3, 3, 1)]), (SPECIAL.reshape(1, 3, 3, 1),)),
+    "softmax": (op("SOFTMAX", SoftmaxOptions(1.0), [floats("x", 3, 3)]), (SPECIAL.reshape(3, 3),)),
+    "largest": (op("REDUCE_MAX", ReducerOptions(), [floats("x", 9, 3), axes(1)]), (of(SPECIAL, 9, 3),)),
+    "largest_of_nothing": (op("REDUCE_MAX", ReducerOptions(), [floats("x", 2, 0), axes(1)]), (of(SPECIAL, 2, 0),)),
+    "sum_of_nothing": (op("SUM", ReducerOptions(), [floats("x", 2, 0), axes(1)]), (of(SPECIAL, 2, 0),)),
+    "sum_of_low_infinity": (op("REDUCE_MAX", ReducerOptions(), [floats("x", 2), axes(0)]), (of(SPECIAL[2:3], 2),)),
+    "divide_the_lowest": (
+        op("DIV", DivOptions(), [tensor("x", (3,), DType.INT32), tensor("z", (3,), DType.INT32)], DType.INT32),
+        (np.asarray([INT32.min, INT32.min, 7], np.int32), np.asarray([-1, 2, -2], np.int32)),
+    ),
+    "floor_divide": (
+        op("FLOOR_DIV", NoOptions(), [tensor("x", (4,), DType.INT32), tensor("z", (4,), DType.INT32)], DType.INT32),
+        (np.asarray([INT32.min, 7, -7, INT32.max], np.int32), np.asarray([-1, -2, 2, INT32.min], np.int32)),
+    ),
+    "floor_divide_floats": (
+        op("FLOOR_DIV", NoOptions(), [floats("x", 9, 1), floats("z", 1, 8)]),
+        (SPECIAL[:, None], np.asarray([[2, -3, 0.1, 1e-40, 3e38, np.inf, -np.inf, np.nan]], np.float32)),
+    ),
+    "long_sum": (
+        op("MEAN", ReducerOptions(), [floats("x", 60, 70, 2), axes(0, 1)]),
+        (np.random.default_rng(0).uniform(0, 1, (60, 70, 2)).astype(np.float32),),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CompiledPackage]:
+    packages = [generate(graph, PORTABLE, name) for name, (graph, _) in EDGES.items()]
+    flags = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
+    return dict(zip(EDGES, compile_packages(packages, tmp_path_factory.mktemp("edges"), flags), strict=True))
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_edges_are_those_of_the_reference(name: str, compiled: dict[str, CompiledPackage]) -> None:
+    graph, inputs = EDGES[name]
+    for found, expected in zip(compiled[name].invoke(*inputs), run(graph, inputs), strict=True):
+        np.testing.assert_allclose(found, expected, rtol=3e-7)
+    assert compiled[name].selftest() == 0
+
+
+def test_what_the_reference_refuses_stays_within_memory(compiled: dict[str, CompiledPackage]) -> None:
+    """Indices that are no entries take the nearest; integers divided by 0 are 0."""
+    (found,) = compiled["gather_int64"].invoke(np.asarray([[-1, 9], [2**40, -(2**40)]]))
+    np.testing.assert_array_equal(found, [[0, 8], [8, 0]])
+    (quotient,) = compiled["divide_the_lowest"].invoke(np.asarray([1, 2, 3], np.int32), np.zeros(3, np.int32))
+    np.testing.assert_array_equal(quotient, [0, 0, 0])
+
+
+def test_a_float_network_works_in_place(tmp_path: Path) -> None:
+    """Elementwise ops one over the other, and a convolution that trails behind its input."""
+    rng = np.random.default_rng(1)
+    weights = constant("w", rng.normal(size=(4, 3, 3, 4)).astype(np.float32))
+    x, a, b, c, y = (floats(name, 1, 8, 8, 4) for name in "xabcy")
+    conv = Conv2DOptions(stride_w=1, stride_h=1)
+    graph = chain(
+        [
+            ("TANH", NoOptions(), [x], [a], 1),
+            ("CONV_2D", conv, [a, weights, None], [b], 1),
+            ("LOGISTIC", NoOptions(), [b], [c], 1),
+            ("MUL", MulOptions(), [c, b], [y], 1),
+        ]
+    )
+    package = generate(graph, PORTABLE, "net")
+    assert package.arena_bytes < 2.5 * x.bytes
+    (compiled,) = compile_packages([package], tmp_path)
+    image = rng.normal(size=x.shape).astype(np.float32)
+    np.testing.assert_allclose(compiled.invoke(image)[0], run(graph, (image,))[0], rtol=1e-5, atol=1e-6)
+    assert compiled.selftest() == 0
+
+
+def test_what_has_no_kernel_is_refused_by_name() -> None:
+    alternating = [2, 1] * 5, [1, 2] * 5
+    many = op("ADD", AddOptions(), [floats("x", *alternating[0]), floats("z", *alternating[1])])
+    with pytest.raises(
+        UnsupportedOpError, match=r"layer 'y': ADD over 10 unlike axes .* supported: 8; repeat one operand"
+    ):
+        generate(many, PORTABLE, "net")
+    weights = constant("w", np.ones((1, 1, 1, 1), np.float32))
+    biased = op("CONV_2D", Conv2DOptions(stride_w=1, stride_h=1), [floats("x", 1, 2, 2, 1), weights, floats("b", 1)])
+    with pytest.raises(
+        UnsupportedOpError, match=r"layer 'y': CONV_2D with computed bias 'b' .* add a computed one by ADD"
+    ):
+        generate(biased, PORTABLE, "net")
+    scaled = [tensor(name, (2,), DType.INT16, per_tensor(0.5, 0)) for name in "xz"]
+    with pytest.raises(UnsupportedOpError, match="layer 'y': ADD with quantized int16 operands is not supported"):
+        generate(op("ADD", AddOptions(), scaled, DType.INT16), PORTABLE, "net")
