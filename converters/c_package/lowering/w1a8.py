@@ -33,13 +33,14 @@ from edgebnn.kernels.cores import Core
 from .dense_int8 import Dense, int8_layer, proven
 from .int8 import constant_data
 from .w1a8_outputs import Channels
-from .w1a8_packing import bytes_by_shift, signs_by_filter
+from .w1a8_packing import bytes_by_shift, signs_by_filter, taps_by_shift
 
 PIXELS = 4
 """Pixels that the fast kernels take at a time (EB_W1A8_PIXELS)."""
 TABLES_BYTES = 1024
 HALVES_HOLD = 256
-"""Inputs whose sums the look-ups keep in 16 bits."""
+"""Inputs whose sums fit in 16 bits."""
+_SHARED = ("cortex_m/gather_w1a8.c", "cortex_m/outputs_w1a8.c")
 
 
 @dataclass(frozen=True)
@@ -214,7 +215,7 @@ def _dsp(conv: _Conv) -> Step:
     return Step(
         function="eb_conv_w1a8_dsp",
         header="core/conv_w1a8.h",
-        sources=("cortex_m/conv_w1a8_dsp.c", "cortex_m/gather_w1a8.c"),
+        sources=("cortex_m/conv_w1a8_dsp.c", *_SHARED),
         layer=_sums(conv, bytes_by_shift(conv.outputs.minus)),
         inputs=(0,),
         scratch_bytes=_windows_bytes(conv) + _aside_bytes(conv),
@@ -228,7 +229,7 @@ def _lookup(conv: _Conv) -> Step:
     return Step(
         function="eb_conv_w1a8_lookup",
         header="core/conv_w1a8.h",
-        sources=("cortex_m/conv_w1a8_lookup.c", "cortex_m/gather_w1a8.c"),
+        sources=("cortex_m/conv_w1a8_lookup.c", *_SHARED),
         layer=_sums(conv, np.stack([signs_by_filter(group) for group in minus])),
         inputs=(0,),
         scratch_bytes=_windows_bytes(conv) + TABLES_BYTES + sums_bytes * conv.filters + _aside_bytes(conv),
@@ -236,9 +237,28 @@ def _lookup(conv: _Conv) -> Step:
     )
 
 
+def _depthwise(conv: _Conv) -> Step:
+    channels, taps = conv.outputs.minus.shape
+    return Step(
+        function="eb_depthwise_w1a8_bytes",
+        header="core/conv_w1a8.h",
+        sources=("cortex_m/depthwise_w1a8.c", *_SHARED),
+        layer=_sums(conv, taps_by_shift(conv.outputs.minus)),
+        inputs=(0,),
+        scratch_bytes=4 * taps + channels * taps + channels,
+        leads={0: conv.lead(1)},  # a pixel's channels are written four by four
+    )
+
+
+def _in_fours(conv: _Conv) -> bool:
+    channels, taps = conv.outputs.minus.shape
+    return channels == conv.groups and channels % 4 == 0 and taps <= HALVES_HOLD
+
+
 CONVOLUTIONS = (
     Variant("dsp", lambda core: core.dsp, lambda conv: not conv.depthwise, _dsp),
     Variant("lookup", _is_cortex_m, lambda conv: not conv.depthwise, _lookup),
+    Variant("depthwise", _is_cortex_m, lambda conv: conv.depthwise and _in_fours(conv), _depthwise),
     Variant("plain", _any, _any, _plain),
 )
 """Best first."""

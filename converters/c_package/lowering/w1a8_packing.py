@@ -37,3 +37,14 @@ def signs_by_filter(minus: NDArray[np.bool_]) -> NDArray[np.uint32]:
     shift = np.arange(32, dtype=np.uint32)
     shifted = _grouped(minus, GROUPS).reshape(len(minus), -1, 32) << shift
     return np.ascontiguousarray(np.bitwise_or.reduce(shifted, axis=-1).T)
+
+
+def taps_by_shift(minus: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """[C, taps] -> [C / 4, words]: bit 8 * lane + k of a word is the sign of channel 4 * q + lane in tap k of its 8."""
+    channels, taps = minus.shape
+    words = -(-taps // GROUPS)
+    bits = np.zeros((channels, words * GROUPS), np.uint32)
+    bits[:, :taps] = minus
+    by_word = bits.reshape(channels // WORD_BYTES, WORD_BYTES, words, GROUPS)
+    shift = 8 * np.arange(WORD_BYTES, dtype=np.uint32)[:, None, None] + np.arange(GROUPS, dtype=np.uint32)
+    return np.asarray(np.bitwise_or.reduce(np.bitwise_or.reduce(by_word << shift, axis=3), axis=1))

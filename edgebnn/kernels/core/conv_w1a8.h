@@ -66,4 +66,9 @@ void eb_conv_w1a8_dsp(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_
  * than 256 channels, and bytes for outputs as above. */
 void eb_conv_w1a8_lookup(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_t *output, void *scratch);
 
+/* Depthwise, without a multiplier: groups are channels, a multiple of 4; at most 257 taps. A word of weights has in bit
+ * 8 * channel + k the sign of one of four channels in the k-th of eight taps. Scratch: a word for each tap, four bytes of
+ * masks for each tap of four channels, and a pixel. */
+void eb_depthwise_w1a8_bytes(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_t *output, void *scratch);
+
 #endif

@@ -10,6 +10,7 @@
 #if EB_HAS_DSP
 
 #include "gather_w1a8.h"
+#include "outputs_w1a8.h"
 
 /* One block of four pixels against the filters of a group; the assembly copies the first nine to its stack. */
 typedef struct eb_w1a8_dsp_block {

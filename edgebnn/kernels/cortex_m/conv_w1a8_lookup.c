@@ -4,8 +4,8 @@
  * four pixels, in halves of two words, so one look-up does 16 multiply-accumulates. The tables of 32 inputs serve all filters
  * before those of the next 32 are made in their place. Halves hold the sums of 256 inputs, which are then added to words. */
 #include "../core/conv_w1a8.h"
-#include "../core/requantize.h"
 #include "gather_w1a8.h"
+#include "outputs_w1a8.h"
 
 #if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
 
@@ -173,24 +173,6 @@ static void clear(uint32_t *words, int32_t count) {
   }
 }
 
-/* round(x * multiplier / 2**32), halves up, for |x| < 2**29. On ARMv6-M by halves: with x = 2**16 x1 + x0, x0 signed, and
- * multiplier = 2**16 m1 + m0 the product is 2**32 x1 m1 + 2**16 (x1 m0 + x0 m1) + x0 m0, none of which leaves 32 bits; of the
- * last term the lower half does not matter. */
-static inline int32_t upper_half(int32_t x, int32_t multiplier) {
-#if defined(__ARM_ARCH_6M__)
-  const int32_t x0 = (int16_t)x, x1 = (x - x0) >> 16, m0 = multiplier & 0xffff, m1 = multiplier >> 16;
-  return x1 * m1 + ((x1 * m0 + x0 * m1 + (x0 * m0 >> 16) + 0x8000) >> 16);
-#else
-  return (int32_t)(((int64_t)x * multiplier + 0x80000000) >> 32);
-#endif
-}
-
-/* Rounded twice; `rounding` is half a step of the last one, and the zero point in its units. */
-static inline int8_t short_output(const int32_t *scale, int32_t sum, int32_t rounding) {
-  const int32_t twice = (scale[2] >> 8) * sum + scale[0];
-  return (int8_t)eb_clamp((upper_half(twice, scale[1]) + rounding + (twice >> 31)) >> (scale[2] & 0xff), -128, 127);
-}
-
 /* The outputs of four pixels, `step` bytes from one to the next. */
 static void finish(const eb_conv_w1a8_sums *layer, int32_t channel, const uint32_t *halves, const int32_t *sums,
                    int8_t *output, int32_t step) {
@@ -207,10 +189,10 @@ static void finish(const eb_conv_w1a8_sums *layer, int32_t channel, const uint32
     }
     if (scale[2] >> 8) {
       const int32_t half = (int32_t)((uint32_t)rounding << (scale[2] & 0xff)) >> 1;
-      output[0] = short_output(scale, a, half);
-      output[step] = short_output(scale, b, half);
-      output[2 * step] = short_output(scale, c, half);
-      output[3 * step] = short_output(scale, d, half);
+      output[0] = eb_w1a8_short(scale, a, half);
+      output[step] = eb_w1a8_short(scale, b, half);
+      output[2 * step] = eb_w1a8_short(scale, c, half);
+      output[3 * step] = eb_w1a8_short(scale, d, half);
     } else {
       output[0] = eb_w1a8_general(layer, channel, a);
       output[step] = eb_w1a8_general(layer, channel, b);

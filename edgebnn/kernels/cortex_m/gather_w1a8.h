@@ -1,5 +1,5 @@
 /* What the kernels with 1-bit weights and int8 activations add up: the windows of four pixels, side by side word by word, as
- * unsigned bytes. And the walk over the pixels, and outputs of the general form. */
+ * unsigned bytes. And the walk over the pixels. */
 #ifndef EDGEBNN_GATHER_W1A8_H
 #define EDGEBNN_GATHER_W1A8_H
 
@@ -30,8 +30,5 @@ void eb_w1a8_gather(const eb_w1a8_walk *walk, int32_t group, uint32_t *windows);
 static inline int32_t eb_w1a8_words(const eb_conv_w1a8_sums *layer) {
   return (int32_t)((uint32_t)(layer->geometry.filter_height * layer->geometry.filter_width * layer->depth + 3) / 4);
 }
-
-/* The output of a channel by `general`. */
-int8_t eb_w1a8_general(const eb_conv_w1a8_sums *layer, int32_t channel, int32_t sum);
 
 #endif
