@@ -83,9 +83,9 @@ def simulated(request: pytest.FixtureRequest) -> SimulatedPackages:
     return SimulatedPackages(GRAPHS, request.param)
 
 
-def instructions(simulated: SimulatedPackages, graph: Graph, function: str = "") -> float:
-    """Those of one inference, the outputs of which are checked."""
-    number = GRAPHS.index(graph)
+def instructions(simulated: SimulatedPackages, graph: Graph, function: str = "", number: int | None = None) -> float:
+    """Those of one inference, the outputs of which are checked. ``number``: of the graph's package."""
+    number = GRAPHS.index(graph) if number is None else number
     layers = simulated.packages[number].layers
     assert [layer.function for layer in layers] == [function or layers[0].function]
     rng = np.random.default_rng(number)
@@ -107,6 +107,19 @@ def test_fast_kernels(simulated: SimulatedPackages, function: str) -> None:
 def test_instructions(simulated: SimulatedPackages, name: str) -> None:
     graph, most = BARS[name]
     assert instructions(simulated, graph) <= most
+
+
+MOST_WITHOUT_DSP = {"cortex-m0plus": {"3x3 64": 3.1, "3x3 16": 4.0}, "cortex-m3": {"3x3 64": 1.8, "3x3 16": 2.3}}
+
+
+@pytest.mark.parametrize("core", MOST_WITHOUT_DSP)
+def test_convolutions_without_the_dsp_extension(core: str) -> None:
+    bars = MOST_WITHOUT_DSP[core]
+    graphs = (*CONVOLUTIONS, *(BARS[name][0] for name in bars))
+    packages = SimulatedPackages(graphs, core)
+    found = [instructions(packages, graph, "eb_conv_int8_words", number) for number, graph in enumerate(graphs)]
+    for name, spent in zip(bars, found[len(CONVOLUTIONS) :], strict=True):
+        assert spent <= bars[name], (name, spent)
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus"])

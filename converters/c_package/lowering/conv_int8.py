@@ -39,6 +39,8 @@ from .int8 import (
 
 QUAD = 4
 """Weights in a word."""
+MOST_AT_ONCE = 96
+"""Weights of a channel that cores without the DSP extension take at once: words for four pixels are 1.5 KiB."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,18 @@ class Convolution:
     def quads(self) -> int:
         return -(-self.taps // QUAD)
 
-    def layer(self, weights: NDArray[np.int8], constants: NDArray[np.int64]) -> Struct:
+    @property
+    def folded_bias(self) -> NDArray[np.int64]:
+        """The bias with the zero point's part, [output channels]."""
+        return np.asarray(self.bias - self.zero_point * self.weights.astype(np.int64).sum(axis=(2, 3, 4)).reshape(-1))
+
+    @property
+    def part(self) -> int:
+        """Weights of a channel that are taken at once: as many each time, about."""
+        parts = -(-self.taps // MOST_AT_ONCE)
+        return -(-self.taps // (parts * QUAD)) * QUAD
+
+    def layer(self, weights: NDArray[np.int8], constants: NDArray[np.int64], part: int = 0) -> Struct:
         return Struct(
             "eb_conv_int8_layer",
             {
@@ -80,6 +93,7 @@ class Convolution:
                 "output_zero_point": self.rescaling.zero_point,
                 "low": self.rescaling.low,
                 "high": self.rescaling.high,
+                "part": part,
                 "weights": weights,
                 "constants": wrapped(constants),
             },
@@ -132,7 +146,7 @@ def _dsp(conv: Convolution) -> Struct:
         whole[:, :outputs] = values.reshape(groups, outputs)
         return whole.reshape(groups, pairs, 2)
 
-    bias = paired(conv.bias - conv.zero_point * flat.astype(np.int64).sum(axis=2).reshape(-1), 0)
+    bias = paired(conv.folded_bias, 0)
     of_each = [
         paired(conv.narrow.multiplier, 0),
         paired(conv.narrow.addend, 0),
@@ -140,6 +154,20 @@ def _dsp(conv: Convolution) -> Struct:
     ]
     constants = np.concatenate([bias, np.stack(of_each, axis=3).reshape(groups, pairs, 6)], axis=2)
     return conv.layer(np.ascontiguousarray(weights), constants)
+
+
+def _words(conv: Convolution) -> Struct:
+    """Parts of at most ``part`` weights of every channel, one behind the other."""
+    assert conv.narrow is not None
+    groups, outputs = conv.weights.shape[:2]
+    flat = conv.weights.reshape(groups, outputs, conv.taps)
+    parts = []
+    for start in range(0, conv.taps, conv.part):
+        piece = flat[:, :, start : start + conv.part]
+        parts.append(np.pad(piece, ((0, 0), (0, 0), (0, -piece.shape[2] % QUAD))).reshape(groups, -1))
+    narrow = conv.narrow
+    constants = np.stack([conv.folded_bias, narrow.multiplier, narrow.addend, narrow.shift], axis=1)
+    return conv.layer(np.concatenate(parts, axis=1), constants, conv.part)
 
 
 def _dsp_scratch(conv: Convolution) -> int:
@@ -173,6 +201,14 @@ _KERNELS = (
         _dsp,
         _dsp_scratch,
         lambda conv: 0 if conv.weights.shape[0] == 1 else 2,
+    ),
+    _Kernel(
+        lambda core, conv: not core.dsp and core.cpu != "" and conv.narrow is not None,
+        "eb_conv_int8_words",
+        "cortex_m/conv_int8_words.c",
+        _words,
+        lambda conv: 16 * (conv.weights.shape[1] + conv.part),
+        lambda conv: 0 if conv.weights.shape[0] == 1 else 4,
     ),
     _Kernel(lambda core, conv: True, "eb_conv_int8", "core/conv_int8.c", _plain, lambda conv: 0, lambda conv: 1),
 )

@@ -17,6 +17,7 @@ typedef struct eb_conv_int8_layer {
   int32_t groups, group_in, group_out; /* channels of each group */
   int32_t input_zero_point, output_zero_point;
   int32_t low, high;
+  int32_t part; /* weights of a channel that are taken at once, where a kernel does not take all */
   const int8_t *weights;
   const int32_t *constants;
 } eb_conv_int8_layer;
@@ -35,5 +36,12 @@ void eb_conv_int8(const eb_conv_int8_layer *layer, const int8_t *input, int8_t *
  * [-2**30, 2**30), and as much as is added to it fits in 32 bits.
  *   scratch:   4 * quads words, and quads more if group_in is no multiple of 4. */
 void eb_conv_int8_dsp(const eb_conv_int8_layer *layer, const int8_t *input, int8_t *output, void *scratch);
+
+/* Without it; acc, multiplier, addend and shift as there. `part` is a multiple of 4; the last part of a window may be shorter.
+ *   weights:   [groups][parts][output channels of the group][weights of the part], each part filled up with zeros to a multiple
+ *              of 4;
+ *   constants: [output channels][4]: bias with the zero point's part, multiplier, addend, shift;
+ *   scratch:   4 * (group_out + part) words. */
+void eb_conv_int8_words(const eb_conv_int8_layer *layer, const int8_t *input, int8_t *output, void *scratch);
 
 #endif
