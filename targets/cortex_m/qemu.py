@@ -88,11 +88,16 @@ def boot(package: Package, inputs: Sequence[Array], toolchain: ToolchainName = "
         return _read(package.outputs, (folder / "outputs.bin").read_bytes())
 
 
+def command(board: Board) -> list[str]:
+    """What runs ``firmware.elf`` in the current folder on a board, and gives it that folder by semihosting."""
+    screenless = ["-display", "none", "-serial", "none", "-monitor", "none"]
+    semihosting = ["-semihosting-config", "enable=on,target=native"]
+    return [EMULATOR, "-M", board.machine, *screenless, *semihosting, "-kernel", "firmware.elf"]
+
+
 def _run(board: Board, folder: Path) -> None:
-    command = [EMULATOR, "-M", board.machine, "-display", "none", "-serial", "none", "-monitor", "none"]
-    command += ["-semihosting-config", "enable=on,target=native", "-kernel", "firmware.elf"]
     try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
+        done = subprocess.run(command(board), cwd=folder, capture_output=True, text=True, timeout=_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         raise SimulationError(f"the firmware does not end within {_SECONDS} s on {board.machine}") from None
     if done.returncode != 0:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,12 @@ from edgebnn.converters.c_package.generate import Package, generate
 from edgebnn.converters.read_tflite import read
 from edgebnn.graph.execute import run
 from edgebnn.kernels.cores import CORES
-from edgebnn.targets.cortex_m import qemu
+from edgebnn.targets.cortex_m import Machine, compile_image, qemu
 from edgebnn.targets.cortex_m.machine import SimulationError
 from edgebnn.targets.cortex_m.network import Network, compile_package
+from edgebnn.targets.cortex_m.toolchain import link
 from tests.support.c_graphs import small_graph
+from tests.support.thumb_code import MIXED
 
 pytestmark = pytest.mark.skipif(
     not qemu.is_installed(), reason=f"needs {qemu.EMULATOR}: apt-get install {qemu.PACKAGE}"
@@ -76,3 +79,54 @@ def test_gcc_compiles_the_same_firmware(core: str) -> None:
     (simulated,) = Network(made, compile_package(made, toolchain="gcc")).infer((X,)).outputs
     np.testing.assert_array_equal(booted, run(small_graph(), (X,))[0])
     np.testing.assert_array_equal(booted, simulated)
+
+
+RUN = (
+    MIXED
+    + """
+static int8_t data[40];
+static int32_t out[26];
+__attribute__((noinline)) int run_mixed(int repeats)
+{
+    int sum = 0;
+    for (int i = 0; i < 40; ++i) data[i] = (int8_t)(i * 37 - 100);
+    for (volatile int i = 0; i < repeats; ++i) sum += mixed(data, 40, out);
+    return sum;
+}
+"""
+)
+MAIN = """
+int run_mixed(int repeats);
+int main(void)
+{
+    static const unsigned reason[2] = {0x20026, 0};
+    register unsigned r0 __asm("r0");
+    run_mixed(REPEATS);
+    r0 = 0x20;
+    register const void *r1 __asm("r1") = reason;
+    __asm volatile("bkpt 0xab" : "+r"(r0) : "r"(r1) : "memory");
+    return 0;
+}
+"""
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_the_boards_execute_as_many_instructions(core: str, tmp_path: Path) -> None:
+    """QEMU translates each instruction by itself, and logs each execution of a translation."""
+    board = qemu.BOARDS[core]
+    counts = []
+    for repeats in (1, 3):
+        flags = (f"-DREPEATS={repeats}",)
+        (tmp_path / "firmware.elf").write_bytes(link(CORES[core], [RUN, MAIN], memory=board.memory, flags=flags))
+        command = [*qemu.command(board), one_at_a_time(), "-d", "exec,nochain"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=True)
+        counts.append(sum(line.startswith("Trace ") for line in done.stderr.splitlines()))
+    machine = Machine(compile_image(CORES[core], [RUN], keep=("run_mixed",)))
+    simulated = [machine.call("run_mixed", repeats).instructions for repeats in (1, 3)]
+    assert counts[1] - counts[0] == simulated[1] - simulated[0]
+
+
+def one_at_a_time() -> str:
+    """QEMU 8.1 renamed the option."""
+    options = subprocess.run([qemu.EMULATOR, "-h"], capture_output=True, text=True, check=True).stdout
+    return "-one-insn-per-tb" if "one-insn-per-tb" in options else "-singlestep"
