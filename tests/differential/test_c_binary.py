@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from edgebnn.arithmetic.packing import pack, packed_channels
 from edgebnn.converters.c_package.generate import generate
-from edgebnn.converters.c_package.lowering import lower
+from edgebnn.converters.c_package.lowering import binary, lower
 from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.execute import run
 from edgebnn.graph.opdef import op_view
@@ -120,9 +120,17 @@ def drawn_of_all(convolutions: int, others: int) -> list[Case]:
     return [case for kind in KINDS for case in drawn(kind, convolutions if kind == "conv" else others)]
 
 
-@pytest.mark.parametrize("core", [PORTABLE, CORES["cortex-m4"]], ids=lambda core: core.name)
-def test_kernels_on_this_machine(core: Core, tmp_path: Any) -> None:
-    cases = drawn_of_all(30, 12)
+def use_only(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
+    """Convolutions by this kernel wherever it can be used; elsewhere by the plain one."""
+    chosen = tuple(k for k in binary.KERNELS if k.suffix in (kernel, ""))
+    monkeypatch.setattr(binary, "KERNELS", tuple(replace(k, preferred=lambda core, conv: True) for k in chosen))
+
+
+@pytest.mark.parametrize("kernel", ["", "_sliced", "_by_channel"])
+def test_kernels_on_this_machine(kernel: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
+    use_only(monkeypatch, kernel)
+    core = CORES["cortex-m4"] if kernel else PORTABLE
+    cases = drawn_of_all(30, 12 if kernel != "_by_channel" else 1)
     for case, package in zip(cases, compiled_here(cases, core, tmp_path), strict=True):
         np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])
 
@@ -136,9 +144,11 @@ def test_kernels_of_each_core(core: str) -> None:
         np.testing.assert_array_equal(found, run(case.graph, (case.x,))[0])
 
 
-@pytest.mark.parametrize("core", [PORTABLE, CORES["cortex-m4"]], ids=lambda core: core.name)
-def test_outputs_may_lie_over_inputs(core: Core, tmp_path: Any) -> None:
+@pytest.mark.parametrize("kernel", ["", "_sliced", "_by_channel"])
+def test_outputs_may_lie_over_inputs(kernel: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """As far apart as the step says, in one buffer."""
+    use_only(monkeypatch, kernel)
+    core = CORES["cortex-m4"] if kernel else PORTABLE
     cases = drawn_of_all(12, 8)
     for case, package in zip(cases, compiled_here(cases, core, tmp_path, ("-O1",)), strict=True):
         step = lower(op_view(case.graph, 0), core)
@@ -154,39 +164,38 @@ def test_outputs_may_lie_over_inputs(core: Core, tmp_path: Any) -> None:
 
 
 def layer(channels_in: int, channels_out: int, output: str = "int32", size: int = 16, pad_value: int = 1) -> ConvCase:
-    """3x3, of 16x16 positions."""
+    """3x3, of size x size positions."""
     square, once = (size, size), (1, 1)
     return ConvCase(
         1, square, (3, 3), once, once, Padding.SAME, pad_value, 1, channels_in, channels_out, Activation.NONE, output, 1
     )
 
 
-BARS = {
-    # Instructions for a word of 32 products, of the whole layer: on Cortex-M3 to M33, and on M0+.
-    (64, 64, "int32", 1): (6.1, 13.5),
-    (128, 128, "int32", 1): (6.0, 13.3),
-    (32, 32, "int32", 1): (7.0, 15.2),
-    (16, 16, "int32", 1): (5.6, 11.3),
-    (64, 64, "int32", 0): (6.9, 14.5),
-    (64, 64, "int8", 1): (7.4, 15.7),
-}
+BARS = (
+    # A layer, and instructions for a word of 32 products, all of the layer: on Cortex-M3 to M33, and on M0+.
+    (layer(64, 64), 6.1, 13.5),
+    (layer(128, 128), 6.0, 13.3),
+    (layer(32, 32), 7.0, 15.2),
+    (layer(16, 16), 5.6, 11.3),
+    (layer(64, 64, pad_value=0), 6.9, 14.5),
+    (layer(64, 64, "int8"), 7.4, 15.7),
+    (layer(128, 128, size=4), 9.4, 17.0),
+)
 
 
 @pytest.mark.parametrize("core", CORES)
 def test_instructions(core: str) -> None:
-    cases = [convolution(layer(ins, outs, kind, pad_value=pads)) for ins, outs, kind, pads in BARS]
+    cases = [convolution(case) for case, _, _ in BARS]
     packages = SimulatedPackages([case.graph for case in cases], core)
-    for number, ((channels_in, channels_out, _, _), bars) in enumerate(BARS.items()):
+    for number, (case, thumb2, thumb1) in enumerate(BARS):
         (found,), call = packages.invoke(number, cases[number].x)
         np.testing.assert_array_equal(found, run(cases[number].graph, (cases[number].x,))[0])
-        words = 16 * 16 * 9 * channels_out * packed_channels(channels_in)
-        assert call.instructions / words <= bars[0 if CORES[core].thumb2 else 1]
+        words = case.size[0] * case.size[1] * 9 * case.channels_out * packed_channels(case.channels_in)
+        assert call.instructions / words <= (thumb2 if CORES[core].thumb2 else thumb1), case
 
 
 def test_channels_without_a_multiplication_have_a_table(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is known, so one in three is taken away."""
-    from edgebnn.converters.c_package.lowering import binary
-
     case = convolution(layer(33, 9, "int8", size=5, pad_value=0))
     proven, calls = binary.prove, iter(range(10**6))
     monkeypatch.setattr(binary, "prove", lambda steps: None if next(calls) % 3 == 0 else proven(steps))

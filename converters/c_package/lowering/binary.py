@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +65,8 @@ class Convolution:
     def group_outputs(self) -> int:
         return self.sizes.channels_out // self.sizes.groups
 
-    def layer(self, weights: NDArray[np.int32], chunk: int = 0) -> Struct:
+    def layer(self, weights: NDArray[np.int32], chunk: int = 0, starts: NDArray[np.int32] | None = None) -> Struct:
+        """``starts``: in place of thresholds and of the weights in the padding, which are in it."""
         shape = input_tensor(self.view, 0).shape
         return Struct(
             "eb_conv_binary_layer",
@@ -75,8 +77,8 @@ class Convolution:
                 "groups": self.sizes.groups,
                 "chunk": chunk,
                 "weights": weights,
-                "padding": _padding(self),
-                "output": _output(self),
+                "padding": _padding(self, with_sums=starts is None),
+                "output": _output(self, starts),
             },
         )
 
@@ -104,24 +106,46 @@ def _classes(window: Window, size: tuple[int, int], axis: int) -> tuple[NDArray[
     return classes.reshape(-1).astype(np.int16), inside
 
 
-def _padding(conv: Convolution) -> Struct:
-    fields: dict[str, Value] = {"row_classes": None, "column_classes": None, "sums": None}
-    counts = {"rows": 0, "columns": 0, "after": 0}
-    if pads_with_zeros(conv):
-        height, width = input_tensor(conv.view, 0).shape[1:3]
-        row_classes, rows = _classes(conv.sizes.window, (height, width), 0)
-        column_classes, columns = _classes(conv.sizes.window, (height, width), 1)
-        taps = conv.sizes.group_channels - 2 * conv.filters.sum(axis=3, dtype=np.int64)  # [O, KH, KW]
-        outside = ~(rows[:, None, :, None] & columns[None, :, None, :])
-        sums = np.einsum("oyx,rcyx->orc", taps, outside.astype(np.int64))
-        if np.abs(sums).max() > np.iinfo(np.int16).max:
-            raise unsupported(conv.view, f"zero padding of {conv.sizes.products} products", "32767 at most")
-        if sums.any():
-            activation = options(conv.view, LceBconv2dOptions).fused_activation_function
-            after = conv.output == DType.FLOAT32 and activation == Activation.NONE
-            fields = {"row_classes": row_classes, "column_classes": column_classes, "sums": sums.astype(np.int16)}
-            counts = {"rows": len(rows), "columns": len(columns), "after": int(after)}
-    return Struct("eb_binary_padding", fields | counts)
+@dataclass(frozen=True)
+class _Padding:
+    """Where taps in the padding are to count nothing: the weights there, by class of output row and column.
+
+    sums: [O, row classes, column classes].
+    """
+
+    row_classes: NDArray[np.int16]
+    column_classes: NDArray[np.int16]
+    sums: NDArray[np.int64]
+
+
+def _zero_padding(conv: Convolution) -> _Padding | None:
+    if not pads_with_zeros(conv):
+        return None
+    height, width = input_tensor(conv.view, 0).shape[1:3]
+    row_classes, rows = _classes(conv.sizes.window, (height, width), 0)
+    column_classes, columns = _classes(conv.sizes.window, (height, width), 1)
+    taps = conv.sizes.group_channels - 2 * conv.filters.sum(axis=3, dtype=np.int64)  # [O, KH, KW]
+    outside = ~(rows[:, None, :, None] & columns[None, :, None, :])
+    sums = np.einsum("oyx,rcyx->orc", taps, outside.astype(np.int64))
+    if np.abs(sums).max() > np.iinfo(np.int16).max:
+        raise unsupported(conv.view, f"zero padding of {conv.sizes.products} products", "32767 at most")
+    return _Padding(row_classes, column_classes, sums) if sums.any() else None
+
+
+def _padding(conv: Convolution, with_sums: bool) -> Struct:
+    found = _zero_padding(conv)
+    activation = options(conv.view, LceBconv2dOptions).fused_activation_function
+    fields: dict[str, Value] = {"row_classes": None, "column_classes": None, "sums": None, "rows": 0, "columns": 0}
+    if found is not None:
+        fields = {
+            "row_classes": found.row_classes,
+            "column_classes": found.column_classes,
+            "sums": found.sums.astype(np.int16) if with_sums else None,
+            "rows": found.sums.shape[1],
+            "columns": found.sums.shape[2],
+        }
+    after = found is not None and conv.output == DType.FLOAT32 and activation == Activation.NONE
+    return Struct("eb_binary_padding", fields | {"after": int(after)})
 
 
 def _per_channel(conv: Convolution, index: int) -> NDArray[np.float32]:
@@ -140,14 +164,19 @@ def _transform(conv: Convolution) -> OutputTransform:
     return output_transform(multiplier, bias, conv.sizes.products, bounds, float(scale), zero_point)
 
 
-def _output(conv: Convolution) -> Struct:
+def _thresholds(conv: Convolution) -> NDArray[np.int64]:
+    """Those that sums can reach: from -1, which all exceed, to K, which none does."""
+    return np.clip(_per_channel(conv, 4).astype(np.int64), -1, conv.sizes.products)
+
+
+def _output(conv: Convolution, starts: NDArray[np.int32] | None) -> Struct:
     products = conv.sizes.products
     fields: dict[str, Value] = dict.fromkeys(
         ("thresholds", "multipliers", "offsets", "shifts", "lookup", "scales", "biases")
     )
     low, high = 0, 2 * products
     if conv.output == DType.INT32:
-        fields["thresholds"] = np.clip(_per_channel(conv, 4).astype(np.int64), -1, products).astype(np.int32)
+        fields["thresholds"] = _thresholds(conv).astype(np.int32) if starts is None else starts
     else:
         transform = _transform(conv)
         low, high = transform.low, transform.high
@@ -206,7 +235,7 @@ def _planes(conv: Convolution) -> int:
 def _sliced(conv: Convolution) -> Struct:
     """30 weights a word, tap by tap."""
     flat = conv.filters.reshape(conv.sizes.channels_out, -1)
-    words = -(-flat.shape[1] // WORD_PLANES)
+    words = _window_words(conv)
     bits = np.zeros((flat.shape[0], words * WORD_PLANES), np.uint32)
     bits[:, : flat.shape[1]] = flat
     weights = (bits.reshape(flat.shape[0], words, WORD_PLANES) << np.arange(WORD_PLANES, dtype=np.uint32)).sum(axis=2)
@@ -218,15 +247,80 @@ def _sliced_scratch(conv: Convolution) -> int:
     return fixed + 4 * _planes(conv) * _chunk(conv)
 
 
-def _is_sliced(core: Core, conv: Convolution) -> bool:
-    return core != PORTABLE and conv.sizes.products < 2**16 and conv.pixels > 1
+def _in_lanes(bits: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
+    """0 and 1 of channels [O, ...] -> [blocks of 32 channels, ...] words, a channel in each bit."""
+    blocks = -(-bits.shape[0] // LANES)
+    whole = np.zeros((blocks * LANES, *bits.shape[1:]), np.uint32)
+    whole[: bits.shape[0]] = bits
+    shifts = np.arange(LANES, dtype=np.uint32).reshape(1, LANES, *[1] * (bits.ndim - 1))
+    words = (whole.reshape(blocks, LANES, *bits.shape[1:]) << shifts).sum(axis=1, dtype=np.uint32)
+    return np.asarray(words.astype(np.int32))
+
+
+def _window_words(conv: Convolution) -> int:
+    return -(-conv.sizes.products // WORD_PLANES)
+
+
+def _by_channel(conv: Convolution) -> Struct:
+    """Planes of weights, and of what counters start from."""
+    bits = np.zeros((conv.sizes.channels_out, _window_words(conv) * WORD_PLANES), np.uint32)
+    bits[:, : conv.sizes.products] = conv.filters.reshape(conv.sizes.channels_out, -1)
+    starts = None
+    if conv.output == DType.INT32:
+        padding, planes = _zero_padding(conv), _planes(conv)
+        halves = 0 if padding is None else padding.sums.reshape(conv.sizes.channels_out, -1) // 2
+        values = (1 << (planes - 1)) - 1 - _thresholds(conv)[:, None] + halves  # [O, classes]
+        of_planes = (values[:, :, None] >> np.arange(planes)) & 1
+        starts = np.ascontiguousarray(_in_lanes(of_planes).transpose(1, 0, 2))
+    return conv.layer(_in_lanes(bits), starts=starts)
+
+
+@dataclass(frozen=True)
+class _Costs:
+    """Instructions, roughly, by which kernels are chosen: they were counted.
+
+    add:    30 weights of one channel, to 32 pixels.
+    gather: 30 planes of 32 pixels.
+    flip:   30 weights of 32 channels, to one pixel.
+    """
+
+    add: int
+    gather: int
+    flip: int
+
+
+_THUMB2, _THUMB1 = _Costs(150, 1100, 260), _Costs(350, 2000, 480)
+
+
+def _sliced_instructions(core: Core, conv: Convolution) -> int:
+    costs = _THUMB2 if core.thumb2 else _THUMB1
+    tiles, chunks = -(-conv.pixels // LANES), -(-conv.group_outputs // _chunk(conv)) * conv.sizes.groups
+    return tiles * _window_words(conv) * (costs.add * conv.sizes.channels_out + costs.gather * chunks)
+
+
+def _by_channel_instructions(core: Core, conv: Convolution) -> int:
+    costs = _THUMB2 if core.thumb2 else _THUMB1
+    return conv.pixels * _window_words(conv) * (costs.flip * -(-conv.sizes.channels_out // LANES) + costs.gather // 8)
+
+
+def _can_slice(core: Core, conv: Convolution) -> bool:
+    return core != PORTABLE and conv.sizes.products < 2**16
+
+
+def _can_slice_by_channel(core: Core, conv: Convolution) -> bool:
+    return _can_slice(core, conv) and (conv.sizes.groups == 1 or conv.group_outputs % LANES == 0)
+
+
+def _by_channel_is_faster(core: Core, conv: Convolution) -> bool:
+    return _by_channel_instructions(core, conv) < _sliced_instructions(core, conv)
 
 
 @dataclass(frozen=True)
 class _Kernel:
     """A variant.
 
-    applies: whether it is for this core and layer.
+    applies:   whether it computes this layer, on this core.
+    preferred: whether it is the best then of those that follow, too.
     suffix:  of its functions' names, behind the kind of output.
     sources: for a kind of output.
     layer:   the layer in its order.
@@ -235,6 +329,7 @@ class _Kernel:
     """
 
     applies: Callable[[Core, Convolution], bool]
+    preferred: Callable[[Core, Convolution], bool]
     suffix: str
     header: str
     sources: Callable[[str], tuple[str, ...]]
@@ -243,9 +338,24 @@ class _Kernel:
     begun: Callable[[Convolution], int]
 
 
-_KERNELS = (
+KERNELS = (
     _Kernel(
-        _is_sliced,
+        _can_slice_by_channel,
+        _by_channel_is_faster,
+        "_by_channel",
+        "cortex_m/conv_binary_by_channel.h",
+        lambda output: (
+            "cortex_m/conv_binary_channels.c",
+            f"cortex_m/conv_binary_channels_{output}.c",
+            *(("cortex_m/conv_binary_numbers.c",) if output != "packed" else ()),
+        ),
+        _by_channel,
+        lambda conv: 4 * _window_words(conv),
+        lambda conv: 0 if conv.sizes.groups == 1 else 1,
+    ),
+    _Kernel(
+        _can_slice,
+        lambda core, conv: True,
         "_sliced",
         "cortex_m/conv_binary_sliced.h",
         lambda output: (
@@ -258,6 +368,7 @@ _KERNELS = (
         lambda conv: 0 if _chunk(conv) == conv.sizes.channels_out else LANES,
     ),
     _Kernel(
+        lambda core, conv: True,
         lambda core, conv: True,
         "",
         "core/conv_binary.h",
@@ -272,7 +383,7 @@ _KERNELS = (
 def conv(view: OpView, core: Core) -> Step:
     """The step of an LceBconv2d."""
     made = convolution(view)
-    kernel = next(kernel for kernel in _KERNELS if kernel.applies(core, made))
+    kernel = next(k for k in KERNELS if k.applies(core, made) and k.preferred(core, made))
     x, y = input_tensor(view, 0), view.outputs[0]
     in_pixel, out_pixel = x.shape[3] * x.dtype.bytes, y.shape[3] * y.dtype.bytes
     lead = leads.sliding(made.sizes.window, x.shape[0], (x.shape[1], x.shape[2]), in_pixel, out_pixel)

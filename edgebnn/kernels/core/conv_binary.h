@@ -19,7 +19,7 @@
 /* Sums of the weights that lie in the padding. They depend on how much of the window lies there above, below, left and right:
  * on the class of the output row and on that of the output column. */
 typedef struct eb_binary_padding {
-  const int16_t *row_classes;    /* [output_height] */
+  const int16_t *row_classes;    /* [output_height]; NULL: one class */
   const int16_t *column_classes; /* [output_width] */
   const int16_t *sums;           /* [channels_out][rows][columns]; NULL: taps in the padding count as +1 */
   int32_t rows, columns;         /* how many classes there are */

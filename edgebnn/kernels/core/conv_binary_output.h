@@ -16,7 +16,7 @@ static inline int32_t eb_binary_padding_sum(const eb_binary_padding *p, int32_t 
 }
 
 static inline int32_t eb_binary_padding_class(const eb_binary_padding *p, int32_t row, int32_t column) {
-  return p->sums == NULL ? 0 : p->row_classes[row] * p->columns + p->column_classes[column];
+  return p->row_classes == NULL ? 0 : p->row_classes[row] * p->columns + p->column_classes[column];
 }
 
 /* What of eb_binary_output is a channel's, for int8. */

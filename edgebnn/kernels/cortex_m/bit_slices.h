@@ -31,6 +31,55 @@ EB_SLICES_INLINE uint32_t eb_half_add(uint32_t *sum, uint32_t b) {
   return carry;
 }
 
+/* Two bits of 32 counters. */
+typedef struct eb_pair {
+  uint32_t low, high;
+} eb_pair;
+
+/* s[0] to s[4] += the pairs SUM(0) to SUM(9), computed where they are needed; the carry, of weight 32. Words of the same weight
+ * are added three at a time as soon as they are there, so that few are waiting. */
+#define EB_ADD_TEN(s, SUM, carry)                                                                                     \
+  do {                                                                                                                \
+    const eb_pair p0 = SUM(0), p1 = SUM(1);                                                                           \
+    const uint32_t twos0 = eb_full_add(&s[0], p0.low, p1.low), fours0 = eb_full_add(&s[1], p0.high, p1.high);         \
+    const eb_pair p2 = SUM(2);                                                                                        \
+    const uint32_t fours1 = eb_full_add(&s[1], twos0, p2.high), eights0 = eb_full_add(&s[2], fours0, fours1);         \
+    const eb_pair p3 = SUM(3);                                                                                        \
+    const uint32_t twos1 = eb_full_add(&s[0], p2.low, p3.low), fours2 = eb_full_add(&s[1], p3.high, twos1);           \
+    const eb_pair p4 = SUM(4), p5 = SUM(5);                                                                           \
+    const uint32_t twos2 = eb_full_add(&s[0], p4.low, p5.low), fours3 = eb_full_add(&s[1], p4.high, p5.high);         \
+    const uint32_t eights1 = eb_full_add(&s[2], fours2, fours3), sixteens0 = eb_full_add(&s[3], eights0, eights1);    \
+    const eb_pair p6 = SUM(6);                                                                                        \
+    const uint32_t fours4 = eb_full_add(&s[1], twos2, p6.high);                                                       \
+    const eb_pair p7 = SUM(7);                                                                                        \
+    const uint32_t twos3 = eb_full_add(&s[0], p6.low, p7.low), fours5 = eb_full_add(&s[1], p7.high, twos3);           \
+    const uint32_t eights2 = eb_full_add(&s[2], fours4, fours5);                                                      \
+    const eb_pair p8 = SUM(8), p9 = SUM(9);                                                                           \
+    const uint32_t twos4 = eb_full_add(&s[0], p8.low, p9.low), fours6 = eb_full_add(&s[1], p8.high, p9.high);         \
+    const uint32_t fours7 = eb_half_add(&s[1], twos4), eights3 = eb_full_add(&s[2], fours6, fours7);                  \
+    const uint32_t sixteens1 = eb_full_add(&s[3], eights2, eights3);                                                  \
+    carry = eb_full_add(&s[4], sixteens0, sixteens1);                                                                 \
+  } while (0)
+
+#if defined(__thumb2__)
+
+/* The same in assembler, of registers; r7 is what is computed between. */
+
+/* s += b + c; the carry replaces b. */
+#define FULL_ADD(s, b, c)          \
+  "eor r7, " s ", " b "\n" \
+  "and " b ", " b ", " s "\n" \
+  "eor " s ", r7, " c "\n" \
+  "and r7, r7, " c "\n" \
+  "orr " b ", " b ", r7\n"
+
+/* s += b; the carry in `carry`. */
+#define HALF_ADD(s, b, carry)      \
+  "and " carry ", " s ", " b "\n" \
+  "eor " s ", " s ", " b "\n"
+
+#endif
+
 /* Exchanges the bits of a that `mask` selects after a shift with those of b that it selects. */
 EB_SLICES_INLINE void eb_exchange(uint32_t *a, uint32_t *b, int shift, uint32_t mask) {
   const uint32_t changed = (*a >> shift ^ *b) & mask;

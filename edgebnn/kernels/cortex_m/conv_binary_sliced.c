@@ -1,6 +1,6 @@
 #include "conv_binary_tiles.h"
 
-typedef eb_binary_pair pair;
+typedef eb_pair pair;
 
 void eb_binary_transpose(uint32_t words[EB_LANES]) { eb_transpose(words); }
 
@@ -79,19 +79,6 @@ static void add_two(const counters *c, pair (*table)[8]);
 /* All registers are taken: r0 to r4 the five lowest bits of the counters, r5 the table, r6 a word of weights, r7 what is
  * computed between, r8 to lr sums from the table and carries. On the stack: the counter, its weights, the carry of the first
  * word; the end of all counters, the bytes of a counter, the bytes between weights. */
-
-/* s += b + c; the carry replaces b. */
-#define FULL_ADD(s, b, c)          \
-  "eor r7, " s ", " b "\n" \
-  "and " b ", " b ", " s "\n" \
-  "eor " s ", r7, " c "\n" \
-  "and r7, r7, " c "\n" \
-  "orr " b ", " b ", r7\n"
-
-/* s += b; the carry in `carry`. */
-#define HALF_ADD(s, b, carry)      \
-  "and " carry ", " s ", " b "\n" \
-  "eor " s ", " s ", " b "\n"
 
 #define SUM(n, low, high)                    \
   "ubfx " high ", r6, #(3 * " #n "), #3\n" \
@@ -194,32 +181,13 @@ __attribute__((naked, noinline)) static void add_two(const counters *c __attribu
 
 #else
 
+#define SUM(n) table[n][w >> (3 * (n)) & 7]
+
 /* Adds the sums of ten triples, chosen by the bits of w, to the five lowest bits of the counters; the carry, of weight 32. */
 EB_SLICES_INLINE uint32_t add_word(uint32_t s[5], pair (*table)[8], uint32_t w) {
-#define SUM(n) const pair p##n = table[n][w >> (3 * (n)) & 7]
-  SUM(0);
-  SUM(1);
-  const uint32_t twos0 = eb_full_add(&s[0], p0.low, p1.low), fours0 = eb_full_add(&s[1], p0.high, p1.high);
-  SUM(2);
-  const uint32_t fours1 = eb_full_add(&s[1], twos0, p2.high), eights0 = eb_full_add(&s[2], fours0, fours1);
-  SUM(3);
-  const uint32_t twos1 = eb_full_add(&s[0], p2.low, p3.low), fours2 = eb_full_add(&s[1], p3.high, twos1);
-  SUM(4);
-  SUM(5);
-  const uint32_t twos2 = eb_full_add(&s[0], p4.low, p5.low), fours3 = eb_full_add(&s[1], p4.high, p5.high);
-  const uint32_t eights1 = eb_full_add(&s[2], fours2, fours3), sixteens0 = eb_full_add(&s[3], eights0, eights1);
-  SUM(6);
-  const uint32_t fours4 = eb_full_add(&s[1], twos2, p6.high);
-  SUM(7);
-  const uint32_t twos3 = eb_full_add(&s[0], p6.low, p7.low), fours5 = eb_full_add(&s[1], p7.high, twos3);
-  const uint32_t eights2 = eb_full_add(&s[2], fours4, fours5);
-  SUM(8);
-  SUM(9);
-  const uint32_t twos4 = eb_full_add(&s[0], p8.low, p9.low), fours6 = eb_full_add(&s[1], p8.high, p9.high);
-  const uint32_t fours7 = eb_half_add(&s[1], twos4), eights3 = eb_full_add(&s[2], fours6, fours7);
-  const uint32_t sixteens1 = eb_full_add(&s[3], eights2, eights3);
-  return eb_full_add(&s[4], sixteens0, sixteens1);
-#undef SUM
+  uint32_t carry;
+  EB_ADD_TEN(s, SUM, carry);
+  return carry;
 }
 
 static void add_one(const counters *c, pair (*table)[8]) {
@@ -307,14 +275,25 @@ int32_t eb_binary_find_padding(const eb_binary_tile *t, eb_padding_pixels **clas
   return count;
 }
 
+void eb_binary_add_padding(const eb_binary_tile *t, int32_t channel, const eb_padding_pixels *classes, int32_t count,
+                           int32_t x[EB_LANES]) {
+  EB_ROLLED for (int32_t k = 0; k < count; k++) {
+    const int32_t sum = eb_binary_padding_sum(&t->layer->padding, t->channel + channel, classes[k].number);
+    if (sum == 0) continue;
+    uint32_t pixels = classes[k].pixels;
+    EB_ROLLED for (int32_t *to = x; pixels != 0; pixels >>= 1, to++) {
+      if (pixels & 1) *to += sum;
+    }
+  }
+}
+
 void eb_binary_tiles(const eb_conv_binary_layer *l, const int32_t *input, int32_t extra_bits, eb_binary_start *start,
                      eb_binary_write *write, void *scratch, void *output) {
   const eb_geometry *g = &l->geometry;
   const int32_t group_out = l->channels_out / l->groups, pixels = g->batches * g->output_height * g->output_width;
-  eb_binary_tile t = {.layer = l, .slices = (eb_binary_slices *)scratch, .planes = extra_bits};
+  eb_binary_tile t = {.layer = l, .slices = (eb_binary_slices *)scratch};
   t.counters = (uint32_t *)(t.slices + 1);
-  for (int32_t k = g->filter_height * g->filter_width * (l->channels_in / l->groups); k > 0; k >>= 1) t.planes++;
-  if (t.planes < EB_LEAST_PLANES) t.planes = EB_LEAST_PLANES;
+  t.planes = eb_binary_planes(g->filter_height * g->filter_width * (l->channels_in / l->groups), extra_bits);
   for (; t.pixel < pixels; t.pixel += EB_LANES, t.first = after(g, t.first, EB_LANES)) {
     t.pixels = pixels - t.pixel < EB_LANES ? pixels - t.pixel : EB_LANES;
     int32_t group_end = group_out;

@@ -18,16 +18,12 @@
 #define EDGEBNN_CONV_BINARY_SLICED_H
 
 #include "conv_binary.h"
+#include "conv_binary_numbers.h"
 
-enum { EB_LANES = 32, EB_WORD_PLANES = 30, EB_TABLE_PLANES = 60, EB_LEAST_PLANES = 11 };
-
-/* Two bits of 32 counters. */
-typedef struct eb_binary_pair {
-  uint32_t low, high;
-} eb_binary_pair;
+enum { EB_TABLE_PLANES = 60 };
 
 typedef struct eb_binary_slices {
-  eb_binary_pair table[EB_TABLE_PLANES / 3][8]; /* the sums of three planes and each three weights */
+  eb_pair table[EB_TABLE_PLANES / 3][8]; /* the sums of three planes and each three weights */
   uint32_t planes[EB_TABLE_PLANES + EB_LANES];
   uint32_t bits[EB_LANES]; /* packed output, a word for each channel */
 } eb_binary_slices;

@@ -7,7 +7,7 @@ static void write(const eb_binary_tile *t, void *output) {
   eb_padding_pixels *classes;
   const int32_t classes_there = eb_binary_find_padding(t, &classes);
   for (int32_t i = 0; i < t->channels; i++) {
-    eb_binary_read_counters(t, i, x);
+    eb_binary_read_counters(t->counters + i * t->planes, t->planes, x);
     EB_ROLLED for (int32_t lane = 0; lane < EB_LANES; lane++) padding[lane] = 0;
     eb_binary_add_padding(t, i, classes, classes_there, padding);
     float *to = (float *)output + t->pixel * l->channels_out + t->channel + i;

@@ -24,7 +24,7 @@ static void write(const eb_binary_tile *t, void *output) {
   int8_t *to = (int8_t *)output + t->pixel * l->channels_out + t->channel;
   EB_ROLLED for (int32_t i = 0; i < t->channels; i++) {
     const eb_binary_rescaling rescaling = eb_binary_rescaling_of(&l->output, t->channel + i);
-    eb_binary_read_counters(t, i, x);
+    eb_binary_read_counters(t->counters + i * t->planes, t->planes, x);
     eb_binary_add_padding(t, i, classes, classes_there, x);
     rescale(&rescaling, x, t->pixels, to + i, l->channels_out);
   }

@@ -3,7 +3,6 @@
 #ifndef EDGEBNN_CONV_BINARY_TILES_H
 #define EDGEBNN_CONV_BINARY_TILES_H
 
-#include "bit_slices.h"
 #include "conv_binary_output.h"
 #include "conv_binary_sliced.h"
 
@@ -44,9 +43,6 @@ typedef struct eb_padding_pixels {
 
 /* Those of a tile, if the layer takes padding back; they lie in the table. How many there are is returned. */
 int32_t eb_binary_find_padding(const eb_binary_tile *tile, eb_padding_pixels **classes);
-
-/* The counters of a channel as numbers, doubled. */
-void eb_binary_read_counters(const eb_binary_tile *tile, int32_t channel, int32_t x[EB_LANES]);
 
 /* Adds a channel's weights in the padding. */
 void eb_binary_add_padding(const eb_binary_tile *tile, int32_t channel, const eb_padding_pixels *classes, int32_t count,
