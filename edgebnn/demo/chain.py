@@ -15,7 +15,7 @@ from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports import format, html
-from edgebnn.reports.data import Accuracy, DemoResult, Pruning, Retraining
+from edgebnn.reports.data import Accuracy, DemoResult, OnMicrocontroller, Pruning, Retraining
 from edgebnn.reports.progress import bar
 from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
@@ -27,6 +27,9 @@ from .device_side import deployed_outputs, time_inference
 from .plan import Run, chosen, folder_for
 from .results import Answers, Compared, Converted, Timed, Trained, accuracy, agreement
 from .steps import Steps, code_digest, file_digest
+
+CORE = "cortex-m4"
+"""The target that stands for microcontrollers."""
 
 
 def demo(
@@ -51,13 +54,14 @@ def demo(
     pruning = _prune(run)
     _train_parent(run)
     retraining = _retrain(run)
+    on_core = _run_on_core(run)
     agreements = (answers.agreement, compared.reference)
     outcome = Accuracy(answers.deployed, answers.keras, answers.agreement.samples, plan.required)
-    report = page.report_data(run, trained, converted, outcome, agreements, timed, retraining, pruning)
+    report = page.report_data(run, trained, converted, outcome, agreements, timed, retraining, pruning, on_core)
     html.write(report, run.report, run.report_data)
-    steps.log(f"9/9 Report: {run.report}")
+    steps.log(f"10/10 Report: {run.report}")
     return DemoResult(
-        passed=outcome.passed and pruning.passed and retraining.passed,
+        passed=outcome.passed and pruning.passed and retraining.passed and on_core.passed,
         accuracy=outcome.deployed,
         required=plan.required,
         keras_accuracy=outcome.keras,
@@ -69,6 +73,7 @@ def demo(
         float_file_bytes=run.in_float.stat().st_size,
         retraining=retraining,
         pruning=pruning,
+        microcontroller=on_core,
         seconds=time.monotonic() - started,
         model=str(run.deployed),
         pruned_model=str(run.pruned),
@@ -80,13 +85,13 @@ def demo(
 
 def _train(run: Run) -> Trained:
     training = run.plan.training
-    title = f"1/9 Train {training.model} {training.precision} on {training.dataset}"
+    title = f"1/10 Train {training.model} {training.precision} on {training.dataset}"
     return _trained(run, "train", title, training, run.trained)
 
 
 def _train_parent(run: Run) -> Trained:
     training = run.plan.retraining.parent
-    title = f"7/9 Train {training.model} {training.precision}, to be retrained"
+    title = f"7/10 Train {training.model} {training.precision}, to be retrained"
     return _trained(run, "train-parent", title, training, run.parent)
 
 
@@ -111,7 +116,7 @@ def _prune(run: Run) -> Pruning:
             shutil.rmtree(folder, ignore_errors=True)
         return prune_model(asked, run.dataset, run.trained, folder, run.deployed, run.pruned, run.console)
 
-    title = f"6/9 Prune it to {asked.budget}, train it on, convert it again"
+    title = f"6/10 Prune it to {asked.budget}, train it on, convert it again"
     inputs = [file_digest(run.trained), repr(asked), target("host").device, _everything()]
     return run.steps.do("prune", title, inputs, Pruning, make, [_name(run, run.pruned)])
 
@@ -126,9 +131,27 @@ def _retrain(run: Run) -> Retraining:
             shutil.rmtree(folder, ignore_errors=True)
         return retrain_model(asked, run.dataset, run.parent, folder, run.retrained, run.console)
 
-    title = f"8/9 Retrain it to {asked.plan.to}: 1-bit weights, 8-bit feature maps"
+    title = f"8/10 Retrain it to {asked.plan.to}: 1-bit weights, 8-bit feature maps"
     inputs = [file_digest(run.parent), run.key(asked), _everything()]
     return run.steps.do("retrain", title, inputs, Retraining, make, [_name(run, run.retrained)])
+
+
+def _run_on_core(run: Run) -> OnMicrocontroller:
+    networks = (
+        ("W1A8", run.retrained),
+        ("the same in int8", run.retraining_folder / "int8.tflite"),
+        ("W1A1, float around", run.deployed),
+    )
+
+    def make() -> OnMicrocontroller:
+        from .microcontroller_side import run_on_core
+
+        with bar(run.console, "networks", len(networks)) as update:
+            return run_on_core(CORE, networks, run.dataset.test.images, update)
+
+    title = f"9/10 Run it as C on a simulated {CORE}, beside int8 and W1A1"
+    inputs = [CORE, *(file_digest(path) for _, path in networks), _everything()]
+    return run.steps.do("microcontroller", title, inputs, OnMicrocontroller, make)
 
 
 def _convert(run: Run) -> Converted:
@@ -139,7 +162,7 @@ def _convert(run: Run) -> Converted:
 
     inputs = [file_digest(run.trained), code_digest("edgebnn.models", "edgebnn.converters", "edgebnn.graph")]
     files = [_name(run, run.deployed), _name(run, run.in_float)]
-    return run.steps.do("convert", "2/9 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
+    return run.steps.do("convert", "2/10 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
 
 
 def _answer(run: Run) -> Answers:
@@ -159,7 +182,7 @@ def _answer(run: Run) -> Answers:
             agreement("Keras", ours, theirs, "the trained model in TensorFlow, which sums floats in another order"),
         )
 
-    title = f"3/9 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
+    title = f"3/10 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
     inputs = [file_digest(run.trained), file_digest(run.deployed), _everything()]
     return run.steps.do("answer", title, inputs, Answers, make, [_name(run, run.outputs)])
 
@@ -176,7 +199,7 @@ def _compare(run: Run) -> Compared:
         note = "NumPy: exact in its integers, its floats rounded in another order than XNNPACK's"
         return Compared(agreement("the reference executor", ours, reference, note))
 
-    title = f"4/9 Compare with the reference executor on {format.grouped(count)} images"
+    title = f"4/10 Compare with the reference executor on {format.grouped(count)} images"
     inputs = [file_digest(run.deployed), file_digest(run.outputs), count, _everything()]
     return run.steps.do("compare", title, inputs, Compared, make)
 
@@ -193,7 +216,7 @@ def _time(run: Run) -> Timed:
         return time_inference(host, model, run.dataset.test.images[:1], baselines)
 
     inputs = [file_digest(run.deployed), file_digest(run.in_float), host.device, _everything()]
-    return run.steps.do("time", "5/9 Time it, op by op and against others", inputs, Timed, make)
+    return run.steps.do("time", "5/10 Time it, op by op and against others", inputs, Timed, make)
 
 
 def _everything() -> str:

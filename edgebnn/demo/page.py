@@ -18,6 +18,7 @@ from edgebnn.reports.data import (
     Fact,
     Layer,
     ModelFacts,
+    OnMicrocontroller,
     Pruning,
     ReportData,
     Reproduce,
@@ -43,6 +44,7 @@ def report_data(
     timed: Timed,
     retraining: Retraining,
     pruning: Pruning,
+    microcontroller: OnMicrocontroller,
 ) -> ReportData:
     """Everything the page shows, of this moment."""
     training = run.plan.training
@@ -72,6 +74,7 @@ def report_data(
         reproduce=_reproduce(run),
         retraining=retraining,
         pruning=pruning,
+        microcontroller=microcontroller,
     )
 
 
@@ -119,6 +122,8 @@ def _reproduce(run: Run) -> Reproduce:
             f"edgebnn profile {deployed} --target host",
             _prune(run),
             _retrain(run),
+            f"edgebnn profile {shlex.quote(str(run.retrained))} --target cortex-m4",
+            f"edgebnn export {shlex.quote(str(run.retrained))} --target cortex-m4 -o {_again(run, 'firmware')}",
         ),
         seed=run.seed,
         versions=tuple(Fact(name, _version(name)) for name in _PACKAGES),

@@ -270,6 +270,51 @@ class Agreement:
 
 
 @dataclass(frozen=True)
+class LayerCount:
+    """Instructions of one layer in one inference, and the C function that executes them."""
+
+    op: str
+    name: str
+    function: str
+    instructions: int
+
+
+@dataclass(frozen=True)
+class OnCore:
+    """One network as C on a microcontroller's core.
+
+    bit_exact:    whether all of ``samples`` images gave what the reference executor gives, in every bit.
+    mismatches:   output elements beyond the tolerance.
+    instructions: of one inference; ``layers`` says where they go.
+    flash_bytes:  code, tables and initial values; arena_bytes: the memory that it works in.
+    """
+
+    precision: str
+    file_bytes: int
+    samples: int
+    bit_exact: bool
+    mismatches: int
+    macs: int
+    instructions: int
+    flash_bytes: int
+    arena_bytes: int
+    layers: tuple[LayerCount, ...]
+
+
+@dataclass(frozen=True)
+class OnMicrocontroller:
+    """Networks on one core. ``kind`` is that of the instructions; accuracies are those of the files."""
+
+    core: str
+    kind: Kind
+    networks: tuple[OnCore, ...]
+
+    @property
+    def passed(self) -> bool:
+        return all(network.mismatches == 0 for network in self.networks)
+
+
+@dataclass(frozen=True)
 class Finding:
     """What lint said, ``stage`` being what it looked at: the Keras model or the file."""
 
@@ -319,6 +364,7 @@ class ReportData:
     reproduce: Reproduce
     retraining: Retraining | None = None
     pruning: Pruning | None = None
+    microcontroller: OnMicrocontroller | None = None
 
 
 @dataclass(frozen=True)
@@ -327,7 +373,7 @@ class DemoResult:
     ``latency_kind`` says how.
 
     ``passed`` is whether the deployed model reached ``required``, and the pruned one and the one retrained to W1A8
-    what they have to.
+    what they have to, and whether their C on a microcontroller computes what the reference computes.
     """
 
     passed: bool
@@ -342,6 +388,7 @@ class DemoResult:
     float_file_bytes: int
     retraining: Retraining
     pruning: Pruning
+    microcontroller: OnMicrocontroller
     seconds: float
     model: str
     pruned_model: str

@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.dataflow.plan import LayerPlan, Plan
     from edgebnn.graph.analysis import Analysis
     from edgebnn.graph.opdef import Macs
-    from edgebnn.reports.data import Benchmark, DemoResult
+    from edgebnn.reports.data import Benchmark, DemoResult, OnCore
     from edgebnn.runtime.profile import Profile
     from edgebnn.targets import TargetFacts
     from edgebnn.targets.doctor import Check
@@ -259,9 +259,24 @@ def demo(result: DemoResult) -> Table:
         f"{'reaches' if retrained.passed else 'MISSES'} the {format.percent(retrained.required, 1)} requested",
         style="" if retrained.passed else "bold red",
     )
+    on_core = result.microcontroller
+    for network in on_core.networks:
+        table.add_row(
+            f"{network.precision} on a {on_core.core}",
+            f"{format.grouped(network.instructions)} instructions, {on_core.kind}; "
+            f"{format.size(network.flash_bytes)} of flash, "
+            f"{format.size(network.arena_bytes)} of RAM; {_agreement(network)}",
+            style="bold red" if network.mismatches else "",
+        )
     table.add_row("took", f"{result.seconds:.0f} s")
     table.add_row("report", _plain(result.report))
     return table
+
+
+def _agreement(network: OnCore) -> str:
+    if network.mismatches:
+        return f"{network.mismatches} mismatches"
+    return "bit for bit the reference" if network.bit_exact else "the reference within the tolerance of floats"
 
 
 def findings(found: Sequence[Finding]) -> Table:

@@ -132,6 +132,28 @@ def report() -> d.ReportData:
             packed_bytes=30_624,
             int8_bytes=98_312,
         ),
+        microcontroller=d.OnMicrocontroller(
+            core="Cortex-M4",
+            kind="simulated",
+            networks=(
+                d.OnCore(
+                    precision="W1A8",
+                    file_bytes=30_624,
+                    samples=3,
+                    bit_exact=True,
+                    mismatches=0,
+                    macs=12_501_632,
+                    instructions=9_876_543,
+                    flash_bytes=41_216,
+                    arena_bytes=33_456,
+                    layers=(
+                        d.LayerCount("EdgebnnConv2dW1A8", "stage1/conv1", "eb_conv_w1a8_dsp", 9_000_000),
+                        d.LayerCount("ADD", "stage1/add", "eb_add_s8", 876_000),
+                    ),
+                ),
+                d.OnCore("the same in int8", 98_312, 3, False, 0, 12_501_632, 20_000_000, 110_000, 33_456, ()),
+            ),
+        ),
         reproduce=d.Reproduce(
             commands=("python3 tools/demo.py", "edgebnn demo -o runs/demo --seed 0"),
             seed=0,

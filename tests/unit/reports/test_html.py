@@ -86,6 +86,7 @@ def test_a_report_without_optional_parts_has_no_empty_sections() -> None:
         findings=(),
         retraining=None,
         pruning=None,
+        microcontroller=None,
     )
     page = Page(html.render(bare))
     sections = [attributes.get("id") for tag, attributes in page.elements if tag == "section"]
