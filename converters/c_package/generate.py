@@ -282,11 +282,15 @@ class _Generator:
                 name=step.view.name,
                 function=step.step.function,
                 outputs=tuple((t, self._offset_after(t, i)) for t in step.outputs),
-                weight_bytes=_bytes_of(step.step.layer),
+                weight_bytes=_bytes_of(step.step.layer) + self._constant_bytes(step),
                 scratch_bytes=step.step.scratch_bytes,
             )
             for i, step in enumerate(self._steps)
         )
+
+    def _constant_bytes(self, step: NamedStep) -> int:
+        """Of the inputs that are passed to it, those in flash."""
+        return sum(self._graph.tensors[t].bytes for t in step.inputs if self._graph.tensors[t].is_constant)
 
     def _offset_after(self, tensor: int, step: int) -> int | None:
         return self._layout.offset(tensor, step + 1) if tensor in self._layout.offsets else None

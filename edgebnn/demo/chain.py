@@ -140,7 +140,7 @@ def _run_on_core(run: Run) -> OnMicrocontroller:
     networks = (
         ("W1A8", run.retrained),
         ("the same in int8", run.retraining_folder / "int8.tflite"),
-        ("W1A1, float around", run.deployed),
+        ("W1A1, int8 around", run.in_int8),
     )
 
     def make() -> OnMicrocontroller:
@@ -158,10 +158,10 @@ def _convert(run: Run) -> Converted:
     def make() -> Converted:
         from .keras_side import convert_models
 
-        return convert_models(run.plan.training, run.dataset, run.trained, run.deployed, run.in_float)
+        return convert_models(run.plan.training, run.dataset, run.trained, run.deployed, run.in_int8, run.in_float)
 
     inputs = [file_digest(run.trained), code_digest("edgebnn.models", "edgebnn.converters", "edgebnn.graph")]
-    files = [_name(run, run.deployed), _name(run, run.in_float)]
+    files = [_name(run, path) for path in (run.deployed, run.in_int8, run.in_float)]
     return run.steps.do("convert", "2/10 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
 
 

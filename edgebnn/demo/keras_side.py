@@ -26,6 +26,7 @@ from edgebnn.training.loop import train
 from edgebnn.training.recipes import Training
 from edgebnn.training.retraining import retrain
 from edgebnn.training.splits import Dataset
+from edgebnn.workflows.deploying import calibration_samples
 from edgebnn.workflows.prune import PruneOptions, prune_in
 from edgebnn.workflows.retrain import deployment
 
@@ -50,14 +51,18 @@ def train_model(plan: Training, dataset: Dataset, folder: Path, console: Console
     )
 
 
-def convert_models(plan: Training, dataset: Dataset, trained: Path, deployed: Path, in_float: Path) -> Converted:
-    """Write the trained model as ``deployed``, and the same architecture in float as ``in_float``.
+def convert_models(
+    plan: Training, dataset: Dataset, trained: Path, deployed: Path, in_int8: Path, in_float: Path
+) -> Converted:
+    """Write the trained model as ``deployed``; as ``in_int8``, with int8 around its binary layers; and the same
+    architecture in float as ``in_float``.
 
     The float network is not trained: its size and speed do not depend on its weights.
     """
     model = load_model(str(trained))
     before = lint_keras(model)
     found = convert(model, deployed).findings
+    convert(model, in_int8, calibration=calibration_samples(dataset.train.images))
     convert(_build(plan, dataset, "float"), in_float, to="float")
     subjects = (f"the Keras model {model.name}", f"the file {deployed.name}")
     return Converted(subjects, tuple(_finding(subjects[f not in before], f) for f in found))

@@ -144,6 +144,11 @@ class Run:
         return self.folder / "model.tflite"
 
     @property
+    def in_int8(self) -> Path:
+        """The deployed network with int8 around its binary layers, calibrated: for processors without floats."""
+        return self.folder / "model_int8.tflite"
+
+    @property
     def in_float(self) -> Path:
         return self.folder / "float.tflite"
 

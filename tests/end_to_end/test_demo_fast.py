@@ -81,6 +81,16 @@ def test_the_pruned_model_meets_its_budget_and_its_bar(result: dict[str, Any]) -
     assert found["bytes_after"] == Path(result["pruned_model"]).stat().st_size < found["bytes_before"]
 
 
+def test_the_networks_give_the_same_bits_on_a_microcontroller(result: dict[str, Any]) -> None:
+    found = result["microcontroller"]
+    assert (found["core"], found["kind"]) == ("Cortex-M4", "simulated")
+    w1a8, int8, w1a1 = found["networks"]
+    assert all(network["bit_exact"] and network["samples"] == 3 for network in (w1a8, int8, w1a1))
+    assert w1a8["instructions"] < 0.7 * int8["instructions"]
+    assert w1a8["flash_bytes"] < int8["flash_bytes"] / 2
+    assert sum(layer["instructions"] for layer in w1a8["layers"]) <= w1a8["instructions"]
+
+
 def test_the_report_holds_what_the_result_says(result: dict[str, Any]) -> None:
     data = html.read(Path(result["report_data"]))
     assert data.accuracy is not None
@@ -109,7 +119,7 @@ def test_the_report_opens_in_a_browser(result: dict[str, Any], tmp_path: Path) -
 
 def test_a_second_run_keeps_every_step(result: dict[str, Any], folder: Path) -> None:
     again, said = run(folder, AGAIN_SECONDS)
-    assert said.count("done before") == 8
+    assert said.count("done before") == 9
     changing = ("seconds",)
     assert {k: v for k, v in again.items() if k not in changing} == {
         k: v for k, v in result.items() if k not in changing
@@ -127,7 +137,9 @@ def test_every_command_of_the_report_reproduces_its_part(result: dict[str, Any],
         )
         assert done.returncode == 0, (command, done.stderr[-2000:])
         found[words[1]] = json.loads(done.stdout)
-    assert list(found) == ["lint", "convert", "analyze", "validate", "profile", "prune", "retrain"]
+    assert list(found) == ["lint", "convert", "analyze", "validate", "profile", "prune", "retrain", "export"]
+    assert found["profile"]["total"] == result["microcontroller"]["networks"][0]["instructions"], "the last one's"
+    assert found["export"]["arena_bytes"] == result["microcontroller"]["networks"][0]["arena_bytes"]
     assert (folder / "again-model.tflite").read_bytes() == Path(result["model"]).read_bytes()
     first, again = result["pruning"], found["prune"]
     assert (again["initial"], again["budget"]) == (first["initial"], first["budget"])
