@@ -10,6 +10,9 @@ from edgebnn.graph.execute import run_op
 from edgebnn.graph.opdef import op_view
 from edgebnn.graph.types import ABSENT, Array, Graph, Op
 
+OF_SHAPES = frozenset({"SHAPE"})
+"""Ops that look at their input's shape alone: constants, since shapes are fixed."""
+
 
 def prepare(graph: Graph) -> Graph:
     """The same model with fewer ops.
@@ -29,7 +32,7 @@ def _with_constants_folded(graph: Graph) -> Graph:
     for index, op in enumerate(graph.ops):
         view = op_view(graph, index, tensors)
         known = [None if tensor is None else tensor.data for tensor in view.inputs]
-        shape_alone = op.kind == "SHAPE"
+        shape_alone = op.kind in OF_SHAPES
         if not shape_alone and any(t is not None and d is None for t, d in zip(view.inputs, known, strict=True)):
             kept.append(op)
             continue

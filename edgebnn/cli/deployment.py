@@ -407,6 +407,19 @@ def targets(as_json: bool) -> None:
     show(as_json, {"targets": [asdict(one) for one in found]}, tables.targets(found))
 
 
+@verb("edgebnn ops")
+def ops(as_json: bool) -> None:
+    """List the ops that edgebnn knows, and with which element types the host and C packages run them.
+
+    Files with others run on the host all the same, where LiteRT has them; they cannot be validated or exported.
+    """
+    from edgebnn.reports import tables
+    from edgebnn.targets.op_support import op_support
+
+    found = op_support()
+    show(as_json, {"ops": [asdict(one) for one in found]}, tables.ops(found))
+
+
 @verb("edgebnn doctor")
 def doctor(as_json: bool) -> int:
     """Say what is there and what is missing on this machine, and how to mend it; exit 1 if nothing can run."""

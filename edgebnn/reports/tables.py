@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.targets import TargetFacts
     from edgebnn.targets.doctor import Check
     from edgebnn.targets.footprint import Footprint
+    from edgebnn.targets.op_support import OpSupport, TypeSupport
     from edgebnn.targets.validate import LayerCheck, Validation
     from edgebnn.training.retraining import Stage
 
@@ -213,6 +214,31 @@ def targets(found: Sequence[TargetFacts]) -> Table:
         figures = f"{one.kind} {one.unit}" if one.available else ""
         table.add_row(_plain(one.name), figures, _plain(one.detail, "" if one.available else "yellow"))
     return table
+
+
+def ops(found: Sequence[OpSupport]) -> Table:
+    """What each op supports where."""
+    table = _table("op", "element types", "kernels on the host", "in C packages")
+    for one in found:
+        inexact = [t for t in one.types if not t.exact]
+        missing = [t for t in one.types if not t.c]
+        host = one.types[0].host + (f"; no exact one of {_types(inexact)}" if inexact else "")
+        packaged = "all" if not missing else f"all but {_types(missing)}" if len(missing) < len(one.types) else "none"
+        table.add_row(one.op, _types(one.types), host, packaged)
+    return table
+
+
+def _types(pairs: Sequence[TypeSupport]) -> str:
+    """Pairs of element types, those of the same outputs together."""
+    if all(pair.input == pair.output for pair in pairs):
+        return ", ".join(pair.input for pair in pairs)
+    outputs: dict[str, list[str]] = {}
+    for pair in pairs:
+        outputs.setdefault(pair.input, []).append(pair.output)
+    inputs: dict[str, list[str]] = {}
+    for source, results in outputs.items():
+        inputs.setdefault(", ".join(results), []).append(source)
+    return "; ".join(f"{', '.join(sources)} to {results}" for results, sources in inputs.items())
 
 
 def doctor(checks: Sequence[Check]) -> Table:

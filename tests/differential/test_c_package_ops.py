@@ -12,12 +12,13 @@ from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.c_package.lowering import LOWERINGS
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops import OPS
-from edgebnn.graph.types import Array
-from edgebnn.kernels.cores import PORTABLE
+from edgebnn.graph.types import Array, DType
+from edgebnn.kernels.cores import CORES, PORTABLE
 from tests.support.c_op_cases import Pair, cases, every_pair
 from tests.support.c_ops import Joined, drawn, joined
 from tests.support.c_packages import compile_packages
 from tests.support.examples import examples
+from tests.support.simulated_packages import SimulatedPackages
 
 FLAGS = ("-O0", "-fsanitize=undefined", "-fno-sanitize-recover=all")
 TOLERANCE = 3e-6
@@ -61,3 +62,34 @@ def test_custom_ops_have_kernels() -> None:
     """Which their own tests compare."""
     kinds = {key if isinstance(key, str) else key[0] for key in LOWERINGS}
     assert {kind for kind, entry in OPS.items() if entry.custom} <= kinds
+
+
+ON_CORES: tuple[tuple[str, Pair], ...] = (
+    *((kind, (DType.FLOAT32, DType.FLOAT32)) for kind in ("EXP", "LOG", "TANH", "SIN", "POW", "SQRT", "GELU", "ROUND")),
+    *(
+        (kind, (DType.FLOAT32, DType.FLOAT32))
+        for kind in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "SOFTMAX")
+    ),
+    *(
+        (kind, (DType.FLOAT32, DType.FLOAT32))
+        for kind in ("ADD", "FLOOR_DIV", "MEAN", "MAX_POOL_2D", "RESIZE_BILINEAR")
+    ),
+    *((kind, (DType.INT8, DType.INT8)) for kind in ("TRANSPOSE", "PAD", "SQUARED_DIFFERENCE", "PRELU", "SUM")),
+    *((kind, (DType.INT8, DType.INT8)) for kind in ("L2_NORMALIZATION", "RESIZE_BILINEAR", "REDUCE_MAX", "MAXIMUM")),
+    *((kind, (DType.INT64, DType.INT64)) for kind in ("MUL", "CONCATENATION", "SUM")),
+    *((kind, (DType.INT8, DType.BOOL)) for kind in ("LESS", "EQUAL")),
+    *(("CAST", pair) for pair in ((DType.INT64, DType.FLOAT32), (DType.FLOAT32, DType.INT8))),
+    *(("SELECT", (DType.BOOL, DType.INT16)), ("SPLIT", (DType.INT32, DType.FLOAT32))),
+)
+"""Of each kind of kernel: what could go wrong on a core is alignment, division, and doubles or int64 by software."""
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_cores_compute_what_the_reference_does(core: str) -> None:
+    found = [drawn(cases(kind, pair), 3)[-1] for kind, pair in ON_CORES]
+    networks = [joined(found[i::4]) for i in range(4)]
+    simulated = SimulatedPackages([network.graph for network in networks], core)
+    for number, network in enumerate(networks):
+        results, _ = simulated.invoke(number, *network.inputs)
+        for result, expected in zip(results, run(network.graph, network.inputs), strict=True):
+            assert_near(result, expected, f"network {number}")

@@ -33,6 +33,7 @@ VERBS = (
     "benchmark",
     "demo",
     "targets",
+    "ops",
     "doctor",
 )
 

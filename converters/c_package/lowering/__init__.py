@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
+from edgebnn.converters.c_package.prepare import OF_SHAPES
 from edgebnn.converters.c_package.program import Lowered, Step, Struct
 from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.opdef import OpView
@@ -74,6 +75,14 @@ _CORES: tuple[Family, ...] = (
 )
 LOWERINGS = _table(*_CORES)
 HOST_LOWERINGS = _table(*_CORES, host.OPS)
+
+
+def has_kernel(kind: str, output: DType) -> bool:
+    """Whether packages for microcontrollers can have an op with this element type of the first output.
+
+    It may refuse an option or an argument that is computed; it says so when it is asked (:func:`lower`).
+    """
+    return kind in LOWERINGS or (kind, output) in LOWERINGS or kind in OF_SHAPES
 
 
 def lower(op: OpView, core: Core) -> Lowered:
