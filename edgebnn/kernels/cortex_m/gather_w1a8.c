@@ -46,7 +46,7 @@ static inline uint32_t *copy_words(uint32_t *to, const quad *from, int32_t words
   return to;
 }
 
-/* Channels in whole words, and taps of a row one behind the other: a row is padding, pixels, padding. */
+/* Channels in whole words, and the taps of a row one behind the other: a row is padding, pixels, padding. */
 static void take_rows(const eb_w1a8_walk *walk, uint32_t *to, const int8_t *image, int32_t y, int32_t x) {
   const eb_conv_w1a8_sums *layer = walk->layer;
   const eb_geometry *g = &layer->geometry;
@@ -138,7 +138,7 @@ __attribute__((naked)) static void take_columns(columns *c __attribute__((unused
 static int are_columns(const eb_w1a8_walk *walk) {
   const eb_geometry *g = &walk->layer->geometry;
   const int32_t x = walk->pixels[0].x;
-  return walk->rows && g->filter_width == 3 && g->stride_width == 1 && walk->count == EB_W1A8_PIXELS &&
+  return walk->take == take_rows && g->filter_width == 3 && g->stride_width == 1 && walk->count == EB_W1A8_PIXELS &&
          walk->pixels[3].x == x + 3 && x >= -1 && x + 4 < g->input_width;
 }
 
@@ -175,6 +175,26 @@ static void gather_columns(const eb_w1a8_walk *walk, uint32_t *windows) {
 }
 #endif
 
+/* Channels in whole words, tap by tap. */
+static void take_taps(const eb_w1a8_walk *walk, uint32_t *to, const int8_t *image, int32_t y, int32_t x) {
+  const eb_conv_w1a8_sums *layer = walk->layer;
+  const eb_geometry *g = &layer->geometry;
+  const int32_t words = (int32_t)((uint32_t)layer->depth / 4), channels = layer->depth * layer->groups;
+  const int32_t right = x + g->filter_width * g->dilation_width;
+  for (int32_t r = g->filter_height; r > 0; r--, y += g->dilation_height) {
+    const int inside = y >= 0 && y < g->input_height;
+    for (int32_t column = x; column < right; column += g->dilation_width) {
+      const int8_t *from = image + (y * g->input_width + column) * channels;
+      if (inside && column >= 0 && column < g->input_width) {
+        to = copy_words(to, (const quad *)(const void *)from, words);
+      } else {
+        to = fill_words(to, layer->zeros, words);
+      }
+      ROLLED(column);
+    }
+  }
+}
+
 /* A window tap by tap and byte by byte. */
 static void take_bytes(const eb_w1a8_walk *walk, uint32_t *to, const int8_t *image, int32_t y, int32_t x) {
   const eb_conv_w1a8_sums *layer = walk->layer;
@@ -208,11 +228,7 @@ void eb_w1a8_gather(const eb_w1a8_walk *walk, int32_t group, uint32_t *windows) 
 #endif
   for (int32_t p = 0; p < walk->count; p++) {
     const int8_t *image = walk->pixels[p].image + group * walk->layer->depth;
-    if (walk->rows) {
-      take_rows(walk, windows + p, image, walk->pixels[p].y, walk->pixels[p].x);
-    } else {
-      take_bytes(walk, windows + p, image, walk->pixels[p].y, walk->pixels[p].x);
-    }
+    walk->take(walk, windows + p, image, walk->pixels[p].y, walk->pixels[p].x);
     ROLLED(p);
   }
 }
@@ -222,8 +238,8 @@ eb_w1a8_walk eb_w1a8_start(const eb_conv_w1a8_sums *layer, const int8_t *input) 
   walk.layer = layer;
   walk.image = input;
   walk.batch = walk.row = walk.column = walk.count = 0;
-  walk.rows = (layer->depth & 3) == 0 && ((uintptr_t)input & 3) == 0 && layer->groups == 1 &&
-              layer->geometry.dilation_width == 1;
+  const int whole = (layer->depth & 3) == 0 && ((uintptr_t)input & 3) == 0;
+  walk.take = !whole ? take_bytes : layer->groups == 1 && layer->geometry.dilation_width == 1 ? take_rows : take_taps;
   return walk;
 }
 

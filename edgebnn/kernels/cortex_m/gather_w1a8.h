@@ -10,7 +10,8 @@ typedef struct eb_w1a8_walk {
   const eb_conv_w1a8_sums *layer;
   const int8_t *image;
   int32_t batch, row, column;
-  int32_t rows; /* windows are taken row by row in whole words */
+  /* Takes the window of one pixel, whose corner is at (y, x), to every fourth word. */
+  void (*take)(const struct eb_w1a8_walk *walk, uint32_t *to, const int8_t *image, int32_t y, int32_t x);
   int32_t count;
   struct {
     const int8_t *image;
