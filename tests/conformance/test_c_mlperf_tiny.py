@@ -20,8 +20,8 @@ from edgebnn.targets.cortex_m.network import Network, compile_package
 FOLDER = Path(__file__).parents[1] / "data" / "mcu" / "mlperf_tiny"
 FILES = {"ResNet-8": "pretrainedResnet_quant.tflite", "DS-CNN": "kws_ref_model.tflite"}
 INSTRUCTIONS_PER_MAC = {
-    "ResNet-8": {"cortex-m4": 1.10, "cortex-m7": 1.10, "cortex-m33": 1.10},
-    "DS-CNN": {"cortex-m4": 1.60, "cortex-m7": 1.60, "cortex-m33": 1.60},
+    "ResNet-8": {"cortex-m4": 1.08, "cortex-m7": 1.08, "cortex-m33": 1.08},
+    "DS-CNN": {"cortex-m4": 1.52, "cortex-m7": 1.52, "cortex-m33": 1.52},
 }
 """Of whole networks at most."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,8 +12,10 @@ from edgebnn.graph import counts
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops.elementwise import AddOptions, SubOptions
 from edgebnn.graph.ops.enums import Activation, Padding
+from edgebnn.graph.ops.pool import Pool2DOptions
+from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.types import DType, Graph
-from tests.support.graphs import one_op, per_tensor, tensor
+from tests.support.graphs import constant, one_op, per_tensor, tensor
 from tests.support.int8_layers import convolution, dense, depthwise, values
 from tests.support.simulated_packages import SimulatedPackages
 
@@ -23,6 +26,20 @@ def addition(kind: str, shape: tuple[int, ...], scales: tuple[float, float, floa
     x, y = (tensor(n, shape, DType.INT8, per_tensor(s, z)) for n, s, z in zip("xy", scales, (4, -7), strict=False))
     out = tensor("z", (), DType.INT8, per_tensor(scales[2], zero))
     return one_op(kind, AddOptions() if kind == "ADD" else SubOptions(), [x, y], [out])
+
+
+def pool(
+    kind: str, shape: tuple[int, ...], window: tuple[int, int], stride: int, padding: Padding, **more: Any
+) -> Graph:
+    x = tensor("x", shape, DType.INT8, per_tensor(0.1, 3))
+    options = Pool2DOptions(padding, stride, stride, window[1], window[0], **more)
+    return one_op(kind, options, [x], [tensor("y", (), DType.INT8, per_tensor(0.1, 3))])
+
+
+def mean(shape: tuple[int, ...], axes: tuple[int, ...]) -> Graph:
+    x = tensor("x", shape, DType.INT8, per_tensor(0.1, -10))
+    axis = constant("axes", np.array(axes, np.int32))
+    return one_op("MEAN", ReducerOptions(), [x, axis], [tensor("y", (), DType.INT8, per_tensor(0.02, -9))])
 
 
 CONVOLUTIONS = (
@@ -55,17 +72,29 @@ SUMS = (
     addition("ADD", (4, 16), (0.05, 0.05, 0.07)),
 )
 
+AVERAGES = (
+    pool("AVERAGE_POOL_2D", (2, 5, 6, 8), (3, 2), 2, Padding.SAME),
+    pool("AVERAGE_POOL_2D", (1, 17, 15, 4), (17, 15), 1, Padding.VALID),
+    pool("AVERAGE_POOL_2D", (1, 3, 4, 12), (4, 3), 1, Padding.SAME, fused_activation_function=Activation.RELU6),
+)
+MAXIMA = (
+    pool("MAX_POOL_2D", (2, 6, 6, 4), (2, 2), 2, Padding.VALID),
+    pool("MAX_POOL_2D", (1, 5, 4, 8), (3, 3), 1, Padding.SAME, fused_activation_function=Activation.RELU_N1_TO_1),
+)
+MEANS = (mean((1, 8, 8, 64), (1, 2)), mean((3, 15, 17, 4), (1, 2)), mean((2, 5, 4, 8), (2,)))
+
 
 LARGE_SUM = addition("ADD", (1, 32, 32, 16), (0.076, 0.104, 0.051))
 BARS = {
     "3x3 64": (convolution((16, 16), (64, 64)), 0.95),
     "3x3 128": (convolution((16, 16), (128, 128)), 0.93),
-    "3x3 16": (convolution((32, 32), (16, 16)), 1.12),
-    "3x3 of 3": (convolution((32, 32), (3, 16)), 2.0),
+    "3x3 16": (convolution((32, 32), (16, 16)), 1.1),
+    "3x3 of 3": (convolution((32, 32), (3, 16)), 1.8),
     "1x1 64": (convolution((25, 5), (64, 64), filter_size=(1, 1)), 1.13),
     "depthwise 3x3": (depthwise((25, 5), 64), 4.6),
     "dense": (dense(1, 64, 64), 3.0),
     "add": (LARGE_SUM, 8.1),
+    "mean": (MEANS[0], 145),
 }
 """Instructions of the whole call, by multiply-accumulate; by element where there are none."""
 
@@ -74,8 +103,11 @@ FAST = {
     "eb_depthwise_int8_dsp": DEPTHWISE,
     "eb_dense_int8_dsp": DENSE,
     "eb_add_int8_linear_dsp": SUMS,
+    "eb_average_pool_int8_dsp": AVERAGES,
+    "eb_max_pool_int8_dsp": MAXIMA,
+    "eb_mean_int8_dsp": MEANS,
 }
-GRAPHS = (*(graph for graphs in FAST.values() for graph in graphs), *(graph for graph, _ in BARS.values()))
+GRAPHS = tuple(dict.fromkeys([g for graphs in FAST.values() for g in graphs] + [g for g, _ in BARS.values()]))
 
 
 @pytest.fixture(scope="module", params=DSP)

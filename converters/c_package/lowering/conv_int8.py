@@ -172,7 +172,7 @@ def _words(conv: Convolution) -> Struct:
 
 def _dsp_scratch(conv: Convolution) -> int:
     bytes_first = conv.weights.shape[4] % QUAD != 0
-    return conv.quads * (16 + (4 if bytes_first else 0))
+    return 16 * conv.quads + (QUAD * (conv.quads + 1) if bytes_first else 0)
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,8 @@ from edgebnn.kernels.cores import Core
 from .broadcasting import broadcast, merged, steps
 
 _FUNCTIONS = {"AVERAGE_POOL_2D": "eb_average_pool_int8", "MAX_POOL_2D": "eb_max_pool_int8"}
+_MOST_SUMMANDS = 255
+"""int8 values whose sum fits in 16 bits, whatever they are."""
 
 
 def pool(op: OpView, core: Core) -> Step:
@@ -28,10 +30,12 @@ def pool(op: OpView, core: Core) -> Step:
     window, x = pool_window(op), input_tensor(op, 0)
     size, channels = (x.shape[1], x.shape[2]), x.shape[3]
     low, high = integer_bounds(op, options(op, Pool2DOptions).fused_activation_function)
+    few = op.op.kind == "MAX_POOL_2D" or window.filter[0] * window.filter[1] <= _MOST_SUMMANDS
+    fast = core.dsp and channels % 4 == 0 and few
     return Step(
-        function=_FUNCTIONS[op.op.kind],
+        function=_FUNCTIONS[op.op.kind] + ("_dsp" if fast else ""),
         header="core/pool_int8.h",
-        sources=("core/pool_int8.c",),
+        sources=("cortex_m/pool_int8_dsp.c" if fast else "core/pool_int8.c",),
         layer=Struct(
             "eb_pool_int8_layer",
             {"geometry": geometry(window, x.shape[0], size), "channels": channels, "low": low, "high": high},
@@ -51,15 +55,17 @@ def mean(op: OpView, core: Core) -> Step:
     count = int(np.prod([x.shape[a] for a in axes], dtype=np.int64))
     multiplier = mean_multiplier(quantize_multiplier(float(scale) / float(output_scale)), count)
     kept = merged([(x.shape[a], step[a], 0) for a in range(len(x.shape)) if a not in axes])
+    reduced = merged([(x.shape[a], step[a], 0) for a in axes])
+    fast = core.dsp and len(reduced) == 1 and count <= _MOST_SUMMANDS and kept[-1][1] == 1 and kept[-1][0] % 4 == 0
     return Step(
-        function="eb_mean_int8",
+        function="eb_mean_int8_dsp" if fast else "eb_mean_int8",
         header="core/mean_int8.h",
-        sources=("core/mean_int8.c",),
+        sources=("cortex_m/mean_int8_dsp.c" if fast else "core/mean_int8.c",),
         layer=Struct(
             "eb_mean_int8_layer",
             {
                 "shape": broadcast(kept),
-                "reduced": broadcast(merged([(x.shape[a], step[a], 0) for a in axes])),
+                "reduced": broadcast(reduced),
                 "input_offset": count * zero_point,
                 "multiplier": multiplier.value,
                 "shift": multiplier.shift,

@@ -18,4 +18,8 @@ typedef struct eb_mean_int8_layer {
 
 void eb_mean_int8(const eb_mean_int8_layer *layer, const int8_t *input, int8_t *output);
 
+/* DSP extension. At most 255 summands along one axis; the innermost axis of the output is that of the input, and its size a
+ * multiple of 4. */
+void eb_mean_int8_dsp(const eb_mean_int8_layer *layer, const int8_t *input, int8_t *output);
+
 #endif

@@ -16,7 +16,7 @@ typedef struct eb_pool_int8_layer {
 void eb_average_pool_int8(const eb_pool_int8_layer *layer, const int8_t *input, int8_t *output);
 void eb_max_pool_int8(const eb_pool_int8_layer *layer, const int8_t *input, int8_t *output);
 
-/* DSP extension, four channels at a time, aligned to nothing. */
+/* DSP extension, four channels at a time: their number is a multiple of 4, and averages are over at most 255 taps. */
 void eb_average_pool_int8_dsp(const eb_pool_int8_layer *layer, const int8_t *input, int8_t *output);
 void eb_max_pool_int8_dsp(const eb_pool_int8_layer *layer, const int8_t *input, int8_t *output);
 

@@ -57,10 +57,11 @@ __attribute__((naked, noinline)) static void tiles(const int8_t *weights __attri
       "mla r4, r4, r9, r10        \n"
       "add r4, r4, #1             \n" /* Thumb */
       "stm sp, {r2-r8}            \n"
+      "mov r9, r7                 \n"
       "1:                         \n" /* a pair of channels */
-      "ldr r9, [sp, #20]          \n"
+      "ldrd r10, r12, [r9], #8    \n"
       "ldrd r1, r2, [sp]          \n"
-      "ldrd r10, r12, [r9]        \n"
+      "str r9, [sp, #20]          \n"
       "mov r11, r10               \n"
       "mov lr, r12                \n"
       "ldr pc, [sp, #8]           \n"
@@ -70,9 +71,7 @@ __attribute__((naked, noinline)) static void tiles(const int8_t *weights __attri
       "subs r2, r2, #1            \n"
       "bne.w 2b                   \n"
       "ldr r9, [sp, #20]          \n"
-      "add r9, r9, #8             \n"
       "ldm r9!, {r1-r6}           \n"
-      "str r9, [sp, #20]          \n"
       OUTPUT("r10", "r1", "r2", "r3")
       OUTPUT("r11", "r1", "r2", "r3")
       OUTPUT("r12", "r4", "r5", "r6")
@@ -93,11 +92,15 @@ __attribute__((naked, noinline)) static void tiles(const int8_t *weights __attri
 /* What stays the same all over a layer. */
 typedef struct constant_parts {
   int32_t quads, pairs, odd; /* of a group */
-  int32_t in, out;           /* channels of all groups */
-  int32_t row, next_row;     /* bytes of a row of the input, and from one row of a window to the next */
-  int32_t width;             /* bytes of a row of a window */
-  int whole_rows;            /* which lie side by side in the input, which is no smaller than a window */
-  int32_t last_top, last_left; /* the last corner whose window lies within the input, where rows are whole */
+  int32_t in;                /* channels of all groups */
+  int32_t rows;              /* of a window */
+  int32_t next_row;          /* bytes from one to the next in the input */
+  int32_t width;             /* bytes of one */
+  int whole_rows;            /* whether they lie side by side in the input */
+  /* A window with whole rows lies within the input, and so do the bytes up to a whole word, if its corner is not beyond
+   * these, nor negative. Where there are none, last_corner is 0. */
+  int32_t last_top, last_left;
+  const int8_t *last_corner;
   uint32_t *columns;
   int8_t *bytes; /* where windows are gathered as bytes first, as a quad may hold those of two taps; or 0 */
 } constant_parts;
@@ -236,10 +239,10 @@ NOINLINE target put_taps(const eb_conv_int8_layer *l, const constant_parts *c, c
   return to;
 }
 
-/* A pixel of the output, the first pixel of its image, and the corner of its window. */
+/* A pixel of the output: the corner of its window, and what lies there in the input. */
 typedef struct place {
-  const int8_t *image;
-  int32_t y, x, top, left;
+  const int8_t *corner;
+  int32_t top, left, y, x;
 } place;
 
 /* A window of which part is in the padding, or whose rows are not whole. */
@@ -264,73 +267,121 @@ NOINLINE target put_pieces(const eb_conv_int8_layer *l, const constant_parts *c,
   return to;
 }
 
+/* Rows of windows as words: the bytes that the last word of a row takes too many are overwritten by the next row, or are
+ * multiplied by weights of 0. */
+NOINLINE void copy_rows(const int8_t *from, int32_t words, int8_t *to, int32_t rows, int32_t next, int32_t width) {
+  const int32_t next_from = next - 4 * words, next_to = width - 4 * words;
+  int32_t count;
+  __asm__ volatile(
+      "cmp %[words], #3                 \n"
+      "bne 2f                           \n"
+      "1:                               \n" /* of three words, as three taps of three channels have */
+      "ldr %[count], [%[from]], #4      \n"
+      "ldr r3, [%[from]], #4            \n"
+      "ldr r4, [%[from]], #4            \n"
+      "subs %[rows], %[rows], #1        \n"
+      "str %[count], [%[to]], #4        \n"
+      "str r3, [%[to]], #4              \n"
+      "str r4, [%[to]], #4              \n"
+      "add %[from], %[from], %[nf]      \n"
+      "add %[to], %[to], %[nt]          \n"
+      "bne 1b                           \n"
+      "b 4f                             \n"
+      "2:                               \n"
+      "mov %[count], %[words]           \n"
+      "3:                               \n"
+      "ldr r3, [%[from]], #4            \n"
+      "subs %[count], %[count], #1      \n"
+      "str r3, [%[to]], #4              \n"
+      "bne 3b                           \n"
+      "add %[from], %[from], %[nf]      \n"
+      "add %[to], %[to], %[nt]          \n"
+      "subs %[rows], %[rows], #1        \n"
+      "bne 2b                           \n"
+      "4:                               \n"
+      : [from] "+r"(from), [to] "+r"(to), [count] "=&r"(count), [rows] "+r"(rows)
+      : [words] "r"(words), [nf] "r"(next_from), [nt] "r"(next_to)
+      : "r3", "r4", "cc", "memory");
+}
+
 /* The window of a pixel; offset: of the group's first channel. */
 static inline void gather(const eb_conv_int8_layer *l, const constant_parts *c, const place *at, int32_t offset,
                           uint32_t *halves) {
-  target to = {halves, c->bytes};
-  const int8_t *row = at->image + at->top * c->row + at->left * c->in + offset;
-  if (!c->whole_rows || (uint32_t)at->top > (uint32_t)c->last_top || (uint32_t)at->left > (uint32_t)c->last_left) {
-    to = put_pieces(l, c, at, row, to);
+  const int8_t *corner = at->corner + offset;
+  if ((uint32_t)at->top > (uint32_t)c->last_top || (uint32_t)at->left > (uint32_t)c->last_left ||
+      corner > c->last_corner) {
+    const target to = {halves, c->bytes};
+    put_pieces(l, c, at, corner, to);
   } else if (!c->bytes) {
-    expand(row, c->width >> 2, halves, l->geometry.filter_height, c->next_row - c->width);
+    expand(corner, c->width >> 2, halves, c->rows, c->next_row - c->width);
+    return;
   } else {
-    for (int32_t r = l->geometry.filter_height; r > 0; r--, row += c->next_row) to.bytes = copy(row, c->width, to.bytes);
+    copy_rows(corner, (c->width + 3) >> 2, c->bytes, c->rows, c->next_row, c->width);
   }
   if (c->bytes) expand(c->bytes, c->quads, halves, 1, 0);
 }
 
 /* ---- the layer ---------------------------------------------------------------------------------------------------- */
 
-static inline void advance(const eb_geometry *g, int32_t image_bytes, place *at) {
+/* From one pixel to the next, the next row, the next image. */
+typedef struct moves {
+  int32_t pixel, row, image;
+} moves;
+
+static inline void advance(const eb_geometry *g, const moves *m, place *at) {
+  at->corner += m->pixel;
   at->left += g->stride_width;
   if (++at->x < g->output_width) return;
+  at->corner += m->row;
   at->x = 0, at->left = -g->pad_left;
   at->top += g->stride_height;
   if (++at->y < g->output_height) return;
+  at->corner += m->image;
   at->y = 0, at->top = -g->pad_top;
-  at->image += image_bytes;
 }
 
 void eb_conv_int8_dsp(const eb_conv_int8_layer *l, const int8_t *input, int8_t *output, void *scratch) {
   const eb_geometry *g = &l->geometry;
+  const int32_t in = l->groups * l->group_in, out = l->groups * l->group_out, row = g->input_width * in;
   const int32_t quads = (g->filter_height * g->filter_width * l->group_in + 3) >> 2;
-  const int32_t in = l->groups * l->group_in, out = l->groups * l->group_out;
+  const int32_t reach = (g->filter_height - 1) * g->dilation_height;
+  const int whole_rows = l->groups == 1 && g->dilation_width == 1;
+  const int fits = whole_rows && reach < g->input_height && g->filter_width <= g->input_width;
+  const int8_t *end = input + g->batches * g->input_height * row;
   uint32_t *columns = scratch;
-  const int32_t last_top = g->input_height - 1 - (g->filter_height - 1) * g->dilation_height;
-  const int32_t last_left = g->input_width - g->filter_width;
-  const int whole_rows = l->groups == 1 && g->dilation_width == 1 && last_top >= 0 && last_left >= 0;
-  const constant_parts c = {quads,
-                            l->group_out >> 1,
-                            l->group_out & 1,
-                            in,
-                            out,
-                            g->input_width * in,
-                            g->dilation_height * g->input_width * in,
-                            g->filter_width * l->group_in,
-                            whole_rows,
-                            last_top,
-                            last_left,
-                            columns,
-                            l->group_in & 3 ? (int8_t *)(columns + 4 * quads) : 0};
-  const int32_t image_bytes = g->input_height * c.row;
-  const int32_t taps = g->filter_height * c.width;
-  if (c.bytes) repeat(0, 4 * quads - taps, c.bytes + taps); /* what fills the last word stays */
-  place at = {input, 0, 0, -g->pad_top, -g->pad_left};
+  const constant_parts c = {
+      .quads = quads,
+      .pairs = l->group_out >> 1,
+      .odd = l->group_out & 1,
+      .in = in,
+      .rows = g->filter_height,
+      .next_row = g->dilation_height * row,
+      .width = g->filter_width * l->group_in,
+      .whole_rows = whole_rows,
+      .last_top = g->input_height - 1 - reach,
+      .last_left = g->input_width - g->filter_width,
+      .last_corner = fits ? end - reach * row - ((g->filter_width * in + 3) & ~3) : 0,
+      .columns = columns,
+      .bytes = l->group_in & 3 ? (int8_t *)(columns + 4 * quads) : 0,
+  };
+  const int32_t across = g->output_width * g->stride_width * in, down = g->stride_height * row;
+  const moves m = {g->stride_width * in, down - across, g->input_height * row - g->output_height * down};
+  place at = {input - g->pad_top * row - g->pad_left * in, -g->pad_top, -g->pad_left, 0, 0};
   for (int32_t left = g->batches * g->output_height * g->output_width; left > 0; left -= 2) {
     place first = at;
-    if (left > 1) advance(g, image_bytes, &at); /* else the last one twice */
+    if (left > 1) advance(g, &m, &at); /* else the last one twice */
     int8_t *second = left > 1 ? output + out : output;
     for (int32_t group = 0; group < l->groups; group++) {
       gather(l, &c, &first, group * l->group_in, columns);
       gather(l, &c, &at, group * l->group_in, columns + 2);
       group_outputs(l, &c, group, output + group * l->group_out, second + group * l->group_out);
     }
-    advance(g, image_bytes, &at);
-    int8_t *end = second + out;
+    advance(g, &m, &at);
+    int8_t *behind = second + out;
     if (l->low > -128 || l->high < 127) {
-      for (int8_t *value = output; value < end; value++) *value = (int8_t)eb_clamp(*value, l->low, l->high);
+      for (int8_t *value = output; value < behind; value++) *value = (int8_t)eb_clamp(*value, l->low, l->high);
     }
-    output = end;
+    output = behind;
   }
 }
 #endif

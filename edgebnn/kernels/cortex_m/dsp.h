@@ -39,6 +39,26 @@ static inline uint32_t eb_odd_bytes(uint32_t word) {
   return halves;
 }
 
+/* Two sums of int16, of bytes 0 and 2; of bytes 1 and 3. */
+static inline uint32_t eb_add_even_bytes(uint32_t sums, uint32_t word) {
+  uint32_t result;
+  __asm__("sxtab16 %0, %1, %2" : "=r"(result) : "r"(sums), "r"(word));
+  return result;
+}
+
+static inline uint32_t eb_add_odd_bytes(uint32_t sums, uint32_t word) {
+  uint32_t result;
+  __asm__("sxtab16 %0, %1, %2, ror #8" : "=r"(result) : "r"(sums), "r"(word));
+  return result;
+}
+
+/* The greater of each pair of int8. */
+static inline uint32_t eb_max_bytes(uint32_t x, uint32_t y) {
+  uint32_t result;
+  __asm__("ssub8 %0, %1, %2 \n sel %0, %1, %2" : "=&r"(result) : "r"(x), "r"(y) : "cc");
+  return result;
+}
+
 /* sum + the products of both halves. */
 static inline int32_t eb_dot_halves(uint32_t x, uint32_t y, int32_t sum) {
   int32_t result;
