@@ -10,6 +10,8 @@ from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports.data import LayerCount, OnCore, OnMicrocontroller
 from edgebnn.targets.cortex_m.target import CortexMTarget
+from edgebnn.targets.footprint import Limits
+from edgebnn.targets.inputs import samples
 from edgebnn.targets.model_file import open_model
 
 SAMPLES = 3
@@ -39,7 +41,7 @@ def _on_core(core: CortexMTarget, precision: str, path: Path, values: Array) -> 
     model = open_model(path)
     checked = core.validate(model, values, count=SAMPLES)
     profile = core.profile(model, values)
-    network = core.open(model).network
+    memory = core.footprint(model, next(samples(model, (values,), 1)), Limits())
     return OnCore(
         precision=precision,
         file_bytes=len(model.content),
@@ -48,7 +50,7 @@ def _on_core(core: CortexMTarget, precision: str, path: Path, values: Array) -> 
         mismatches=0 if checked.passed else checked.mismatches,
         macs=counts.macs(model.graph).total,
         instructions=int(profile.total),
-        flash_bytes=network.image.flash_bytes,
-        arena_bytes=network.package.arena_bytes,
+        flash_bytes=memory.flash.total,
+        arena_bytes=memory.ram.arena,
         layers=tuple(LayerCount(op.op, op.name, op.kernel, int(op.value)) for op in profile.ops if op.members),
     )

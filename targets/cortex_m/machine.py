@@ -239,7 +239,7 @@ class Machine:
 
     def _place(self, argument: Array | bytes) -> _Buffer:
         """Put a copy of an array at the end of pages of its own, with a page that is not there behind them."""
-        values = np.frombuffer(argument, np.uint8) if isinstance(argument, bytes) else np.ascontiguousarray(argument)
+        values = np.frombuffer(argument, np.uint8) if isinstance(argument, bytes) else np.asarray(argument, order="C")
         size = -(-max(values.nbytes, 1) // _ALIGNMENT) * _ALIGNMENT
         mapped = _in_pages(size + _ALIGNMENT)
         buffer = _Buffer(self._free, mapped, self._free + mapped - size, values)

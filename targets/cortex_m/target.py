@@ -7,7 +7,7 @@ where kernels branch on values.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Literal
@@ -19,7 +19,8 @@ from edgebnn.converters.c_package.lowering import lower
 from edgebnn.converters.c_package.program import Alias
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.opdef import op_view
-from edgebnn.graph.types import Array, Graph
+from edgebnn.graph.shapes import open_sizes
+from edgebnn.graph.types import Array, Graph, Shape
 from edgebnn.kernels.cores import CORES
 from edgebnn.runtime.profile import INTERPRETER, Kind, OpProfile, Profile, Unit
 from edgebnn.targets.footprint import Footprint, Limits
@@ -41,42 +42,55 @@ NAME = "network"
 
 
 class CortexMSession(Session):
-    """A network on a simulated core."""
+    """A network on a simulated core: for inputs of each size that a file leaves open, a package of its own."""
 
-    def __init__(self, model: ModelFile, package: Package, network: Network, *, trace: bool) -> None:
-        self.network = network
-        self._model, self._package, self._traced = model, package, trace
+    def __init__(self, model: ModelFile, compiled: Callable[[Graph], Network], *, trace: bool) -> None:
+        self._model, self._compiled, self._traced = model, compiled, trace
+        self._networks: dict[tuple[Shape, ...], Network] = {}
+
+    def network(self, inputs: Sequence[Array]) -> Network:
+        """The network for inputs of these sizes. Raises EdgebnnError where there can be none."""
+        shapes = tuple(values.shape for values in inputs)
+        return self._networks.get(shapes) or self.prepare(self._model.graph_for(inputs))
+
+    def prepare(self, graph: Graph) -> Network:
+        """Compile the network for the sizes of ``graph``."""
+        network = self._compiled(graph)
+        self._networks[tuple(graph.tensors[index].shape for index in graph.inputs)] = network
+        return network
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        return self.network.infer(self._checked(inputs)).outputs
+        return self.network(inputs).infer(inputs).outputs
 
     def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
         if not self._traced:
             raise ValueError("open the session with trace=True")
-        package, given = self._package, self._checked(inputs)
+        network = self.network(inputs)
+        package = network.package
         tensors = package.graph.tensors
-        found = dict(zip(package.graph.inputs, given, strict=True))
+        found = dict(zip(package.graph.inputs, inputs, strict=True))
         found |= {i: tensor.data for i, tensor in enumerate(tensors) if tensor.data is not None}
 
         def keep(layer: int) -> None:
             for index, offset in package.layers[layer].outputs:
                 if offset is not None:
-                    content = self.network.read_arena(offset, tensors[index].bytes)
+                    content = network.read_arena(offset, tensors[index].bytes)
                     found[index] = np.frombuffer(content, tensors[index].dtype.numpy).reshape(tensors[index].shape)
 
-        outputs = self.network.infer(given, keep).outputs
+        outputs = network.infer(inputs, keep).outputs
         found |= {argument.index: value for argument, value in zip(package.outputs, outputs, strict=True)}
         return _with_aliases(package, found)
 
     def profile(self, inputs: Sequence[Array], unit: Counted, wait_states: int) -> Profile:
         """What each layer costs: exact instructions, or an estimate of cycles."""
-        inference = self.network.infer(self._checked(inputs))
-        model = CYCLE_MODELS[self._package.core.name]
+        network = self.network(inputs)
+        inference = network.infer(inputs)
+        model = CYCLE_MODELS[network.package.core.name]
 
         def cost(section: Section) -> int:
             if unit == "instructions":
                 return section.instructions
-            return estimate(section.blocks, model, self.network.disassembled, wait_states)
+            return estimate(section.blocks, model, network.disassembled, wait_states)
 
         values = [cost(section) for section in inference.layers]
         around = sum(cost(section) for section in inference.around)
@@ -92,19 +106,10 @@ class CortexMSession(Session):
                 kernel=layer.function,
                 members=(places[layer.outputs[0][0]],),
             )
-            for layer, value in zip(self._package.layers, values, strict=True)
+            for layer, value in zip(network.package.layers, values, strict=True)
         ]
         entries.append(OpProfile(-1, INTERPRETER, "around the layers", around, around / total))
         return Profile(_KINDS[unit], unit, total, tuple(entries))
-
-    def _checked(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        for argument, values in zip(self._package.inputs, inputs, strict=True):
-            if values.shape != argument.tensor.shape:
-                raise InputError(
-                    f"{self._model.name}: C packages have inputs of fixed shape, {argument.tensor.shape} here, not "
-                    f"{values.shape}; convert the model with the shape that is meant"
-                )
-        return tuple(inputs)
 
 
 class CortexMTarget(Target):
@@ -140,8 +145,15 @@ class CortexMTarget(Target):
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> CortexMSession:
         if threads != 1:
             raise InputError(f"{self.name}: has one core; leave --threads at 1")
-        session = self._compiled(model, trace)
-        limits, image, package = self.limits, session.network.image, session.network.package
+        session = CortexMSession(model, lambda graph: self._fitting(model, graph), trace=trace)
+        if not open_sizes(model.graph):  # which else the inputs tell
+            session.prepare(model.graph)
+        return session
+
+    def _fitting(self, model: ModelFile, graph: Graph) -> Network:
+        """The network, which fits the board if there is one."""
+        network = self._compiled(model, graph)
+        limits, image, package = self.limits, network.image, network.package
         outside = sum(argument.tensor.bytes for argument in (*package.inputs, *package.outputs))
         for what, needed, there in (
             ("flash", image.flash_bytes, limits.flash),
@@ -152,7 +164,7 @@ class CortexMTarget(Target):
                     f"{model.name}: takes {needed:,} bytes of {what} of {there:,} on {self.name}; "
                     f"edgebnn analyze --target {self.name} says what to change"
                 )
-        return session
+        return network
 
     @property
     def limits(self) -> Limits:
@@ -171,16 +183,15 @@ class CortexMTarget(Target):
         """It may take more than there is. ``inputs``: for the stack that an inference uses."""
         own = self.limits
         limits = Limits(limits.flash or own.flash, limits.ram or own.ram)
-        session = self._compiled(model)
-        stack = session.network.infer(inputs).call.stack_bytes
-        network = session.network
-        return footprint(self.name, model.graph, network.package, network.image, stack, limits)
+        graph = model.graph_for(inputs)
+        network = self._compiled(model, graph)
+        stack = network.infer(inputs).call.stack_bytes
+        return footprint(self.name, graph, network.package, network.image, stack, limits)
 
-    def _compiled(self, model: ModelFile, trace: bool = False) -> CortexMSession:
+    def _compiled(self, model: ModelFile, graph: Graph) -> Network:
         try:
-            package = generate(model.graph, self.core, NAME)
-            image = compile_package(package, toolchain=_toolchain())
-            return CortexMSession(model, package, Network(package, image), trace=trace)
+            package = generate(graph, self.core, NAME)
+            return Network(package, compile_package(package, toolchain=_toolchain()))
         except EdgebnnError as error:
             prefixed = str(error) if str(error).startswith(model.name) else f"{model.name}: {error}"
             raise type(error)(prefixed) from None

@@ -21,6 +21,7 @@ from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import Graph
 from edgebnn.kernels.cores import CORES
 from edgebnn.targets import TARGETS
+from edgebnn.targets.cortex_m import simulate
 from edgebnn.targets.cortex_m.network import compile_package
 from edgebnn.targets.model_file import ModelFile, open_model
 from tests.support import c_graphs
@@ -172,8 +173,19 @@ def test_validate_and_profile_from_the_command_line(tmp_path: Path) -> None:
     assert json.loads(result.stdout)["bit_exact"] is True
 
 
-def test_errors_name_the_file() -> None:
-    file = ModelFile("some.tflite", to_bytes(small_graph()))
-    session = edgebnn.target("cortex-m4").open(file)
-    with pytest.raises(InputError, match=r"^some\.tflite: C packages have inputs of fixed shape"):
-        session.run((np.zeros((2, 4, 5), np.int8),))
+def test_sizes_that_a_file_leaves_open_are_those_of_the_input(tmp_path: Path) -> None:
+    graph = small_graph()
+    tensors = (replace(graph.tensors[0], shape_signature=(1, -1, 5)), *graph.tensors[1:3])
+    path = tmp_path / "open.tflite"
+    path.write_bytes(to_bytes(replace(graph, tensors=tensors, ops=graph.ops[:2], outputs=(2,))))
+    target = edgebnn.target("cortex-m4")
+    short, long = (np.zeros((1, rows, 5), np.int8) for rows in (4, 200))
+    assert target.validate(path, long).bit_exact
+    assert target.profile(path, long).total > 10 * target.profile(path, short).total
+    session = target.open(open_model(path))
+    assert [session.run((x,))[0].shape for x in (short, long)] == [(1, 4, 5), (1, 200, 5)]
+
+
+def test_single_numbers_are_arrays_without_axes() -> None:
+    call = simulate("cortex-m0plus", ["void put(float *x) { *x += 1; }"], "put", np.array(2, np.float32))
+    assert (call.arrays[0].shape, float(call.arrays[0])) == ((), 3)
