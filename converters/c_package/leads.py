@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edgebnn.graph.ops.windows import Window
 
@@ -38,3 +39,20 @@ def sliding(window: Window, batches: int, size: tuple[int, int], input_pixel: in
     needed = np.minimum.accumulate(begins[::-1])[::-1]
     written = np.arange(begins.size) * output_pixel
     return max(0, int((written - needed).max()))
+
+
+def copying(ends: NDArray[np.int64], starts: NDArray[np.int64]) -> int:
+    """The lead of a kernel that copies runs in order, none of which lies over itself then.
+
+    Args:
+        ends: [R] the byte of the output behind each run.
+        starts: [R] the first byte of the input that it is copied from; -1: it is filled.
+
+    Returns:
+        Bytes by which the output must start before the input.
+    """
+    needed = np.where(starts < 0, np.iinfo(np.int64).max, starts)
+    needed = np.minimum.accumulate(needed[::-1])[::-1]
+    written = np.maximum.accumulate(ends)
+    reads = needed < np.iinfo(np.int64).max
+    return max(0, int((written[reads] - needed[reads]).max(initial=0)))

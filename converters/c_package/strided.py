@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +75,24 @@ def runs_of(found: Map) -> tuple[int, Indices]:
     starts = np.r_[0, np.flatnonzero(~follows) + 1, element.size]
     run = int(np.gcd.reduce(starts)) if element.size else 1
     return run, element[::run]
+
+
+def copies(blocks: Sequence[Block]) -> tuple[Indices, Indices]:
+    """The runs of all blocks in the order in which they are copied.
+
+    Returns:
+        Behind which element of the output each ends, and at which of its input it starts (:data:`FILL`: it has none).
+    """
+    ends, starts = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
+    for block in blocks:
+        to, start = np.array([block.to]), np.array([block.start])
+        for loop in block.loops:
+            count: Indices = np.arange(loop.count)
+            to = np.add.outer(to, count * loop.to_step).reshape(-1)
+            start = np.add.outer(start, count * loop.from_step).reshape(-1)
+        ends.append(to + block.run)
+        starts.append(np.full_like(start, FILL) if block.source == FILL else start)
+    return np.concatenate(ends), np.concatenate(starts)
 
 
 def _parts(found: Map, most: int) -> list[Block] | None:
@@ -182,14 +199,11 @@ def _is_map(blocks: Sequence[Block], found: Map) -> bool:
     shape = found.source.size
     times, source, element = (np.zeros(shape, np.int64) for _ in range(3))
     for block in blocks:
-        to, start = np.array([block.to]), np.array([block.start])
-        runs = (*block.loops, Loop(block.run, 1, 1))
-        for loop in runs:
-            count: NDArray[Any] = np.arange(loop.count)
-            to = np.add.outer(to, count * loop.to_step).reshape(-1)
-            start = np.add.outer(start, count * loop.from_step).reshape(-1)
+        ends, starts = copies([block])
+        within = np.arange(block.run)
+        to = np.add.outer(ends - block.run, within).reshape(-1)
         np.add.at(times, to, 1)
-        source[to], element[to] = block.source, start
+        source[to], element[to] = block.source, np.add.outer(starts, within).reshape(-1)
     where = found.source.reshape(-1)
     moved = where != FILL
     return bool((times == 1).all() and (source == where).all() and (element == found.element.reshape(-1))[moved].all())

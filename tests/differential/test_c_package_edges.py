@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,9 +22,14 @@ from edgebnn.graph.ops.shape_ops import ConcatenationOptions, GatherOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph, Options, Tensor
 from edgebnn.kernels.cores import PORTABLE
+from tests.support.c_ops import drawn
 from tests.support.c_packages import CompiledPackage, compile_packages
+from tests.support.examples import examples
 from tests.support.graphs import chain, constant, one_op, per_tensor, tensor
+from tests.support.op_cases.base import Case
+from tests.support.op_cases.tables import COMMON
 
+FLAGS = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
 INT32 = np.iinfo(np.int32)
 SPECIAL = np.asarray([1, np.nan, -np.inf, np.inf, -0.0, 2, -3, 1e-40, 3e38], np.float32)
 
@@ -110,8 +116,7 @@ EDGES: dict[str, tuple[Graph, tuple[Array, ...]]] = {
 @pytest.fixture(scope="module")
 def compiled(tmp_path_factory: pytest.TempPathFactory) -> dict[str, CompiledPackage]:
     packages = [generate(graph, PORTABLE, name) for name, (graph, _) in EDGES.items()]
-    flags = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-    return dict(zip(EDGES, compile_packages(packages, tmp_path_factory.mktemp("edges"), flags), strict=True))
+    return dict(zip(EDGES, compile_packages(packages, tmp_path_factory.mktemp("edges"), FLAGS), strict=True))
 
 
 @pytest.mark.parametrize("name", EDGES)
@@ -168,3 +173,52 @@ def test_what_has_no_kernel_is_refused_by_name() -> None:
     scaled = [tensor(name, (2,), DType.INT16, per_tensor(0.5, 0)) for name in "xz"]
     with pytest.raises(UnsupportedOpError, match="layer 'y': ADD with quantized int16 operands is not supported"):
         generate(op("ADD", AddOptions(), scaled, DType.INT16), PORTABLE, "net")
+
+
+def between_negations(case: Case) -> Graph:
+    """The case's op on what another op computes, its first output read by a third: so it may lie over its input."""
+    graph = case.graph
+    (op,) = graph.ops
+    data = next(position for position, i in enumerate(op.inputs) if graph.tensors[i].data is None)
+    x, y = graph.tensors[op.inputs[data]], graph.tensors[op.outputs[0]]
+    given, made = replace(x, name="given"), replace(y, name="made")
+    inputs = [graph.tensors[i] for i in op.inputs]
+    return chain(
+        [
+            ("NEG", NoOptions(), [given], [x], 1),
+            (op.kind, op.options, inputs, [graph.tensors[i] for i in op.outputs], op.version),
+            ("NEG", NoOptions(), [y], [made], 1),
+        ]
+    )
+
+
+ONE_TO_ONE = (
+    "TRANSPOSE",
+    "SLICE",
+    "STRIDED_SLICE",
+    "TILE",
+    "PAD",
+    "MIRROR_PAD",
+    "SPACE_TO_DEPTH",
+    "DEPTH_TO_SPACE",
+    "GATHER",
+)
+
+
+def test_movements_trail_over_their_inputs(tmp_path: Path) -> None:
+    found = [(kind, case) for kind in ONE_TO_ONE for case in drawn(COMMON[kind](DType.FLOAT32), examples(6))]
+    graphs = [between_negations(case) for _, case in found]
+    packages = [generate(graph, PORTABLE, f"net{i}") for i, graph in enumerate(graphs)]
+    for (kind, case), graph, compiled in zip(found, graphs, compile_packages(packages, tmp_path, FLAGS), strict=True):
+        for result, expected in zip(compiled.invoke(*case.inputs), run(graph, case.inputs), strict=True):
+            np.testing.assert_array_equal(result, expected, err_msg=kind)
+
+
+def test_padding_takes_little_more_memory_than_its_output() -> None:
+    image = replace(floats("x", 1, 32, 32, 8), name="image")
+    pads = constant("p", np.asarray([[0, 0], [1, 1], [1, 1], [0, 0]], np.int32))
+    x, y = floats("x", 1, 32, 32, 8), floats("y", 1, 34, 34, 8)
+    steps = [("NEG", NoOptions(), [image], [x], 1), ("PAD", NoOptions(), [x, pads], [y], 1)]
+    package = generate(chain([*steps, ("NEG", NoOptions(), [y], [floats("z", 1, 34, 34, 8)], 1)]), PORTABLE, "net")
+    assert y.bytes == 36992
+    assert package.arena_bytes <= 36992 + 2 * 34 * 8 * 4

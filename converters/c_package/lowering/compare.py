@@ -8,6 +8,7 @@ from types import MappingProxyType
 import numpy as np
 
 from edgebnn.arithmetic.fixed_point import quantize_multiplier
+from edgebnn.converters.c_package import leads
 from edgebnn.converters.c_package.program import Step, Struct, Value
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.ops.view import input_tensor, scale_and_zero_point
@@ -26,6 +27,16 @@ _ACCEPTED = {
     "GREATER_EQUAL": 0b0110,
 }
 """Bits of ``eb_compare_layer.accepted``: less, equal, greater, neither."""
+
+
+def _leads(op: OpView) -> Mapping[int, int]:
+    """An element of the output is written when those of the inputs have been read, of inputs that do not repeat any."""
+    output = op.outputs[0]
+    return {
+        i: leads.elementwise(t.bytes, output.bytes)
+        for i, t in enumerate(op.inputs)
+        if t is not None and t.elements == output.elements
+    }
 
 
 def _compare(op: OpView, core: Core) -> Step:
@@ -47,6 +58,7 @@ def _compare(op: OpView, core: Core) -> Step:
         sources=(f"core/compare_{name}.c",),
         layer=Struct("eb_compare_layer", fields),
         inputs=(0, 1),
+        leads=_leads(op),
     )
 
 
@@ -69,6 +81,7 @@ def _select(op: OpView, core: Core) -> Step:
         sources=("core/select.c",),
         layer=Struct("eb_select_layer", {**fields, "element": op.outputs[0].dtype.bytes}),
         inputs=(0, 1, 2),
+        leads=_leads(op),
     )
 
 

@@ -10,8 +10,9 @@ from types import MappingProxyType
 
 import numpy as np
 
+from edgebnn.converters.c_package import leads
 from edgebnn.converters.c_package.program import Alias, Lowered, Step, Struct, Value
-from edgebnn.converters.c_package.strided import FILL, Block, Loop, Map, blocks_of, runs_of
+from edgebnn.converters.c_package.strided import FILL, Block, Loop, Map, blocks_of, copies, runs_of
 from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.ops import OPS as ENTRIES
@@ -53,12 +54,18 @@ def move(op: OpView, core: Core) -> Lowered:
     if len(maps) == len(data) == 1 and _is_identity(maps[0], elements):
         return Alias(data[0])
     fill = _fill(op, data, maps[0]) if any((found.source == FILL).any() for found in maps) else None
-    found = [blocks_of(one, _MOST_BLOCKS if len(data) == len(maps) == 1 else one.source.size) for one in maps]
-    plan = [_numbers(block, i, size) for i, blocks in enumerate(found) for block in _looped(blocks or ())]
-    if len(data) == len(maps) == 1:
+    alone = len(data) == len(maps) == 1
+    found = [blocks_of(one, _MOST_BLOCKS if alone else one.source.size) for one in maps]
+    # What is filled comes last, so that the output may trail over the input.
+    blocks = [sorted(_looped(of_one or ()), key=lambda block: block.source == FILL) for of_one in found]
+    plan = [_numbers(block, i, size) for i, of_one in enumerate(blocks) for block in of_one]
+    lead: dict[int, int] = {}
+    if alone:
         run, places = runs_of(maps[0])
         if found[0] is None or places.size < sum(map(len, plan)):
             return _by_table(op, data[0], run, places * np.where(places == FILL, 1, size), fill)
+        ends, starts = copies(blocks[0])
+        lead[data[0]] = leads.copying(ends * size, np.where(starts == FILL, FILL, starts * size))
     fields: dict[str, Value] = {
         "blocks": len(plan),
         "element": size,
@@ -71,6 +78,7 @@ def move(op: OpView, core: Core) -> Lowered:
         sources=("core/move.c",),
         layer=Struct("eb_move_layer", fields),
         inputs=data,
+        leads=lead,
         arrays=True,
     )
 
@@ -90,6 +98,7 @@ def _by_table(op: OpView, data: int, run: int, places: Array, fill: Array | None
         sources=("core/move_table.c",),
         layer=Struct("eb_move_table_layer", fields),
         inputs=(data,),
+        leads={data: leads.copying(np.arange(1, places.size + 1) * run * size, places)},
     )
 
 
