@@ -29,6 +29,14 @@ class LayerFootprint:
 
 
 @dataclass(frozen=True)
+class CodeSize:
+    """A function's bytes of machine code."""
+
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True)
 class Flash:
     """Bytes of machine code, with the start-up code and what the compiler's library adds, and of constants."""
 
@@ -52,11 +60,12 @@ class Ram:
 
 @dataclass(frozen=True)
 class Footprint:
-    """Field names are the JSON's. ``remedies``: what to change, where it does not fit."""
+    """Field names are the JSON's. ``functions``: the largest first. ``remedies``: what to change if it does not fit."""
 
     target: str
     flash: Flash
     ram: Ram
     fits: bool
     layers: tuple[LayerFootprint, ...]
+    functions: tuple[CodeSize, ...]
     remedies: tuple[str, ...]

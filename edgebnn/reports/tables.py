@@ -31,6 +31,8 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.training.retraining import Stage
 
 _BAR = 16
+_FUNCTIONS = 5
+"""Of a microcontroller's code that are named."""
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 
 
@@ -73,6 +75,7 @@ def footprint(result: Footprint) -> Group:
         f"flash: {flash.total:,} bytes{_of(flash.limit)}: code {flash.code:,}, constants {flash.constants:,}",
         f"RAM: {ram.total:,} bytes{_of(ram.limit)}: arena {ram.arena:,} (no plan can do with less than "
         f"{ram.arena_lower_bound:,}), inputs and outputs {ram.inputs_and_outputs:,}, stack {ram.stack:,} as simulated",
+        f"the largest functions: {', '.join(f'{one.name} {one.bytes:,}' for one in result.functions[:_FUNCTIONS])}",
         f"{'fits' if result.fits else 'DOES NOT FIT'} {result.target}",
     ]
     return Group(table, *(_plain(line) for line in (*lines, *result.remedies)))

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from edgebnn.converters.c_package.generate import Package
 from edgebnn.graph.types import DType, Graph
-from edgebnn.targets.footprint import Flash, Footprint, LayerFootprint, Limits, Ram
+from edgebnn.targets.footprint import CodeSize, Flash, Footprint, LayerFootprint, Limits, Ram
 
 from .image import Image
 
@@ -51,7 +51,15 @@ def footprint(target: str, graph: Graph, package: Package, image: Image, stack_b
     )
     missing_flash, missing_ram = _missing(flash.total, limits.flash), _missing(ram.total, limits.ram)
     remedies = [*_for_flash(graph, layers, flash, missing_flash), *_for_ram(layers, ram, missing_ram)]
-    return Footprint(target, flash, ram, not (missing_flash or missing_ram), layers, tuple(remedies))
+    fits = not (missing_flash or missing_ram)
+    return Footprint(target, flash, ram, fits, layers, _functions(image), tuple(remedies))
+
+
+def _functions(image: Image) -> tuple[CodeSize, ...]:
+    """One of several names of the same code, the shortest."""
+    code = [symbol for symbol in image.symbols if symbol.section == "text" and symbol.size]
+    by_address = {s.address: s for s in sorted(code, key=lambda s: (-len(s.name), s.name))}
+    return tuple(CodeSize(s.name, s.size) for s in sorted(by_address.values(), key=lambda s: (-s.size, s.name)))
 
 
 def live_bytes(package: Package) -> tuple[int, ...]:

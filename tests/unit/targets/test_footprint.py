@@ -34,6 +34,10 @@ def test_layers_and_totals(resnet: Footprint) -> None:
     assert 77_000 < weights <= resnet.flash.constants
     assert resnet.flash.total == resnet.flash.code + resnet.flash.constants
     assert 2000 < resnet.flash.code < 16_000
+    sizes = {function.name: function.bytes for function in resnet.functions}
+    assert 100 < sizes["network_invoke"] < 2000
+    assert 0.9 * resnet.flash.code < sum(sizes.values()) <= resnet.flash.code
+    assert list(sizes.values()) == sorted(sizes.values(), reverse=True)
     ram = resnet.ram
     assert (ram.inputs_and_outputs, ram.limit, resnet.fits, resnet.remedies) == (3072 + 10, None, True, ())
     assert ram.total == ram.arena + ram.inputs_and_outputs + ram.stack
