@@ -251,13 +251,24 @@ def _depthwise_plain(made: _Depthwise) -> tuple[NDArray[np.int8], NDArray[np.int
     return made.weights, np.stack([made.bias, made.rescaling.multiplier, made.rescaling.shift], axis=1)
 
 
+def _folded_bias(made: _Depthwise) -> NDArray[np.int64]:
+    return np.asarray(made.bias - made.zero_point * made.weights.astype(np.int64).sum(axis=(0, 1)))
+
+
+def _depthwise_words(made: _Depthwise) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
+    """One channel behind the other."""
+    assert made.narrow is not None
+    narrow = made.narrow
+    constants = np.stack([_folded_bias(made), narrow.multiplier, narrow.addend, narrow.shift], axis=1)
+    return np.ascontiguousarray(made.weights.transpose(2, 0, 1)), constants
+
+
 def _depthwise_dsp(made: _Depthwise) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Four channels side by side."""
     assert made.narrow is not None
     flat = made.weights.reshape(made.taps, -1, 4)
-    bias = made.bias - made.zero_point * flat.astype(np.int64).sum(axis=0).reshape(-1)
     of_each = np.stack([made.narrow.multiplier, made.narrow.addend, made.narrow.shift], axis=1)
-    constants = np.concatenate([bias.reshape(-1, 4), of_each.reshape(-1, 12)], axis=1)
+    constants = np.concatenate([_folded_bias(made).reshape(-1, 4), of_each.reshape(-1, 12)], axis=1)
     return np.ascontiguousarray(flat.transpose(1, 0, 2)), constants
 
 
@@ -280,7 +291,14 @@ _DEPTHWISE_KERNELS = (
         "eb_depthwise_int8_dsp",
         "cortex_m/depthwise_int8_dsp.c",
         _depthwise_dsp,
-        lambda made: made.weights.size,
+        lambda made: made.taps * made.channels,
+    ),
+    _DepthwiseKernel(
+        lambda core, made: core.cpu != "" and not core.dsp and made.narrow is not None,
+        "eb_depthwise_int8_words",
+        "cortex_m/depthwise_int8_words.c",
+        _depthwise_words,
+        lambda made: made.taps * made.channels + 4 * made.weights.shape[2],
     ),
     _DepthwiseKernel(
         lambda core, made: True, "eb_depthwise_int8", "core/depthwise_int8.c", _depthwise_plain, lambda made: 0

@@ -30,4 +30,9 @@ void eb_depthwise_int8(const eb_depthwise_int8_layer *layer, const int8_t *input
  *   scratch:   filter_height * filter_width * channels bytes. */
 void eb_depthwise_int8_dsp(const eb_depthwise_int8_layer *layer, const int8_t *input, int8_t *output, void *scratch);
 
+/* Without it; sums, bias, multiplier, addend and shift as there. The scratch takes a word an output channel besides.
+ *   weights:   [output channels][filter_height][filter_width];
+ *   constants: [output channels][4]: bias, multiplier, addend, shift. */
+void eb_depthwise_int8_words(const eb_depthwise_int8_layer *layer, const int8_t *input, int8_t *output, void *scratch);
+
 #endif

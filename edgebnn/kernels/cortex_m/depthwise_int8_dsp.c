@@ -1,18 +1,12 @@
-/* Depthwise convolution of int8, four channels at a time. Windows that reach into the padding are copied to the scratch with
- * the zero point there, and then taken like any other. */
+/* Depthwise convolution of int8, four channels at a time. */
 #include "depthwise_int8.h"
 
 #include "dsp.h"
 
 #if EB_HAS_DSP
 
+#include "depthwise_window.h"
 #include "requantize.h"
-
-/* A window in memory: its first byte, and how far tap and row lie from the next ones. */
-typedef struct window {
-  const int8_t *first;
-  int32_t tap, row;
-} window;
 
 /* What pixel() keeps in memory. It counts on the order. */
 typedef struct pixel_state {
@@ -103,7 +97,8 @@ __attribute__((naked, noinline)) static void pixel(const int8_t *first __attribu
       "pop {r4-r11, pc}        \n");
 }
 
-static void outputs(const eb_depthwise_int8_layer *l, window at, int8_t *output) {
+static void outputs(const eb_depthwise_int8_layer *l, eb_depthwise_window at, int8_t *output, int32_t *sums) {
+  (void)sums;
   const eb_geometry *g = &l->geometry;
   const int32_t next_row = g->filter_width == 3 ? at.row : at.row - g->filter_width * at.tap;
   const pixel_state state = {l->weights,
@@ -121,42 +116,7 @@ static void outputs(const eb_depthwise_int8_layer *l, window at, int8_t *output)
   }
 }
 
-/* The window with this corner, copied. */
-static window copied(const eb_depthwise_int8_layer *l, const int8_t *image, int32_t top, int32_t left, uint32_t *scratch) {
-  const eb_geometry *g = &l->geometry;
-  const int32_t words = l->channels >> 2;
-  const uint32_t padding = ((uint32_t)l->input_zero_point & 0xff) * 0x01010101;
-  uint32_t *to = scratch;
-  for (int32_t r = 0; r < g->filter_height; r++) {
-    for (int32_t c = 0; c < g->filter_width; c++) {
-      const int32_t y = top + r * g->dilation_height, x = left + c * g->dilation_width;
-      const int inside = y >= 0 && y < g->input_height && x >= 0 && x < g->input_width;
-      const int8_t *from = image + (inside ? (y * g->input_width + x) * l->channels : 0);
-      if (inside) {
-        for (int32_t i = 0; i < words; i++, from += 4) *to++ = eb_load_word(from);
-      } else {
-        for (int32_t i = 0; i < words; i++) *to++ = padding;
-      }
-    }
-  }
-  const window made = {(const int8_t *)scratch, l->channels, g->filter_width * l->channels};
-  return made;
-}
-
 void eb_depthwise_int8_dsp(const eb_depthwise_int8_layer *l, const int8_t *input, int8_t *output, void *scratch) {
-  const eb_geometry *g = &l->geometry;
-  const int32_t row = g->input_width * l->channels, tap = g->dilation_width * l->channels;
-  const int32_t last_row = (g->filter_height - 1) * g->dilation_height;
-  const int32_t last_column = (g->filter_width - 1) * g->dilation_width;
-  for (int32_t n = 0; n < g->batches; n++, input += g->input_height * row) {
-    for (int32_t y = 0, top = -g->pad_top; y < g->output_height; y++, top += g->stride_height) {
-      for (int32_t x = 0, left = -g->pad_left; x < g->output_width; x++, left += g->stride_width) {
-        const int inside = top >= 0 && left >= 0 && top + last_row < g->input_height && left + last_column < g->input_width;
-        const window within = {input + top * row + left * l->channels, tap, g->dilation_height * row};
-        outputs(l, inside ? within : copied(l, input, top, left, scratch), output);
-        output += l->channels;
-      }
-    }
-  }
+  eb_depthwise_windows(l, input, output, 0, scratch, outputs);
 }
 #endif
