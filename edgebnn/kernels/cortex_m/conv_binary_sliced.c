@@ -21,22 +21,48 @@ typedef struct tap {
   int32_t row, column;
 } tap;
 
-/* Tap by tap one word of each pixel; 0 in the padding. */
-static void gather(const tap *t, eb_binary_place p, int32_t count, uint32_t *words) {
+/* Words that lie `step` apart. */
+static uint32_t *copy(const uint32_t *from, int32_t step, int32_t count, uint32_t *to) {
+  EB_ROLLED for (; count >= 4; count -= 4, from += 4 * step, to += 4) {
+    const uint32_t a = from[0], b = from[step], c = from[2 * step], d = from[3 * step];
+    to[0] = a, to[1] = b, to[2] = c, to[3] = d;
+  }
+  EB_ROLLED for (; count > 0; count--, from += step) *to++ = *from;
+  return to;
+}
+
+static uint32_t *fill_zeros(uint32_t *to, int32_t count) {
+  EB_ROLLED for (; count > 0; count--) *to++ = 0;
+  return to;
+}
+
+/* How many of x, x + step, ... lie below `end`: at most `most`. */
+static int32_t count_below(int32_t x, int32_t step, int32_t end, int32_t most) {
+  if (step == 1) return end - x < most ? (end > x ? end - x : 0) : most;
+  int32_t count = 0;
+  EB_ROLLED for (; count < most && x < end; x += step) count++;
+  return count;
+}
+
+/* The word of each pixel at this tap; 0 in the padding. */
+static void gather(const tap *t, eb_binary_place p, int32_t count, uint32_t *to) {
   const eb_geometry *g = t->geometry;
+  const int32_t step = g->stride_width, size = g->input_width;
   while (count > 0) {
     int32_t run = g->output_width - p.column;
     if (run > count) run = count;
     count -= run;
     const int32_t y = p.row * g->stride_height - g->pad_top + t->row * g->dilation_height;
-    int32_t x = p.column * g->stride_width - g->pad_left + t->column * g->dilation_width;
+    const int32_t x = p.column * step - g->pad_left + t->column * g->dilation_width;
     if (y >= 0 && y < g->input_height) {
-      EB_ROLLED for (; run > 0 && x < 0; run--, x += g->stride_width) *words++ = 0;
-      const int32_t step = g->stride_width * t->words, end = g->input_width;
-      const uint32_t *from = t->input + ((p.batch * g->input_height + y) * end + x) * t->words;
-      EB_ROLLED for (; run > 0 && x < end; run--, x += g->stride_width, from += step) *words++ = *from;
+      const int32_t before = count_below(x, step, 0, run), inside = count_below(x, step, size, run) - before;
+      const uint32_t *line = t->input + (p.batch * g->input_height + y) * size * t->words;
+      to = fill_zeros(to, before);
+      to = copy(line + (x + before * step) * t->words, step * t->words, inside, to);
+      to = fill_zeros(to, run - before - inside);
+    } else {
+      to = fill_zeros(to, run);
     }
-    EB_ROLLED for (; run > 0; run--) *words++ = 0;
     p.column = 0;
     if (++p.row == g->output_height) p.row = 0, p.batch++;
   }

@@ -1,16 +1,15 @@
 #include "sign_bits_words.h"
 
-#include <string.h>
-
 static const uint32_t low_bits = 0x01010101, high_bits = 0x80808080;
 
-static uint32_t load_word(const void *from) {
-  uint32_t word;
-  memcpy(&word, __builtin_assume_aligned(from, 4), sizeof(word));
-  return word;
-}
+/* Four elements of a byte, or a float by its bits, at a multiple of four bytes. */
+typedef struct four_bytes {
+  uint32_t value;
+} __attribute__((may_alias)) four_bytes;
 
-static void store_word(void *to, uint32_t word) { memcpy(__builtin_assume_aligned(to, 4), &word, sizeof(word)); }
+static inline uint32_t load_word(const void *from) { return ((const four_bytes *)from)->value; }
+
+static inline void store_word(void *to, uint32_t word) { ((four_bytes *)to)->value = word; }
 
 /* Of four bytes of 0 or 1, bits 0 to 3: no two of the sixteen products fall on one bit, and the four that matter on the upper
  * ones. */
