@@ -15,7 +15,7 @@
 /* One block of four pixels against the filters of a group; the assembly copies the first nine to its stack. */
 typedef struct eb_w1a8_dsp_block {
   const uint32_t *windows;
-  uint32_t entry; /* what the first word of weights leaves out, in bytes of instructions */
+  uint32_t entry; /* what the first round leaves out, in bytes of instructions */
   int8_t *output; /* of the first pixel */
   const int32_t *scales;
   int32_t twice_zero; /* 2 * zero point + 1 */
@@ -38,6 +38,9 @@ void eb_w1a8_dsp_finish(const eb_w1a8_dsp_block *block, int8_t *output, const in
   }
 }
 
+/* Two words of weights are taken in a round, which saves a branch. */
+#define ROUND 16
+
 #define GROUP(shift) \
   "and.w r12, r3, lr" shift "\n\t" \
   "rsb.w r12, r12, r12, lsl #8\n\t" \
@@ -46,6 +49,8 @@ void eb_w1a8_dsp_finish(const eb_w1a8_dsp_block *block, int8_t *output, const in
   "usada8 r5, r9, r12, r5\n\t" \
   "usada8 r6, r10, r12, r6\n\t" \
   "usada8 r7, r11, r12, r7\n\t"
+
+#define WORD GROUP("") ".irp k, 1, 2, 3, 4, 5, 6, 7\n\t" GROUP(", lsr #\\k") ".endr\n\t"
 
 /* Bytes of a group's instructions, all of 32 bits. */
 #define GROUP_BYTES 28
@@ -89,8 +94,9 @@ __attribute__((naked)) static void run_block(eb_w1a8_dsp_block *block __attribut
       "4:\n\t"
       "ldr.w lr, [r1], #4\n\t"
       "5:\n\t"
-      GROUP("") GROUP(", lsr #1") GROUP(", lsr #2") GROUP(", lsr #3")
-      GROUP(", lsr #4") GROUP(", lsr #5") GROUP(", lsr #6") GROUP(", lsr #7")
+      WORD
+      "ldr.w lr, [r1], #4\n\t"
+      WORD
       "cmp r0, r2\n\t"
       "bne.w 4b\n\t"
       "ldrd r0, r12, [sp, #8]\n\t"
@@ -138,7 +144,8 @@ void eb_conv_w1a8_dsp(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_
   eb_w1a8_dsp_block block;
   block.windows = windows;
   block.windows_end = windows + words * EB_W1A8_PIXELS;
-  block.entry = ((uint32_t)-words & 7) * GROUP_BYTES;
+  const uint32_t left_out = (uint32_t)-words & (ROUND - 1);
+  block.entry = left_out * GROUP_BYTES + (left_out < 8 ? 0 : 4); /* behind the load of the second word */
   block.twice_zero = 2 * layer->output_zero_point + 1;
   block.pixel_step = channels;
   block.ones = 0x01010101u;

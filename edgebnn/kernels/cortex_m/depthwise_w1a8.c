@@ -88,14 +88,13 @@ void eb_depthwise_w1a8_bytes(const eb_conv_w1a8_sums *layer, const int8_t *input
   const int32_t count = layer->geometry.filter_height * layer->geometry.filter_width, channels = layer->groups;
   const quad **taps = scratch;
   uint32_t *masks = (uint32_t *)(void *)(taps + count), *zeros = masks + count * channels / 4;
-  eb_w1a8_walk walk = eb_w1a8_start(layer, input);
+  eb_w1a8_place place = eb_w1a8_start(layer, input).next;
   expand(layer, masks, count);
   for (int32_t i = 0; i < channels / 4; i++) zeros[i] = layer->zeros ^ 0x80808080u;
-  while (eb_w1a8_next(&walk) > 0) {
-    for (int32_t p = 0; p < walk.count; p++, output += channels) {
-      find_taps(layer, taps, walk.pixels[p].image, walk.pixels[p].y, walk.pixels[p].x, zeros);
-      take_pixel(layer, taps, count, masks, output);
-    }
+  for (; place.images > 0; output += channels) {
+    find_taps(layer, taps, place.image, place.y, place.x, zeros);
+    take_pixel(layer, taps, count, masks, output);
+    eb_w1a8_advance(layer, &place, 1);
   }
 }
 

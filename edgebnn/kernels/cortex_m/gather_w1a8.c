@@ -137,41 +137,41 @@ __attribute__((naked)) static void take_columns(columns *c __attribute__((unused
 /* Whether the windows of a block are such, and but for a first and a last column within the width of the image. */
 static int are_columns(const eb_w1a8_walk *walk) {
   const eb_geometry *g = &walk->layer->geometry;
-  const int32_t x = walk->pixels[0].x;
-  return walk->take == take_rows && g->filter_width == 3 && g->stride_width == 1 && walk->count == EB_W1A8_PIXELS &&
-         walk->pixels[3].x == x + 3 && x >= -1 && x + 4 < g->input_width;
+  const int32_t x = walk->first.x;
+  return walk->first.columns >= EB_W1A8_PIXELS && walk->take == take_rows && g->filter_width == 3 &&
+         g->stride_width == 1 && x >= -1 && x + 4 < g->input_width;
 }
 
 static void gather_columns(const eb_w1a8_walk *walk, uint32_t *windows) {
   const eb_conv_w1a8_sums *layer = walk->layer;
   const eb_geometry *g = &layer->geometry;
-  const int32_t words = (int32_t)((uint32_t)layer->depth / 4), row = 3 * EB_W1A8_PIXELS * words, x = walk->pixels[0].x;
-  int32_t y = walk->pixels[0].y, r = g->filter_height;
-  for (; r > 0 && y < 0; r--, y += g->dilation_height, windows += row) {
-    fill_blocks(windows, layer->zeros, row);
-    ROLLED(r);
-  }
+  const int32_t words = (int32_t)((uint32_t)layer->depth / 4), row = 3 * EB_W1A8_PIXELS * words, x = walk->first.x;
+  const int32_t step = g->dilation_height;
+  int32_t y = walk->first.y, r = g->filter_height;
+  for (; r > 0 && y < 0; r--, y += step, windows += row) fill_blocks(windows, layer->zeros, row);
   columns c;
-  c.second = (const quad *)(const void *)walk->pixels[0].image + (y * g->input_width + x + 1) * words;
+  c.rows = r;
+  for (int32_t last = y + (r - 1) * step; c.rows > 0 && last >= g->input_height; last -= step) c.rows--;
+  c.second = (const quad *)(const void *)walk->first.image + (y * g->input_width + x + 1) * words;
   c.first = x < 0 ? c.second : c.second - words;
   c.last = c.second + (x + 5 < g->input_width ? 4 : 3) * words;
   c.to = windows;
   c.words = words;
   c.pixel = 4 * words;
   c.tap = 16 * words;
-  c.skip = (g->dilation_height * g->input_width - 1) * c.pixel;
-  for (c.rows = 0; r > 0 && y < g->input_height; r--, y += g->dilation_height) c.rows++;
+  c.skip = (step * g->input_width - 1) * c.pixel;
+  r -= c.rows;
   const int32_t rows = c.rows;
   if (rows > 0) take_columns(&c);
-  for (int32_t i = 0; i < rows; i++, windows += row) {
-    if (x < 0) fill_words(windows, layer->zeros, words);
-    if (x + 5 >= g->input_width) fill_words(windows + row - EB_W1A8_PIXELS * words + 3, layer->zeros, words);
-    ROLLED(i);
+  if (x < 0 || x + 5 >= g->input_width) {
+    uint32_t *to = windows;
+    for (int32_t i = rows; i > 0; i--, to += row) {
+      if (x < 0) fill_words(to, layer->zeros, words);
+      if (x + 5 >= g->input_width) fill_words(to + row - EB_W1A8_PIXELS * words + 3, layer->zeros, words);
+      ROLLED(i);
+    }
   }
-  for (; r > 0; r--, windows += row) {
-    fill_blocks(windows, layer->zeros, row);
-    ROLLED(r);
-  }
+  for (windows += row * rows; r > 0; r--, windows += row) fill_blocks(windows, layer->zeros, row);
 }
 #endif
 
@@ -226,40 +226,60 @@ void eb_w1a8_gather(const eb_w1a8_walk *walk, int32_t group, uint32_t *windows) 
     return;
   }
 #endif
+  eb_w1a8_place place = walk->first;
+  const int32_t channel = group * walk->layer->depth;
   for (int32_t p = 0; p < walk->count; p++) {
-    const int8_t *image = walk->pixels[p].image + group * walk->layer->depth;
-    walk->take(walk, windows + p, image, walk->pixels[p].y, walk->pixels[p].x);
+    walk->take(walk, windows + p, place.image + channel, place.y, place.x);
+    eb_w1a8_advance(walk->layer, &place, 1);
     ROLLED(p);
   }
 }
 
 eb_w1a8_walk eb_w1a8_start(const eb_conv_w1a8_sums *layer, const int8_t *input) {
+  const eb_geometry *g = &layer->geometry;
+  const int whole = (layer->depth & 3) == 0 && ((uintptr_t)input & 3) == 0;
   eb_w1a8_walk walk;
   walk.layer = layer;
-  walk.image = input;
-  walk.batch = walk.row = walk.column = walk.count = 0;
-  const int whole = (layer->depth & 3) == 0 && ((uintptr_t)input & 3) == 0;
-  walk.take = !whole ? take_bytes : layer->groups == 1 && layer->geometry.dilation_width == 1 ? take_rows : take_taps;
+  walk.take = !whole ? take_bytes : layer->groups == 1 && g->dilation_width == 1 ? take_rows : take_taps;
+  walk.next.image = input;
+  walk.next.y = -g->pad_top;
+  walk.next.x = -g->pad_left;
+  walk.next.columns = g->output_width;
+  walk.next.rows = g->output_height;
+  walk.next.images = g->batches;
+  walk.first = walk.next;
+  walk.count = 0;
   return walk;
 }
 
+void eb_w1a8_advance(const eb_conv_w1a8_sums *layer, eb_w1a8_place *place, int32_t pixels) {
+  const eb_geometry *g = &layer->geometry;
+  place->columns -= pixels;
+  place->x += pixels * g->stride_width;
+  if (place->columns > 0) return;
+  place->columns = g->output_width;
+  place->x = -g->pad_left;
+  place->y += g->stride_height;
+  if (--place->rows > 0) return;
+  place->rows = g->output_height;
+  place->y = -g->pad_top;
+  place->image += g->input_height * g->input_width * layer->depth * layer->groups;
+  place->images--;
+}
+
 int32_t eb_w1a8_next(eb_w1a8_walk *walk) {
-  const eb_geometry *g = &walk->layer->geometry;
-  int32_t count = 0;
-  for (; count < EB_W1A8_PIXELS && walk->batch < g->batches; count++) {
-    ROLLED(count);
-    walk->pixels[count].image = walk->image;
-    walk->pixels[count].y = walk->row * g->stride_height - g->pad_top;
-    walk->pixels[count].x = walk->column * g->stride_width - g->pad_left;
-    if (++walk->column < g->output_width) continue;
-    walk->column = 0;
-    if (++walk->row < g->output_height) continue;
-    walk->row = 0;
-    walk->batch++;
-    walk->image += g->input_height * g->input_width * walk->layer->depth * walk->layer->groups;
+  walk->first = walk->next;
+  walk->count = 0;
+  if (walk->next.images > 0 && walk->next.columns >= EB_W1A8_PIXELS) {
+    walk->count = EB_W1A8_PIXELS;
+    eb_w1a8_advance(walk->layer, &walk->next, EB_W1A8_PIXELS);
+    return EB_W1A8_PIXELS;
   }
-  walk->count = count;
-  return count;
+  while (walk->next.images > 0 && walk->count < EB_W1A8_PIXELS) {
+    walk->count++;
+    eb_w1a8_advance(walk->layer, &walk->next, 1);
+  }
+  return walk->count;
 }
 
 #endif
