@@ -5,6 +5,7 @@ The layers of a test are a few networks, which are compiled together.
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,6 +21,7 @@ from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.types import Array, Graph, Op, Quantization, Tensor
 from edgebnn.kernels.cores import CORES, PORTABLE, Core
 from edgebnn.targets.cortex_m import Machine, compile_image
+from edgebnn.targets.cortex_m.toolchain import ToolchainName
 from tests.support.c_packages import SANITIZERS, STRICT, assert_equal_to_reference, compile_package, write_files
 from tests.support.examples import examples
 from tests.support.w1a8_graphs import ConvLayer, DenseLayer, chain, conv_pair, dense_pair
@@ -158,15 +160,15 @@ def packages(graphs: Sequence[Graph], core: Core, folder: Path) -> tuple[list[Pa
     return made, sorted({name for package in made for name in write_files(package, folder)})
 
 
-def machine_of(graphs: Sequence[Graph], core: Core, folder: Path) -> Machine:
+def machine_of(graphs: Sequence[Graph], core: Core, folder: Path, toolchain: ToolchainName = "zig") -> Machine:
     _, names = packages(graphs, core, folder)
     files, wanted = [folder / name for name in names], [f"net{number}_invoke" for number in range(len(graphs))]
-    return Machine(compile_image(core, files, keep=wanted, flags=(*STRICT, f"-I{folder}")))
+    return Machine(compile_image(core, files, keep=wanted, flags=(*STRICT, f"-I{folder}"), toolchain=toolchain))
 
 
-def assert_exact_on(core: Core, layers: Sequence[Graph], folder: Path) -> None:
+def assert_exact_on(core: Core, layers: Sequence[Graph], folder: Path, toolchain: ToolchainName = "zig") -> None:
     graphs = networks(layers)
-    machine = machine_of(graphs, core, folder)
+    machine = machine_of(graphs, core, folder, toolchain)
     for number, graph in enumerate(graphs):
         for kind in range(3):
             xs = [inputs(graph, end)[kind] for end in graph.inputs]
@@ -179,6 +181,12 @@ def assert_exact_on(core: Core, layers: Sequence[Graph], folder: Path) -> None:
 @EACH_CORE
 def test_fast_kernels_equal_the_reference(core: Core, tmp_path: Path) -> None:
     assert_exact_on(core, (*SHAPES, *map(random_layer, range(examples(12)))), tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("arm-none-eabi-gcc") is None, reason="arm-none-eabi-gcc is not installed")
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m3", "cortex-m33"])
+def test_fast_kernels_compiled_by_gcc(core: str, tmp_path: Path) -> None:
+    assert_exact_on(CORES[core], SHAPES, tmp_path, "gcc")
 
 
 @pytest.mark.parametrize(
