@@ -7,13 +7,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import Phase, given, settings
 
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.c_package.lowering import LOWERINGS
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops import OPS
-from edgebnn.graph.types import Array, DType
+from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.kernels.cores import CORES, PORTABLE
+from tests.support.batch_graphs import graphs
 from tests.support.c_op_cases import Pair, cases, every_pair
 from tests.support.c_ops import Joined, drawn, joined
 from tests.support.c_packages import compile_packages
@@ -24,7 +26,9 @@ FLAGS = ("-O0", "-fsanitize=undefined", "-fno-sanitize-recover=all")
 TOLERANCE = 3e-6
 """Of the range of float outputs: a third of what `edgebnn validate` allows."""
 CASES = 4
-PACKAGES = 12
+MOST = 8
+"""Cases in one network."""
+PARTS = 4
 """By which all pairs are divided, so that a compiler is started few times."""
 
 
@@ -32,8 +36,9 @@ def packages_of(pairs: Sequence[tuple[str, Pair]]) -> dict[str, Joined]:
     """A network for each op, with cases of all its pairs of types."""
     found: dict[str, list[Joined]] = {}
     for kind, pair in pairs:
-        found.setdefault(kind, []).append(joined(drawn(cases(kind, pair), examples(CASES))))
-    return {f"{kind.lower()}_{i}": case for kind, several in found.items() for i, case in enumerate(several)}
+        several = drawn(cases(kind, pair), examples(CASES))
+        found.setdefault(kind, []).extend(joined(several[i : i + MOST]) for i in range(0, len(several), MOST))
+    return {f"{kind.lower()}_{i}": network for kind, made in found.items() for i, network in enumerate(made)}
 
 
 def assert_near(found: Array, expected: Array, name: str) -> None:
@@ -48,14 +53,33 @@ def assert_near(found: Array, expected: Array, name: str) -> None:
         np.testing.assert_allclose(found, expected, rtol=0, atol=allowed, err_msg=name)
 
 
-@pytest.mark.parametrize("part", range(PACKAGES))
+@pytest.mark.parametrize("part", range(PARTS))
 def test_every_op_and_pair_of_types_computes_what_the_reference_does(part: int, tmp_path: Path) -> None:
-    networks = packages_of(every_pair()[part::PACKAGES])
+    networks = packages_of(every_pair()[part::PARTS])
     packages = [generate(case.graph, PORTABLE, f"net_{name}") for name, case in networks.items()]
     for compiled, (name, case) in zip(compile_packages(packages, tmp_path, FLAGS), networks.items(), strict=True):
         for found, expected in zip(compiled.invoke(*case.inputs), run(case.graph, case.inputs), strict=True):
             assert_near(found, expected, name)
         assert compiled.selftest() == 0, name
+
+
+def test_random_networks_compute_what_the_reference_does(tmp_path: Path) -> None:
+    """Of ops one after another, with outputs in the middle, second inputs, and ops that only reshape."""
+    found: list[Graph] = []
+
+    @settings(max_examples=examples(30), phases=[Phase.generate], derandomize=True, database=None, deadline=None)
+    @given(graphs(longest=7))
+    def collect(graph: Graph) -> None:
+        found.append(graph)
+
+    collect()
+    packages = [generate(graph, PORTABLE, f"net{number}") for number, graph in enumerate(found)]
+    for compiled, graph in zip(compile_packages(packages, tmp_path, FLAGS), found, strict=True):
+        rng = np.random.default_rng(0)
+        inputs = [rng.normal(size=graph.tensors[i].shape).astype(np.float32) for i in graph.inputs]
+        for result, expected in zip(compiled.invoke(*inputs), run(graph, inputs), strict=True):
+            assert_near(result, expected, compiled.package.name)
+        assert compiled.selftest() == 0
 
 
 def test_custom_ops_have_kernels() -> None:

@@ -17,7 +17,7 @@ from edgebnn.errors import UnsupportedOpError
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.ops import OPS as ENTRIES
 from edgebnn.graph.ops.shape_ops import GatherOptions
-from edgebnn.graph.ops.view import axis_of, input_tensor, options, unsupported
+from edgebnn.graph.ops.view import axis_of, bad_input, input_tensor, options, unsupported
 from edgebnn.graph.types import Array, DType
 from edgebnn.kernels.cores import Core
 
@@ -183,6 +183,8 @@ def _looked_up(op: OpView) -> Step:
             "supported: int32, int64; cast them"
         )
     axis = axis_of(op, options(op, GatherOptions).axis, len(table.shape))
+    if table.shape[axis] == 0:
+        raise bad_input(op, "picks from no entries")
     fields: dict[str, Value] = {
         "outer": int(np.prod(table.shape[:axis], dtype=np.int64)),
         "entries": table.shape[axis],

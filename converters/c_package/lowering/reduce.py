@@ -12,7 +12,7 @@ from edgebnn.arithmetic.multiply_shift import steps_of_function
 from edgebnn.converters.c_package.program import Step, Struct, Value
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.ops.reduce import arg_axis, reduced_axes, sum_to_int8
-from edgebnn.graph.ops.view import input_tensor
+from edgebnn.graph.ops.view import bad_input, input_tensor
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
@@ -70,6 +70,8 @@ def _sum_int8(op: OpView, core: Core) -> Step:
 
 def _arg(op: OpView, core: Core) -> Step:
     x, axis = input_tensor(op, 0), arg_axis(op)
+    if x.shape[axis] == 0:
+        raise bad_input(op, "looks for a place among no elements")
     name = "float" if x.dtype == DType.FLOAT32 else x.dtype.value
     fields: dict[str, Value] = {
         "outer": int(np.prod(x.shape[:axis], dtype=np.int64)),
