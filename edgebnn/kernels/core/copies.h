@@ -1,4 +1,5 @@
-/* Copies at constant steps: whole elements by loads and stores of their size. */
+/* Copies at constant steps: whole elements by loads and stores of their size, which __builtin_memcpy becomes even where
+ * memcpy is a call (-ffreestanding). */
 #ifndef EDGEBNN_COPIES_H
 #define EDGEBNN_COPIES_H
 
@@ -7,7 +8,7 @@
 
 #define EB_COPY_ELEMENTS(size)                                                                         \
   for (int32_t i = 0; i < count; i++, to += to_step, from += from_step) {                              \
-    memcpy(__builtin_assume_aligned(to, size), __builtin_assume_aligned(from, size), (size_t)(size)); \
+    __builtin_memcpy(__builtin_assume_aligned(to, size), __builtin_assume_aligned(from, size), size);  \
   }
 
 /* count runs of `bytes`; tensors of elements of 8 bytes are taken for aligned to 4, which is enough for loads. */
@@ -25,7 +26,7 @@ static inline void eb_copy_runs(uint8_t *to, const uint8_t *from, int32_t count,
     EB_COPY_ELEMENTS(4)
   } else {
     for (int32_t i = 0; i < count; i++, to += to_step, from += from_step) {
-      memcpy(__builtin_assume_aligned(to, 4), __builtin_assume_aligned(from, 4), 8);
+      __builtin_memcpy(__builtin_assume_aligned(to, 4), __builtin_assume_aligned(from, 4), 8);
     }
   }
 }

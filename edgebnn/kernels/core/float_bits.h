@@ -1,19 +1,19 @@
-/* The parts of a float: 1 sign, 8 of the exponent, 23 of the significand. */
+/* The parts of a float: 1 sign, 8 of the exponent, 23 of the significand. __builtin_memcpy is no call, memcpy may be
+ * one (-ffreestanding). */
 #ifndef EDGEBNN_FLOAT_BITS_H
 #define EDGEBNN_FLOAT_BITS_H
 
 #include <stdint.h>
-#include <string.h>
 
 static inline uint32_t eb_bits_of(float x) {
   uint32_t bits;
-  memcpy(&bits, &x, sizeof bits);
+  __builtin_memcpy(&bits, &x, sizeof bits);
   return bits;
 }
 
 static inline float eb_float_of(uint32_t bits) {
   float x;
-  memcpy(&x, &bits, sizeof x);
+  __builtin_memcpy(&x, &bits, sizeof x);
   return x;
 }
 

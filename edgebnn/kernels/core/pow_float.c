@@ -29,7 +29,7 @@ static float exp2_of(double x) {
   for (int32_t k = 10; k > 0; k--) sum = 1.0 + sum * r * reciprocal[k];
   const uint64_t bits = (uint64_t)(n + 1023) << 52;
   double scale;
-  memcpy(&scale, &bits, sizeof scale);
+  __builtin_memcpy(&scale, &bits, sizeof scale);
   return (float)(sum * scale);
 }
 

@@ -8,24 +8,25 @@
 
 /* The loop of kernels that reduce: `value` begins as l->initial; `expression` of it and the element x takes its place, and
  * `result` of it is the output. */
-#define EB_REDUCE(function, layer, type, wide, expression, result)                                            \
-  void function(const layer *l, const type *input, type *output) {                                            \
-    const int32_t *outer = l->kept.axis + 3 * (l->kept.axes - 1), *inner = l->reduced.axis + 3 * (l->reduced.axes - 1); \
-    eb_broadcast_run run = {0};                                                                               \
-    do {                                                                                                      \
-      for (int32_t i = 0; i < outer[0]; i++) {                                                                \
-        const type *from = input + run.first + i * outer[1];                                                  \
-        wide value = (wide)l->initial;                                                                        \
-        eb_broadcast_run within = {0};                                                                        \
-        do {                                                                                                  \
-          for (int32_t k = 0; k < inner[0]; k++) {                                                            \
-            const type x = from[within.first + k * inner[1]];                                                 \
-            value = (wide)(expression);                                                                       \
-          }                                                                                                   \
-        } while (eb_broadcast_next(&l->reduced, &within));                                                    \
-        *output++ = (type)(result);                                                                           \
-      }                                                                                                       \
-    } while (eb_broadcast_next(&l->kept, &run));                                                              \
+#define EB_REDUCE(function, layer, type, wide, expression, result)                                                    \
+  void function(const layer *l, const type *input, type *output) {                                                    \
+    const int32_t *outer = l->kept.axis + 3 * (l->kept.axes - 1), *inner = l->reduced.axis + 3 * (l->reduced.axes - 1);\
+    const int32_t count = inner[0], step = inner[1];                                                                  \
+    eb_broadcast_run run = {0};                                                                                       \
+    do {                                                                                                              \
+      for (int32_t i = 0; i < outer[0]; i++) {                                                                        \
+        const type *from = input + run.first + i * outer[1];                                                          \
+        wide value = (wide)l->initial;                                                                                \
+        eb_broadcast_run within = {0};                                                                                \
+        do {                                                                                                          \
+          for (int32_t k = 0; k < count; k++) {                                                                       \
+            const type x = from[within.first + k * step];                                                             \
+            value = (wide)(expression);                                                                               \
+          }                                                                                                           \
+        } while (eb_broadcast_next(&l->reduced, &within));                                                            \
+        *output++ = (type)(result);                                                                                   \
+      }                                                                                                               \
+    } while (eb_broadcast_next(&l->kept, &run));                                                                      \
   }
 
 typedef struct eb_reduce_float_layer {
