@@ -38,7 +38,7 @@ def sliding(window: Window, batches: int, size: tuple[int, int], input_pixel: in
     begins = first.reshape(-1) * input_pixel
     needed = np.minimum.accumulate(begins[::-1])[::-1]
     written = np.arange(begins.size) * output_pixel
-    return max(0, int((written - needed).max()))
+    return int((written - needed).max(initial=0))
 
 
 def copying(ends: NDArray[np.int64], starts: NDArray[np.int64]) -> int:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from edgebnn.arithmetic.packing import pack, packed_channels
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.c_package.lowering import binary, lower
-from edgebnn.errors import UnsupportedOpError
+from edgebnn.errors import InputError, UnsupportedOpError
 from edgebnn.graph.execute import run
 from edgebnn.graph.opdef import op_view
 from edgebnn.graph.ops.binary import LceBMaxPool2dOptions
@@ -192,6 +192,26 @@ def test_instructions(core: str) -> None:
         np.testing.assert_array_equal(found, run(cases[number].graph, (cases[number].x,))[0])
         words = case.size[0] * case.size[1] * 9 * case.channels_out * packed_channels(case.channels_in)
         assert call.instructions / words <= (thumb2 if CORES[core].thumb2 else thumb1), case
+
+
+def test_no_image_at_all(tmp_path: Any) -> None:
+    nothing, packed = np.zeros((0, 3, 3, 8), np.float32), np.zeros((0, 3, 3, 1), np.int32)
+    cases = [
+        *(convolution(replace(layer(64, 64, kind, size=5), batches=0)) for kind in ("int32", "int8", "float32")),
+        Case(quantize_graph(nothing.shape, DType.FLOAT32, None), nothing),
+        Case(dequantize_graph(nothing.shape, DType.FLOAT32, None), packed),
+    ]
+    for core in (PORTABLE, CORES["cortex-m4"]):
+        for case, package in zip(cases, compiled_here(cases, core, tmp_path / core.name), strict=True):
+            np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])
+
+
+def test_layers_without_their_constants_are_refused() -> None:
+    graph = convolution(layer(64, 64)).graph
+    (op,) = graph.ops
+    for inputs in ((0, 1, -1, -1, -1), (0, 1, -1, -1, 1)):
+        with pytest.raises(InputError, match="needs a threshold for each of its 64 output channels"):
+            generate(replace(graph, ops=(replace(op, inputs=inputs),)), PORTABLE, "net")
 
 
 def test_channels_without_a_multiplication_have_a_table(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,7 +25,14 @@ from edgebnn.graph.ops.binary import (
 )
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.fused import real_bounds
-from edgebnn.graph.ops.view import input_tensor, options, scale_and_zero_point, unsupported
+from edgebnn.graph.ops.view import (
+    bad_input,
+    input_tensor,
+    optional_input,
+    options,
+    scale_and_zero_point,
+    unsupported,
+)
 from edgebnn.graph.ops.windows import Window
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import PORTABLE, Core
@@ -148,11 +155,12 @@ def _padding(conv: Convolution, with_sums: bool) -> Struct:
     return Struct("eb_binary_padding", fields | {"after": int(after)})
 
 
-def _per_channel(conv: Convolution, index: int) -> NDArray[np.float32]:
-    values = constant_data(conv.view, index)
-    if values.shape != (conv.sizes.channels_out,):
-        raise unsupported(conv.view, f"constants of shape {list(values.shape)}", f"[{conv.sizes.channels_out}]")
-    return values
+def _per_channel(conv: Convolution, index: int) -> NDArray[np.float32] | NDArray[np.int32]:
+    """Multiplier, bias or threshold."""
+    if optional_input(conv.view, index) is None or constant_data(conv.view, index).shape != (conv.sizes.channels_out,):
+        what = ("multiplier", "bias", "threshold")[index - 2]
+        raise bad_input(conv.view, f"needs a {what} for each of its {conv.sizes.channels_out} output channels")
+    return constant_data(conv.view, index)
 
 
 def _transform(conv: Convolution) -> OutputTransform:
@@ -443,7 +451,7 @@ def _ends(rows: int, channels: int, element: int) -> tuple[NDArray[np.int64], ND
 def quantize(view: OpView, core: Core) -> Step:
     """The step of an LceQuantize."""
     x = input_tensor(view, 0)
-    rows, channels = x.elements // x.shape[-1], x.shape[-1]
+    rows, channels = int(np.prod(x.shape[:-1])), x.shape[-1]
     elements, words = _ends(rows, channels, x.dtype.bytes)
     zero_point = scale_and_zero_point(view, x)[1] if x.dtype == DType.INT8 else 0
     layer = {"rows": rows, "channels": channels, "zero_point": zero_point}
@@ -453,7 +461,7 @@ def quantize(view: OpView, core: Core) -> Step:
 def dequantize(view: OpView, core: Core) -> Step:
     """The step of an LceDequantize."""
     y = view.outputs[0]
-    rows, channels = y.elements // y.shape[-1], y.shape[-1]
+    rows, channels = int(np.prod(y.shape[:-1])), y.shape[-1]
     elements, words = _ends(rows, channels, y.dtype.bytes)
     layer = {"rows": rows, "channels": channels}
     if y.dtype == DType.INT8:

@@ -48,7 +48,7 @@ static int next(const eb_geometry *g, place *p) {
 
 void eb_conv_binary_packed(const eb_conv_binary_layer *l, const int32_t *input, int32_t *output) {
   place p = {0, 0, 0};
-  do {
+  for (int more = l->geometry.batches > 0; more; more = next(&l->geometry, &p)) {
     uint32_t word = 0;
     for (int32_t o = 0; o < l->channels_out; o++) {
       const int32_t x = window_sum(l, input, p, o) + padding_at(l, p, o);
@@ -58,24 +58,24 @@ void eb_conv_binary_packed(const eb_conv_binary_layer *l, const int32_t *input, 
         word = 0;
       }
     }
-  } while (next(&l->geometry, &p));
+  }
 }
 
 void eb_conv_binary_int8(const eb_conv_binary_layer *l, const int32_t *input, int8_t *output) {
   place p = {0, 0, 0};
-  do {
+  for (int more = l->geometry.batches > 0; more; more = next(&l->geometry, &p)) {
     for (int32_t o = 0; o < l->channels_out; o++) {
       const eb_binary_rescaling rescaling = eb_binary_rescaling_of(&l->output, o);
       *output++ = eb_binary_int8(&rescaling, window_sum(l, input, p, o) + padding_at(l, p, o));
     }
-  } while (next(&l->geometry, &p));
+  }
 }
 
 void eb_conv_binary_float(const eb_conv_binary_layer *l, const int32_t *input, float *output) {
   place p = {0, 0, 0};
-  do {
+  for (int more = l->geometry.batches > 0; more; more = next(&l->geometry, &p)) {
     for (int32_t o = 0; o < l->channels_out; o++) {
       *output++ = eb_binary_float(l, o, window_sum(l, input, p, o), padding_at(l, p, o));
     }
-  } while (next(&l->geometry, &p));
+  }
 }
