@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
 
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.graph.execute import run
-from edgebnn.graph.types import Array, DType
+from edgebnn.graph.types import Array
 from edgebnn.kernels.cores import CORES, PORTABLE
 from tests.support.c_packages import CompiledPackage, compile_packages
 from tests.support.op_cases.base import Case
-from tests.support.op_cases.tables import COMMON
+from tests.support.op_cases.drawing import drawn
 from tests.support.simulated_packages import SimulatedPackages
 
 KINDS = (
@@ -22,19 +21,6 @@ KINDS = (
 )
 CASES_HERE, CASES_SIMULATED = 8, 2
 UNDEFINED = ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all")
-
-
-def drawn(kind: str, count: int) -> list[Case]:
-    """The first case that is drawn is the simplest there is."""
-    cases: list[Case] = []
-
-    @settings(max_examples=count, deadline=None, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-    @given(COMMON[kind](DType.INT8))
-    def draw(case: Case) -> None:
-        cases.append(case)
-
-    draw()
-    return cases
 
 
 def drawn_of_all(count: int) -> list[tuple[str, Case]]:

@@ -54,6 +54,11 @@ CONVOLUTIONS = (
     convolution((3, 1), (20, 1), filter_size=(3, 1), seed=8),
     convolution((1, 1), (6, 7), filter_size=(1, 1), seed=9),
     convolution((9, 5), (1, 8), filter_size=(10, 4), stride=(2, 2), seed=10),
+    convolution((12, 7), (1, 4), filter_size=(10, 4), seed=11),
+    convolution((7, 9), (2, 4), filter_size=(3, 4), stride=(2, 1), seed=12),
+    convolution((7, 9), (3, 4), dilation=(2, 1), padding=Padding.VALID, batches=2, seed=13),
+    convolution((6, 7), (5, 4), filter_size=(2, 3), padding=Padding.VALID, seed=14),
+    convolution((6, 7), (4, 4), filter_size=(2, 4), padding=Padding.VALID, seed=15),
 )
 DEPTHWISE = (
     depthwise((5, 6), 8),
@@ -90,7 +95,7 @@ BARS = {
     "3x3 64": (convolution((16, 16), (64, 64)), 0.95),
     "3x3 128": (convolution((16, 16), (128, 128)), 0.93),
     "3x3 16": (convolution((32, 32), (16, 16)), 1.1),
-    "3x3 of 3": (convolution((32, 32), (3, 16)), 1.8),
+    "3x3 of 3": (convolution((32, 32), (3, 16)), 1.68),
     "1x1 64": (convolution((25, 5), (64, 64), filter_size=(1, 1)), 1.13),
     "depthwise 3x3": (depthwise((25, 5), 64), 4.7),
     "dense": (dense(1, 64, 64), 3.0),

@@ -136,7 +136,11 @@ def _dsp(conv: Convolution) -> Struct:
     assert conv.narrow is not None
     groups, outputs = conv.weights.shape[:2]
     pairs = -(-outputs // 2)
-    flat = conv.weights.reshape(groups, outputs, conv.taps)
+    rows = conv.weights.reshape(groups, outputs, conv.window.filter[0], -1)
+    whole = rows.shape[3] // QUAD * QUAD
+    flat = np.concatenate(
+        [part.reshape(groups, outputs, -1) for part in (rows[..., :whole], rows[..., whole:])], axis=2
+    )
     weights = np.zeros((groups, pairs * 2, conv.quads * QUAD), np.int8)
     weights[:, :outputs, : conv.taps] = flat
     weights = weights.reshape(groups, pairs, 2, conv.quads, QUAD).transpose(0, 1, 3, 2, 4)
@@ -172,7 +176,7 @@ def _words(conv: Convolution) -> Struct:
 
 def _dsp_scratch(conv: Convolution) -> int:
     bytes_first = conv.weights.shape[4] % QUAD != 0
-    return 16 * conv.quads + (QUAD * (conv.quads + 1) if bytes_first else 0)
+    return 16 * conv.quads + (QUAD * conv.quads if bytes_first else 0)
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,9 @@ void eb_conv_int8(const eb_conv_int8_layer *layer, const int8_t *input, int8_t *
  *   constants: [groups][pairs][8]: both biases, then of each channel multiplier, addend and shift.
  * Here the shift is to the right, from 1 to 23, and addend = 2**(shift - 1) + output_zero_point * 2**shift. acc lies in
  * [-2**30, 2**30), and as much as is added to it fits in 32 bits.
- *   scratch:   4 * quads words, and quads + 1 more if group_in is no multiple of 4. */
+ *   scratch:   4 * quads words, and quads more if group_in is no multiple of 4.
+ * The K weights of a channel lie row by row; where rows of filter_width * group_in weights are no whole quads, what remains of them
+ * follows, row by row. */
 void eb_conv_int8_dsp(const eb_conv_int8_layer *layer, const int8_t *input, int8_t *output, void *scratch);
 
 /* Without it; acc, multiplier, addend and shift as there. `part` is a multiple of 4; the last part of a window may be shorter.

@@ -97,12 +97,9 @@ typedef struct constant_parts {
   int32_t next_row;          /* bytes from one to the next in the input */
   int32_t width;             /* bytes of one */
   int whole_rows;            /* whether they lie side by side in the input */
-  /* A window with whole rows lies within the input, and so do the bytes up to a whole word, if its corner is not beyond
-   * these, nor negative. Where there are none, last_corner is 0. */
-  int32_t last_top, last_left;
-  const int8_t *last_corner;
+  int32_t tops, lefts;       /* a corner (top, left) below these, and not negative, has whole rows within the input */
   uint32_t *columns;
-  int8_t *bytes; /* where windows are gathered as bytes first, as a quad may hold those of two taps; or 0 */
+  int8_t *bytes; /* where windows are put together whose rows are no whole words; or 0 */
 } constant_parts;
 
 /* The channels of one group for two pixels. */
@@ -125,7 +122,7 @@ static void group_outputs(const eb_conv_int8_layer *l, const constant_parts *c, 
 
 #define NOINLINE __attribute__((noinline)) static
 
-/* Rows of words, `next` bytes from the end of one to the next; from is aligned to 4, and neither number is 0. Every word becomes
+/* Rows of words, `next` bytes from the end of one to the next; aligned to 4 if they are four or more; neither number is 0. Every word becomes
  * two, and two are left out for the other pixel. */
 NOINLINE uint32_t *expand(const int8_t *from, int32_t words, uint32_t *to, int32_t rows, int32_t next) {
   int32_t count;
@@ -267,58 +264,78 @@ NOINLINE target put_pieces(const eb_conv_int8_layer *l, const constant_parts *c,
   return to;
 }
 
-/* Rows of windows as words: the bytes that the last word of a row takes too many are overwritten by the next row, or are
- * multiplied by weights of 0. */
-NOINLINE void copy_rows(const int8_t *from, int32_t words, int8_t *to, int32_t rows, int32_t next, int32_t width) {
-  const int32_t next_from = next - 4 * words, next_to = width - 4 * words;
-  int32_t count;
+/* Rows that are no whole words: their words first, row by row, then the bytes behind these, as words of their own. */
+NOINLINE void expand_narrow(const int8_t *from, int32_t width, int32_t rows, int32_t next, uint32_t *to) {
+  uint32_t last = 0;
+  int32_t bits = 0;
+  const int8_t *row = from;
+  for (int32_t r = rows; r > 0; r--, row += next) {
+    for (int32_t i = 0; i + 4 <= width; i += 4, to += 4) {
+      const uint32_t word = eb_load_word(row + i);
+      to[0] = eb_even_bytes(word), to[1] = eb_odd_bytes(word);
+    }
+  }
+  row = from + (width & ~3);
+  for (int32_t r = rows; r > 0; r--, row += next) {
+    for (int32_t i = 0; i < (width & 3); i++) {
+      last |= ((uint32_t)row[i] & 0xff) << bits;
+      bits += 8;
+      if (bits < 32) continue;
+      to[0] = eb_even_bytes(last), to[1] = eb_odd_bytes(last);
+      to += 4, last = 0, bits = 0;
+    }
+  }
+  if (bits) to[0] = eb_even_bytes(last), to[1] = eb_odd_bytes(last);
+}
+
+#define ROW_OF_NINE(last)                 \
+  "ldr r3, [%[from]]                  \n" \
+  "ldr r4, [%[from], #4]              \n" \
+  "ldrsb " last ", [%[from], #8]      \n" \
+  "add %[from], %[from], %[next]      \n" \
+  "sxtb16 r8, r3                      \n" \
+  "sxtb16 r3, r3, ror #8              \n" \
+  "strd r8, r3, [%[to]], #16          \n" \
+  "sxtb16 r8, r4                      \n" \
+  "sxtb16 r4, r4, ror #8              \n" \
+  "strd r8, r4, [%[to]], #16          \n"
+
+/* The same for 3 x 3 taps of three channels, which is how networks for images begin. */
+static inline void expand_nine(const int8_t *from, int32_t next, uint32_t *to) {
   __asm__ volatile(
-      "cmp %[words], #3                 \n"
-      "bne 2f                           \n"
-      "1:                               \n" /* of three words, as three taps of three channels have */
-      "ldr %[count], [%[from]], #4      \n"
-      "ldr r3, [%[from]], #4            \n"
-      "ldr r4, [%[from]], #4            \n"
-      "subs %[rows], %[rows], #1        \n"
-      "str %[count], [%[to]], #4        \n"
-      "str r3, [%[to]], #4              \n"
-      "str r4, [%[to]], #4              \n"
-      "add %[from], %[from], %[nf]      \n"
-      "add %[to], %[to], %[nt]          \n"
-      "bne 1b                           \n"
-      "b 4f                             \n"
-      "2:                               \n"
-      "mov %[count], %[words]           \n"
-      "3:                               \n"
-      "ldr r3, [%[from]], #4            \n"
-      "subs %[count], %[count], #1      \n"
-      "str r3, [%[to]], #4              \n"
-      "bne 3b                           \n"
-      "add %[from], %[from], %[nf]      \n"
-      "add %[to], %[to], %[nt]          \n"
-      "subs %[rows], %[rows], #1        \n"
-      "bne 2b                           \n"
-      "4:                               \n"
-      : [from] "+r"(from), [to] "+r"(to), [count] "=&r"(count), [rows] "+r"(rows)
-      : [words] "r"(words), [nf] "r"(next_from), [nt] "r"(next_to)
-      : "r3", "r4", "cc", "memory");
+      ROW_OF_NINE("r5")
+      ROW_OF_NINE("r6")
+      ROW_OF_NINE("r12")
+      "pkhbt r5, r5, r12, lsl #16     \n"
+      "uxth r6, r6                    \n"
+      "strd r5, r6, [%[to]]           \n"
+      : [from] "+r"(from), [to] "+r"(to)
+      : [next] "r"(next)
+      : "r3", "r4", "r5", "r6", "r8", "r12", "memory");
 }
 
 /* The window of a pixel; offset: of the group's first channel. */
 static inline void gather(const eb_conv_int8_layer *l, const constant_parts *c, const place *at, int32_t offset,
                           uint32_t *halves) {
   const int8_t *corner = at->corner + offset;
-  if ((uint32_t)at->top > (uint32_t)c->last_top || (uint32_t)at->left > (uint32_t)c->last_left ||
-      corner > c->last_corner) {
+  const int inside = (uint32_t)at->top < (uint32_t)c->tops && (uint32_t)at->left < (uint32_t)c->lefts;
+  int32_t next = c->next_row;
+  if (!inside) {
     const target to = {halves, c->bytes};
     put_pieces(l, c, at, corner, to);
+    if (!c->bytes) return;
+    corner = c->bytes, next = c->width;
   } else if (!c->bytes) {
-    expand(corner, c->width >> 2, halves, c->rows, c->next_row - c->width);
+    expand(corner, c->width >> 2, halves, c->rows, next - c->width);
     return;
-  } else {
-    copy_rows(corner, (c->width + 3) >> 2, c->bytes, c->rows, c->next_row, c->width);
   }
-  if (c->bytes) expand(c->bytes, c->quads, halves, 1, 0);
+  if (c->width == 9 && c->rows == 3) {
+    expand_nine(corner, next, halves);
+  } else if (c->width == 4 || c->width == 8) { /* few words are loaded one by one, at any address */
+    expand(corner, c->width >> 2, halves, c->rows, next - c->width);
+  } else {
+    expand_narrow(corner, c->width, c->rows, next, halves);
+  }
 }
 
 /* ---- the layer ---------------------------------------------------------------------------------------------------- */
@@ -347,7 +364,6 @@ void eb_conv_int8_dsp(const eb_conv_int8_layer *l, const int8_t *input, int8_t *
   const int32_t reach = (g->filter_height - 1) * g->dilation_height;
   const int whole_rows = l->groups == 1 && g->dilation_width == 1;
   const int fits = whole_rows && reach < g->input_height && g->filter_width <= g->input_width;
-  const int8_t *end = input + g->batches * g->input_height * row;
   uint32_t *columns = scratch;
   const constant_parts c = {
       .quads = quads,
@@ -358,9 +374,8 @@ void eb_conv_int8_dsp(const eb_conv_int8_layer *l, const int8_t *input, int8_t *
       .next_row = g->dilation_height * row,
       .width = g->filter_width * l->group_in,
       .whole_rows = whole_rows,
-      .last_top = g->input_height - 1 - reach,
-      .last_left = g->input_width - g->filter_width,
-      .last_corner = fits ? end - reach * row - ((g->filter_width * in + 3) & ~3) : 0,
+      .tops = fits ? g->input_height - reach : 0,
+      .lefts = g->input_width - g->filter_width + 1,
       .columns = columns,
       .bytes = l->group_in & 3 ? (int8_t *)(columns + 4 * quads) : 0,
   };
