@@ -60,27 +60,49 @@ static void find_taps(const eb_conv_w1a8_sums *layer, const quad **taps, const i
   }
 }
 
-static int8_t output_of(const eb_conv_w1a8_sums *layer, int32_t channel, int32_t sum) {
+/* Sums of four channels of a pixel: 0 and 2, 1 and 3. */
+typedef struct halves {
+  uint32_t even, odd;
+} halves;
+
+static inline halves add_tap(halves sums, const quad *tap, int32_t channel, uint32_t mask) {
+  const uint32_t bytes = *(const quad *)(const void *)((const char *)tap + channel) ^ mask;
+  const halves added = {add_even(sums.even, bytes), add_odd(sums.odd, bytes)};
+  return added;
+}
+
+/* Three taps in a round. */
+static inline halves sum_taps(const quad *const *taps, int32_t count, int32_t channel, const uint32_t *masks) {
+  halves sums = {0, 0};
+  for (; count >= 3; count -= 3, taps += 3, masks += 3) {
+    sums = add_tap(sums, taps[0], channel, masks[0]);
+    sums = add_tap(sums, taps[1], channel, masks[1]);
+    sums = add_tap(sums, taps[2], channel, masks[2]);
+    ROLLED(count);
+  }
+  for (; count > 0; count--) {
+    sums = add_tap(sums, *taps++, channel, *masks++);
+    ROLLED(count);
+  }
+  return sums;
+}
+
+static inline int8_t output_of(const eb_conv_w1a8_sums *layer, int32_t channel, uint32_t sum, int32_t twice_zero) {
   const int32_t *scale = layer->scales + 3 * channel;
-  if (scale[2] >> 8 == 0) return eb_w1a8_general(layer, channel, sum);
-  const int32_t rounding = (int32_t)((uint32_t)(2 * layer->output_zero_point + 1) << (scale[2] & 0xff)) >> 1;
-  return eb_w1a8_short(scale, sum, rounding);
+  if (scale[2] >> 8 == 0) return eb_w1a8_general(layer, channel, (int32_t)sum);
+  return eb_w1a8_short(scale, (int32_t)sum, (int32_t)((uint32_t)twice_zero << (scale[2] & 0xff)) >> 1);
 }
 
 /* All channels of a pixel. */
 static void take_pixel(const eb_conv_w1a8_sums *layer, const quad *const *taps, int32_t count, const uint32_t *masks,
                        int8_t *output) {
-  for (int32_t channel = 0; channel < layer->groups; channel += 4, output += 4) {
-    uint32_t even = 0, odd = 0;
-    for (int32_t tap = 0; tap < count; tap++) {
-      const uint32_t bytes = *(const quad *)(const void *)((const char *)taps[tap] + channel) ^ *masks++;
-      even = add_even(even, bytes);
-      odd = add_odd(odd, bytes);
-    }
-    output[0] = output_of(layer, channel, (int32_t)(even & 0xffff));
-    output[1] = output_of(layer, channel + 1, (int32_t)(odd & 0xffff));
-    output[2] = output_of(layer, channel + 2, (int32_t)(even >> 16));
-    output[3] = output_of(layer, channel + 3, (int32_t)(odd >> 16));
+  const int32_t twice_zero = 2 * layer->output_zero_point + 1, channels = layer->groups;
+  for (int32_t channel = 0; channel < channels; channel += 4, output += 4, masks += count) {
+    const halves sums = sum_taps(taps, count, channel, masks);
+    output[0] = output_of(layer, channel, sums.even & 0xffff, twice_zero);
+    output[1] = output_of(layer, channel + 1, sums.odd & 0xffff, twice_zero);
+    output[2] = output_of(layer, channel + 2, sums.even >> 16, twice_zero);
+    output[3] = output_of(layer, channel + 3, sums.odd >> 16, twice_zero);
   }
 }
 
