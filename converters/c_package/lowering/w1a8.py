@@ -307,10 +307,10 @@ class _Dense:
         )
 
 
-def _dense_dsp(dense: _Dense) -> Step:
+def _dense_bytes(dense: _Dense) -> Step:
     words = bytes_by_shift(dense.outputs.minus).view(np.int32)
     row_bytes = -(-dense.depth // 32) * 32
-    return dense.step("eb_dense_w1a8_dsp", "cortex_m/dense_w1a8_dsp.c", words, dense.outputs.constants, row_bytes)
+    return dense.step("eb_dense_w1a8_bytes", "cortex_m/dense_w1a8.c", words, dense.outputs.constants, row_bytes)
 
 
 def _dense_plain(dense: _Dense) -> Step:
@@ -328,7 +328,7 @@ class DenseVariant:
     make: Callable[[_Dense], Step]
 
 
-DENSE = (DenseVariant("dsp", lambda core: core.dsp, _dense_dsp), DenseVariant("plain", _any, _dense_plain))
+DENSE = (DenseVariant("bytes", _is_cortex_m, _dense_bytes), DenseVariant("plain", _any, _dense_plain))
 """Best first."""
 
 

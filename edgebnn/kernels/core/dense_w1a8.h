@@ -21,9 +21,9 @@ typedef struct eb_dense_w1a8_layer {
 /* The sum of w * x; weights as in the file: bit 1 is -1. */
 void eb_dense_w1a8(const eb_dense_w1a8_layer *layer, const int8_t *input, int8_t *output);
 
-/* usada8: the sum of x + 128 where w = +1, of 127 - x where w = -1. A word of weights has in bit 8 * lane + k the sign of byte
+/* The sum of x + 128 where w = +1, of 127 - x where w = -1. A word of weights has in bit 8 * lane + k the sign of byte
  * `lane` of the k-th word of inputs; what is left over by 8 words of inputs lies in the last bits of the first word. Scratch: a
  * row of inputs in words, a multiple of 8. */
-void eb_dense_w1a8_dsp(const eb_dense_w1a8_layer *layer, const int8_t *input, int8_t *output, void *scratch);
+void eb_dense_w1a8_bytes(const eb_dense_w1a8_layer *layer, const int8_t *input, int8_t *output, void *scratch);
 
 #endif

@@ -19,7 +19,7 @@ static inline int32_t eb_w1a8_upper_half(int32_t x, int32_t multiplier) {
 
 /* Rounded twice; `rounding` is half a step of the last one, and the zero point in its units. */
 static inline int8_t eb_w1a8_short(const int32_t *scale, int32_t sum, int32_t rounding) {
-  const int32_t twice = (scale[2] >> 8) * sum + scale[0];
+  const int32_t twice = (int32_t)((uint32_t)(scale[2] >> 8) * (uint32_t)sum + (uint32_t)scale[0]);
   return (int8_t)eb_clamp((eb_w1a8_upper_half(twice, scale[1]) + rounding + (twice >> 31)) >> (scale[2] & 0xff), -128, 127);
 }
 
