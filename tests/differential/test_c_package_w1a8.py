@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.read_tflite import read
 from edgebnn.graph.counts import macs
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops.enums import Activation, Padding
@@ -26,6 +27,7 @@ from tests.support.c_packages import SANITIZERS, STRICT, assert_equal_to_referen
 from tests.support.examples import examples
 from tests.support.w1a8_graphs import ConvLayer, DenseLayer, chain, conv_pair, dense_pair
 
+DATA = Path(__file__).parents[1] / "data" / "mcu"
 EACH_CORE = pytest.mark.parametrize("core", CORES.values(), ids=list(CORES))
 
 
@@ -192,7 +194,10 @@ def test_fast_kernels_compiled_by_gcc(core: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("core", "functions"),
     [
-        ("cortex-m0plus", {"eb_conv_w1a8_lookup", "eb_depthwise_w1a8", "eb_depthwise_w1a8_bytes", "eb_dense_w1a8_bytes"}),
+        (
+            "cortex-m0plus",
+            {"eb_conv_w1a8_lookup", "eb_depthwise_w1a8", "eb_depthwise_w1a8_bytes", "eb_dense_w1a8_bytes"},
+        ),
         ("cortex-m3", {"eb_conv_w1a8_lookup", "eb_depthwise_w1a8", "eb_depthwise_w1a8_bytes", "eb_dense_w1a8_bytes"}),
         ("cortex-m4", {"eb_conv_w1a8_dsp", "eb_depthwise_w1a8", "eb_depthwise_w1a8_bytes", "eb_dense_w1a8_bytes"}),
     ],
@@ -279,3 +284,16 @@ def test_instructions_of_whole_layers(core: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(call.arrays[1], expected)
         per_mac = call.instructions / macs(graph).w1a8
         assert per_mac <= bar, graph.tensors[0].shape
+
+
+@pytest.mark.parametrize(("core", "bar"), [("cortex-m4", 0.64), ("cortex-m3", 1.04), ("cortex-m0plus", 1.73)])
+def test_instructions_of_a_whole_network(core: str, bar: float, tmp_path: Path) -> None:
+    """MLPerf Tiny's ResNet-8 with 1-bit weights; its first layer and shortcuts are int8."""
+    graph = read(DATA / "resnet8_w1a8.tflite")
+    machine = machine_of([graph], CORES[core], tmp_path)
+    x = inputs(graph, graph.inputs[0])[0]
+    (expected,) = run(graph, (x,))
+    call = machine.call("net0_invoke", x, np.zeros_like(expected))
+    np.testing.assert_array_equal(call.arrays[1], expected)
+    per_mac = call.instructions / macs(graph).total
+    assert per_mac <= bar
