@@ -25,6 +25,10 @@ class InputError(EdgebnnError):
     """Data handed to edgebnn has a wrong shape, dtype or value, or a file is missing or unwritable."""
 
 
+class ValueRefusedError(InputError):
+    """An op cannot work on the values that it is given, as of a division by 0; it can on others."""
+
+
 class BuildError(EdgebnnError):
     """The native library cannot be compiled here."""
 

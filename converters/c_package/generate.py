@@ -11,8 +11,8 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from edgebnn.errors import EdgebnnError, InputError
-from edgebnn.graph.execute import run
+from edgebnn.errors import EdgebnnError, InputError, ValueRefusedError
+from edgebnn.graph.execute import check_op, run
 from edgebnn.graph.opdef import op_view
 from edgebnn.graph.types import Array, Graph, Tensor
 from edgebnn.kernels import FOLDER, OPERATIONS, table
@@ -169,6 +169,7 @@ class _Generator:
         root: dict[int, int] = {}
         for index, op in enumerate(self._graph.ops):
             view = op_view(self._graph, index)
+            check_op(self._graph, view)
             lowered = lower(view, self._core)
             if isinstance(lowered, Alias):
                 source = op.inputs[lowered.input]
@@ -338,7 +339,7 @@ class _Generator:
             inputs = tuple(values(argument.tensor) for argument in self._inputs)
             try:
                 return inputs, run(self._graph, inputs)
-            except InputError:
+            except ValueRefusedError:
                 continue
         return None
 

@@ -106,7 +106,7 @@ def _execute(graph: Graph, inputs: Sequence[Array], keep_all: bool) -> dict[int,
     for step, op in enumerate(graph.ops):
         view = op_view(graph, step)
         arguments = tuple(None if i == ABSENT else _value(graph, values, view, i) for i in op.inputs)
-        _check_scales(graph, view, definition(view))
+        check_op(graph, view)
         results = run_op(view, arguments)
         for index, result in zip(op.outputs, results, strict=True):
             values[index] = _checked_result(graph, view, index, result)
@@ -136,8 +136,10 @@ def _value(graph: Graph, values: dict[int, Array], view: OpView, index: int) -> 
     return values[index]
 
 
-def _check_scales(graph: Graph, view: OpView, entry: OpDef) -> None:
-    """Raises UnsupportedOpError where an op that only moves values has other quantizations on its sides."""
+def check_op(graph: Graph, view: OpView) -> None:
+    """Raises UnsupportedOpError if there is no such op, not for these element types, or if it only moves values and has
+    other quantizations on its sides."""
+    entry = definition(view)
     quantized = [
         (tensor.name, tensor.quantization)
         for tensor in (graph.tensors[i] for i in entry.of_one_scale(view.op, graph.tensors))

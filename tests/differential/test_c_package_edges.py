@@ -222,3 +222,15 @@ def test_padding_takes_little_more_memory_than_its_output() -> None:
     package = generate(chain([*steps, ("NEG", NoOptions(), [y], [floats("z", 1, 34, 34, 8)], 1)]), PORTABLE, "net")
     assert y.bytes == 36992
     assert package.arena_bytes <= 36992 + 2 * 34 * 8 * 4
+
+
+def test_a_change_of_scale_is_refused_even_where_no_input_can_be_tried() -> None:
+    """What divides by all that a self-test tries is exported without one; the rest is checked all the same."""
+    x, z = tensor("x", (3,), DType.INT32), constant("z", np.asarray([1, 0, 2], np.int32))
+    divides = ("DIV", DivOptions(), [x, z], [tensor("y", (), DType.INT32)], 1)
+    package = generate(chain([divides]), PORTABLE, "net")
+    assert "No input is stored" in package.files["net.h"]
+    a, b = tensor("a", (2, 2), DType.INT8, per_tensor(0.5, 0)), tensor("b", (), DType.INT8, per_tensor(0.25, 0))
+    moves = ("TRANSPOSE", NoOptions(), [a, axes(1, 0)], [b], 1)
+    with pytest.raises(UnsupportedOpError, match="layer 'b': TRANSPOSE with a change of quantization"):
+        generate(chain([divides, moves]), PORTABLE, "net")

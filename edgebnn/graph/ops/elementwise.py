@@ -22,7 +22,7 @@ from .fused import activate, integer_bounds
 from .types import FLOAT_OR_INT8, NUMBERS, unchanged
 from .view import (
     NoOptions,
-    bad_input,
+    bad_values,
     broadcast,
     input_tensor,
     scale_and_zero_point,
@@ -169,14 +169,14 @@ def _quotient(a: Array, b: Array) -> Array:
 def _div_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     _, b = _operands(view, values)
     if b.dtype != np.float32 and (b == 0).any():
-        raise bad_input(view, "divides by zero")
+        raise bad_values(view, "divides by zero")
     return _runner(_quotient, None)(view, values)
 
 
 def _floor_div_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     _, b = _operands(view, values)
     if (b == 0).any():
-        raise bad_input(view, "divides by zero")
+        raise bad_values(view, "divides by zero")
     return _runner(np.floor_divide, None)(view, values)
 
 

@@ -13,7 +13,7 @@ from edgebnn.graph.types import Array, DType, Options, Tensor
 
 from .batch_axis import kept
 from .enums import TensorType
-from .view import NoOptions, bad_input, input_tensor, same_shape, scale_and_zero_point, value
+from .view import NoOptions, bad_input, bad_values, input_tensor, same_shape, scale_and_zero_point, value
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def _quantize_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array
     scale, zero_point = scale_and_zero_point(view, target)
     if source.dtype == DType.FLOAT32:
         if np.isnan(x).any():
-            raise bad_input(view, "cannot quantize NaN")
+            raise bad_values(view, "cannot quantize NaN")
         return (quantization.quantize(x, scale, zero_point, target.dtype.numpy),)
     source_scale, source_zero_point = scale_and_zero_point(view, source)
     multiplier = quantize_multiplier(float(source_scale) / float(scale))

@@ -16,6 +16,7 @@ from .view import (
     NoOptions,
     axis_of,
     bad_input,
+    bad_values,
     broadcast,
     constant,
     input_tensor,
@@ -291,7 +292,7 @@ def _gather_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, 
     x, indices = value(view, values, 0), value(view, values, 1).astype(np.int64)
     axis = axis_of(view, options(view, GatherOptions).axis, x.ndim)
     if indices.size and not (indices.min() >= 0 and indices.max() < x.shape[axis]):
-        raise bad_input(view, f"has an index outside its {x.shape[axis]} entries")
+        raise bad_values(view, f"has an index outside its {x.shape[axis]} entries")
     return moved(np.take(x, indices, axis=axis))
 
 

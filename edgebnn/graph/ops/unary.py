@@ -20,7 +20,7 @@ from edgebnn.graph.types import Array, DType
 
 from .batch_axis import kept
 from .types import FLOAT, FLOAT_OR_INT8
-from .view import NoOptions, bad_input, input_tensor, same_shape, scale_and_zero_point, value
+from .view import NoOptions, bad_values, input_tensor, same_shape, scale_and_zero_point, value
 
 Real = Callable[[NDArray[Any]], NDArray[Any]]
 Run = Callable[[OpView, tuple[Array | None, ...]], tuple[Array, ...]]
@@ -87,7 +87,7 @@ def _rsqrt_int8(view: OpView, q: Array) -> Array:
     scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
     output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
     if (q < zero_point).any():
-        raise bad_input(view, "takes the root of negative values")
+        raise bad_values(view, "takes the root of negative values")
     factor = quantize_multiplier(1 / float(np.sqrt(scale) * output_scale))
     table = np.full(256, 127, np.int8)
     one = np.asarray(1, dtype=np.int64)

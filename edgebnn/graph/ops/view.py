@@ -12,7 +12,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn.errors import InputError, UnsupportedOpError
+from edgebnn.errors import InputError, UnsupportedOpError, ValueRefusedError
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.types import Array, Options, Shape, Tensor
 
@@ -32,6 +32,11 @@ def unsupported(view: OpView, what: str, supported: str) -> UnsupportedOpError:
 
 def bad_input(view: OpView, problem: str) -> InputError:
     return InputError(f"layer {view.name!r}: {view.op.kind} {problem}")
+
+
+def bad_values(view: OpView, problem: str) -> ValueRefusedError:
+    """For values that no op of this kind works on, where the op itself is sound."""
+    return ValueRefusedError(f"layer {view.name!r}: {view.op.kind} {problem}")
 
 
 def options(view: OpView, kind: type[OptionsT]) -> OptionsT:
