@@ -193,8 +193,9 @@ def retrain(
     "--budget",
     default="latency=0.6x",
     show_default=True,
-    help="RESOURCE=AMOUNT: latency=12ms, macs=454945680, flash=256k, ram=64k; or a share, as in macs=0.6x.",
+    help="RESOURCE=AMOUNT: latency=12ms, macs=454945680, flash=256k, ram=64k; or a share: macs=0.6x, energy=0.7x.",
 )
+@click.option("--hardware", help="For energy: whose, as plan --hardware takes it.  [default: the target's]")
 @click.option("-o", "--output", type=FILE, required=True, help="The .keras file to write.")
 @click.option(
     "--ratio",
@@ -251,6 +252,7 @@ def prune(
     run_dir: Path | None,
     resume: bool,
     imports: tuple[str, ...],
+    hardware: str | None,
     as_json: bool,
     **search: Any,
 ) -> int:
@@ -278,7 +280,7 @@ def prune(
         recipe = replace(long_term(network, data, long_term_epochs, settings), train_images=train_images)
         settings = replace(settings, long_term=recipe)
     with pruning_view(ERR) as progress:
-        options = PruneOptions(settings, table, threads, workers, cluster, imports, progress)
+        options = PruneOptions(settings, table, threads, workers, cluster, imports, hardware, progress)
         result = prune_in(folder, network, data, target, budget, options)
     write_bytes(output, result.model_path.read_bytes())
     value = {**result.history, "model": str(output), "run_dir": str(folder)}

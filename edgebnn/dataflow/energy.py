@@ -9,10 +9,10 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .constraints import ORDERS, Dataflow, registers
+from .constraints import ORDERS, OUTPUTS_STAY, WEIGHTS_STAY, Dataflow, registers
 from .hardware import Hardware, Level
-from .mapping import Mappings, Moves, Sizes, footprint, loads, moves, pieces
-from .workload import INPUTS, OPERANDS, OUTPUTS, WEIGHTS, Operand, Workload
+from .mapping import Mappings, Moves, Order, Sizes, footprint, loads, moves, pieces
+from .workload import INPUTS, OPERANDS, OUTPUTS, RELEVANT, WEIGHTS, Operand, Workload
 
 Values: TypeAlias = NDArray[np.float64]
 """One number for each mapping."""
@@ -118,7 +118,7 @@ def costs(layer: Workload, hardware: Hardware, mappings: Mappings, registers: fr
             if level is last:
                 inner[operand] = moved
             if kept and operand == OUTPUTS:
-                elements = float(np.prod([layer.bounds[d] for d in (0, 1, 2, 4, 5)]))
+                elements = output_elements(layer)
                 writes[level.name] = writes[level.name] + np.maximum(0, moved.distinct - elements) * each
                 reads[level.name] = reads[level.name] + moved.delivered * each
             elif kept:
@@ -146,7 +146,7 @@ def costs(layer: Workload, hardware: Hardware, mappings: Mappings, registers: fr
         energy["network"] = sum((t.read for t in network.values()), zero) * (
             hardware.network.energy / hardware.network.width
         )
-    energy["MAC"] = zero + _mac_count(layer, hardware) * hardware.mac_energy[layer.precision]
+    energy["MAC"] = zero + mac_count(layer, hardware) * hardware.mac_energy[layer.precision]
     compute, active = _compute(layer, hardware, mappings)
     bound = {"compute": compute, **_bounds(layer, hardware, mappings, found, inner)}
     stall = bound.pop("start", zero)
@@ -154,15 +154,42 @@ def costs(layer: Workload, hardware: Hardware, mappings: Mappings, registers: fr
     return Costs(found, energy, compute, overlapped + stall, {**bound, "start": stall}, active)
 
 
+def level_bits(layer: Workload, hardware: Hardware, mappings: Mappings, depth: int) -> Values:
+    """Bits that move at each level of a processor for the tiles of its level ``depth``: [levels, mappings].
+
+    They are the last tiles of ``mappings``, whatever of the levels above is among those.
+    """
+    levels = hardware.levels
+    inner = hardware.homes - 1 + depth
+    bits = np.zeros((len(levels), mappings.tiles.shape[2]))
+    for operand in OPERANDS:
+        home = next(index for index, level in enumerate(levels) if operand in level.holds)
+        above = home if depth == 1 else inner - 1
+        distinct = moves(layer, mappings, operand, mappings.depth - 1).distinct
+        up, down = _bits(layer, operand, distinct, levels[above], levels[home])
+        bits[above] += up + down
+        if operand == OUTPUTS:
+            bits[inner] += (distinct + np.maximum(0, distinct - output_elements(layer))) * layer.sum_bits
+        else:
+            bits[inner] += distinct * layer.bits[operand]
+    return bits
+
+
+def output_elements(layer: Workload) -> float:
+    """Elements of the layer's output."""
+    return float(np.prod([float(layer.bounds[dim]) for dim in sorted(RELEVANT[OUTPUTS])]))
+
+
 def floor(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes, goal: str) -> Values:
     """What mappings with ``tiles`` cost at least in the quantity ``goal``, whatever the order of their outer loops.
 
-    Each operand comes from its home once, and to the array as often as if one level of loops stood above it: more
-    levels break the runs of turns in which an operand stays. A processing element takes what the array takes, at least.
+    Each operand comes from its home once, and to the array as often as if one level of loops stood above it, in the
+    order that is best for it: more levels break the runs of turns in which it stays. A processing element takes what
+    the array takes, at least.
     """
     count = tiles.shape[2]
     kept = registers(hardware, flow)
-    energy = np.full(count, _mac_count(layer, hardware) * hardware.mac_energy[layer.precision])
+    energy = np.full(count, mac_count(layer, hardware) * hardware.mac_energy[layer.precision])
     last = hardware.levels[-1]
     array = tiles.shape[0] - (2 if hardware.network is not None else 1)
     leasts: dict[Operand, Values] = {}
@@ -180,7 +207,10 @@ def floor(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes, goa
             energy += once * size * outer[0].energy / outer[0].width
         above = outer[-1]
         least = np.min(
-            [moves(layer, Mappings(tiles[[0, array]], (order,), False), operand, 1).distinct for order in flow.orders],
+            [
+                moves(layer, Mappings(tiles[[0, array]], (order,), False), operand, 1).distinct
+                for order in _orders_at_best(operand, flow, tiles, array)
+            ],
             axis=0,
         )
         leasts[operand] = least * each
@@ -195,13 +225,23 @@ def floor(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes, goa
     direct = Mappings(tiles, (), hardware.network is not None)
     cycles, _ = _compute(layer, hardware, direct)
     if hardware.network is not None:
-        near = Mappings(tiles[[0, array, array + 1]], flow.orders[:1], True)
+        near = Mappings(tiles[[0, array, array + 1]], (WEIGHTS_STAY,), True)
         waits = _network_cycles(layer, hardware, near, leasts)
-        if len(flow.orders) > 1:
-            waits.pop("start", None)  # how often weights are loaded depends on the order
         stall = waits.pop("start", 0.0)
         cycles = np.max(np.stack([cycles, *waits.values()]), axis=0) + stall
     return cycles if goal == "latency" else energy * cycles
+
+
+def _orders_at_best(operand: Operand, flow: Dataflow, tiles: Sizes, array: int) -> tuple[Order, ...]:
+    """Orders among which is one in which no more of an operand moves than in any that the levels' orders make together.
+
+    Where the innermost loop above the array moves it and turns for sure, that is the dataflow's own. Else the loops of
+    that level may stand still, and those further out decide.
+    """
+    inmost = {order[-1] for order in flow.orders}
+    if all(dim in RELEVANT[operand] and (tiles[array - 1, dim] > tiles[array, dim]).all() for dim in inmost):
+        return flow.orders
+    return {WEIGHTS: (WEIGHTS_STAY,), OUTPUTS: (OUTPUTS_STAY,)}.get(operand, ORDERS)
 
 
 def _compressed(layer: Workload, level: Level, operand: Operand) -> float:
@@ -211,7 +251,7 @@ def _compressed(layer: Workload, level: Level, operand: Operand) -> float:
     return level.compression.share(layer.zeros[0 if operand == INPUTS else 1])
 
 
-def _mac_count(layer: Workload, hardware: Hardware) -> float:
+def mac_count(layer: Workload, hardware: Hardware) -> float:
     """Where numbers have one size, a word of 1-bit numbers is one multiply-accumulate's work."""
     return float(layer.iterations if hardware.word_bits is not None else layer.macs)
 
@@ -226,7 +266,7 @@ def _bits(layer: Workload, operand: Operand, distinct: Values, above: Level, hom
     if operand != OUTPUTS:
         share = _compressed(layer, above, operand)
         return np.zeros_like(distinct), distinct * layer.bits[operand] * share
-    elements = float(np.prod([layer.bounds[d] for d in (0, 1, 2, 4, 5)]))
+    elements = output_elements(layer)
     partial = np.maximum(0, distinct - elements) * layer.sum_bits
     done = layer.bits[OUTPUTS] * _compressed(layer, above, OUTPUTS) if above is home else layer.sum_bits
     return np.asarray(partial + elements * done), np.asarray(partial)
@@ -261,7 +301,7 @@ def _bounds(
     """Cycles that each memory and network takes; "start": those in which the array waits."""
     bound: dict[str, Values] = {}
     for level in hardware.levels:
-        if not level.per_pe:  # else it feeds its own processing element, in step
+        if level is not hardware.levels[-1]:  # which feeds what computes, in step
             moved = sum(t.total for t in traffic[level.name].values()) / 8
             bound[level.name] = np.asarray(moved / level.bytes_per_cycle)
     if hardware.network is not None:

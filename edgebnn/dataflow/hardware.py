@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import sys
 from collections.abc import Mapping
@@ -110,6 +111,7 @@ class Hardware:
         network: to the processing elements; None for a processor, whose registers load for themselves.
         mac_energy, macs_per_cycle: of one multiply-accumulate and of one processing element, by precision.
         word_bits: of every number, where the machine has one kind; None where memories hold what the file holds.
+        digest: of the file that says all this.
         objective: what a mapping is chosen by, unless the user says otherwise.
     """
 
@@ -126,6 +128,7 @@ class Hardware:
     macs_per_cycle: Mapping[str, float]
     word_bits: int | None = None
     objective: str = "energy"
+    digest: str = ""
 
     @property
     def pes(self) -> int:
@@ -190,6 +193,7 @@ def parse(text: str, source: str) -> Hardware:
         macs_per_cycle=mac.by("per_cycle", PRECISIONS, above=0),
         word_bits=reader.whole("word_bits") if "word_bits" in table else None,
         objective=reader.choices("objective", OBJECTIVES)[0] if "objective" in table else "energy",
+        digest=hashlib.sha256(text.encode()).hexdigest()[:16],
     )
     for part in (reader, array, mac):
         part.finish()
@@ -268,6 +272,8 @@ def _check(hardware: Hardware, source: str) -> None:
         raise InputError(f"{source}: only the last level can be per_pe")
     if hardware.pes > 1 and not (levels[-1].per_pe and hardware.network):
         raise InputError(f"{source}: an array of {hardware.pes} needs a last level that is per_pe, and array.network")
+    if hardware.network is None and any(level.holds < set(OPERANDS) for level in levels[hardware.homes :]):
+        raise InputError(f"{source}: without an array, every level below those of whole layers must hold all operands")
     if len(levels) <= hardware.homes:
         raise InputError(f"{source}: needs a level below those in which whole layers lie, such as registers")
     for outer, inner in pairwise(levels):

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from edgebnn.errors import InputError
 from edgebnn.graph.types import Graph
 
+from .constraints import whole_bytes
 from .hardware import Hardware
 from .loop_nest import loop_nest, sizes
 from .row_stationary import parameters
 from .scheduler import Choice, best
-from .workload import Operand, Unplanned, Workload, workloads
+from .workload import WEIGHTS, Operand, Unplanned, Workload, workloads
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,7 @@ def plan(
     """
     layers, unplanned = workloads(graph, batch)
     layers = with_zeros(layers, hardware, zeros)
+    _check_weights(layers, hardware)
     known: dict[tuple[object, ...], Choice] = {}
     planned = []
     for layer in layers:
@@ -124,6 +126,33 @@ def plan(
             known[layer.shape] = best(layer, hardware, dataflows, objective)
         planned.append(describe(layer, hardware, known[layer.shape]))
     return Plan(hardware, batch, objective or hardware.objective, tuple(planned), unplanned)
+
+
+def energy_of(hardware: Hardware) -> Callable[[Graph], float]:
+    """A function that estimates the energy of a model for one sample, in the machine's unit; layers are kept in mind.
+
+    It raises as :func:`plan` does.
+    """
+    known: dict[tuple[object, ...], float] = {}
+
+    def energy(graph: Graph) -> float:
+        layers, _ = workloads(graph)
+        _check_weights(layers, hardware)
+        for layer in layers:
+            if layer.shape not in known:
+                known[layer.shape] = float(best(layer, hardware).costs.total_energy[0])
+        return sum(known[layer.shape] for layer in layers)
+
+    return energy
+
+
+def _check_weights(layers: Sequence[Workload], hardware: Hardware) -> None:
+    """Raises InputError where the weights of all layers together are more than the memory that they lie in."""
+    for level in hardware.levels[: hardware.homes]:
+        sizes = [whole_bytes(layer, hardware, level).get(WEIGHTS, 0.0) for layer in layers]
+        if isinstance(level.capacity, int) and sum(sizes) > level.capacity:
+            where = f"{level.name} of {hardware.name}, {level.capacity:,} bytes"
+            raise InputError(f"{sum(sizes):,.0f} bytes of weights do not fit {where}")
 
 
 def with_zeros(layers: Sequence[Workload], hardware: Hardware, zeros: Sequence[float]) -> tuple[Workload, ...]:
@@ -170,7 +199,7 @@ def describe(layer: Workload, hardware: Hardware, choice: Choice) -> LayerPlan:
         precision=layer.precision,
         macs=layer.macs,
         active_pes=int(found.active_pes[0]),
-        utilization=layer.macs / (cycles * rate),
+        utilization=min(1.0, layer.macs / (cycles * rate)),  # a quotient of equals may round up
         latency_ms=cycles / hardware.clock_hz * 1e3,
         bound_by=max(found.bound, key=lambda name: float(found.bound[name][0])),
         accesses={level: sum(operands.values()) for level, operands in accesses.items()},

@@ -20,6 +20,7 @@ from .constraints import DATAFLOWS, ORDERS, Dataflow, held_levels, overfull, reg
 from .energy import Costs, costs, floor
 from .hardware import Hardware
 from .mapping import Mappings, Order, Sizes
+from .nested import NestedSearch
 from .workload import DIMS, C, E, F, G, M, N, Operand, R, S, Workload
 
 _MOST = 50_000
@@ -82,6 +83,14 @@ def _best_of(
 
     Counted in the order of what they cost at least, until the rest cannot be better.
     """
+    if hardware.network is None:
+        search = NestedSearch(layer, hardware, flow, goal, np.inf if found is None else _key(found.costs, goal, 0)[0])
+        mapping = search.best()
+        if mapping is None:
+            reasons |= search.reasons
+            return found
+        kept = registers(hardware, flow)
+        return Choice(layer, flow, kept, mapping, costs(layer, hardware, mapping, kept))
     tiles = _candidates(layer, hardware, flow, reasons)
     least = floor(layer, hardware, flow, tiles, goal)
     order = np.argsort(least, kind="stable")

@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from edgebnn.converters.from_keras import input_shapes, load_model
+from edgebnn.dataflow.hardware import Hardware
+from edgebnn.dataflow.hardware import load as load_hardware
+from edgebnn.dataflow.hardware import names as hardware_names
+from edgebnn.dataflow.plan import energy_of
 from edgebnn.errors import InputError
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning.channels.coupling import couple
@@ -61,6 +65,8 @@ class PruneOptions:
         cluster: the address of a dask scheduler whose workers train the proposals instead.
         imports: modules that define what the network is made of beside Keras' and Larq's layers, as ``--import`` of the
             command line; the run's folder remembers them, and for a network in memory they are found by themselves.
+        hardware: the machine whose energy a budget of energy is of, as ``edgebnn plan --hardware`` takes it; by default
+            the one that is called as the target is.
         progress: told about every finished proposal, iteration and training step.
     """
 
@@ -70,6 +76,7 @@ class PruneOptions:
     workers: int | None = None
     cluster: str | None = None
     imports: Sequence[str] = ()
+    hardware: str | None = None
     progress: ProgressCallback | None = None
 
 
@@ -117,12 +124,18 @@ def prune_in(
     if options.cluster is None:  # else it is other machines that compute
         check_compute(settings.compute)
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
-    task, folder = Task(network, dataset, limit, settings, tuple(options.imports)), RunFolder(run_dir)
+    machine = _machine(options.hardware, place) if limit.resource == "energy" else None
+    named = f"{machine.name} {machine.digest}" if machine else ""
+    task, folder = Task(network, dataset, limit, settings, tuple(options.imports), named), RunFolder(run_dir)
     timing = LayerTiming(place, options.threads, settings.step, options.progress)
     with _executor(task, options) as executor:
         check_loads(task, folder, executor)
         deploy = deployment(network, dataset)
-        costs = _costs(task, folder, deploy, timing, options.table)
+        costs = (
+            energy_costs(task.model, deploy, machine)
+            if machine
+            else _costs(task, folder, deploy, timing, options.table)
+        )
         result = adapt(task, folder, costs, executor=executor, progress=options.progress)
     found = report(result.history)
     folder.save_report(found.table, found.widths, found.accuracy)
@@ -143,6 +156,27 @@ def _costs(task: Task, folder: RunFolder, deploy: Deployment, timing: LayerTimin
             cost=_cost(task.model, deploy), measure_whole=lambda network: resources(deploy(network).graph)[name]
         )
     return Costs()
+
+
+def energy_costs(model: keras.Model, deploy: Deployment, machine: Hardware) -> Costs:
+    """What ``model`` takes of energy on ``machine`` with other widths, estimated, from one conversion."""
+    energy = energy_of(machine)
+    file = NarrowerFile(deploy(model).graph, couple(model))
+    return Costs(
+        cost=lambda widths: {"energy": energy(file.at(widths))},
+        measure_whole=lambda network: energy(deploy(network).graph),
+        kind="estimated",
+    )
+
+
+def _machine(named: str | None, target: Target) -> Hardware:
+    """The machine whose energy counts. Raises InputError where the target's energies are not known."""
+    if named is None and target.name not in hardware_names():
+        raise InputError(
+            f"{target.name}: nothing is known of its energy; say which machine is meant with --hardware: "
+            f"{', '.join(hardware_names())} or a file that ends in .toml"
+        )
+    return load_hardware(named or target.name)
 
 
 def _cost(model: keras.Model, deploy: Deployment) -> Cost:

@@ -28,12 +28,14 @@ class Costs:
     Attributes:
         cost: what it takes with other widths, for flash, ram and energy.
         table: how long layers take, for latency.
+        kind: "counted" or "estimated", where there is no table that says how its figures were taken.
         measure_whole: what a whole model takes of the resource, measured again after every iteration for the history.
     """
 
     cost: Cost | None = None
     table: LatencyTable | None = None
     measure_whole: Callable[[keras.Model], float] | None = None
+    kind: str = "counted"
 
 
 def _macs(precision: str) -> Callable[[LayerShape], float]:

@@ -38,6 +38,7 @@ class Task:
         settings: how to search.
         imports: modules of the user's that the network needs beside those that define its layers, initializers,
             quantizers and the like; all are imported where proposals are trained, and remembered in the run's folder.
+        machine: whose energy it is, and a digest of what is taken for it; empty for other budgets.
     """
 
     model: keras.Model
@@ -45,6 +46,7 @@ class Task:
     budget: Budget
     settings: Settings
     imports: tuple[str, ...] = ()
+    machine: str = ""
 
     def code(self, remembered: Sequence[str] = ()) -> Code:
         """What it takes to load the network; ``remembered``: by the run's folder. Raises as :func:`.saving.code`."""
@@ -65,6 +67,7 @@ class Task:
             "budget": asdict(self.budget),
             "settings": {name: value for name, value in settings.items() if name not in ("iterations", "long_term")},
             "table": {} if device is None else asdict(device),
+            **({"machine": {"name": self.machine}} if self.machine else {}),
         }
 
 
@@ -101,7 +104,7 @@ def describe(search: Search, state: State) -> dict[str, Any]:
     return {
         "resource": budget.resource,
         "unit": problem.resource.unit,
-        "kind": "counted" if table is None else table.device.kind,
+        "kind": search.costs.kind if table is None else table.device.kind,
         "initial": problem.initial,
         "initial_measured": state.initial_measured,
         "initial_widths": dict(problem.widths),

@@ -107,7 +107,7 @@ def test_energy_of_convolutions_is_in_the_register_files_and_of_dense_layers_in_
     found = [best(layer, EYERISS).costs for layer in LAYERS]
     registers = sum(float(cost.energy["RF"][0]) for cost in found)
     assert registers > 0.5 * sum(float(cost.total_energy[0]) for cost in found)
-    dense = replace(LAYERS[0], bounds=(1, 16, 1024, 1024, 1, 1, 1, 1), macs=2**24, stride=(1, 1), in_size=(1, 1))
+    dense = replace(LAYERS[0], bounds=(1, 16, 96, 96, 1, 1, 1, 1), macs=16 * 96**2, stride=(1, 1), in_size=(1, 1))
     energy = best(dense, EYERISS).costs.energy
     assert max(energy, key=lambda level: float(energy[level][0])) == "DRAM"
 
