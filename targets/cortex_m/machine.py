@@ -7,8 +7,10 @@ call.
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from unicorn import Uc, UcError, arm_const, unicorn_const
@@ -107,14 +109,15 @@ class Machine:
         self._stack_top = memory.ram_origin + (memory.stack_bytes + 7) // 8 * 8
         self._free = _ARGUMENTS
         self._access = ""
-        self._engine.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, self._note_access)
+        self._engine.hook_add(unicorn_const.UC_HOOK_MEM_INVALID, _weakly(self._note_access))
         self._counter = BlockCounter(self._engine)
         self._lengths: dict[tuple[int, int], int] = {}
         self._marked: list[tuple[int, Blocks]] = []
         self._at_mark: Callable[[int], None] | None = None
         if marks is not None:  # before anything is executed: what is translated is not translated again for a hook
             mark = image.address(marks)
-            self._engine.hook_add(unicorn_const.UC_HOOK_CODE, self._note_mark, begin=mark, end=mark)
+            self._engine.hook_add(unicorn_const.UC_HOOK_CODE, _weakly(self._note_mark), begin=mark, end=mark)
+        weakref.finalize(self, _close, self._engine)
         self._run("eb_reset", self._stack_top)
 
     def call(
@@ -296,6 +299,24 @@ class _Buffer:
         before = self.address - self.start
         data = self.values.tobytes()
         return bytes([_PAINT]) * before + data + bytes([_PAINT]) * (self.mapped - before - len(data))
+
+
+def _weakly(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A method as a hook that does not keep its machine alive."""
+    reference = weakref.WeakMethod(method)
+
+    def call(*arguments: Any) -> Any:
+        found = reference()
+        return None if found is None else found(*arguments)
+
+    return call
+
+
+def _close(engine: Uc) -> None:
+    """Give an engine's memory back now: it has callbacks that refer to it, and would wait for the garbage collector."""
+    close = getattr(engine, "_Uc__finalizer", None)
+    if close is not None:
+        close()
 
 
 def _signed(word: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import struct
 from collections.abc import Sequence
@@ -240,3 +241,27 @@ def test_files_are_sources_too(tmp_path: Path) -> None:
     path = tmp_path / "file.c"
     path.write_text("int twice(int n) { return 2 * n; }")
     assert simulate("cortex-m7", [path], "twice", 21).value == 42
+
+
+def test_machines_give_their_memory_back_at_once() -> None:
+    """Each takes a gigabyte of addresses, and pruning makes hundreds: that must not wait for the garbage collector."""
+    image = compile_image(CORES["cortex-m4"], [FAULTS], keep=FAULTY)
+    gc.collect()
+    gc.disable()
+    try:
+        taken = []
+        for _ in range(12):
+            machine = Machine(image, marks="ends")
+            machine.call("ends", np.ones(5, np.int8), 3)
+            taken.append(addresses())
+            del machine
+        assert max(taken) - min(taken) < 2 << 30
+    finally:
+        gc.enable()
+
+
+def addresses() -> int:
+    """Bytes of addresses of this process; 0 where the system does not say."""
+    status = Path("/proc/self/status")
+    lines = status.read_text().splitlines() if status.is_file() else []
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmSize:"))
