@@ -173,12 +173,12 @@ def layer(channels_in: int, channels_out: int, output: str = "int32", size: int 
 
 BARS = (
     # A layer, and instructions for a word of 32 products, all of the layer: on Cortex-M3 to M33, and on M0+.
-    (layer(64, 64), 6.0, 13.3),
-    (layer(128, 128), 5.9, 13.1),
-    (layer(32, 32), 7.0, 15.2),
-    (layer(16, 16), 5.4, 11.0),
-    (layer(64, 64, pad_value=0), 6.9, 14.5),
-    (layer(64, 64, "int8"), 7.0, 15.2),
+    (layer(64, 64), 6.0, 9.3),
+    (layer(128, 128), 5.9, 9.0),
+    (layer(32, 32), 7.0, 11.2),
+    (layer(16, 16), 5.4, 8.8),
+    (layer(64, 64, pad_value=0), 6.9, 10.5),
+    (layer(64, 64, "int8"), 7.0, 11.2),
     (layer(128, 128, size=4), 9.4, 17.0),
 )
 

@@ -297,7 +297,7 @@ class _Costs:
     flip: int
 
 
-_THUMB2, _THUMB1 = _Costs(150, 1100, 260), _Costs(350, 2000, 480)
+_THUMB2, _THUMB1 = _Costs(150, 1100, 262), _Costs(235, 2000, 480)
 
 
 def _sliced_instructions(core: Core, conv: Convolution) -> int:
@@ -308,7 +308,7 @@ def _sliced_instructions(core: Core, conv: Convolution) -> int:
 
 def _by_channel_instructions(core: Core, conv: Convolution) -> int:
     costs = _THUMB2 if core.thumb2 else _THUMB1
-    return conv.pixels * _window_words(conv) * (costs.flip * -(-conv.sizes.channels_out // LANES) + costs.gather // 8)
+    return conv.pixels * _window_words(conv) * (costs.flip * -(-conv.sizes.channels_out // LANES) + costs.gather // 16)
 
 
 def _can_slice(core: Core, conv: Convolution) -> bool:

@@ -205,6 +205,167 @@ __attribute__((naked, noinline)) static void add_two(const counters *c __attribu
   __asm__("sub r5, r5, #640 \n ldr r10, [sp, #8]\n" START_UPPER_BITS FULL_ADD("r0", "r9", "r10") UPPER_BITS);
 }
 
+#elif defined(__thumb__)
+
+/* With the instructions of ARMv6-M, which have two operands, most of them in r0 to r7: r0 is a word of weights, r1 the table, r2
+ * and r3 the lowest bits of the counters, r8 to r10 the next ones; r4 to r7 are sums from the table and carries, which r11 and
+ * r12 put away. On the stack as above, and the table. */
+
+/* s += b + c; the carry replaces b, c is lost. With u = s ^ b and v = s ^ c the sum is s ^ u ^ v, and the carry s ^ (u & v), which
+ * is the sum ^ (u | v). */
+#define FULL_ADD(s, b, c)      \
+  "eors " b ", " s "\n"        \
+  "eors " c ", " s "\n"        \
+  "eors " s ", " b "\n"        \
+  "eors " s ", " c "\n"        \
+  "orrs " b ", " c "\n"        \
+  "eors " b ", " s "\n"
+
+/* s += b; the carry replaces b. */
+#define HALF_ADD(s, b)         \
+  "eors " s ", " b "\n"        \
+  "bics " b ", " s "\n"
+
+/* The same of bits in r8 to r10. */
+#define UPPER_ADD(s, b, c, between) \
+  "mov " between ", " s "\n" FULL_ADD(between, b, c) "mov " s ", " between "\n"
+
+/* The sum of three planes, that the next bits of the weights choose. SHIFT: brings them to bits 3 to 5. */
+#define SUM(SHIFT, low, high)              \
+  SHIFT "movs " low ", #56\n"              \
+  "ands " low ", r0\n" LOAD_SUM(low, high)
+#define LOAD_SUM(low, high)                \
+  "adds " low ", r1\n"                     \
+  "adds r1, #64\n"                         \
+  "ldm " low ", {" low ", " high "}\n"
+#define NEXT "lsrs r0, r0, #3\n"
+
+#define UNIFIED ".syntax unified\n"
+
+/* The carry, of weight 32, in r5; the table moves on. */
+#define ADD_WORD                                                                           \
+  "movs r4, #7\n"                                                                          \
+  "ands r4, r0\n"                                                                          \
+  "lsls r4, r4, #3\n" LOAD_SUM("r4", "r5") SUM("", "r6", "r7")                             \
+  FULL_ADD("r2", "r4", "r6")             /* twos in r4 */                                  \
+  FULL_ADD("r3", "r5", "r7")             /* fours in r5 */                                 \
+  SUM(NEXT, "r6", "r7")                                                                    \
+  FULL_ADD("r3", "r4", "r7")             /* fours in r4 */                                 \
+  UPPER_ADD("r8", "r5", "r4", "r7")      /* eights in r5 */                                \
+  "mov r11, r5\n" SUM(NEXT, "r4", "r5")                                                    \
+  FULL_ADD("r2", "r6", "r4")             /* twos in r6 */                                  \
+  FULL_ADD("r3", "r6", "r5")             /* fours in r6 */                                 \
+  "mov r12, r6\n" SUM(NEXT, "r4", "r5") SUM(NEXT, "r6", "r7")                              \
+  FULL_ADD("r2", "r4", "r6")             /* twos in r4 */                                  \
+  FULL_ADD("r3", "r5", "r7")             /* fours in r5 */                                 \
+  "mov r6, r12\n" UPPER_ADD("r8", "r6", "r5", "r7") /* eights in r6 */                     \
+  "mov r5, r11\n" UPPER_ADD("r9", "r5", "r6", "r7") /* sixteens in r5 */                   \
+  "mov r11, r5\n" SUM(NEXT, "r6", "r7")                                                    \
+  FULL_ADD("r3", "r4", "r7")             /* fours in r4 */                                 \
+  SUM(NEXT, "r5", "r7")                                                                    \
+  FULL_ADD("r2", "r6", "r5")             /* twos in r6 */                                  \
+  FULL_ADD("r3", "r7", "r6")             /* fours in r7 */                                 \
+  UPPER_ADD("r8", "r4", "r7", "r5")      /* eights in r4 */                                \
+  "mov r12, r4\n" SUM(NEXT, "r4", "r5") SUM(NEXT, "r6", "r7")                              \
+  FULL_ADD("r2", "r4", "r6")             /* twos in r4 */                                  \
+  FULL_ADD("r3", "r5", "r7")             /* fours in r5 */                                 \
+  HALF_ADD("r3", "r4")                   /* fours in r4 */                                 \
+  UPPER_ADD("r8", "r5", "r4", "r7")      /* eights in r5 */                                \
+  "mov r4, r12\n" UPPER_ADD("r9", "r4", "r5", "r7") /* sixteens in r4 */                   \
+  "mov r5, r11\n" UPPER_ADD("r10", "r5", "r4", "r7")
+
+#define START_CHANNELS                \
+  UNIFIED                             \
+  "push {r4-r7, lr}\n"                \
+  "mov r4, r8\n"                      \
+  "mov r5, r9\n"                      \
+  "mov r6, r10\n"                     \
+  "mov r7, r11\n"                     \
+  "push {r4-r7}\n"                    \
+  "sub sp, #28\n"                     \
+  "str r1, [sp, #24]\n"               \
+  "ldm r0!, {r2, r3, r4, r5, r6}\n"   \
+  "lsls r3, r3, #2\n"                 \
+  "lsls r6, r6, #2\n"                 \
+  "muls r4, r3, r4\n"                 \
+  "adds r4, r4, r2\n"                 \
+  "str r2, [sp]\n"                    \
+  "str r5, [sp, #4]\n"                \
+  "str r4, [sp, #12]\n"               \
+  "str r3, [sp, #16]\n"               \
+  "str r6, [sp, #20]\n"               \
+  "1:\n"
+
+#define FIRST_WORD                    \
+  "ldr r7, [sp]\n"                    \
+  "ldr r1, [sp, #24]\n"               \
+  "ldm r7!, {r2, r3, r4, r5, r6}\n"   \
+  "mov r8, r4\n"                      \
+  "mov r9, r5\n"                      \
+  "mov r10, r6\n"                     \
+  "ldr r0, [sp, #4]\n"                \
+  "ldr r0, [r0]\n" ADD_WORD
+
+#define SECOND_WORD                   \
+  UNIFIED                             \
+  "str r5, [sp, #8]\n"                \
+  "ldr r0, [sp, #4]\n"                \
+  "ldr r0, [r0, #4]\n" ADD_WORD
+
+/* The carry in r1, r2 to r6: bits 5 to 9. */
+#define START_UPPER_BITS              \
+  UNIFIED                             \
+  "mov r1, r5\n"                      \
+  "ldr r7, [sp]\n"                    \
+  "mov r4, r8\n"                      \
+  "mov r5, r9\n"                      \
+  "mov r6, r10\n"                     \
+  "stm r7!, {r2, r3, r4, r5, r6}\n"   \
+  "ldm r7!, {r2, r3, r4, r5, r6}\n"
+
+#define UPPER_BITS                                                                         \
+  HALF_ADD("r3", "r1") HALF_ADD("r4", "r1") HALF_ADD("r5", "r1") HALF_ADD("r6", "r1")      \
+  "subs r7, #20\n"                                                                         \
+  "stm r7!, {r2, r3, r4, r5, r6}\n"                                                        \
+  "ldr r0, [sp]\n"                                                                         \
+  "ldr r2, [sp, #16]\n"                                                                    \
+  "adds r0, r0, r2\n" /* the next channel's counter */                                     \
+  "2:\n"              /* bits from 10 on */                                                \
+  "ldr r2, [r7]\n" HALF_ADD("r2", "r1")                                                    \
+  "stm r7!, {r2}\n"                                                                        \
+  "cmp r7, r0\n"                                                                           \
+  "bne 2b\n"                                                                               \
+  "ldr r2, [sp, #4]\n"                                                                     \
+  "ldr r3, [sp, #20]\n"                                                                    \
+  "adds r2, r2, r3\n"                                                                      \
+  "str r2, [sp, #4]\n"                                                                     \
+  "str r0, [sp]\n"                                                                         \
+  "ldr r3, [sp, #12]\n"                                                                    \
+  "cmp r0, r3\n"                                                                           \
+  "beq 3f\n"                                                                               \
+  "b 1b\n"                                                                                 \
+  "3:\n"                                                                                   \
+  "add sp, #28\n"                                                                          \
+  "pop {r4-r7}\n"                                                                          \
+  "mov r8, r4\n"                                                                           \
+  "mov r9, r5\n"                                                                           \
+  "mov r10, r6\n"                                                                          \
+  "mov r11, r7\n"                                                                          \
+  "pop {r4-r7, pc}\n"
+
+__attribute__((naked, noinline)) static void add_one(const counters *c __attribute__((unused)),
+                                                     pair (*table)[8] __attribute__((unused))) {
+  __asm__(START_CHANNELS FIRST_WORD);
+  __asm__(START_UPPER_BITS HALF_ADD("r2", "r1") UPPER_BITS);
+}
+
+__attribute__((naked, noinline)) static void add_two(const counters *c __attribute__((unused)),
+                                                     pair (*table)[8] __attribute__((unused))) {
+  __asm__(START_CHANNELS FIRST_WORD);
+  __asm__(SECOND_WORD);
+  __asm__(START_UPPER_BITS "ldr r0, [sp, #8]\n" FULL_ADD("r2", "r1", "r0") UPPER_BITS);
+}
+
 #else
 
 #define SUM(n) table[n][w >> (3 * (n)) & 7]
