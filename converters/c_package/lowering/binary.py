@@ -297,7 +297,7 @@ class _Costs:
     flip: int
 
 
-_THUMB2, _THUMB1 = _Costs(150, 1100, 262), _Costs(235, 2000, 480)
+_THUMB2, _THUMB1 = _Costs(150, 1100, 262), _Costs(235, 2000, 385)
 
 
 def _sliced_instructions(core: Core, conv: Convolution) -> int:

@@ -17,11 +17,7 @@
 EB_SLICES_INLINE uint32_t eb_full_add(uint32_t *sum, uint32_t b, uint32_t c) {
   const uint32_t a = *sum, u = a ^ b;
   *sum = u ^ c;
-#if defined(__ARM_ARCH_6M__)
-  return a ^ (u & (a ^ c)); /* as many instructions, but fewer copies where results replace operands */
-#else
   return (a & b) | (u & c);
-#endif
 }
 
 /* sum += b; the carry. */
@@ -77,6 +73,31 @@ typedef struct eb_pair {
 #define HALF_ADD(s, b, carry)      \
   "and " carry ", " s ", " b "\n" \
   "eor " s ", " s ", " b "\n"
+
+#elif defined(__thumb__)
+
+/* The same with the instructions of ARMv6-M, which have two operands. */
+
+#define UNIFIED ".syntax unified\n"
+
+/* s += b + c; the carry replaces b, c is lost. With u = s ^ b and v = s ^ c the sum is s ^ u ^ v, and the carry s ^ (u & v), which
+ * is the sum ^ (u | v). */
+#define FULL_ADD(s, b, c)      \
+  "eors " b ", " s "\n"        \
+  "eors " c ", " s "\n"        \
+  "eors " s ", " b "\n"        \
+  "eors " s ", " c "\n"        \
+  "orrs " b ", " c "\n"        \
+  "eors " b ", " s "\n"
+
+/* s += b; the carry replaces b. */
+#define HALF_ADD(s, b)         \
+  "eors " s ", " b "\n"        \
+  "bics " b ", " s "\n"
+
+/* The same of s that is not one of r0 to r7, by way of one of them. */
+#define UPPER_ADD(s, b, c, between) \
+  "mov " between ", " s "\n" FULL_ADD(between, b, c) "mov " s ", " between "\n"
 
 #endif
 

@@ -125,6 +125,95 @@ __attribute__((naked, noinline)) static void add(const sums *s __attribute__((un
           "pop {r4-r11, pc}\n");
 }
 
+#elif defined(__thumb__)
+
+/* r0: a word of the window, flipped; r1: the planes; r2, r3, r8, r9, r10: the five lowest bits of the counters; r4 to r7: sums and
+ * carries, which r11, r12 and lr put away. On the stack as above. */
+
+/* Flips x if the next bit of the window is 1, which is a 0 in r0. */
+#define FLIP(x)          \
+  "lsrs r0, r0, #1\n"    \
+  "sbcs r7, r7\n"        \
+  "eors " x ", r7\n"
+
+/* The sum of three planes, flipped by bits of the window: its lower bits in r4, the upper ones in r5. */
+#define SUM "ldm r1!, {r4, r5, r6}\n" FLIP("r4") FLIP("r5") FLIP("r6") FULL_ADD("r4", "r5", "r6")
+
+__attribute__((naked, noinline)) static void add(const sums *s __attribute__((unused))) {
+  __asm__(UNIFIED "push {r4-r7, lr}\n"
+                  "mov r4, r8\n"
+                  "mov r5, r9\n"
+                  "mov r6, r10\n"
+                  "mov r7, r11\n"
+                  "push {r4-r7}\n"
+                  "sub sp, #20\n"
+                  "ldm r0!, {r3, r4, r5, r6, r7}\n"
+                  "str r3, [sp]\n"
+                  "str r4, [sp, #4]\n"
+                  "str r5, [sp, #8]\n"
+                  "str r6, [sp, #12]\n"
+                  "mov r1, r7\n"
+                  "ldm r5!, {r2, r3, r4, r6, r7}\n"
+                  "mov r8, r4\n"
+                  "mov r9, r6\n"
+                  "mov r10, r7\n"
+                  "1:\n"
+                  "ldr r4, [sp]\n"
+                  "ldm r4!, {r0}\n"
+                  "str r4, [sp]\n"
+                  "mvns r0, r0\n" SUM "mov r11, r4\n"
+                  "mov r12, r5\n" SUM "mov r6, r11\n" FULL_ADD("r2", "r4", "r6")        /* twos in r4 */
+          "mov r6, r12\n" FULL_ADD("r3", "r5", "r6")                                    /* fours in r5 */
+          "mov r11, r4\n"
+          "mov r12, r5\n" SUM "mov r6, r11\n" FULL_ADD("r3", "r6", "r5")                /* fours in r6 */
+          "mov r5, r12\n" UPPER_ADD("r8", "r5", "r6", "r7")                             /* eights in r5 */
+          "mov r12, r5\n"
+          "mov r11, r4\n" SUM "mov r6, r11\n" FULL_ADD("r2", "r4", "r6") FULL_ADD("r3", "r5", "r4") /* fours in r5 */
+          "mov r11, r5\n");
+  __asm__(UNIFIED SUM "mov lr, r4\n"
+                      "str r5, [sp, #16]\n" SUM "mov r6, lr\n" FULL_ADD("r2", "r4", "r6")   /* twos in r4 */
+          "ldr r6, [sp, #16]\n" FULL_ADD("r3", "r5", "r6")                              /* fours in r5 */
+          "mov r6, r11\n" UPPER_ADD("r8", "r6", "r5", "r7")                             /* eights in r6 */
+          "mov r5, r12\n" UPPER_ADD("r9", "r5", "r6", "r7")                             /* sixteens in r5 */
+          "mov r12, r5\n"
+          "mov r11, r4\n" SUM "mov r6, r11\n" FULL_ADD("r3", "r6", "r5")                /* fours in r6 */
+          "mov r11, r6\n"
+          "mov lr, r4\n" SUM "mov r6, lr\n" FULL_ADD("r2", "r4", "r6") FULL_ADD("r3", "r5", "r4") /* fours in r5 */
+          "mov r6, r11\n" UPPER_ADD("r8", "r6", "r5", "r7")                             /* eights in r6 */
+          "mov r11, r6\n");
+  __asm__(UNIFIED SUM "mov lr, r4\n"
+                      "str r5, [sp, #16]\n" SUM "mov r6, lr\n" FULL_ADD("r2", "r4", "r6")   /* twos in r4 */
+          "ldr r6, [sp, #16]\n" FULL_ADD("r3", "r5", "r6") HALF_ADD("r3", "r4")         /* fours in r4 and r5 */
+          UPPER_ADD("r8", "r5", "r4", "r7")                                             /* eights in r5 */
+          "mov r6, r11\n" UPPER_ADD("r9", "r6", "r5", "r7")                             /* sixteens in r6 */
+          "mov r5, r12\n" UPPER_ADD("r10", "r5", "r6", "r7")                            /* the carry in r5 */
+          "ldr r7, [sp, #8]\n"
+          "adds r7, #20\n"
+          "ldr r6, [sp, #12]\n"
+          "2:\n" /* bits from 5 on */
+          "ldr r4, [r7]\n" HALF_ADD("r4", "r5") "stm r7!, {r4}\n"
+          "cmp r7, r6\n"
+          "bne 2b\n"
+          "ldr r4, [sp]\n"
+          "ldr r5, [sp, #4]\n"
+          "cmp r4, r5\n"
+          "beq 3f\n"
+          "b 1b\n"
+          "3:\n"
+          "ldr r7, [sp, #8]\n"
+          "mov r4, r8\n"
+          "mov r5, r9\n"
+          "mov r6, r10\n"
+          "stm r7!, {r2, r3, r4, r5, r6}\n"
+          "add sp, #20\n"
+          "pop {r4-r7}\n"
+          "mov r8, r4\n"
+          "mov r9, r5\n"
+          "mov r10, r6\n"
+          "mov r11, r7\n"
+          "pop {r4-r7, pc}\n");
+}
+
 #else
 
 /* Of plane k, or of all its bits flipped if bit k of w is 1. */

@@ -211,25 +211,6 @@ __attribute__((naked, noinline)) static void add_two(const counters *c __attribu
  * and r3 the lowest bits of the counters, r8 to r10 the next ones; r4 to r7 are sums from the table and carries, which r11 and
  * r12 put away. On the stack as above, and the table. */
 
-/* s += b + c; the carry replaces b, c is lost. With u = s ^ b and v = s ^ c the sum is s ^ u ^ v, and the carry s ^ (u & v), which
- * is the sum ^ (u | v). */
-#define FULL_ADD(s, b, c)      \
-  "eors " b ", " s "\n"        \
-  "eors " c ", " s "\n"        \
-  "eors " s ", " b "\n"        \
-  "eors " s ", " c "\n"        \
-  "orrs " b ", " c "\n"        \
-  "eors " b ", " s "\n"
-
-/* s += b; the carry replaces b. */
-#define HALF_ADD(s, b)         \
-  "eors " s ", " b "\n"        \
-  "bics " b ", " s "\n"
-
-/* The same of bits in r8 to r10. */
-#define UPPER_ADD(s, b, c, between) \
-  "mov " between ", " s "\n" FULL_ADD(between, b, c) "mov " s ", " between "\n"
-
 /* The sum of three planes, that the next bits of the weights choose. SHIFT: brings them to bits 3 to 5. */
 #define SUM(SHIFT, low, high)              \
   SHIFT "movs " low ", #56\n"              \
@@ -239,8 +220,6 @@ __attribute__((naked, noinline)) static void add_two(const counters *c __attribu
   "adds r1, #64\n"                         \
   "ldm " low ", {" low ", " high "}\n"
 #define NEXT "lsrs r0, r0, #3\n"
-
-#define UNIFIED ".syntax unified\n"
 
 /* The carry, of weight 32, in r5; the table moves on. */
 #define ADD_WORD                                                                           \
