@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from typing import Any
 
@@ -162,6 +163,17 @@ def test_kernels_without_the_dsp_extension(core: str) -> None:
     found = [instructions(packages, graph, kernels[graph.ops[0].kind], number) for number, graph in enumerate(graphs)]
     for (name, most), spent in zip(bars.items(), found[-len(bars) :], strict=True):
         assert spent <= most, name
+
+
+@pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m4"])
+def test_kernels_compiled_by_gcc(core: str) -> None:
+    """Much of them is assembly, whose arguments and syntax compilers treat in their own ways."""
+    if shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
+    graphs = (*CONVOLUTIONS, *DEPTHWISE, *DENSE, *SUMS, *AVERAGES, *MAXIMA, *MEANS)
+    packages = SimulatedPackages(graphs, core, "gcc")
+    for number, graph in enumerate(graphs):
+        instructions(packages, graph, number=number)
 
 
 @pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus"])

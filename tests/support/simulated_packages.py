@@ -13,7 +13,7 @@ from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import CORES
 from edgebnn.targets.cortex_m.image import Memory
 from edgebnn.targets.cortex_m.machine import Call, Machine
-from edgebnn.targets.cortex_m.toolchain import compile_image
+from edgebnn.targets.cortex_m.toolchain import ToolchainName, compile_image
 from tests.support.c_packages import STRICT, write_files
 
 _MEMORY = Memory(flash_bytes=16 << 20, ram_bytes=16 << 20)
@@ -22,7 +22,7 @@ _MEMORY = Memory(flash_bytes=16 << 20, ram_bytes=16 << 20)
 class SimulatedPackages:
     """Networks as packages for one core, in one image."""
 
-    def __init__(self, graphs: Sequence[Graph], core: str) -> None:
+    def __init__(self, graphs: Sequence[Graph], core: str, toolchain: ToolchainName = "zig") -> None:
         self.packages: tuple[Package, ...] = tuple(
             generate(graph, CORES[core], f"net{number}") for number, graph in enumerate(graphs)
         )
@@ -35,6 +35,7 @@ class SimulatedPackages:
                 keep=[f"{package.name}_invoke" for package in self.packages],
                 memory=_MEMORY,
                 flags=(f"-I{folder}", *STRICT),
+                toolchain=toolchain,
             )
         self.machine = Machine(self.image)
 

@@ -5,6 +5,7 @@
 
 #if EB_HAS_DSP
 
+#include "naked.h"
 #include "requantize.h"
 
 /* ---- multiply ----------------------------------------------------------------------------------------------------- */
@@ -46,9 +47,10 @@ typedef struct tile_state {
 
 /* r0: weights. Within a round r1: columns, r2: rounds, r3 to r6: both pixels of a quad, r7 to r9: weights of a quad, r10 and r11:
  * the first channel's sums for both pixels, r12 and lr: the second one's. */
-__attribute__((naked, noinline)) static void tiles(const int8_t *weights __attribute__((unused)),
-                                                   const tile_state *state __attribute__((unused))) {
+EB_NAKED void tiles(const int8_t *weights EB_UNUSED,
+                                                   const tile_state *state EB_UNUSED) {
   __asm__(
+      EB_UNIFIED
       "push {r4-r11, lr}          \n"
       "sub sp, sp, #28            \n"
       "ldm r1, {r2-r8}            \n"

@@ -11,6 +11,7 @@
 
 #if defined(EB_MULTIPLIES_WORDS)
 
+#include "naked.h"
 #include "requantize.h"
 
 enum { PIXELS = 4 };
@@ -46,12 +47,13 @@ enum { PIXELS = 4 };
 
 /* Adds a part of all channels to their sums, four each. r0: weights, r1: columns, r2: minus the number of weights of a channel, a
  * multiple of 4, r3: sums; on the stack the end of the sums. Within, r3: a weight, r4 to r7: pixels, r8 to r11: sums. */
-__attribute__((naked, noinline)) static void add_part(const int8_t *weights __attribute__((unused)),
-                                                      const int32_t *columns __attribute__((unused)),
-                                                      int32_t minus_count __attribute__((unused)),
-                                                      int32_t *sums __attribute__((unused)),
-                                                      int32_t *sums_end __attribute__((unused))) {
+EB_NAKED void add_part(const int8_t *weights EB_UNUSED,
+                                                      const int32_t *columns EB_UNUSED,
+                                                      int32_t minus_count EB_UNUSED,
+                                                      int32_t *sums EB_UNUSED,
+                                                      int32_t *sums_end EB_UNUSED) {
   __asm__(
+      EB_UNIFIED
       "push {r4-r7, lr}          \n"
       "mov r4, r8                \n"
       "mov r5, r9                \n"

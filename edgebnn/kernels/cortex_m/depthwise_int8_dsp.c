@@ -6,6 +6,7 @@
 #if EB_HAS_DSP
 
 #include "depthwise_window.h"
+#include "naked.h"
 #include "requantize.h"
 
 /* What pixel() keeps in memory. It counts on the order. */
@@ -42,9 +43,10 @@ typedef struct pixel_state {
 
 /* All channels of one pixel. r0: the window, r1: weights, r2: constants, r3: taps left in a row, r4: from tap to tap, r5 to r8:
  * sums, lr: rows left. */
-__attribute__((naked, noinline)) static void pixel(const int8_t *first __attribute__((unused)),
-                                                   const pixel_state *state __attribute__((unused))) {
+EB_NAKED void pixel(const int8_t *first EB_UNUSED,
+                                                   const pixel_state *state EB_UNUSED) {
   __asm__(
+      EB_UNIFIED
       "push {r4-r11, lr}       \n"
       "sub sp, sp, #28         \n"
       "mov r12, r1             \n"

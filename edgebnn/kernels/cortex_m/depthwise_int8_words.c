@@ -10,6 +10,7 @@
 #if defined(EB_MULTIPLIES_WORDS)
 
 #include "depthwise_window.h"
+#include "naked.h"
 #include "requantize.h"
 
 /* What add_threes() is told. It counts on the order. */
@@ -27,11 +28,12 @@ typedef struct threes {
 
 /* Adds the products of windows 3 taps wide to the sums of all channels. r0: input, r1: weights, r2: from tap to tap, r3: twice that,
  * r7: rows left, r8: a sum, r9: from row to row, r10: rows, r11: the sums' end, r12: sums, lr: the channel's window. */
-__attribute__((naked, noinline)) static void add_threes(const int8_t *first __attribute__((unused)),
-                                                        const int8_t *weights __attribute__((unused)),
-                                                        const threes *state __attribute__((unused)),
-                                                        int32_t *sums __attribute__((unused))) {
+EB_NAKED void add_threes(const int8_t *first EB_UNUSED,
+                                                        const int8_t *weights EB_UNUSED,
+                                                        const threes *state EB_UNUSED,
+                                                        int32_t *sums EB_UNUSED) {
   __asm__(
+      EB_UNIFIED
       "push {r4-r7, lr}          \n"
       "mov r4, r8                \n"
       "mov r5, r9                \n"
