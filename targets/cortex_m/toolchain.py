@@ -139,26 +139,25 @@ def compiler_name(toolchain: ToolchainName = "zig") -> str:
 
 def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:
     if toolchain == "zig":
+        program = _zig_program()
         zig = build.zig_compiler("thumb-freestanding-eabi")
         extension = "+dsp" if core.dsp else ""  # which LLVM leaves out of some cores that have it
         options = (f"-mcpu={core.cpu}{extension}", "-isystem", str(FIRMWARE / "include"))
-        return build.Compiler(
-            (_zig_program(), *zig.command[zig.command.index("cc") :], *options), zig.identity, _REMEDY
-        )
-    program = shutil.which("arm-none-eabi-gcc")
-    if program is None:
+        return build.Compiler((program, *zig.command[zig.command.index("cc") :], *options), zig.identity, _REMEDY)
+    found = shutil.which("arm-none-eabi-gcc")
+    if found is None:
         raise BuildError(
             "arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi, or let ziglang compile"
         )
-    command = (program, f"-mcpu={core.cpu.replace('_', '-')}", "-mthumb", "-mfloat-abi=soft")
-    return build.Compiler(command, build.version_of((program,)), _REMEDY)
+    command = (found, f"-mcpu={core.cpu.replace('_', '-')}", "-mthumb", "-mfloat-abi=soft")
+    return build.Compiler(command, build.version_of((found,)), _REMEDY)
 
 
 def _zig_program() -> str:
     """The program in the wheel: starting it through Python takes longer than it takes."""
     spec = importlib.util.find_spec("ziglang")
-    assert spec is not None
-    assert spec.submodule_search_locations is not None
+    if spec is None or spec.submodule_search_locations is None:
+        raise BuildError("ziglang is not installed: pip install 'edgebnn[mcu]', or set EDGEBNN_MCU_COMPILER=gcc")
     return str(Path(spec.submodule_search_locations[0]) / "zig")
 
 

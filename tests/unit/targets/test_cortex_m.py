@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import re
 import struct
 from collections.abc import Sequence
@@ -235,6 +236,15 @@ def test_images_that_do_not_fit_are_refused() -> None:
         compile_image(CORES["cortex-m4"], ["int missing(void); int use(void) { return missing(); }"], keep=("use",))
     with pytest.raises(BuildError, match="has no function 'absent'"):
         compile_image(CORES["cortex-m4"], ["int use;"], keep=("absent",))
+
+
+def test_compilers_that_are_missing_are_named_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(BuildError, match=r"ziglang is not installed: pip install 'edgebnn\[mcu\]'"):
+        compile_image(CORES["cortex-m4"], ["int use;"])
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(BuildError, match="arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi"):
+        compile_image(CORES["cortex-m4"], ["int use;"], toolchain="gcc")
 
 
 def test_files_are_sources_too(tmp_path: Path) -> None:
