@@ -4,7 +4,8 @@
 #define EDGEBNN_COPIES_H
 
 #include <stdint.h>
-#include <string.h>
+
+#include "bytes.h"
 
 #define EB_COPY_ELEMENTS(size)                                                                         \
   for (int32_t i = 0; i < count; i++, to += to_step, from += from_step) {                              \

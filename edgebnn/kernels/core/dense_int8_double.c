@@ -1,5 +1,4 @@
-#include <string.h>
-
+#include "bytes.h"
 #include "dense_int8_output.h"
 
 /* Halves away from zero, and cut off where the output is clamped anyway. */

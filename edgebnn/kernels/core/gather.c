@@ -1,6 +1,6 @@
 #include "gather.h"
 
-#include <string.h>
+#include "bytes.h"
 
 #define EB_GATHER(type)                                                                                          \
   void eb_gather_##type(const eb_gather_layer *l, const void *table, const type##_t *indices, void *output) {    \

@@ -4,14 +4,8 @@
 
 #include <float.h>
 
+#include "bytes.h"
 #include "kernels.h"
-
-#if __STDC_HOSTED__
-#include <string.h>
-#else /* compilers take these for granted wherever they compile for */
-void *memcpy(void *restrict to, const void *restrict from, size_t bytes);
-void *memset(void *to, int byte, size_t bytes);
-#endif
 
 /* What a caller must have seen to; looked at where NDEBUG is not defined, as in the tests with sanitizers. */
 #if defined(NDEBUG)
