@@ -39,6 +39,7 @@ DEV = [
     "mypy>=1.10",
     "ruff>=0.6",
     "pre-commit>=3.7",
+    "nn-dataflow==2.1; python_version < '3.12'",  # counts blocked loops too: what the dataflow model is held against
     *CLUSTER,
     *WHEELS,
 ]
