@@ -5,10 +5,10 @@ Usage: EDGEBNN_DATA=DIR .venv/bin/python -m tools.experiments.microcontroller_ne
        ... --run-dir DIR --report docs/studies/microcontrollers [--core NAME]...
 
 The weights are those of MLPerf Tiny's float file, which has seen CIFAR-10 as it was published; here it is compressed
-as JPEG, so the float network is trained on for some epochs first (``float``). ``int8`` and ``w1a8`` are retrained from
-that one, which teaches them. ``w1a1`` has a topology of its own, with a shortcut around every convolution, so it is
-trained from the start; ``w1a1-wide`` has twice its widths, which fill words of 32. ``mlperf`` only judges the two files
-as they come.
+as JPEG, so the float network is trained on for some epochs first (``float``). ``int8`` is that one, converted;
+``w1a8`` is retrained from it, and taught by it. ``w1a1`` has a topology of its own, with a shortcut around every
+convolution, so it is trained from the start; ``w1a1-wide`` has twice its widths, which fill words of 32. ``mlperf``
+only judges the two files as they come.
 
 Every arm can be run again after a kill and goes on where it was; an arm that is done is only read. With ``--report``
 nothing is trained: results.json is written for the arms that are done, with multiply-accumulates, bytes and arena; and,
@@ -33,6 +33,7 @@ from edgebnn import machine
 from edgebnn._tensorflow import keras
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.convert import convert
+from edgebnn.converters.from_keras import load_model
 from edgebnn.errors import InputError
 from edgebnn.files import write_text
 from edgebnn.graph import counts, liveness
@@ -48,13 +49,13 @@ from edgebnn.training.history import History
 from edgebnn.training.loop import train
 from edgebnn.training.named import train_named
 from edgebnn.training.retraining import Stage, StageName
-from edgebnn.workflows.retrain import file_accuracy, retrain
+from edgebnn.workflows.retrain import deployment, file_accuracy, retrain
 from tools.experiments.saying import say, say_epochs
 from tools.experiments.study_report import Arm, read_arm, write_arm
 
 DATA, SEED = "cifar10", 0
 FLOAT_FILE, INT8_FILE = "pretrainedResnet.tflite", "pretrainedResnet_quant.tflite"  # in EDGEBNN_DATA/mlperf_tiny
-EPOCHS = {"float": 20, "w1a8": 14, "int8": 5, "w1a1": 14, "w1a1-wide": 14}
+EPOCHS = {"float": 20, "w1a8": 8, "w1a1": 14, "w1a1-wide": 14}
 WIDTHS = {"w1a1": (16, 32, 64), "w1a1-wide": (32, 64, 128)}
 
 # In the order of the file's ops, which is that of execution.
@@ -149,28 +150,41 @@ def trained_w1a1(folder: Path, name: str) -> Arm:
     return _deployed(folder, name, "lce", history)
 
 
-def retrained(folder: Path, to: Literal["int8", "w1a8"]) -> Arm:
-    parent = folder / "float" / "model.keras"
-    if not parent.exists():
-        raise InputError(f"{parent}: is missing; run the arm float first")
+def converted_int8(folder: Path) -> Arm:
+    """int8 without retraining: a network of 8 bits loses nothing by it here."""
+    dataset, file = datasets.load(DATA), folder / "int8.tflite"
+    deploy = deployment(dataset, "int8")
+    deploy.write(load_model(str(_parent(folder))), file)
+    stage = Stage("deployed", deploy.accuracy(file, False), len(dataset.test), "the file, in the runtime")
+    return Arm("int8", (stage,), (), str(file))
+
+
+def retrained(folder: Path) -> Arm:
     result = retrain(
-        parent,
+        _parent(folder),
         DATA,
-        to,
-        output=folder / f"{to}.tflite",
-        run_dir=folder / to,
-        changes={"epochs": EPOCHS[to], "seed": SEED, **_common(), "compute": "float32"},
+        "w1a8",
+        output=folder / "w1a8.tflite",
+        run_dir=folder / "w1a8",
+        changes={"epochs": EPOCHS["w1a8"], "seed": SEED, **_common(), "compute": "float32"},
         progress=say_epochs,
         tell=lambda stage: say(f"{stage.name}: {stage.accuracy:.2%} ({stage.where})"),
     )
-    return Arm(to, result.stages, result.epochs, str(result.file))
+    return Arm("w1a8", result.stages, result.epochs, str(result.file))
+
+
+def _parent(folder: Path) -> Path:
+    path = folder / "float" / "model.keras"
+    if not path.exists():
+        raise InputError(f"{path}: is missing; run the arm float first")
+    return path
 
 
 ARMS: dict[str, Callable[[Path], Arm]] = {
     "mlperf": as_they_come,
     "float": trained_float,
-    "w1a8": lambda folder: retrained(folder, "w1a8"),
-    "int8": lambda folder: retrained(folder, "int8"),
+    "int8": converted_int8,
+    "w1a8": retrained,
     "w1a1": lambda folder: trained_w1a1(folder, "w1a1"),
     "w1a1-wide": lambda folder: trained_w1a1(folder, "w1a1-wide"),
 }
@@ -234,13 +248,17 @@ def on_core(file: str, core: str) -> dict[str, Any]:
 
 
 def write_simulations(folder: Path, arms: list[Arm], cores: list[str]) -> None:
-    """``simulated.json``: by network, by core."""
+    """``simulated.json``: by network, by core; and a table of it, in Markdown, on standard output."""
     found: dict[str, Any] = {"compiler": compiler_name(), "networks": {}}
+    print("| network | core | instructions | a MAC | code | flash | arena | stack |\n|---|---|---|---|---|---|---|---|")
     for arm in arms:
         found["networks"][arm.name] = {}
         for core in cores:
-            say(f"{arm.name} on {core}")
-            found["networks"][arm.name][core] = on_core(arm.file, core)
+            row = on_core(arm.file, core)
+            found["networks"][arm.name][core] = row
+            sizes = (row[f"{what}_bytes"] for what in ("code", "flash", "arena", "stack"))
+            cells = [f"{row['instructions']:,}", f"{row['instructions_per_mac']:.3f}", *(f"{size:,}" for size in sizes)]
+            print(f"| {arm.name} | {CORES[core].title} | {' | '.join(cells)} |", flush=True)
     write_text(folder / "simulated.json", json.dumps(found, indent=1) + "\n")
 
 
