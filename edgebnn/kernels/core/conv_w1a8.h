@@ -56,8 +56,8 @@ typedef struct eb_conv_w1a8_sums {
 #define EB_W1A8_PIXELS 4
 
 /* usada8: four weights an instruction. A word of weights has in bit 8 * lane + k the sign of byte `lane` of the k-th word of
- * inputs; what is left over by 8 words of inputs lies in the last bits of the first word. Scratch: the windows of
- * four pixels in whole words, and 4 * groups * filters bytes for outputs if the pixels do not divide by four. */
+ * inputs; what is left over by 8 words of inputs lies in the last bits of the first word. Scratch: the windows of four pixels
+ * in whole words, and 4 * groups * filters bytes for outputs if the pixels do not divide by four. */
 void eb_conv_w1a8_dsp(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_t *output, void *scratch);
 
 /* Look-ups of four weights, for cores without usada8. A word of weights has the signs of 32 inputs, the first in bit 0; those of

@@ -95,7 +95,7 @@ __attribute__((naked)) static void add_chunk(const chunk *c __attribute__((unuse
 
 #else
 
-#define GROUP(number, bit, offset) \
+#define GROUP(bit, offset) \
   "ubfx r7, r4, #" bit ", #4\n\t" \
   "add.w r7, r1, r7, lsl #3\n\t" \
   "ldrd r8, r9, [r7, #" offset "]\n\t" \
@@ -118,8 +118,8 @@ __attribute__((naked)) static void add_chunk(const chunk *c __attribute__((unuse
       "ldrd r5, r6, [r3]\n\t"
       "bx r0\n\t"
       "5:\n\t"
-      GROUP(0, "0", "0") GROUP(1, "4", "128") GROUP(2, "8", "256") GROUP(3, "12", "384")
-      GROUP(4, "16", "512") GROUP(5, "20", "640") GROUP(6, "24", "768") GROUP(7, "28", "896")
+      GROUP("0", "0") GROUP("4", "128") GROUP("8", "256") GROUP("12", "384")
+      GROUP("16", "512") GROUP("20", "640") GROUP("24", "768") GROUP("28", "896")
       "strd r5, r6, [r3], #8\n\t"
       "cmp r2, r12\n\t"
       "bne 1b\n\t"
