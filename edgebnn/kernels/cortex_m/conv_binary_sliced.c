@@ -22,18 +22,25 @@ typedef struct tap {
 } tap;
 
 /* Words that lie `step` apart. */
-static uint32_t *copy(const uint32_t *from, int32_t step, int32_t count, uint32_t *to) {
+static void copy(const uint32_t *from, int32_t step, int32_t count, uint32_t *to) {
   EB_ROLLED for (; count >= 4; count -= 4, from += 4 * step, to += 4) {
     const uint32_t a = from[0], b = from[step], c = from[2 * step], d = from[3 * step];
     to[0] = a, to[1] = b, to[2] = c, to[3] = d;
   }
   EB_ROLLED for (; count > 0; count--, from += step) *to++ = *from;
-  return to;
 }
 
-static uint32_t *fill_zeros(uint32_t *to, int32_t count) {
+/* The same, above bits that are there. */
+static void copy_above(const uint32_t *from, int32_t step, int32_t count, int32_t shift, uint32_t *to) {
+  EB_ROLLED for (; count >= 4; count -= 4, from += 4 * step, to += 4) {
+    const uint32_t a = from[0], b = from[step], c = from[2 * step], d = from[3 * step];
+    to[0] |= a << shift, to[1] |= b << shift, to[2] |= c << shift, to[3] |= d << shift;
+  }
+  EB_ROLLED for (; count > 0; count--, from += step) *to++ |= *from << shift;
+}
+
+static void fill_zeros(uint32_t *to, int32_t count) {
   EB_ROLLED for (; count > 0; count--) *to++ = 0;
-  return to;
 }
 
 /* How many of x, x + step, ... lie below `end`: at most `most`. */
@@ -44,8 +51,8 @@ static int32_t count_below(int32_t x, int32_t step, int32_t end, int32_t most) {
   return count;
 }
 
-/* The word of each pixel at this tap; 0 in the padding. */
-static void gather(const tap *t, eb_binary_place p, int32_t count, uint32_t *to) {
+/* The word of each pixel at this tap, 0 in the padding, from bit `shift` on. */
+static void gather(const tap *t, eb_binary_place p, int32_t count, int32_t shift, uint32_t *to) {
   const eb_geometry *g = t->geometry;
   const int32_t step = g->stride_width, size = g->input_width;
   while (count > 0) {
@@ -54,15 +61,21 @@ static void gather(const tap *t, eb_binary_place p, int32_t count, uint32_t *to)
     count -= run;
     const int32_t y = p.row * g->stride_height - g->pad_top + t->row * g->dilation_height;
     const int32_t x = p.column * step - g->pad_left + t->column * g->dilation_width;
+    int32_t before = run, inside = 0;
     if (y >= 0 && y < g->input_height) {
-      const int32_t before = count_below(x, step, 0, run), inside = count_below(x, step, size, run) - before;
-      const uint32_t *line = t->input + (p.batch * g->input_height + y) * size * t->words;
-      to = fill_zeros(to, before);
-      to = copy(line + (x + before * step) * t->words, step * t->words, inside, to);
-      to = fill_zeros(to, run - before - inside);
-    } else {
-      to = fill_zeros(to, run);
+      before = count_below(x, step, 0, run);
+      inside = count_below(x, step, size, run) - before;
     }
+    const uint32_t *from = t->input;
+    if (inside > 0) from += ((p.batch * g->input_height + y) * size + x + before * step) * t->words;
+    if (shift == 0) {
+      fill_zeros(to, before);
+      copy(from, step * t->words, inside, to + before);
+      fill_zeros(to + before + inside, run - before - inside);
+    } else {
+      copy_above(from, step * t->words, inside, shift, to + before);
+    }
+    to += run;
     p.column = 0;
     if (++p.row == g->output_height) p.row = 0, p.batch++;
   }
@@ -391,6 +404,13 @@ static int32_t add_planes(eb_binary_slices *slices, counters *c, int32_t filled)
   return filled - taken;
 }
 
+/* Makes planes of the signs that were gathered behind those that are there, and adds them if they suffice. */
+static int32_t finish_planes(eb_binary_slices *slices, counters *c, int32_t filled, int32_t bits) {
+  eb_binary_transpose(slices->planes + filled);
+  filled += bits;
+  return filled < EB_TABLE_PLANES ? filled : add_planes(slices, c, filled);
+}
+
 static void count(const eb_binary_tile *tile, const uint32_t *input) {
   const eb_conv_binary_layer *l = tile->layer;
   const eb_geometry *g = &l->geometry;
@@ -402,19 +422,22 @@ static void count(const eb_binary_tile *tile, const uint32_t *input) {
                 .weights = (const uint32_t *)l->weights + tile->channel * stride,
                 .stride = stride};
   tap t = {.geometry = g, .words = (l->channels_in + 31) / 32};
-  int32_t filled = 0;
+  int32_t filled = 0, bits = 0; /* planes, and signs of each pixel that are to become planes */
   for (t.row = 0; t.row < g->filter_height; t.row++) {
     for (t.column = 0; t.column < g->filter_width; t.column++) {
       t.input = input + tile->channel / (l->channels_out / l->groups) * (group_in / EB_LANES);
       for (int32_t channel = 0; channel < group_in; channel += EB_LANES, t.input++) {
-        uint32_t *words = tile->slices->planes + filled;
-        gather(&t, tile->first, tile->pixels, words);
-        eb_binary_transpose(words);
-        filled += group_in - channel < EB_LANES ? group_in - channel : EB_LANES;
-        if (filled >= EB_TABLE_PLANES) filled = add_planes(tile->slices, &c, filled);
+        const int32_t more = group_in - channel < EB_LANES ? group_in - channel : EB_LANES;
+        if (bits + more > EB_LANES) {
+          filled = finish_planes(tile->slices, &c, filled, bits);
+          bits = 0;
+        }
+        gather(&t, tile->first, tile->pixels, bits, tile->slices->planes + filled);
+        bits += more;
       }
     }
   }
+  filled = finish_planes(tile->slices, &c, filled, bits);
   if (filled > 0) add_planes(tile->slices, &c, filled);
 }
 
