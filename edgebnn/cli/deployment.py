@@ -167,6 +167,7 @@ def analyze(
     "--objective", type=click.Choice(["energy", "latency", "edp"]), help="What is least.  [default: the machine's own]"
 )
 @click.option("--zeros", metavar="SHARES", help="Of zeros in each layer's input, as in 0,0.4,0.7: they are compressed.")
+@click.option("--html", "page", type=FILE, help="Write charts and loop nests to an HTML file.")
 def plan(
     model: Path,
     hardware: str,
@@ -174,6 +175,7 @@ def plan(
     dataflows: tuple[str, ...],
     objective: str | None,
     zeros: str | None,
+    page: Path | None,
     as_json: bool,
 ) -> None:
     """Map each layer of a .tflite file onto a machine's memories: loops, accesses, energy and time, all estimated."""
@@ -183,6 +185,8 @@ def plan(
     from edgebnn.targets.model_file import open_model
 
     machine = machines.load(hardware)
+    if page is not None:
+        check_writable(page)
     file = open_model(model)
     with status(f"planning for {machine.name}"):
         result = planning.plan(
@@ -193,6 +197,10 @@ def plan(
             objective=objective or "",
             zeros=parse_shares(zeros),
         )
+    if page is not None:
+        from edgebnn.reports import dataflow_page
+
+        dataflow_page.write(result, file.name, page)
     show(as_json, {"model": file.name, **result.json()}, *tables.plan(result))
 
 

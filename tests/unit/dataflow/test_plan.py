@@ -117,3 +117,15 @@ def test_a_model_without_such_layers_is_refused() -> None:
     graph = replace(graph_of(TINY), ops=())
     with pytest.raises(InputError, match="nothing to plan"):
         plan(graph, hardware.load("eyeriss"))
+
+
+def test_a_page_has_the_charts_and_escapes_names(tmp_path: Path) -> None:
+    path, page = tmp_path / "tiny.tflite", tmp_path / "plan.html"
+    path.write_bytes(to_bytes(graph_of((Conv("<b>first", 8, 3, 8, 3), TINY[1]))))
+    result = CliRunner().invoke(cli, ["plan", str(path), "--hardware", "pi4", "--html", str(page)])
+    assert result.exit_code == 0, result.output
+    text = page.read_text(encoding="utf-8")
+    assert text.count("<svg") == 3
+    assert "&lt;b&gt;first" in text
+    assert "<b>first" not in text
+    assert "estimated" in text
