@@ -165,6 +165,21 @@ def test_kernels_without_the_dsp_extension(core: str) -> None:
         assert spent <= most, name
 
 
+def test_dense_sums_that_wrap_are_scaled_in_double() -> None:
+    """No line is equal to a function that is not monotone."""
+    graph = dense(1, 4, 2)
+    wrapping = np.array([2**31 - 1000, -(2**31) + 1000], np.int32)
+    tensors = [replace(t, data=wrapping) if t.name == "bias" else t for t in graph.tensors]
+    tensors = [replace(t, quantization=per_tensor(3e4, 3)) if t.name == "y" else t for t in tensors]
+    wide = replace(graph, tensors=tuple(tensors))
+    for core in ("cortex-m0plus", "cortex-m4"):
+        packages = SimulatedPackages([wide], core)
+        assert packages.packages[0].layers[0].function == "eb_dense_int8_double"
+        for seed in range(4):
+            x = values(np.random.default_rng(seed), (1, 4))
+            np.testing.assert_array_equal(packages.invoke(0, x)[0][0], run(wide, (x,))[0])
+
+
 @pytest.mark.parametrize("core", ["cortex-m0plus", "cortex-m4"])
 def test_kernels_compiled_by_gcc(core: str) -> None:
     """Much of them is assembly, whose arguments and syntax compilers treat in their own ways."""

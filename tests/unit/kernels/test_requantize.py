@@ -17,7 +17,9 @@ from edgebnn.arithmetic.fixed_point import (
     multiply_by_quantized_multiplier,
     wrap_int32,
 )
+from edgebnn.kernels.cores import CORES
 from edgebnn.runtime import build
+from edgebnn.targets.cortex_m import simulate
 
 EXERCISE = build.Source(Path(__file__).parent / "requantize.c")
 NARROW = 2**30
@@ -78,3 +80,11 @@ def test_on_this_machine(flags: tuple[str, ...], tmp_path: Path) -> None:
     pointers = [ctypes.c_void_p(row.ctypes.data) for row in given]
     ctypes.CDLL(str(path)).exercise_requantize(*pointers, given.shape[1], ctypes.c_void_p(found.ctypes.data))
     check(given, found)
+
+
+@pytest.mark.parametrize("core", CORES)
+def test_on_each_core(core: str) -> None:
+    given = operands()
+    found = np.zeros((5, given.shape[1]), np.int32)
+    call = simulate(core, [EXERCISE.path], "exercise_requantize", *given, given.shape[1], found)
+    check(given, call.arrays[-1])
