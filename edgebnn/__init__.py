@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgebnn import preprocessing, runtime
-    from edgebnn.converters.c_package.export import export
     from edgebnn.converters.convert import convert
     from edgebnn.converters.read_tflite import read
     from edgebnn.runtime.interpreter import Interpreter
     from edgebnn.runtime.model import load
     from edgebnn.targets import target
+    from edgebnn.targets.exporting import export
     from edgebnn.workflows.prune import prune
     from edgebnn.workflows.retrain import retrain
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _PUBLIC = {
     "Interpreter": "edgebnn.runtime.interpreter",
     "convert": "edgebnn.converters.convert",
-    "export": "edgebnn.converters.c_package.export",
+    "export": "edgebnn.targets.exporting",
     "load": "edgebnn.runtime.model",
     "read": "edgebnn.converters.read_tflite",
     "prune": "edgebnn.workflows.prune",

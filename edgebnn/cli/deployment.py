@@ -370,7 +370,10 @@ def benchmark(
 
 @verb("edgebnn export resnet8.tflite --target cortex-m4 -o firmware/resnet8")
 @click.argument("model", type=FILE)
-@click.option("--target", default="cortex-m4", show_default=True, help="The core whose kernels the package gets.")
+@click.option(
+    "--target", default="cortex-m4", show_default=True, help="A core; a board, which it must fit; linux-x86_64, ..."
+)
+@input_option
 @click.option(
     "--as",
     "package",
@@ -382,12 +385,27 @@ def benchmark(
 @click.option("--name", help="The prefix of files and functions, a C identifier; by default the file's name.")
 @click.option("--force", is_flag=True, help="Replace the folder if it is there.")
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
-def export(model: Path, target: str, package: str, name: str | None, force: bool, output: Path, as_json: bool) -> None:
-    """Write MODEL as plain C for a microcontroller: the network, and the kernels that it needs."""
-    from edgebnn.reports import tables
+def export(
+    model: Path,
+    target: str,
+    input_path: Path | None,
+    package: str,
+    name: str | None,
+    force: bool,
+    output: Path,
+    as_json: bool,
+) -> None:
+    """Write MODEL as plain C for a microcontroller: the network, and the kernels that it needs.
 
+    An input of the size that is meant is needed where the file leaves that open, and only its size is read.
+    """
+    from edgebnn.reports import tables
+    from edgebnn.targets.inputs import read_arrays
+    from edgebnn.targets.model_file import open_model
+
+    arrays = () if input_path is None else read_arrays(input_path, open_model(model))
     with status(f"exporting {model} for {target}"):
-        made = edgebnn.export(model, output, target, package=package, name=name, force=force)
+        made = edgebnn.export(model, output, target, *arrays, package=package, name=name, force=force)
     value = {
         "model": str(model),
         "target": target,

@@ -145,13 +145,14 @@ class CortexMTarget(Target):
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> CortexMSession:
         if threads != 1:
             raise InputError(f"{self.name}: has one core; leave --threads at 1")
-        session = CortexMSession(model, lambda graph: self._fitting(model, graph), trace=trace)
+        session = CortexMSession(model, lambda graph: self.fitting(model, graph), trace=trace)
         if not open_sizes(model.graph):  # which else the inputs tell
             session.prepare(model.graph)
         return session
 
-    def _fitting(self, model: ModelFile, graph: Graph) -> Network:
-        """The network, which fits the board if there is one."""
+    def fitting(self, model: ModelFile, graph: Graph) -> Network:
+        """The network, which fits the board if there is one. Raises InputError where it does not, saying what takes how
+        much."""
         network = self._compiled(model, graph)
         limits, image, package = self.limits, network.image, network.package
         outside = sum(argument.tensor.bytes for argument in (*package.inputs, *package.outputs))

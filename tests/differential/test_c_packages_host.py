@@ -12,13 +12,13 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
 from edgebnn import machine
-from edgebnn.converters.c_package.export import export
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import HOSTS
 from edgebnn.runtime import build
+from edgebnn.targets.exporting import export
 from edgebnn.targets.qemu_user import MACHINES, PACKAGE, is_emulated
 from edgebnn.targets.qemu_user import run as run_emulated
 from tests.support.binary_cases import conv_cases, conv_graph
