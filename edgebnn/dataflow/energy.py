@@ -109,8 +109,8 @@ def costs(layer: Workload, hardware: Hardware, mappings: Mappings, registers: fr
         below = [*chain[1:]] if last in chain else [*chain[1:], last]
         above = home
         for level in below:
-            moved = moves(layer, mappings, operand, depths[level.name])
             kept = operand in held(hardware, level, registers)
+            moved = moves(layer, mappings, operand, depths[level.name], kept)
             up, down = _bits(layer, operand, moved.distinct, above, home)
             reads[above.name] = reads[above.name] + down
             writes[above.name] = writes[above.name] + up
@@ -208,7 +208,7 @@ def floor(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes, goa
         above = outer[-1]
         least = np.min(
             [
-                moves(layer, Mappings(tiles[[0, array]], (order,), False), operand, 1).distinct
+                moves(layer, Mappings(tiles[[0, array]], (order,), False), operand, 1, last in chain).distinct
                 for order in _orders_at_best(operand, flow, tiles, array)
             ],
             axis=0,

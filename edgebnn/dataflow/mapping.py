@@ -88,15 +88,15 @@ def pieces(mappings: Mappings, dim: int, depth: int) -> Parts:
     return known[dim, depth]
 
 
-def moves(layer: Workload, mappings: Mappings, operand: Operand, depth: int) -> Moves:
+def moves(layer: Workload, mappings: Mappings, operand: Operand, depth: int, kept: bool = True) -> Moves:
     """What ``operand`` moves to fill the tiles of ``depth`` (for outputs: to empty them).
 
     A tile stays while loops turn that do not move the operand. Of inputs, what two tiles have in common that follow one
-    another along the innermost loop that moves them is kept too.
+    another along the innermost loop that moves them is kept too. What is not ``kept`` comes again at every turn.
     """
-    own = _Walk(mappings, operand, depth)
+    own = _Walk(mappings, operand, depth, kept)
     delivered = _volume(layer, mappings, operand, own) * own.again
-    shared = _Walk(mappings, operand, depth - 1) if own.spatial else own
+    shared = _Walk(mappings, operand, depth - 1, kept) if own.spatial else own
     distinct = _volume(layer, mappings, operand, shared) * shared.again if own.spatial else delivered
     return Moves(distinct, delivered)
 
@@ -116,13 +116,13 @@ class _Walk:
         moving: (loop, depth of the tile it takes apart, where it is the innermost that moves the operand).
     """
 
-    def __init__(self, mappings: Mappings, operand: Operand, depth: int) -> None:
+    def __init__(self, mappings: Mappings, operand: Operand, depth: int, kept: bool = True) -> None:
         tiles, relevant = mappings.tiles, RELEVANT[operand]
         spatial = mappings.spatial and depth == mappings.depth - 1
         self.depth, self.spatial = depth, spatial
         self.moving: list[tuple[int, int, NDArray[np.bool_]]] = []
         temporal = depth - 1 if spatial else depth
-        moved = np.zeros(tiles.shape[2], bool)
+        moved = np.full(tiles.shape[2], not kept)
         again = {dim: _beside(mappings, dim, 0, spatial) for dim in range(len(DIMS)) if dim not in relevant}
         known = {dim: np.zeros(tiles.shape[2], bool) for dim in again}
         for stage in reversed(range(temporal)):

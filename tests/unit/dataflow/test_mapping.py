@@ -73,3 +73,13 @@ def test_padding_is_not_read_from_where_the_layer_lies() -> None:
     deep = Workload(**{**vars(layer), "bounds": (1, 1, 1, 2, 6, 1, 3, 1)})
     again = moves(deep, Mappings(with_channels, ((4, 3, 0, 1, 2, 5, 6, 7),), False), "inputs", 1)
     assert float(again.distinct[0]) == 2 * 10
+
+
+def test_what_is_not_kept_comes_at_every_turn() -> None:
+    """4 output channels by 1 and 6 positions by 2: 12 turns bring 2 inputs each, in whichever order."""
+    layer = Workload("layer", (1, 1, 4, 1, 1, 6, 1, 1), "int8", MappingProxyType({}), 32, 1, 24, in_size=(1, 6))
+    tiles = np.array([layer.bounds, (1, 1, 1, 1, 1, 2, 1, 1)], np.int64)[:, :, None]
+    for order in ((0, 1, 2, 3, 4, 5, 6, 7), (0, 1, 3, 4, 5, 6, 7, 2)):
+        assert float(moves(layer, Mappings(tiles, (order,), False), "inputs", 1, kept=False).distinct[0]) == 24
+    inmost = Mappings(tiles, ((0, 1, 3, 4, 5, 6, 7, 2),), False)
+    assert float(moves(layer, inmost, "inputs", 1).distinct[0]) == 6
