@@ -5,6 +5,7 @@ compiled together."""
 from __future__ import annotations
 
 import ctypes
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -24,6 +25,7 @@ from edgebnn.graph.ops.binary import LceBMaxPool2dOptions
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.types import Array, DType, Graph, Quantization
 from edgebnn.kernels.cores import CORES, PORTABLE, Core
+from edgebnn.targets.cortex_m.toolchain import ToolchainName
 from tests.support.binary_cases import ConvCase, conv_cases, conv_graph
 from tests.support.binary_graphs import dequantize_graph, pool_graph, quantize_graph
 from tests.support.c_packages import CompiledPackage, compile_packages
@@ -135,10 +137,14 @@ def test_kernels_on_this_machine(kernel: str, monkeypatch: pytest.MonkeyPatch, t
         np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])
 
 
-@pytest.mark.parametrize("core", CORES)
-def test_kernels_of_each_core(core: str) -> None:
+@pytest.mark.parametrize(
+    ("core", "toolchain"), [*((core, "zig") for core in CORES), ("cortex-m0plus", "gcc"), ("cortex-m4", "gcc")]
+)
+def test_kernels_of_each_core(core: str, toolchain: ToolchainName) -> None:
+    if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
+        pytest.skip("arm-none-eabi-gcc is not installed")
     cases = drawn_of_all(6, 3)
-    packages = SimulatedPackages([case.graph for case in cases], core)
+    packages = SimulatedPackages([case.graph for case in cases], core, toolchain)
     for number, case in enumerate(cases):
         (found,), _ = packages.invoke(number, case.x)
         np.testing.assert_array_equal(found, run(case.graph, (case.x,))[0])

@@ -1,4 +1,5 @@
 #include "conv_binary_channels.h"
+#include "naked.h"
 
 /* ---- windows ------------------------------------------------------------------------------------------------------ */
 
@@ -63,7 +64,7 @@ typedef struct sums {
   "sbfx r7, r6, #(3 * " #n " + 2), #1\n" \
   "eor " c ", " c ", r7\n" FULL_ADD(a, b, c)
 
-__attribute__((naked, noinline)) static void add(const sums *s __attribute__((unused))) {
+EB_NAKED void add(const sums *s EB_UNUSED) {
   __asm__("push {r4-r11, lr}\n"
           "sub sp, sp, #20\n"
           "ldm r0, {r1-r5}\n"
@@ -139,7 +140,7 @@ __attribute__((naked, noinline)) static void add(const sums *s __attribute__((un
 /* The sum of three planes, flipped by bits of the window: its lower bits in r4, the upper ones in r5. */
 #define SUM "ldm r1!, {r4, r5, r6}\n" FLIP("r4") FLIP("r5") FLIP("r6") FULL_ADD("r4", "r5", "r6")
 
-__attribute__((naked, noinline)) static void add(const sums *s __attribute__((unused))) {
+EB_NAKED void add(const sums *s EB_UNUSED) {
   __asm__(UNIFIED "push {r4-r7, lr}\n"
                   "mov r4, r8\n"
                   "mov r5, r9\n"

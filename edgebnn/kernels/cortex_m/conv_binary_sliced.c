@@ -1,4 +1,5 @@
 #include "conv_binary_tiles.h"
+#include "naked.h"
 
 typedef eb_pair pair;
 
@@ -205,14 +206,12 @@ static void add_two(const counters *c, pair (*table)[8]);
   "add sp, sp, #28\n"                                                       \
   "pop {r4-r11, pc}\n"
 
-__attribute__((naked, noinline)) static void add_one(const counters *c __attribute__((unused)),
-                                                     pair (*table)[8] __attribute__((unused))) {
+EB_NAKED void add_one(const counters *c EB_UNUSED, pair (*table)[8] EB_UNUSED) {
   __asm__(START_CHANNELS FIRST_WORD);
   __asm__(START_UPPER_BITS HALF_ADD("r0", "r9", "r10") "mov r9, r10\n" UPPER_BITS);
 }
 
-__attribute__((naked, noinline)) static void add_two(const counters *c __attribute__((unused)),
-                                                     pair (*table)[8] __attribute__((unused))) {
+EB_NAKED void add_two(const counters *c EB_UNUSED, pair (*table)[8] EB_UNUSED) {
   __asm__(START_CHANNELS FIRST_WORD);
   __asm__(SECOND_WORD);
   __asm__("sub r5, r5, #640 \n ldr r10, [sp, #8]\n" START_UPPER_BITS FULL_ADD("r0", "r9", "r10") UPPER_BITS);
@@ -345,14 +344,12 @@ __attribute__((naked, noinline)) static void add_two(const counters *c __attribu
   "mov r11, r7\n"                                                                          \
   "pop {r4-r7, pc}\n"
 
-__attribute__((naked, noinline)) static void add_one(const counters *c __attribute__((unused)),
-                                                     pair (*table)[8] __attribute__((unused))) {
+EB_NAKED void add_one(const counters *c EB_UNUSED, pair (*table)[8] EB_UNUSED) {
   __asm__(START_CHANNELS FIRST_WORD);
   __asm__(START_UPPER_BITS HALF_ADD("r2", "r1") UPPER_BITS);
 }
 
-__attribute__((naked, noinline)) static void add_two(const counters *c __attribute__((unused)),
-                                                     pair (*table)[8] __attribute__((unused))) {
+EB_NAKED void add_two(const counters *c EB_UNUSED, pair (*table)[8] EB_UNUSED) {
   __asm__(START_CHANNELS FIRST_WORD);
   __asm__(SECOND_WORD);
   __asm__(START_UPPER_BITS "ldr r0, [sp, #8]\n" FULL_ADD("r2", "r1", "r0") UPPER_BITS);

@@ -10,6 +10,7 @@
 #if EB_HAS_DSP
 
 #include "gather_w1a8.h"
+#include "naked.h"
 #include "outputs_w1a8.h"
 
 /* One block of four pixels against the filters of a group; the assembly copies the first nine to its stack. */
@@ -70,7 +71,7 @@ void eb_w1a8_dsp_finish(const eb_w1a8_dsp_block *block, int8_t *output, const in
  * r0 words of inputs, r1 weights, r2 end of the windows, r3 0x01010101, r4-r7 sums, r8-r11 inputs, r12 mask, lr signs; then
  * r0 outputs, r2 the output, r3 outputs of a pixel, r8 magnitude, r9 constant, r10 multiplier, r11 bits, r12 scales,
  * lr rounding. Stack: as in the struct; 36 the struct. */
-__attribute__((naked)) static void run_block(eb_w1a8_dsp_block *block __attribute__((unused))) {
+EB_NAKED void run_block(eb_w1a8_dsp_block *block EB_UNUSED) {
   __asm__ volatile(
       "push {r4, r5, r6, r7, r8, r9, r10, r11, lr}\n\t"
       "sub sp, #44\n\t"

@@ -5,6 +5,7 @@
  * before those of the next 32 are made in their place. Halves hold the sums of 256 inputs, which are then added to words. */
 #include "../core/conv_w1a8.h"
 #include "gather_w1a8.h"
+#include "naked.h"
 #include "outputs_w1a8.h"
 
 #if defined(__ARM_ARCH_PROFILE) && __ARM_ARCH_PROFILE == 'M'
@@ -38,7 +39,7 @@ typedef struct chunk {
 
 /* r0 entry, r1 signs, r2 table, r3 mask, r4 and r5 entry, r6 and r7 halves; r8 weights, r9 halves, r10 end, r11 first table,
  * r12 where to begin. */
-__attribute__((naked)) static void add_chunk(const chunk *c __attribute__((unused))) {
+EB_NAKED void add_chunk(const chunk *c EB_UNUSED) {
   __asm__ volatile(
       ".syntax unified\n\t"
       "push {r4, r5, r6, r7, lr}\n\t"
@@ -103,7 +104,7 @@ __attribute__((naked)) static void add_chunk(const chunk *c __attribute__((unuse
   "add.w r6, r6, r9\n\t"
 
 /* r0 where to begin, r1 tables, r2 weights, r3 halves, r4 signs, r5 and r6 halves, r7 place, r8 and r9 entry, r12 end. */
-__attribute__((naked)) static void add_chunk(const chunk *c __attribute__((unused))) {
+EB_NAKED void add_chunk(const chunk *c EB_UNUSED) {
   __asm__ volatile(
       "push {r4, r5, r6, r7, r8, r9, r10, lr}\n\t"
       "ldmia.w r0, {r1, r2, r3, r12}\n\t"
