@@ -30,16 +30,18 @@ MCU = [
     "tomli>=2; python_version < '3.11'",
 ]
 WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
-DEV = [
+ORACLES = [  # what tests compare with where it can be installed: a dated release, and one that is compiled
     "tflite-micro==0.dev20261023182759; platform_system == 'Linux' and platform_machine == 'x86_64'"
     " and python_version == '3.11'",
+    "nn-dataflow==2.1; python_version < '3.12'",
+]
+DEV = [
     "hypothesis>=6.100",
     "pytest>=8",
     "pytest-xdist>=3.5",
     "mypy>=1.10",
     "ruff>=0.6",
     "pre-commit>=3.7",
-    "nn-dataflow==2.1; python_version < '3.12'",  # counts blocked loops too: what the dataflow model is held against
     *CLUSTER,
     *WHEELS,
 ]
@@ -92,6 +94,6 @@ setup(
         "edgebnn.converters.c_package": ["templates/*.j2", "templates/containers/*.j2"],
     },
     install_requires=RUNTIME,
-    extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "dev": DEV},
+    extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "oracles": ORACLES, "dev": DEV},
     entry_points={"console_scripts": ["edgebnn=edgebnn.cli.main:main"]},
 )

@@ -76,6 +76,17 @@ def ensure_environment(extras: list[str]) -> None:
     say(f"environment ready after {time.monotonic() - started:.0f} s")
 
 
+def ensure_oracles(modules: list[str]) -> None:
+    """Install what tests compare with, where that is possible: the tests of what is missing are skipped."""
+    wanted = f"import {', '.join(modules)}"
+    if subprocess.run([str(PYTHON), "-c", wanted], capture_output=True).returncode == 0:
+        return
+    say(f"installing what some tests compare with: {', '.join(modules)}")
+    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "-e", ".[oracles]"]
+    if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
+        say("not all of them can be installed here; the tests that need them are skipped")
+
+
 def training_stack() -> str:
     """Empty where the training stack can be installed, else what works and what to do, in one line."""
     if sys.version_info[:2] in TRAINING_PYTHONS:

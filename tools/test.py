@@ -12,9 +12,19 @@ import os
 import secrets
 import sys
 
-from environment import PYTHON, ROOT, ensure_debian_packages, ensure_environment, run, say, training_stack
+from environment import (
+    PYTHON,
+    ROOT,
+    ensure_debian_packages,
+    ensure_environment,
+    ensure_oracles,
+    run,
+    say,
+    training_stack,
+)
 
 EXTRAS = ["train", "mcu", "dev"]
+ORACLES = ["nn_dataflow", "tflite_micro"]
 DEBIAN = {
     "gcc": "gcc",
     "chromium": "chromium",
@@ -67,6 +77,7 @@ def main() -> None:
         say(f"{missing}; tests that need them are skipped")
     ensure_environment([extra for extra in EXTRAS if not (missing and extra == "train")])
     ensure_debian_packages(DEBIAN)
+    ensure_oracles(ORACLES)
     options = [option for option in sys.argv[1:] if option != "--thorough"]
     hunting, environment = thorough() if "--thorough" in sys.argv else ([], {})
     if not options and not missing:

@@ -48,7 +48,7 @@ def test_it_is_exact_and_within_its_bars(name: str, core: str) -> None:
 
 @pytest.mark.parametrize("name", FILES)
 def test_tensorflow_lite_micro_answers_the_same(name: str) -> None:
-    micro = pytest.importorskip("tflite_micro", reason="tflite-micro is not installed")
+    micro = pytest.importorskip("tflite_micro", reason="pip install 'edgebnn[oracles]'")
     _, x, expected = network(name)
     interpreter = micro.runtime.Interpreter.from_file(str(FOLDER / FILES[name]))
     interpreter.set_input(x, 0)

@@ -16,7 +16,7 @@ import pytest
 from edgebnn.dataflow.mapping import Mappings, moves
 from edgebnn.dataflow.workload import INPUTS, OUTPUTS, WEIGHTS, C, M, N, Workload
 
-core: Any = pytest.importorskip("nn_dataflow.core", reason="pip install nn-dataflow fastcache sympy")
+core: Any = pytest.importorskip("nn_dataflow.core", reason="pip install 'edgebnn[oracles]'")
 
 THEIRS = {WEIGHTS: core.DataCategoryEnum.FIL, INPUTS: core.DataCategoryEnum.IFM, OUTPUTS: core.DataCategoryEnum.OFM}
 LOOPS = {core.LoopEnum.IFM: C, core.LoopEnum.OFM: M, core.LoopEnum.BAT: N}
