@@ -45,6 +45,17 @@ CORES: Mapping[str, Core] = MappingProxyType(
     }
 )
 
+VECTOR_CORES: Mapping[str, Core] = MappingProxyType(
+    {
+        core.name: core
+        for core in (
+            Core("cortex-m55", "Cortex-M55", "cortex_m55", True, True, True, "Arm 101051"),
+            Core("cortex-m85", "Cortex-M85", "cortex_m85", True, True, True, "Arm 101924"),
+        )
+    }
+)
+"""Those with vectors, which nothing here simulates instruction by instruction: packages are made for them."""
+
 PORTABLE = Core("portable", "any processor", "", False, False, False, "C99")
 """What is not known gets the plain kernels: a processor with a C compiler."""
 
@@ -55,5 +66,5 @@ HOSTS: Mapping[str, Core] = MappingProxyType(
     }
 )
 
-PACKAGES: Mapping[str, Core] = MappingProxyType({**CORES, PORTABLE.name: PORTABLE, **HOSTS})
+PACKAGES: Mapping[str, Core] = MappingProxyType({**CORES, **VECTOR_CORES, PORTABLE.name: PORTABLE, **HOSTS})
 """All that there are C packages for."""

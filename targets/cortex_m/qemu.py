@@ -45,6 +45,7 @@ BOARDS: Mapping[str, Board] = MappingProxyType(
         "cortex-m4": Board("mps2-an386", Memory(4 * _MIB, 4 * _MIB, 16 << 10, 0, 0x2000_0000)),
         "cortex-m7": Board("mps2-an500", Memory(4 * _MIB, 4 * _MIB, 16 << 10, 0, 0x2000_0000)),
         "cortex-m33": Board("mps2-an505", Memory(4 * _MIB, 4 * _MIB, 16 << 10, 0x1000_0000, 0x3800_0000)),
+        "cortex-m55": Board("mps3-an547", Memory(512 << 10, 512 << 10, 16 << 10, 0x1000_0000, 0x3000_0000)),
     }
 )
 """One of each core; the microbit's is a Cortex-M0, of the same instruction set as Cortex-M0+."""

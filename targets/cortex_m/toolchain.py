@@ -140,8 +140,9 @@ def compiler_name(toolchain: ToolchainName = "zig") -> str:
 def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:
     if toolchain == "zig":
         program = _zig_program()
-        zig = build.zig_compiler("thumb-freestanding-eabi")
-        extension = "+dsp" if core.dsp else ""  # which LLVM leaves out of some cores that have it
+        # Vectors need the ABI of hard floats, and LLVM leaves extensions out of some cores that have them.
+        zig = build.zig_compiler(f"thumb-freestanding-eabi{'hf' if core.mve else ''}")
+        extension = "+mve" if core.mve else "+dsp" if core.dsp else ""
         options = (f"-mcpu={core.cpu}{extension}", "-isystem", str(FIRMWARE / "include"))
         return build.Compiler((program, *zig.command[zig.command.index("cc") :], *options), zig.identity, _REMEDY)
     found = shutil.which("arm-none-eabi-gcc")
@@ -149,7 +150,7 @@ def _compiler(core: Core, toolchain: ToolchainName) -> build.Compiler:
         raise BuildError(
             "arm-none-eabi-gcc is not installed; apt-get install gcc-arm-none-eabi, or let ziglang compile"
         )
-    command = (found, f"-mcpu={core.cpu.replace('_', '-')}", "-mthumb", "-mfloat-abi=soft")
+    command = (found, f"-mcpu={core.cpu.replace('_', '-')}", "-mthumb", f"-mfloat-abi={'hard' if core.mve else 'soft'}")
     return build.Compiler(command, build.version_of((found,)), _REMEDY)
 
 

@@ -34,7 +34,7 @@ def package(core: str) -> Package:
 
 
 def test_there_is_a_board_for_every_core() -> None:
-    assert set(qemu.BOARDS) == set(CORES)
+    assert set(CORES) <= set(qemu.BOARDS)
 
 
 @pytest.mark.parametrize("core", CORES)

@@ -33,7 +33,7 @@ from edgebnn.kernels.cores import Core
 from .dense_int8 import Dense, int8_layer, proven
 from .int8 import constant_data
 from .w1a8_outputs import Channels
-from .w1a8_packing import bytes_by_shift, signs_by_filter, taps_by_shift
+from .w1a8_packing import VECTOR_BYTES, bytes_by_shift, signs_by_filter, signs_by_vector, taps_by_shift
 
 PIXELS = 4
 """Pixels that the fast kernels take at a time (EB_W1A8_PIXELS)."""
@@ -223,6 +223,18 @@ def _dsp(conv: _Conv) -> Step:
     )
 
 
+def _mve(conv: _Conv) -> Step:
+    return Step(
+        function="eb_conv_w1a8_mve",
+        header="core/conv_w1a8.h",
+        sources=("cortex_m/conv_w1a8_mve.c", *_SHARED),
+        layer=_sums(conv, signs_by_vector(conv.outputs.minus)),
+        inputs=(0,),
+        scratch_bytes=-(-conv.window_bytes // VECTOR_BYTES) * VECTOR_BYTES * PIXELS,
+        leads=_sliding(conv),
+    )
+
+
 def _lookup(conv: _Conv) -> Step:
     minus = conv.outputs.minus.reshape(conv.groups, conv.filters, -1)
     sums_bytes = 8 if conv.window_bytes <= HALVES_HOLD else 24
@@ -256,6 +268,7 @@ def _in_fours(conv: _Conv) -> bool:
 
 
 CONVOLUTIONS = (
+    Variant("mve", lambda core: core.mve, lambda conv: not conv.depthwise, _mve),
     Variant("dsp", lambda core: core.dsp, lambda conv: not conv.depthwise, _dsp),
     Variant("lookup", _is_cortex_m, lambda conv: not conv.depthwise, _lookup),
     Variant("depthwise", _is_cortex_m, lambda conv: conv.depthwise and _in_fours(conv), _depthwise),

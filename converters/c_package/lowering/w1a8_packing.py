@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 WORD_BYTES = 4
+VECTOR_BYTES = 16
 GROUPS = 8
 """Groups of four inputs, a word each, that a word of weights is for."""
 
@@ -37,6 +38,15 @@ def signs_by_filter(minus: NDArray[np.bool_]) -> NDArray[np.uint32]:
     shift = np.arange(32, dtype=np.uint32)
     shifted = _grouped(minus, GROUPS).reshape(len(minus), -1, 32) << shift
     return np.ascontiguousarray(np.bitwise_or.reduce(shifted, axis=-1).T)
+
+
+def signs_by_vector(minus: NDArray[np.bool_]) -> NDArray[np.uint32]:
+    """[F, n] -> [F, words]: bit i of a half word is the sign of input i of its 16; a filter has whole words."""
+    filters, count = minus.shape
+    words = -(-count // (2 * VECTOR_BYTES))
+    bits = np.zeros((filters, words, 32), np.uint32)
+    bits.reshape(filters, -1)[:, :count] = minus
+    return np.asarray(np.bitwise_or.reduce(bits << np.arange(32, dtype=np.uint32), axis=-1))
 
 
 def taps_by_shift(minus: NDArray[np.bool_]) -> NDArray[np.uint32]:

@@ -60,6 +60,10 @@ typedef struct eb_conv_w1a8_sums {
  * in whole words, and 4 * groups * filters bytes for outputs if the pixels do not divide by four. */
 void eb_conv_w1a8_dsp(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_t *output, void *scratch);
 
+/* Vectors: sixteen weights an instruction. Weights are halves of a word with the signs of sixteen bytes of a window each, in
+ * their order; each filter has whole words. Scratch: the windows of four pixels in whole vectors. */
+void eb_conv_w1a8_mve(const eb_conv_w1a8_sums *layer, const int8_t *input, int8_t *output, void *scratch);
+
 /* Look-ups of four weights, for cores without usada8. A word of weights has the signs of 32 inputs, the first in bit 0; those of
  * a first word that is not full are its last bits. All filters have their first word before the second one. Scratch: the windows
  * of four pixels in whole words, 1024 bytes of tables, for each filter of a group 8 bytes of sums, 24 if a window has more

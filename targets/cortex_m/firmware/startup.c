@@ -29,6 +29,10 @@ __attribute__((weak)) void eb_fault(void) { eb_halt(); }
 
 void eb_reset(void)
 {
+#if defined(__ARM_FEATURE_MVE)
+    *(volatile uint32_t *)0xE000ED88u |= 0xFu << 20; /* CPACR: lets instructions of the vector unit through */
+    __asm volatile("dsb\n isb" ::: "memory");
+#endif
     const uint32_t *from = eb_data_load;
     for (uint32_t *to = eb_data_start; to < eb_data_end;)
         *to++ = *from++;
