@@ -6,7 +6,8 @@ from pathlib import Path
 
 from edgebnn.converters.c_package import folder as c_package
 from edgebnn.converters.c_package.containers import contain
-from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.c_package.generate import generate
+from edgebnn.converters.c_package.package import Package
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.shapes import require_sizes
 from edgebnn.graph.types import Array, Graph

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from edgebnn import machine
-from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.c_package.generate import generate
+from edgebnn.converters.c_package.package import Package
 from edgebnn.graph import samples
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import HOSTS, PORTABLE

@@ -12,7 +12,8 @@ from types import MappingProxyType
 
 from edgebnn.errors import InputError
 
-from .generate import Argument, Package, environment
+from .generate import environment
+from .package import Argument, Package
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from edgebnn.errors import InputError
 
 from .containers import check_container
-from .generate import check_name
+from .names import check_name
 
 
 def check(folder: Path, package: str, name: str, force: bool) -> None:

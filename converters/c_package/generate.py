@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import keyword
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, lru_cache
 
 import numpy as np
 
-from edgebnn.errors import EdgebnnError, InputError, ValueRefusedError
-from edgebnn.graph.execute import check_op, run
+from edgebnn.errors import EdgebnnError
+from edgebnn.graph.execute import check_op
 from edgebnn.graph.opdef import op_view
-from edgebnn.graph.types import Array, Graph, Tensor
-from edgebnn.kernels import FOLDER, OPERATIONS, table
+from edgebnn.graph.types import Graph
+from edgebnn.kernels import FOLDER
 from edgebnn.kernels.cores import Core
-from edgebnn.runtime.build import kernel_flags
 
-from .c_text import Tables, c_type, decimal, initializer, real, string
+from .c_text import Tables, c_type, decimal, initializer, string
 from .layout import Layout, lay_out
 from .lowering import lower
+from .names import check_name
 from .order import reorder
+from .package import Argument, Layer, Package
 from .prepare import prepare
 from .program import Alias, NamedStep
+from .selftest import make_selftest
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -33,83 +33,6 @@ except ImportError as error:
 
 _INCLUDE = re.compile(r'^(\s*#include ")(?:[^"\n]*/)?([^"/\n]+)"', re.MULTILINE)
 """Of files of ours: what comes before the name, a path, the name."""
-_IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
-_C_AND_CPP = """
-auto break case char const continue default do double else enum extern float for goto if inline int long register
-restrict return short signed sizeof static struct switch typedef union unsigned void volatile while main bool
-class delete new private public protected template this throw try virtual namespace operator
-"""
-_C_WORDS = frozenset(_C_AND_CPP.split())
-SEED = 20_16
-"""Of the input that the self-test runs on."""
-SELFTEST_TOLERANCE = 1e-3
-"""By which outputs may differ where floats are computed, as a share of the largest one."""
-
-
-@dataclass(frozen=True)
-class Argument:
-    """An input or output of the network as the C function takes it."""
-
-    name: str
-    tensor: Tensor
-    index: int
-
-    @property
-    def type(self) -> str:
-        return c_type(self.tensor.dtype.numpy)
-
-
-@dataclass(frozen=True)
-class Layer:
-    """A step as it is called: ``op`` is its index in the prepared graph, ``outputs`` where its outputs lie.
-
-    An output that lies in the arena has an offset in bytes; the network's own lie in the caller's memory (None).
-    """
-
-    op: int
-    kind: str
-    name: str
-    function: str
-    outputs: tuple[tuple[int, int | None], ...]
-    weight_bytes: int
-    scratch_bytes: int
-
-
-@dataclass(frozen=True)
-class Package:
-    """A generated package.
-
-    name:        the prefix of everything in it.
-    core:        what its kernels were chosen for.
-    graph:       the network as it is computed, in that order; its tensors are those of the file.
-    files:       text by path.
-    c_files:     those to compile.
-    arena_bytes, arena_lower_bound: the memory that the network works in, and the most that is live at once.
-    constant_bytes: the tables' bytes in flash.
-    layers:      in order, as ``edgebnn_profile_hook`` counts them.
-    """
-
-    name: str
-    core: Core
-    graph: Graph
-    files: Mapping[str, str]
-    arena_bytes: int
-    arena_lower_bound: int
-    constant_bytes: int
-    layers: tuple[Layer, ...]
-    inputs: tuple[Argument, ...]
-    outputs: tuple[Argument, ...]
-
-    @property
-    def c_files(self) -> tuple[str, ...]:
-        return tuple(name for name in self.files if name.endswith(".c"))
-
-    @property
-    def c_flags(self) -> Mapping[str, str]:
-        """Compiler flags of those of its files that need some of their own."""
-        tables = "".join(map(table, OPERATIONS))
-        flags = kernel_flags(tables, self.core.host) if self.core.host else {}
-        return {name: " ".join(flags[name]) for name in self.c_files if flags.get(name)}
 
 
 def generate(graph: Graph, core: Core, name: str) -> Package:
@@ -129,14 +52,6 @@ def generate(graph: Graph, core: Core, name: str) -> Package:
     """
     check_name(name)
     return _Generator(reorder(prepare(graph)), core, name).package
-
-
-def check_name(name: str) -> None:
-    """Raises InputError if ``name`` cannot be the prefix of C functions and files."""
-    if not _IDENTIFIER.fullmatch(name) or name in _C_WORDS or keyword.iskeyword(name):
-        fitting = re.sub(r"[^A-Za-z0-9_]+", "_", name).strip("_") or "model"
-        fitting = f"model_{fitting}" if not _IDENTIFIER.fullmatch(fitting) or fitting in _C_WORDS else fitting
-        raise InputError(f"'{name}' is no C identifier; choose a name for the functions and files: --name {fitting}")
 
 
 class _Generator:
@@ -299,7 +214,7 @@ class _Generator:
     @cached_property
     def _files(self) -> Mapping[str, str]:
         template = environment()
-        selftest = self._selftest
+        selftest = make_selftest(self._graph, self._steps, (self._inputs, self._outputs), self._tables, self._name)
         own = {"core/crc32.c"} | ({"core/move_bytes.c"} if self._layout.moves else set())
         sources = with_headers(own | {path for step in self._steps for path in (*step.step.sources, step.step.header)})
         structs, calls, copies = self._structs, self._calls, self._copies  # which fill the tables
@@ -328,81 +243,6 @@ class _Generator:
         for path in sources:
             files[path.rpartition("/")[2]] = _INCLUDE.sub(r'\1\2"', (FOLDER / path).read_text(encoding="utf-8"))
         return dict(sorted(files.items()))
-
-    @cached_property
-    def _stored_run(self) -> tuple[tuple[Array, ...], tuple[Array, ...]] | None:
-        """Inputs of the self-test with the outputs for them; None if the reference refuses all that are tried.
-
-        It refuses divisors of 0, and indices that are none.
-        """
-        for values in (_noise, _ones, _zeros):
-            inputs = tuple(values(argument.tensor) for argument in self._inputs)
-            try:
-                return inputs, run(self._graph, inputs)
-            except ValueRefusedError:
-                continue
-        return None
-
-    @cached_property
-    def _selftest(self) -> SelfTest | None:
-        stored = self._stored_run
-        if stored is None:
-            return None
-        inputs, expected = stored
-        tensors = self._graph.tensors
-        exact = all(tensors[t].dtype.numpy.kind != "f" for step in self._steps for t in (*step.inputs, *step.outputs))
-        checks = [self._check(argument, y, exact) for argument, y in zip(self._outputs, expected, strict=True)]
-        names = tuple(self._tables.name_of(x, "selftest_input") for x in inputs)
-        floats = not exact and any(argument.tensor.dtype.numpy == np.float32 for argument in self._outputs)
-        return SelfTest(names, tuple(check for check in checks if check), compares_floats=floats)
-
-    def _check(self, argument: Argument, expected: Array, exact: bool) -> str:
-        """The statement that checks an output.
-
-        Where floats are computed on the way, float outputs are compared within a tolerance, and others, which one
-        rounding may have tipped, not at all.
-        """
-        plain = np.ascontiguousarray(expected)
-        if exact:
-            return f"if (eb_crc32(0, {argument.name}, {plain.nbytes}u) != {zlib.crc32(plain.tobytes())}u) return 2;"
-        if plain.dtype != np.float32:
-            return ""
-        finite = np.abs(plain[np.isfinite(plain)])
-        tolerance = real(SELFTEST_TOLERANCE * float(finite.max(initial=0)) + 1e-30)
-        table = self._tables.name_of(plain, "selftest_output")
-        near = f"{self._name}_is_near({argument.name}, {table}, {plain.size}, {tolerance})"
-        return f"if (!{near}) return 2;"
-
-
-@dataclass(frozen=True)
-class SelfTest:
-    """The tables of the stored inputs, and the statements that check the outputs; ``compares_floats``: some of them
-    within a tolerance, not by CRC-32."""
-
-    inputs: tuple[str, ...]
-    checks: tuple[str, ...]
-    compares_floats: bool
-
-
-def _noise(tensor: Tensor) -> Array:
-    source = np.random.default_rng(SEED)
-    dtype = tensor.dtype.numpy
-    if dtype.kind == "f":
-        return source.uniform(-1, 1, tensor.shape).astype(dtype)
-    if (
-        dtype.kind == "b" or dtype.itemsize > 2
-    ):  # indices, which should be small, or words whose upper bits may be unused
-        return source.integers(0, 2, tensor.shape).astype(dtype)
-    bounds = np.iinfo(dtype)
-    return source.integers(max(bounds.min, -128), min(bounds.max, 127) + 1, tensor.shape, dtype)
-
-
-def _ones(tensor: Tensor) -> Array:
-    return np.ones(tensor.shape, tensor.dtype.numpy)
-
-
-def _zeros(tensor: Tensor) -> Array:
-    return np.zeros(tensor.shape, tensor.dtype.numpy)
 
 
 def _bytes_of(value: object) -> int:

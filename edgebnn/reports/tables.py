@@ -16,7 +16,7 @@ from rich.text import Text
 from . import format
 
 if TYPE_CHECKING:  # only some installations have the training room, and what runs models needs LiteRT
-    from edgebnn.converters.c_package.generate import Package
+    from edgebnn.converters.c_package.package import Package
     from edgebnn.converters.findings import Finding
     from edgebnn.dataflow.plan import LayerPlan, Plan
     from edgebnn.graph.analysis import Analysis

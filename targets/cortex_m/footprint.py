@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from edgebnn.converters.c_package.generate import Package
+from edgebnn.converters.c_package.package import Package
 from edgebnn.graph.types import DType, Graph
 from edgebnn.targets.footprint import CodeSize, Flash, Footprint, LayerFootprint, Limits, Ram
 

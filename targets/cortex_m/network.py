@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebnn.converters.c_package.generate import Package
+from edgebnn.converters.c_package.package import Package
 from edgebnn.graph.types import Array
 
 from .image import Image, Memory

@@ -13,7 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from jinja2 import Environment, StrictUndefined
 
-from edgebnn.converters.c_package.generate import Argument, Package
+from edgebnn.converters.c_package.package import Argument, Package
 from edgebnn.errors import InputError
 from edgebnn.graph.types import Array
 

@@ -14,8 +14,9 @@ from typing import Literal
 
 import numpy as np
 
-from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.c_package.lowering import lower
+from edgebnn.converters.c_package.package import Package
 from edgebnn.converters.c_package.program import Alias
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.opdef import op_view

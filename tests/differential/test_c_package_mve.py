@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.c_package.generate import generate
+from edgebnn.converters.c_package.package import Package
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.types import Graph

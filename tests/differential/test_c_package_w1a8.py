@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.c_package.generate import generate
+from edgebnn.converters.c_package.package import Package
 from edgebnn.converters.read_tflite import read
 from edgebnn.graph.counts import macs
 from edgebnn.graph.execute import run

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from edgebnn.converters.c_package.generate import Package, generate
+from edgebnn.converters.c_package.generate import generate
+from edgebnn.converters.c_package.package import Package
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import CORES
 from edgebnn.targets.cortex_m.image import Memory
