@@ -17,8 +17,15 @@ SECONDS = 20.0
 
 def training_processes() -> list[psutil.Process]:
     """Those that this process has started and that are still there."""
-    children = psutil.Process().children()
-    return [child for child in children if any("popen_loky" in word for word in child.cmdline())]
+    return [child for child in psutil.Process().children() if any("popen_loky" in word for word in _command(child))]
+
+
+def _command(process: psutil.Process) -> list[str]:
+    """How it was started; nothing of one that has ended, such as a converter's that nobody has waited for yet."""
+    try:
+        return process.cmdline()
+    except (psutil.ZombieProcess, psutil.NoSuchProcess):
+        return []
 
 
 def nothing() -> None:

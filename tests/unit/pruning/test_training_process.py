@@ -15,16 +15,9 @@ from pathlib import Path
 import pytest
 
 from edgebnn.errors import EdgebnnError
-from edgebnn.pruning.workers import executors, training_process
+from edgebnn.pruning.workers import executors
 from edgebnn.pruning.workers.training_process import PREFIX, TrainingProcesses
 from tests.support.processes import SECONDS, die, eventually, generated, gone, grow, nothing, slowly, training_processes
-
-
-@pytest.fixture(autouse=True)
-def _none_of_another_test() -> None:
-    """Ends those that an executor of another test shares with all, which wait for more work."""
-    training_process._own().close()
-    training_process._own.cache_clear()
 
 
 @pytest.fixture
