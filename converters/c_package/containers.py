@@ -13,7 +13,7 @@ from types import MappingProxyType
 from edgebnn.errors import InputError
 
 from .generate import environment
-from .package import Argument, Package
+from .package import Package
 
 
 @dataclass(frozen=True)
@@ -107,20 +107,12 @@ def contain(package: Package, kind: str) -> dict[str, str]:
         "library": _platformio(package),
     }
     templates = environment()
-    templates.filters["meaning"] = _meaning
     prefix = f"{container.sources}/" if container.sources else ""
     files = {f"{prefix}{name}": text for name, text in package.files.items()}
     for path, template in {**container.files, "README.md": "README.md"}.items():
         found = templates.get_template(f"containers/{template}.j2")
         files[path.format(name=package.name)] = found.render(context)
     return dict(sorted(files.items()))
-
-
-def _meaning(argument: Argument) -> str:
-    quantization = argument.tensor.quantization
-    if quantization is None or not quantization.per_tensor:
-        return "q"
-    return f"{quantization.scale[0]:.9g} * (q - {quantization.zero_point[0]})"
 
 
 def _platformio(package: Package) -> Mapping[str, object]:

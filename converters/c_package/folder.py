@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 from edgebnn.errors import InputError
@@ -34,16 +35,19 @@ def write(files: Mapping[str, str], folder: Path, force: bool) -> None:
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{folder.name[:64]}-", dir=folder.parent))
+        made, aside = beside / "made", beside / "replaced"
         try:
-            made = beside / "made"
             made.mkdir()
             for name, text in files.items():
                 path = made / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_text(text, encoding="utf-8")
-            _put(made, folder, beside / "replaced")
+            _put(made, folder, aside)
+            shutil.rmtree(aside, ignore_errors=True)
         finally:
-            shutil.rmtree(beside, ignore_errors=True)
+            shutil.rmtree(made, ignore_errors=True)
+            with suppress(OSError):  # it holds what could not be put back
+                beside.rmdir()
     except OSError as error:
         raise InputError(f"{folder}: cannot be written ({error.strerror or error})") from None
 

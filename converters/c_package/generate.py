@@ -73,6 +73,7 @@ class _Generator:
             arena_lower_bound=self._layout.placement.lower_bound,
             constant_bytes=sum(len(table.content) for table in self._tables),
             layers=self._layers,
+            roots=self._lowered[1],
             inputs=self._inputs,
             outputs=self._outputs,
         )

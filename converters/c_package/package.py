@@ -25,6 +25,14 @@ class Argument:
     def type(self) -> str:
         return c_type(self.tensor.dtype.numpy)
 
+    @property
+    def meaning(self) -> str:
+        """The real number that a value q stands for."""
+        quantization = self.tensor.quantization
+        if quantization is None or not quantization.per_tensor:
+            return "q"
+        return f"{quantization.scale[0]:.9g} * (q - {quantization.zero_point[0]})"
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -54,6 +62,7 @@ class Package:
     arena_bytes, arena_lower_bound: the memory that the network works in, and the most that is live at once.
     constant_bytes: the tables' bytes in flash.
     layers:      in order, as ``edgebnn_profile_hook`` counts them.
+    roots:       for each tensor that is another's bytes under another shape: that one.
     """
 
     name: str
@@ -64,6 +73,7 @@ class Package:
     arena_lower_bound: int
     constant_bytes: int
     layers: tuple[Layer, ...]
+    roots: Mapping[int, int]
     inputs: tuple[Argument, ...]
     outputs: tuple[Argument, ...]
 

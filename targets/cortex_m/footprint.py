@@ -64,7 +64,7 @@ def _functions(image: Image) -> tuple[CodeSize, ...]:
 
 def live_bytes(package: Package) -> tuple[int, ...]:
     """Of each layer, the bytes of the arena that hold something while it runs; what lies over another counts once."""
-    root = _roots(package)
+    root = package.roots
     offsets, first = {}, {}
     for number, layer in enumerate(package.layers):
         for tensor, offset in layer.outputs:
@@ -81,16 +81,6 @@ def live_bytes(package: Package) -> tuple[int, ...]:
         + _covered((offsets[t], offsets[t] + tensors[t].bytes) for t in offsets if first[t] <= number <= last[t])
         for number, layer in enumerate(package.layers)
     )
-
-
-def _roots(package: Package) -> dict[int, int]:
-    """For each tensor that is another's bytes under another shape: that one. Ops of one such kind have no layer."""
-    computed = {layer.op for layer in package.layers}
-    root: dict[int, int] = {}
-    for index, op in enumerate(package.graph.ops):
-        if index not in computed:
-            root[op.outputs[0]] = root.get(op.inputs[0], op.inputs[0])
-    return root
 
 
 def _covered(ranges: Iterable[tuple[int, int]]) -> int:

@@ -15,11 +15,8 @@ from typing import Literal
 import numpy as np
 
 from edgebnn.converters.c_package.generate import generate
-from edgebnn.converters.c_package.lowering import lower
 from edgebnn.converters.c_package.package import Package
-from edgebnn.converters.c_package.program import Alias
 from edgebnn.errors import EdgebnnError, InputError
-from edgebnn.graph.opdef import op_view
 from edgebnn.graph.shapes import open_sizes
 from edgebnn.graph.types import Array, Graph, Shape
 from edgebnn.kernels.cores import CORES
@@ -223,16 +220,9 @@ def _places(graph: Graph) -> dict[int, int]:
 
 def _with_aliases(package: Package, found: Mapping[int, Array]) -> dict[int, Array]:
     """Tensors with those that are the same bytes under another shape: of what is known, and what it is known from."""
-    result = dict(found)
-    pairs = []
-    computed = {layer.op for layer in package.layers}
-    for index, op in enumerate(package.graph.ops):
-        if index in computed:
-            continue
-        lowered = lower(op_view(package.graph, index), package.core)
-        if isinstance(lowered, Alias):
-            pairs.append((op.inputs[lowered.input], op.outputs[0]))
-    for known, other in [*((output, source) for source, output in reversed(pairs)), *pairs]:
+    result, tensors = dict(found), package.graph.tensors
+    pairs = package.roots.items()
+    for known, other in (*pairs, *((root, alias) for alias, root in pairs)):
         if known in result and other not in result:
-            result[other] = result[known].reshape(package.graph.tensors[other].shape)
+            result[other] = result[known].reshape(tensors[other].shape)
     return result

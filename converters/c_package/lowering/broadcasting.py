@@ -6,8 +6,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from edgebnn.converters.c_package.program import Struct
+from edgebnn.converters.c_package.program import Struct, Value
 from edgebnn.graph.opdef import OpView
+from edgebnn.graph.ops.dense import BatchMatMulOptions, operand_shapes
+from edgebnn.graph.ops.view import options
 from edgebnn.graph.types import Shape
 
 Axis = tuple[int, ...]
@@ -47,6 +49,26 @@ def axes_of(first: Shape, second: Shape, output: Shape) -> list[Axis]:
     """Those of two operands and what they broadcast to, merged."""
     rank = len(output)
     return merged(list(zip(output, steps(first, rank), steps(second, rank), strict=True)))
+
+
+def matrices(op: OpView) -> dict[str, Value]:
+    """How a kernel of BATCH_MATMUL walks: over pairs of matrices, and with which steps in elements within each."""
+    opts = options(op, BatchMatMulOptions)
+    first, second = operand_shapes(op)
+    rows, depth, columns = first[-2], first[-1], second[-1]
+    # Leading axes step over whole matrices; the innermost axis stands for one pair of them.
+    batches = axes_of(first[:-2], second[:-2], op.outputs[0].shape[:-2])
+    axes = [(size, s1 * rows * depth, s2 * depth * columns) for size, s1, s2 in batches]
+    return {
+        "batches": broadcast([*axes, (1, 0, 0)]),
+        "rows": rows,
+        "depth": depth,
+        "columns": columns,
+        "first_row": 1 if opts.adj_x else depth,
+        "first_depth": rows if opts.adj_x else 1,
+        "second_depth": 1 if opts.adj_y else columns,
+        "second_column": depth if opts.adj_y else 1,
+    }
 
 
 def in_place(op: OpView) -> Mapping[int, int]:

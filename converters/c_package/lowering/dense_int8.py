@@ -15,14 +15,14 @@ from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.converters.c_package.program import Step, Struct
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.ops.conv import channel_factors, check_operands
-from edgebnn.graph.ops.dense import BatchMatMulOptions, FullyConnectedOptions, operand_shapes, product_factor
+from edgebnn.graph.ops.dense import FullyConnectedOptions, product_factor
 from edgebnn.graph.ops.enums import Activation, WeightsFormat
 from edgebnn.graph.ops.fused import integer_bounds
 from edgebnn.graph.ops.view import input_tensor, optional_input, options, scale_and_zero_point, unsupported
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
-from .broadcasting import axes_of, broadcast
+from .broadcasting import matrices
 from .int8 import constant_data, optional_bias, rescaling, sum_range, zero_point_of
 
 
@@ -165,14 +165,8 @@ def dense(op: OpView, core: Core) -> Step:
 
 def batch_matmul(op: OpView, core: Core) -> Step:
     """The step of a BATCH_MATMUL."""
-    opts = options(op, BatchMatMulOptions)
     a, b = input_tensor(op, 0), input_tensor(op, 1)
-    first, second = operand_shapes(op)
-    rows, depth, columns = first[-2], first[-1], second[-1]
     scales = rescaling(op, [product_factor(op)], 1, Activation.NONE)
-    # Leading axes step over whole matrices; the innermost axis stands for one pair of them.
-    batches = axes_of(first[:-2], second[:-2], op.outputs[0].shape[:-2])
-    axes = [(size, s1 * rows * depth, s2 * depth * columns) for size, s1, s2 in batches]
     return Step(
         function="eb_batch_matmul_int8",
         header="core/batch_matmul_int8.h",
@@ -180,14 +174,7 @@ def batch_matmul(op: OpView, core: Core) -> Step:
         layer=Struct(
             "eb_batch_matmul_int8_layer",
             {
-                "batches": broadcast([*axes, (1, 0, 0)]),
-                "rows": rows,
-                "depth": depth,
-                "columns": columns,
-                "first_row": 1 if opts.adj_x else depth,
-                "first_depth": rows if opts.adj_x else 1,
-                "second_depth": 1 if opts.adj_y else columns,
-                "second_column": depth if opts.adj_y else 1,
+                **matrices(op),
                 "first_zero_point": scale_and_zero_point(op, a)[1],
                 "second_zero_point": scale_and_zero_point(op, b)[1],
                 "multiplier": int(scales.multiplier[0]),

@@ -8,13 +8,13 @@ from types import MappingProxyType
 from edgebnn.converters.c_package.program import Step, Struct, Value
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.ops.conv import check_operands
-from edgebnn.graph.ops.dense import BatchMatMulOptions, FullyConnectedOptions, operand_shapes
+from edgebnn.graph.ops.dense import FullyConnectedOptions
 from edgebnn.graph.ops.enums import Activation, WeightsFormat
 from edgebnn.graph.ops.view import input_tensor, optional_input, options, unsupported
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
-from .broadcasting import axes_of, broadcast
+from .broadcasting import broadcast, matrices
 from .clamping import open_range
 from .windows_float import constant_bias
 
@@ -54,24 +54,11 @@ def _step(fields: Mapping[str, Value]) -> Step:
 
 
 def _matmul(op: OpView, core: Core) -> Step:
-    opts = options(op, BatchMatMulOptions)
     if input_tensor(op, 1).dtype != DType.FLOAT32:
         raise unsupported(op, f"float32 times {input_tensor(op, 1).dtype.value}", "two float32 or two int8 operands")
-    first, second = operand_shapes(op)
-    rows, depth, columns = first[-2], first[-1], second[-1]
     low, high = open_range(op, Activation.NONE)
-    # Leading axes step over whole matrices; the innermost axis stands for one pair of them.
-    batches = axes_of(first[:-2], second[:-2], op.outputs[0].shape[:-2])
-    axes = [(size, s1 * rows * depth, s2 * depth * columns) for size, s1, s2 in batches]
     fields: dict[str, Value] = {
-        "batches": broadcast([*axes, (1, 0, 0)]),
-        "rows": rows,
-        "depth": depth,
-        "columns": columns,
-        "first_row": 1 if opts.adj_x else depth,
-        "first_depth": rows if opts.adj_x else 1,
-        "second_depth": 1 if opts.adj_y else columns,
-        "second_column": depth if opts.adj_y else 1,
+        **matrices(op),
         "bias": None,
         "low": low,
         "high": high,

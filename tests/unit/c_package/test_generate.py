@@ -124,3 +124,21 @@ def test_an_op_without_a_kernel_is_named(tmp_path: Path) -> None:
 def test_an_unknown_target_lists_those_that_there_are(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="cortex-m4"):
         edgebnn.export(small_graph(), tmp_path / "out", "z80")
+
+
+def test_a_folder_that_cannot_be_put_back_is_kept_beside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    out = tmp_path / "firmware"
+    out.mkdir()
+    (out / "mine.c").write_text("work of days")
+    rename = Path.rename
+
+    def failing(path: Path, target: Path) -> Path:
+        if target == out:
+            raise OSError("the disk is gone")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", failing)
+    with pytest.raises(InputError, match="the disk is gone"):
+        edgebnn.export(small_graph(), out, "portable", force=True)
+    (kept,) = tmp_path.rglob("mine.c")
+    assert kept.read_text() == "work of days"
