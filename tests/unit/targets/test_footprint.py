@@ -17,6 +17,7 @@ from edgebnn.kernels.cores import CORES
 from edgebnn.targets import TARGETS
 from edgebnn.targets.cortex_m import boards
 from edgebnn.targets.cortex_m.footprint import live_bytes
+from edgebnn.targets.cortex_m.network import compile_package
 from edgebnn.targets.footprint import Footprint, Limits
 from edgebnn.targets.model_file import open_model
 
@@ -116,3 +117,11 @@ def test_a_compiler_is_chosen_by_the_environment(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("EDGEBNN_MCU_COMPILER", "other")
     with pytest.raises(InputError, match="choose zig or gcc"):
         edgebnn.target("cortex-m4")
+
+
+def test_what_the_elf_file_reserves_is_the_arena_to_the_byte() -> None:
+    package = generate(open_model(RESNET).graph, CORES["cortex-m4"], "net")
+    image = compile_package(package)
+    assert {symbol.name: symbol.size for symbol in image.symbols}["net_arena"] == package.arena_bytes
+    assert image.sections["bss"] == package.arena_bytes
+    assert image.sections["data"] == 0
