@@ -77,7 +77,13 @@ class Workload:
     @property
     def shape(self) -> tuple[object, ...]:
         """What layers that cost the same have in common."""
-        return (self.bounds, self.precision, tuple(self.bits.items()), self.stride, self.dilation, self.zeros)
+        space = (
+            self.stride,
+            self.dilation,
+            self.before,
+            self.in_size,
+        )  # how much of the input is padding is part of it
+        return (self.bounds, self.precision, tuple(self.bits.items()), space, self.zeros)
 
     def stored_in(self, word_bits: int | None) -> Workload:
         """The layer on a machine whose numbers all have ``word_bits``: only 1-bit operands stay packed, in such words.

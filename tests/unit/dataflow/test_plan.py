@@ -63,6 +63,16 @@ def test_binary_operands_count_packed_words() -> None:
     assert planned.macs == 6 * 6 * 8 * 9 * 40
 
 
+def test_layers_that_differ_in_padding_alone_cost_their_own() -> None:
+    """8 x 8 with a border of zeros, and 10 x 10 without: the same loops, but a third less is read of the first."""
+    padded, unpadded = Conv("padded", 8, 8, 16, 3), Conv("unpadded", 10, 8, 16, 3, same=False)
+    machine = hardware.load("eyeriss")
+    together = plan(graph_of((padded, unpadded)), machine).layers
+    apart = [plan(graph_of((conv,)), machine).layers[0] for conv in (padded, unpadded)]
+    assert [layer.energy for layer in together] == [layer.energy for layer in apart]
+    assert together[0].operands["DRAM"]["inputs"] < together[1].operands["DRAM"]["inputs"]
+
+
 def test_json_has_what_was_promised(tmp_path: Path) -> None:
     path = tmp_path / "tiny.tflite"
     path.write_bytes(to_bytes(graph_of(TINY)))
