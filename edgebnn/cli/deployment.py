@@ -153,7 +153,12 @@ def analyze(
 
 
 @verb("edgebnn plan alexnet.tflite --hardware eyeriss --batch 4")
-@click.argument("model", type=FILE)
+@click.argument("model")
+@click.option(
+    "--to", type=click.Choice(["lce", "int8", "w1a8", "float"]), help="What a Keras MODEL becomes.  [default: lce]"
+)
+@click.option("--calibration", metavar="DATA", help="For a Keras MODEL in int8 or w1a8, as convert takes it.")
+@import_option
 @click.option("--hardware", default="eyeriss", show_default=True, help="A machine's name, or FILE.toml.")
 @click.option("--batch", type=click.IntRange(1, 65536), default=1, show_default=True, help="Samples that run together.")
 @click.option(
@@ -169,7 +174,10 @@ def analyze(
 @click.option("--zeros", metavar="SHARES", help="Of zeros in each layer's input, as in 0,0.4,0.7: they are compressed.")
 @click.option("--html", "page", type=FILE, help="Write charts and loop nests to an HTML file.")
 def plan(
-    model: Path,
+    model: str,
+    to: Literal["lce", "int8", "w1a8", "float"] | None,
+    calibration: str | None,
+    imports: tuple[str, ...],
     hardware: str,
     batch: int,
     dataflows: tuple[str, ...],
@@ -178,16 +186,21 @@ def plan(
     page: Path | None,
     as_json: bool,
 ) -> None:
-    """Map each layer of a .tflite file onto a machine's memories: loops, accesses, energy and time, all estimated."""
+    """Map each layer of MODEL onto a machine's memories: loops, accesses, energy and time, all estimated.
+
+    MODEL is a .tflite file, or a Keras model (a saved model, or package.module:function that returns one), which is
+    planned as converting it would leave it.
+    """
     from edgebnn.dataflow import hardware as machines
     from edgebnn.dataflow import plan as planning
     from edgebnn.reports import tables
-    from edgebnn.targets.model_file import open_model
+    from edgebnn.workflows.deploying import file_of
 
     machine = machines.load(hardware)
     if page is not None:
         check_writable(page)
-    file = open_model(model)
+    with status(f"reading {model}"):
+        file, findings = file_of(model, to, None if calibration is None else calibration_inputs(calibration), imports)
     with status(f"planning for {machine.name}"):
         result = planning.plan(
             replace(file.graph, name=file.name),
@@ -201,7 +214,8 @@ def plan(
         from edgebnn.reports import dataflow_page
 
         dataflow_page.write(result, file.name, page)
-    show(as_json, {"model": file.name, **result.json()}, *tables.plan(result))
+    value = {"model": file.name, **result.json(), "findings": [asdict(finding) for finding in findings]}
+    show(as_json, value, *([tables.findings(findings)] if findings else []), *tables.plan(result))
 
 
 def parse_shares(text: str | None) -> tuple[float, ...]:
