@@ -163,11 +163,12 @@ def write_arrays(path: Path, model: ModelFile, arrays: Sequence[Array]) -> None:
     """Write a model's outputs atomically: one as ``.npy``, several as ``.npz`` by their names in the file.
 
     Raises:
-        InputError: there are several, or none, and ``path`` is an ``.npy``; or it cannot be written.
+        InputError: there are several, or none, and ``path`` is an ``.npy``; or they, or it, cannot be written.
     """
     if len(arrays) != 1 and path.suffix != ".npz":
         raise InputError(f"{path}: {model.name} has {len(arrays)} outputs; give an .npz to write them to")
     buffer = io.BytesIO()
+    arrays = [_as_plain(path, array) for array in arrays]
     if path.suffix == ".npz":
         # numpy.savez takes names as keyword arguments, of which it has some of its own.
         with zipfile.ZipFile(buffer, "w") as archive:
@@ -177,6 +178,15 @@ def write_arrays(path: Path, model: ModelFile, arrays: Sequence[Array]) -> None:
     else:
         np.save(buffer, arrays[0])
     write_bytes(path, buffer.getvalue())
+
+
+def _as_plain(path: Path, array: Array) -> Array:
+    """Strings as an array of one length, filled up with zero bytes; all else as it is."""
+    if array.dtype != object:
+        return array
+    if any(one.endswith(b"\0") for one in array.flat):
+        raise InputError(f"{path}: an .npy loses the zero bytes at the end of a string; run the model from Python")
+    return array.astype(bytes)
 
 
 def _distinct(names: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Array, Graph, Shape
+from edgebnn.runtime.entries import alike, choose, entries
 from edgebnn.runtime.model import Model, load
 from edgebnn.runtime.port import Port
 
@@ -35,7 +36,7 @@ class ModelFile:
         Raises:
             UnsupportedOpError, ModelFormatError: the IR does not hold it.
         """
-        return self.made_from or self._parsed(())
+        return self._parsed(()) if self.made_from is None else self._as_called(self.made_from)
 
     def graph_for(self, inputs: Sequence[Array]) -> Graph:
         """The graph for inputs of these shapes, which the file may leave open. Raises as :attr:`graph` does."""
@@ -78,11 +79,19 @@ class ModelFile:
 
     def _parsed(self, shapes: tuple[Shape, ...]) -> Graph:
         try:
-            return parse(self.content, self.name, shapes)
+            return self._as_called(parse(self.content, self.name, shapes))
         except (UnsupportedOpError, ModelFormatError) as error:
             raise type(error)(
                 f"{error}. This is what edgebnn reads of models: LiteRT may run the file all the same"
             ) from None
+
+    def _as_called(self, graph: Graph) -> Graph:
+        """With the outputs of the signature, which may leave out some of the graph's; with all of them where there are
+        several signatures and none is meant."""
+        found = entries(self.content)
+        if self.signature is None and not alike(found):
+            return graph
+        return replace(graph, outputs=choose(found, self.signature, self.name).outputs)
 
 
 def open_model(source: str | Path | Graph | ModelFile, signature: str | None = None) -> ModelFile:

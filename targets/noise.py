@@ -69,8 +69,9 @@ def _shape(port: Port, model: str) -> Shape:
 def _values(port: Port, shape: Shape, limits: Limits | None, generator: np.random.Generator, model: str) -> Array:
     dtype = port.dtype
     if dtype.kind not in "fbiu" or (limits is not None and limits.low > limits.high):
+        kind = "string" if port.is_text else dtype
         raise InputError(
-            f"{model}: which values its input '{port.name}' of type {dtype} takes cannot be guessed; "
+            f"{model}: which values its input '{port.name}' of type {kind} takes cannot be guessed; "
             "give some with --input"
         )
     if dtype.kind == "b":

@@ -94,10 +94,11 @@ class Interpreter:
         """The outputs for all samples of ``x``, an array or, for models with several outputs, a list of arrays.
 
         x: an array of samples, a list of such arrays for models with several inputs, or an iterator over samples,
-        each an array or a list of them. verbose: 1 shows progress on standard error.
+        each an array or a list of them; an input whose shape does not begin with 1, such as a number, takes samples of
+        that very shape. verbose: 1 shows progress on standard error.
 
         Raises:
-            InputError: a sample's shape or dtype is not the model's, or there are no samples.
+            InputError: a sample's shape or dtype is not the model's, or there are none, or not as many of each input.
             ValueError: ``x`` is none of these.
         """
         samples: Iterable[list[NDArray[Any]]] = _samples(x)
@@ -113,15 +114,25 @@ class Interpreter:
         if len(sample) != len(self._inputs):
             raise InputError(f"predict: the model has {len(self._inputs)} inputs, a sample has {len(sample)}")
         for detail, value in zip(self._inputs, sample, strict=True):
-            expected = (np.dtype(detail["dtype"]), _shape(detail))
-            if (value.dtype, value.shape) != expected:
-                raise InputError(
-                    f"predict: input '{detail['name']}' expects samples of {expected[0]} and shape {expected[1][1:]}, "
-                    f"got {value.dtype} and {value.shape[1:]}"
-                )
-            self._interpreter.set_tensor(detail["index"], value)
+            self._interpreter.set_tensor(detail["index"], _as_input(detail, value))
         self._interpreter.invoke()
         return [self._interpreter.get_tensor(detail["index"]) for detail in self._outputs]
+
+
+def _as_input(detail: dict[str, Any], value: NDArray[Any]) -> NDArray[Any]:
+    """A sample as the input takes it: with a batch axis of 1 in front where the input has one.
+
+    Raises InputError where its shape or dtype is not the input's.
+    """
+    shape, dtype = _shape(detail), np.dtype(detail["dtype"])
+    alike = value.dtype.kind in "SUO" if dtype.kind == "S" else value.dtype == dtype
+    for array in (value[np.newaxis], value):
+        if alike and array.shape == shape:
+            return array
+    raise InputError(
+        f"predict: input '{detail['name']}' expects samples of {'strings' if dtype.kind == 'S' else dtype} and shape "
+        f"{shape[1:] if shape[:1] == (1,) else shape}, got {value.dtype} and {value.shape}"
+    )
 
 
 def _joined(column: tuple[NDArray[Any], ...]) -> NDArray[Any]:
@@ -146,18 +157,19 @@ def _zero_point(detail: dict[str, Any]) -> int | None:
 
 
 def _samples(x: Data | Iterator[Data]) -> Iterator[list[NDArray[Any]]]:
-    if isinstance(x, np.ndarray):
-        return ([sample[np.newaxis]] for sample in x)
+    if isinstance(x, np.ndarray) and x.ndim:
+        return ([np.asarray(sample)] for sample in x)
     if isinstance(x, list):
-        return ([value[np.newaxis] for value in sample] for sample in zip(*x, strict=False))
+        if len({len(values) for values in x}) > 1:
+            raise InputError(f"predict: inputs of different numbers of samples {[len(values) for values in x]}")
+        return ([np.asarray(value) for value in sample] for sample in zip(*x, strict=True))
     if isinstance(x, Iterator):
         return (
-            [sample[np.newaxis]] if isinstance(sample, np.ndarray) else [value[np.newaxis] for value in sample]
-            for sample in x
+            [np.asarray(value) for value in (sample if isinstance(sample, list | tuple) else [sample])] for sample in x
         )
     raise ValueError(
         "predict takes an array of samples, a list of such arrays (one per input) or an iterator over samples, "
-        f"not {type(x).__name__}"
+        f"not {'a single number' if isinstance(x, np.ndarray) else type(x).__name__}"
     )
 
 

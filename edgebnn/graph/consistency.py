@@ -199,18 +199,23 @@ class _Checker:
             raise self.error(f"the options of layer '{layer}' lie outside of the file")
 
     def signature(self, signature: Any) -> None:
+        """It names inputs and outputs of its graph: LiteRT overwrites what is given for other tensors, and the memory
+        of other results."""
         self.index(signature.SubgraphIndex(), self.model.SubgraphsLength(), "the graph of a signature")
-        tensors = self.model.Subgraphs(signature.SubgraphIndex()).TensorsLength()
-        for count, at in (
-            (signature.InputsLength(), signature.Inputs),
-            (signature.OutputsLength(), signature.Outputs),
-        ):
-            for index in range(count):
-                what = f"a tensor of signature '{text(signature.SignatureKey())}'"
-                self.index(at(index).TensorIndex(), tensors, what)
         graph = self.model.Subgraphs(signature.SubgraphIndex())
-        for index in range(signature.InputsLength()):
-            self.given(graph.Tensors(signature.Inputs(index).TensorIndex()))
+        what = f"signature '{text(signature.SignatureKey())}'"
+        for role, count, at, own in (
+            ("input", signature.InputsLength(), signature.Inputs, graph.InputsAsNumpy()),
+            ("output", signature.OutputsLength(), signature.Outputs, graph.OutputsAsNumpy()),
+        ):
+            for number in range(count):
+                index = at(number).TensorIndex()
+                self.index(index, graph.TensorsLength(), f"a tensor of {what}")
+                if role == "input":
+                    self.given(graph.Tensors(index))
+                if index not in integers(own):
+                    name = text(graph.Tensors(index).Name())
+                    raise self.error(f"{what} names tensor {index} ('{name}'), which is no {role} of its graph")
 
 
 def _written(op: Any) -> list[int]:

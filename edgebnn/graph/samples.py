@@ -257,6 +257,4 @@ def _joined(model: str, column: Sequence[tuple[Array, bool]]) -> Array:
         return output if leads else output[None]
     if len({output.shape[1 if samples else 0 :] for output, samples in column}) > 1:
         raise InputError(f"{model}: an output has another shape for each sample; give one sample at a time")
-    if all(samples for _, samples in column):
-        return np.concatenate([output for output, _ in column])
-    return np.stack([output for output, _ in column])
+    return np.concatenate([output if samples else output[None] for output, samples in column])

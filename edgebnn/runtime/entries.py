@@ -50,6 +50,11 @@ def entries(data: Bytes) -> tuple[Entry, ...]:
     return tuple(found) or (plain,)
 
 
+def alike(found: tuple[Entry, ...]) -> bool:
+    """Whether all run the same graph for the same results."""
+    return len({(entry.subgraph, frozenset(entry.inputs), frozenset(entry.outputs)) for entry in found}) == 1
+
+
 def choose(found: tuple[Entry, ...], signature: str | None, name: str) -> Entry:
     """The entry called ``signature``, or the only one.
 
@@ -66,7 +71,7 @@ def choose(found: tuple[Entry, ...], signature: str | None, name: str) -> Entry:
             what = f"its signatures are {known}" if named else "it names none"
             raise InputError(one_line(f"{name}: has no signature '{signature}'; {what}"))
         return named[signature]
-    if len({(entry.subgraph, frozenset(entry.inputs), frozenset(entry.outputs)) for entry in found}) > 1:
+    if not alike(found):
         raise InputError(one_line(f"{name}: has the signatures {known}; say which to run (signature=..., --signature)"))
     return found[0]
 
@@ -113,19 +118,22 @@ def _called(op: Any) -> Iterable[int]:
 
 
 def _entry(model: Any, signature: Any) -> Entry:
-    """Its arguments in the order of the graph's inputs and outputs, not of their names."""
+    """Its arguments in the order of the graph's inputs and outputs, not of their names. An input of the graph that the
+    signature leaves out must be given all the same: it goes by the name of its tensor."""
     graph = model.Subgraphs(signature.SubgraphIndex())
     given = [signature.Inputs(i) for i in range(signature.InputsLength())]
     inputs = {argument.TensorIndex(): text(argument.Name()) for argument in given}
     results = [signature.Outputs(i) for i in range(signature.OutputsLength())]
     order = {index: place for place, index in reversed(list(enumerate(integers(graph.OutputsAsNumpy()))))}
-    results.sort(key=lambda result: order.get(result.TensorIndex(), len(order)))
-    own = [index for index in integers(graph.InputsAsNumpy()) if index in inputs]
-    taken = [*own, *(index for index in inputs if index not in own)]
+    results.sort(key=lambda result: order[result.TensorIndex()])
+    taken = tuple(integers(graph.InputsAsNumpy()))
     return Entry(
         signature=text(signature.SignatureKey()),
         subgraph=int(signature.SubgraphIndex()),
-        inputs=tuple(taken),
+        inputs=taken,
         outputs=tuple(result.TensorIndex() for result in results),
-        arguments=(tuple(inputs[index] for index in taken), tuple(text(result.Name()) for result in results)),
+        arguments=(
+            tuple(inputs[index] if index in inputs else text(graph.Tensors(index).Name()) for index in taken),
+            tuple(text(result.Name()) for result in results),
+        ),
     )

@@ -35,8 +35,15 @@ class Port(Form):
     limits: tuple[float, float] | None
 
     @property
+    def is_text(self) -> bool:
+        """Whether values are strings: bytes in an array of objects."""
+        return self.dtype.kind == "S"
+
+    @property
     def expected(self) -> str:
         """What the port takes, in words."""
+        if self.is_text:
+            return f"an array of strings, str or bytes, and shape {self.takes}"
         kinds = ["float32", "uint8"]
         if str(self.dtype) not in kinds:
             kinds = [*kinds, str(self.dtype)] if self.scale is not None else [str(self.dtype)]
@@ -48,7 +55,7 @@ class Port(Form):
         Warns where values lie so far out of the input's range that they are probably on another scale.
 
         Args:
-            value: floats, uint8 pixels, or the model's own integers, of a shape that the port takes.
+            value: floats, uint8 pixels, the model's own integers or strings, of a shape that the port takes.
             model: what messages call the model.
 
         Raises:
@@ -56,6 +63,8 @@ class Port(Form):
         """
         array = np.asarray(value)
         self._check_shape(array, model)
+        if self.is_text:
+            return self._text(array, model)
         if array.dtype == self.dtype and not np.issubdtype(self.dtype, np.floating):
             return np.asarray(array, order="C")  # which leaves a scalar one
         if not (np.issubdtype(array.dtype, np.floating) or array.dtype == np.uint8):
@@ -74,6 +83,11 @@ class Port(Form):
     def dequantized(self, value: Array) -> Array:
         """The value as real numbers, as it is where the port is not quantized."""
         return value if self.scale is None else dequantize(value, self.scale, self.zero_point)
+
+    def _text(self, array: Array, model: str) -> Array:
+        if array.dtype.kind not in "SUO" or not all(isinstance(one, str | bytes) for one in array.flat):
+            raise self._error(model, f"got {array.dtype}")
+        return np.asarray(array, dtype=object, order="C")
 
     def _warn_beyond(self, real: Array, model: str, pixels: bool) -> None:
         if self.limits is None:

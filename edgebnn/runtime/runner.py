@@ -173,8 +173,6 @@ class Runner:
             return [found[name] for name in self.entry.arguments[side]]
         listed = self.interpreter.get_output_details() if side else self.interpreter.get_input_details()
         by_index = {int(detail["index"]): detail for detail in listed}
-        if set(indices) - set(by_index):  # a signature may name any tensor
-            by_index = {int(detail["index"]): detail for detail in self.interpreter.get_tensor_details()}
         return [by_index[index] for index in indices]
 
     def _quantizing(self) -> list[tuple[int, dict[str, Any]]]:

@@ -39,6 +39,13 @@ def valid(x: Any) -> Any:
     return tf.nn.relu(tf.nn.conv2d(x, weights, 1, "VALID"))
 
 
+@tf.function(input_signature=[tf.TensorSpec([1, 3]), tf.TensorSpec([]), tf.TensorSpec([1], tf.string)])  # type: ignore[misc]
+def texts(x: Any, gain: Any, word: Any) -> dict[str, Any]:
+    """The label of the largest number, all numbers times one, and a word as it was."""
+    labels = tf.gather(tf.constant(["cat", "dog", "bird"]), tf.argmax(x, axis=1))
+    return {"label": labels, "scaled": x * gain, "word": word}
+
+
 def write(name: str, converter: Any) -> None:
     Path(name).with_suffix(".tflite").write_bytes(converter.convert())
 
@@ -57,6 +64,7 @@ def main() -> None:
     write("lstm", tf.lite.TFLiteConverter.from_keras_model(cells))
     write("open_size", tf.lite.TFLiteConverter.from_concrete_functions([valid.get_concrete_function()]))
     running = tf.function(lambda x: tf.cumsum(x, axis=1), input_signature=[tf.TensorSpec([1, 8, 8, 4])])
+    write("texts", tf.lite.TFLiteConverter.from_concrete_functions([texts.get_concrete_function()]))
     write("cumulative_sum", tf.lite.TFLiteConverter.from_concrete_functions([running.get_concrete_function()]))
 
 

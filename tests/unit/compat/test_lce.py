@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,24 @@ def test_unfit_samples_are_refused(pair: tuple[Any, Interpreter]) -> None:
         ours.predict([images(1), images(1)])
     with pytest.raises(InputError, match="no samples"):
         ours.predict(images(0))
+    with pytest.raises(ValueError, match="not a single number"):
+        ours.predict(np.array(5))
     with pytest.raises(ValueError, match="not int"):
         ours.predict(5)  # type: ignore[arg-type]
     with pytest.raises(ModelFormatError):
         Interpreter(b"no model")
+
+
+def test_numbers_and_strings_are_samples_too() -> None:
+    interpreter = Interpreter((Path(__file__).parents[2] / "data" / "runtime" / "texts.tflite").read_bytes())
+    assert interpreter.input_shapes == [(1, 3), (), (1,)]
+    x, gains, words = np.eye(3, dtype=np.float32), np.float32([1, 2, 3]), np.array(["a", "bb", "c"])
+    for given in ([x, gains, words], ([x[i], gains[i], words[i]] for i in range(3))):
+        label, scaled, word = interpreter.predict(given)
+        assert label.tolist() == [b"cat", b"dog", b"bird"]
+        np.testing.assert_array_equal(scaled, x * gains[:, None])
+        assert word.tolist() == [b"a", b"bb", b"c"]
+    with pytest.raises(InputError, match=r"'word' expects samples of strings and shape \(\), got float32"):
+        interpreter.predict([x, gains, gains])
+    with pytest.raises(InputError, match=r"different numbers of samples \[3, 2, 3\]"):
+        interpreter.predict([x, gains[:2], words])

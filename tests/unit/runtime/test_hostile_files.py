@@ -22,7 +22,7 @@ from edgebnn.graph.ops import OPS
 from edgebnn.graph.ops.activation import SoftmaxOptions
 from edgebnn.graph.ops.elementwise import SubOptions
 from edgebnn.graph.ops.view import NoOptions
-from edgebnn.graph.types import ABSENT, DType, Graph, Tensor
+from edgebnn.graph.types import ABSENT, DType, Graph, Signature, Tensor
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.model import load
 from tests.support.graphs import one_op, per_tensor, tensor
@@ -197,6 +197,14 @@ def without_scales(graph: Graph) -> Graph:
 
 
 REFUSED: dict[str, tuple[Callable[[Graph], Graph], str]] = {
+    "a signature that names an inner tensor": (
+        lambda g: replace(g, signatures=(Signature("main", (("x", g.inputs[0]),), (("y", g.ops[0].outputs[0]),)),)),
+        "signature 'main' names tensor .* which is no output of its graph",
+    ),
+    "a signature that gives an inner tensor a value": (
+        lambda g: replace(g, signatures=(Signature("main", (("x", g.ops[0].outputs[0]),), ()),)),
+        "signature 'main' names tensor .* which is no input of its graph",
+    ),
     "an absent input of ADD": (lambda g: with_op(g, "ADD", inputs=(ABSENT, 0)), "lacks an input or output"),
     "a tensor that is not there": (lambda g: with_op(g, "ADD", inputs=(0, 1000)), "has index 1000"),
     "a tensor read before it is written": (

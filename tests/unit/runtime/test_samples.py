@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +18,21 @@ from hypothesis import strategies as st
 from edgebnn.cli.main import cli
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import InputError, InputWarning, ModelFormatError
-from edgebnn.graph.ops.elementwise import MulOptions
+from edgebnn.graph.batches import BATCH, run_all
+from edgebnn.graph.ops.elementwise import MulOptions, SubOptions
+from edgebnn.graph.ops.enums import TensorType
 from edgebnn.graph.ops.reduce import ReducerOptions
+from edgebnn.graph.ops.shape_ops import ShapeOptions
 from edgebnn.graph.ops.view import NoOptions
-from edgebnn.graph.types import Array, DType, Graph
-from edgebnn.runtime.model import Model, load
+from edgebnn.graph.types import Array, DType, Graph, Signature
+from edgebnn.runtime.model import MAX_BATCH, Model, load
 from edgebnn.targets import target
-from edgebnn.targets.inputs import run_reference
+from edgebnn.targets.inputs import run_reference, write_arrays
 from edgebnn.targets.model_file import open_model
+from edgebnn.targets.native import run_native
 from edgebnn.workflows.benchmark import benchmark
 from tests.support.batch_graphs import graphs
-from tests.support.graphs import constant, one_op, per_tensor, tensor
+from tests.support.graphs import Step, chain, constant, one_op, per_tensor, tensor
 from tests.support.topologies import images, lce_bytes
 from tests.unit.graph.test_batches import X, one_by_one, samples_of, with_state
 
@@ -143,6 +148,48 @@ def test_a_fixed_batch_whose_samples_meet_takes_no_other_number() -> None:
         mixed(x)
 
 
+@pytest.mark.parametrize("run", ["load", "reference"])
+def test_what_all_samples_share_is_repeated_for_a_last_one_that_runs_alone(run: str) -> None:
+    size, weights = tensor("size", (), DType.INT32), constant("weights", noise(2, 3))
+    steps: list[Step] = [
+        ("SHAPE", ShapeOptions(out_type=TensorType.INT32), [weights], [size], 1),
+        ("ABS", NoOptions(), [tensor("x", (1, 4))], [tensor("y", ())], 1),
+    ]
+    graph = chain(steps)
+    x = noise((MAX_BATCH if run == "load" else BATCH) + 1, 4)
+    found = outputs(load(to_bytes(graph)), [x]) if run == "load" else run_all(graph, [x])
+    by_type = {array.dtype.kind: array for array in found}
+    np.testing.assert_array_equal(by_type["i"], [[2, 3]] * len(x))
+    np.testing.assert_array_equal(by_type["f"], np.abs(x))
+
+
+# -- strings --
+
+
+def test_strings_go_in_and_come_out_sample_by_sample(tmp_path: Path) -> None:
+    model = load(DATA / "texts.tflite")
+    x = np.eye(3, dtype=np.float32)
+    for words in (np.array(["a", "bb", "ä"]), np.array([b"a", b"bb", "ä".encode()], dtype=object)):
+        label, scaled, word = model(x, np.float32(2), words)
+        assert label.tolist() == [b"cat", b"dog", b"bird"]
+        np.testing.assert_array_equal(scaled, 2 * x)
+        assert word.tolist() == [b"a", b"bb", "ä".encode()]
+    with pytest.raises(InputError, match="'word' expects an array of strings, str or bytes, and shape"):
+        model(x, np.float32(2), x[:, 0])
+    np.savez(tmp_path / "in.npz", x=x, gain=np.float32(2), word=np.array(["a", "bb", "c"]))
+    arguments = ["--input", str(tmp_path / "in.npz"), "--output", str(tmp_path / "out.npz")]
+    assert CliRunner().invoke(cli, ["run", str(DATA / "texts.tflite"), *arguments]).exit_code == 0
+    with np.load(tmp_path / "out.npz") as kept:
+        assert [b"cat", b"dog", b"bird"] in [kept[name].tolist() for name in kept.files]
+
+
+def test_a_string_that_a_file_of_arrays_would_shorten_is_refused(tmp_path: Path) -> None:
+    file = open_model(DATA / "texts.tflite")
+    found = outputs(load(DATA / "texts.tflite"), [noise(1, 3), np.float32(1), np.array([b"a\0"], dtype=object)])
+    with pytest.raises(InputError, match="zero bytes at the end of a string"):
+        write_arrays(tmp_path / "y.npz", file, found)
+
+
 # -- state --
 
 
@@ -224,6 +271,45 @@ def test_each_signature_runs_on_its_own_graph(signature: str, names: str) -> Non
     assert model.signature == signature
     with pytest.raises(InputError, match="give all inputs in order, or all by name; their names are"):
         model(nobody=noise(4, 4))
+
+
+def two_results(signature: Signature) -> Graph:
+    """x - y, and x, of which a signature names what it wants."""
+    inputs = [tensor("x", (1, 4)), tensor("y", (1, 4))]
+    graph = one_op("SUB", SubOptions(), inputs, [tensor("difference", ())])
+    return replace(graph, outputs=(0, *graph.outputs), signatures=(signature,))
+
+
+def answers(graph: Graph, signature: str | None, arrays: Sequence[Array]) -> list[tuple[Array, ...]]:
+    """The answers of all that runs a file."""
+    file = replace(open_model(graph), made_from=None, signature=signature)
+    assert target("host").validate(file, *arrays).passed
+    return [
+        outputs(load(file.content, signature=signature), arrays),
+        run_reference(file, arrays),
+        run_native(file, arrays),
+        run_reference(replace(open_model(graph), signature=signature), arrays),
+    ]
+
+
+def test_a_signature_that_leaves_out_results_gives_those_that_it_names_everywhere() -> None:
+    graph = two_results(Signature("difference", (("x", 0), ("y", 1)), (("d", 2),)))
+    both = replace(graph, signatures=(*graph.signatures, Signature("all", (("x", 0), ("y", 1)), (("x", 0), ("d", 2)))))
+    x, y = noise(3, 4), noise(3, 4, seed=1)
+    for found in answers(graph, None, [x, y]) + answers(both, "difference", [x, y]):
+        np.testing.assert_array_equal(found, [x - y])
+    for found in answers(both, "all", [x, y]):
+        np.testing.assert_array_equal(found, [x, x - y])
+    assert len(open_model(both).graph.outputs) == 2  # none is meant: all are counted
+
+
+def test_an_input_that_a_signature_leaves_out_must_be_given() -> None:
+    graph = two_results(Signature("main", (("y", 1),), (("d", 2),)))
+    x, y = noise(3, 4), noise(3, 4, seed=1)
+    with pytest.raises(InputError, match="2 inputs expected, 1 given"):
+        load(to_bytes(graph))(y)
+    for found in answers(graph, "main", [x, y]):
+        np.testing.assert_array_equal(found, [x - y])
 
 
 # -- open sizes --
