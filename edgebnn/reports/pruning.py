@@ -48,12 +48,12 @@ def report(history: History) -> Report:
 def table(history: History) -> Table:
     """Every iteration: what was cut, what the network then takes, and its accuracy on the images held out.
 
-    ``off by``: how far the prediction is from the whole network measured again.
+    ``off by``: how far the prediction is from the whole network measured again, or counted or estimated as converted.
     """
     measured = any(iteration["measured"] is not None for iteration in history["iterations"])
-    unit = history["unit"]
+    unit, again = history["unit"], _again(history)
     result = Table("#", "cut", box=SIMPLE_HEAD, header_style="bold", caption_style="dim", pad_edge=False)
-    titles = ["channels", f"{history['resource']} ({unit})", *(["measured", "off by"] if measured else ["share"])]
+    titles = ["channels", f"{history['resource']} ({unit})", *([again, "off by"] if measured else ["share"])]
     for title in (*titles, "held out"):
         result.add_column(title, justify="right", no_wrap=True)
     held_out = format.percent(history["held_out_accuracy"])
@@ -70,8 +70,20 @@ def table(history: History) -> Table:
             format.percent(iteration["accuracy"]),
         )
         before = widths
-    result.caption = f"{history['resource']} {history['kind']}" + ("; whole network measured" if measured else "")
+    again = f"; {again}: the whole network, after each iteration" if measured else ""
+    result.caption = Text(f"{history['resource']} {kind(history)}{again}")
     return result
+
+
+def kind(history: History) -> str:
+    """How the figures were taken, and for which machine if they were estimated."""
+    machine = history.get("hardware")
+    return str(history["kind"]) if machine is None else f"{history['kind']} for {machine}"
+
+
+def _again(history: History) -> str:
+    """What the figure of the whole network is called: a file's is counted or estimated once more, not measured."""
+    return "converted" if history["kind"] in ("counted", "estimated") else "measured"
 
 
 def _amounts(history: History, predicted: float, value: float | None, measured: bool) -> list[str]:
@@ -91,10 +103,10 @@ def summary(history: History) -> Text:
     first, last = format.amount(history["initial"], unit), format.amount(final["predicted"], unit)
     lines = [
         f"{history['resource']}: {first} to {last} {unit}, "
-        f"{word} the budget of {format.amount(budget, unit)} {unit} ({history['kind']})"
+        f"{word} the budget of {format.amount(budget, unit)} {unit} ({kind(history)})"
     ]
     if final["measured"] is not None:
-        lines.append(f"measured again, whole: {format.amount(final['measured'], unit)} {unit}")
+        lines.append(f"{_again(history)} again, whole: {format.amount(final['measured'], unit)} {unit}")
         if history["met"] and final["measured"] > budget:
             lines[-1] += (
                 f", {format.percent(final['measured'] / budget - 1, 1)} above the budget: if that matters, ask for less"

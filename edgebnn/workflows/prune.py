@@ -121,10 +121,10 @@ def prune_in(
     place = target_named(target) if isinstance(target, str) else target
     limit = parse(budget) if isinstance(budget, str) else budget
     settings = options.settings or Settings()
+    machine = _machine(limit, options.hardware, place)
     if options.cluster is None:  # else it is other machines that compute
         check_compute(settings.compute)
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
-    machine = _machine(options.hardware, place) if limit.resource == "energy" else None
     named = f"{machine.name} {machine.digest}" if machine else ""
     task, folder = Task(network, dataset, limit, settings, tuple(options.imports), named), RunFolder(run_dir)
     timing = LayerTiming(place, options.threads, settings.step, options.progress)
@@ -166,15 +166,26 @@ def energy_costs(model: keras.Model, deploy: Deployment, machine: Hardware) -> C
         cost=lambda widths: {"energy": energy(file.at(widths))},
         measure_whole=lambda network: energy(deploy(network).graph),
         kind="estimated",
+        hardware=machine.name,
+        unit=machine.unit,
     )
 
 
-def _machine(named: str | None, target: Target) -> Hardware:
-    """The machine whose energy counts. Raises InputError where the target's energies are not known."""
+def _machine(budget: Budget, named: str | None, target: Target) -> Hardware | None:
+    """The machine whose energy counts, where energy does.
+
+    Raises InputError where the target's energies are not known, and for a machine that is named without need.
+    """
+    if budget.resource != "energy":
+        if named is not None:
+            raise InputError(
+                f"budget {budget}: hardware {named} plays no part in it; ask for energy, such as energy=0.7x"
+            )
+        return None
     if named is None and target.name not in hardware_names():
         raise InputError(
-            f"{target.name}: nothing is known of its energy; say which machine is meant with --hardware: "
-            f"{', '.join(hardware_names())} or a file that ends in .toml"
+            f"budget {budget}: {target.name}: nothing is known of its energy; say which machine is meant with "
+            f"--hardware: {', '.join(hardware_names())} or a file that ends in .toml"
         )
     return load_hardware(named or target.name)
 

@@ -105,7 +105,7 @@ def check_loads(task: Task, folder: RunFolder, executor: Executor) -> None:
 
 def _problem(task: Task, costs: Costs) -> Problem:
     plan = couple(task.model)
-    counted = resource(task.budget.resource, plan, costs.cost, costs.table)
+    counted = resource(task.budget.resource, plan, costs)
     initial = counted.value(plan.widths)
     prunable = tuple(group.name for group in plan.prunable)
     fixed = {group.name: group.reason for group in plan.groups if not group.prunable}
@@ -172,7 +172,10 @@ def _begin(task: Task, folder: RunFolder, costs: Costs, splits: tuple[Split, Spl
 
 
 def _say_what_to_expect(search: Search) -> None:
-    problem, settings = search.problem, search.settings
+    problem, settings, costs = search.problem, search.settings, search.costs
+    if costs.hardware is not None:
+        what = f"{search.task.budget.resource}, in {problem.resource.unit},"
+        search.progress(Progress("note", message=f"{what} is {costs.kind} for {costs.hardware}"))
     certain = algorithm.guaranteed(problem, settings)
     if certain > problem.goal:
         search.progress(

@@ -29,6 +29,8 @@ class Costs:
         cost: what it takes with other widths, for flash, ram and energy.
         table: how long layers take, for latency.
         kind: "counted" or "estimated", where there is no table that says how its figures were taken.
+        hardware: the machine that they are estimated for, for people.
+        unit: of what ``cost`` tells, where it is not the resource's own.
         measure_whole: what a whole model takes of the resource, measured again after every iteration for the history.
     """
 
@@ -36,6 +38,8 @@ class Costs:
     table: LatencyTable | None = None
     measure_whole: Callable[[keras.Model], float] | None = None
     kind: str = "counted"
+    hardware: str | None = None
+    unit: str | None = None
 
 
 def _macs(precision: str) -> Callable[[LayerShape], float]:
@@ -54,15 +58,15 @@ _COUNTED: Mapping[str, Callable[[LayerShape], float]] = MappingProxyType(
 )
 
 
-def resource(name: str, plan: Plan, cost: Cost | None = None, table: LatencyTable | None = None) -> Resource:
+def resource(name: str, plan: Plan, costs: Costs) -> Resource:
     """The resource ``name`` of the network of ``plan`` as a function of its widths.
 
-    Latency is read from ``table``; what can neither be counted nor read is asked of ``cost``.
+    Latency is read from the table of ``costs``; what can neither be counted nor read is asked of its ``cost``.
 
     Raises:
         InputError: if what the resource needs was not given.
     """
-    unit = RESOURCES[name].unit
+    unit, cost, table = costs.unit or RESOURCES[name].unit, costs.cost, costs.table
     if name in _COUNTED:
         count = _COUNTED[name]
         return Resource(lambda widths: sum(count(layer) for layer in plan.layers(widths)), unit)

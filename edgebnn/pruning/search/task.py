@@ -105,6 +105,7 @@ def describe(search: Search, state: State) -> dict[str, Any]:
         "resource": budget.resource,
         "unit": problem.resource.unit,
         "kind": search.costs.kind if table is None else table.device.kind,
+        "hardware": search.costs.hardware,
         "initial": problem.initial,
         "initial_measured": state.initial_measured,
         "initial_widths": dict(problem.widths),

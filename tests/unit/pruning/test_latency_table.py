@@ -18,7 +18,7 @@ from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.pruning.latency.sampling import Sampling, measured
 from edgebnn.pruning.latency.table import Device, Granularity, LatencyTable, signature
 from edgebnn.pruning.search.budget import parse
-from edgebnn.pruning.search.resources import resource
+from edgebnn.pruning.search.resources import Costs, resource
 
 DEVICE = Device("board", "1.0", 1)
 
@@ -194,6 +194,6 @@ def test_times_that_are_none_are_refused(binary: Plan, times: list[float]) -> No
 
 def test_latency_needs_a_table(binary: Plan) -> None:
     with pytest.raises(InputError, match="needs a target whose layers can be measured"):
-        resource(parse("latency=0.5x").resource, None, binary)
+        resource(parse("latency=0.5x").resource, binary, Costs())
     table = measured(binary, Clock(staircase), DEVICE)
-    assert resource("latency", binary, table=table).value(binary.widths) == table.latency(binary.layers())
+    assert resource("latency", binary, Costs(table=table)).value(binary.widths) == table.latency(binary.layers())

@@ -15,7 +15,7 @@ from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.search import algorithm
 from edgebnn.pruning.search.algorithm import Candidate, Problem, Resource
 from edgebnn.pruning.search.history import Outcome
-from edgebnn.pruning.search.resources import resource
+from edgebnn.pruning.search.resources import Costs, resource
 from edgebnn.pruning.settings import Settings
 
 # layer preferred, the width that the rule gives it, and the network's MACs then (simulated by hand, facts of AlexNet)
@@ -39,7 +39,7 @@ ALEXNET = [
 def test_alexnet_comes_to_the_published_widths_in_thirteen_iterations() -> None:
     model = alexnet()
     plan = couple(model)
-    macs = resource("macs", plan)
+    macs = resource("macs", plan, Costs())
     assert macs.value(plan.widths) == 710_133_440
     problem = Problem(plan.widths, [group.name for group in plan.prunable], macs, 710_133_440, 454_945_680)
 
@@ -63,7 +63,7 @@ def test_alexnet_comes_to_the_published_widths_in_thirteen_iterations() -> None:
         4096,
         10,
     ]
-    weights = resource("parameters", plan)
+    weights = resource("parameters", plan, Costs())
     assert (weights.value(plan.widths), weights.value(widths)) == (57_035_456, 25_397_904)
 
 

@@ -80,6 +80,16 @@ def test_the_summary_names_every_stage_there_was() -> None:
     assert "long-term" not in text
 
 
+@pytest.mark.parametrize("show", [table, summary])
+def test_energy_is_labelled_with_the_machine_that_it_is_estimated_for(show: Any) -> None:
+    energy = {**history(), "resource": "energy", "unit": "pJ", "kind": "estimated", "hardware": "[bold]Pi"}
+    text = shown(show(energy))
+    assert "estimated for [bold]Pi" in text
+    assert "converted" in text
+    assert "measured" not in text
+    assert "energy (pJ), estimated for [bold]Pi" in accuracy_by_resource(energy)
+
+
 @pytest.mark.parametrize(("measured", "said"), [(1.56, True), (1.44, False)])
 def test_the_summary_says_when_the_prediction_met_the_budget_and_the_network_did_not(
     measured: float, said: bool

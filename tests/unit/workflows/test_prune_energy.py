@@ -31,7 +31,9 @@ def test_predicted_energy_is_that_of_the_converted_network(tmp_path: Path, netwo
     options = PruneOptions(SETTINGS, workers=1, hardware="pi4")
     result = prune_in(tmp_path / "run", network, blobs(), target("host"), "energy=0.9x", options)
     history = result.history
-    assert (history["resource"], history["kind"]) == ("energy", "estimated")
+    assert (history["resource"], history["kind"], history["unit"]) == ("energy", "estimated", "pJ")
+    assert history["hardware"] == hardware.load("pi4").name
+    assert f"estimated for {hardware.load('pi4').name}" in (tmp_path / "run" / "history.txt").read_text()
     (iteration,) = history["iterations"]
     assert iteration["predicted"] == pytest.approx(iteration["measured"], rel=0.02)
     assert iteration["predicted"] < history["initial"]
@@ -53,3 +55,32 @@ def test_a_machine_whose_energy_is_not_known_must_be_named(tmp_path: Path, netwo
     place.name = "ssh://pi@somewhere"
     with pytest.raises(InputError, match="nothing is known of its energy; say which machine is meant with --hardware"):
         prune_in(tmp_path / "run", network, blobs(), place, "energy=0.9x", PruneOptions(SETTINGS, workers=1))
+
+
+@pytest.mark.parametrize("budget", ["macs=0.9x", "latency=0.9x"])
+def test_a_machine_named_without_need_is_refused(tmp_path: Path, network: keras.Model, budget: str) -> None:
+    options = PruneOptions(SETTINGS, workers=1, hardware="pi4")
+    with pytest.raises(InputError, match="hardware pi4 plays no part in it; ask for energy"):
+        prune_in(tmp_path / "run", network, blobs(), target("host"), budget, options)
+
+
+@pytest.mark.parametrize(
+    ("machine", "before", "after", "message"),
+    [
+        ("eyeriss", "weights = 448", "weights = 1", "not even its smallest tile fits RF"),
+        ("cortex-m0plus", "capacity = 2097152", "capacity = 64", "do not fit flash of"),
+    ],
+)
+def test_a_layer_that_does_not_fit_is_told_before_any_training(
+    tmp_path: Path, network: keras.Model, machine: str, before: str, after: str, message: str
+) -> None:
+    small = tmp_path / "small.toml"
+    text = (Path(hardware.__file__).parent / "hardware" / f"{machine}.toml").read_text()
+    assert before in text
+    small.write_text(text.replace(before, after))
+    told: list[object] = []
+    options = PruneOptions(SETTINGS, workers=1, hardware=str(small), progress=told.append)
+    with pytest.raises(InputError, match=message):
+        prune_in(tmp_path / "run", network, blobs(), target("host"), "energy=0.9x", options)
+    assert not told
+    assert not (tmp_path / "run").exists()
