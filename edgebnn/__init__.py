@@ -6,13 +6,13 @@ The public API is imported lazily: ``import edgebnn`` loads neither LiteRT nor T
 from __future__ import annotations
 
 from importlib import import_module
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from edgebnn import preprocessing, runtime
     from edgebnn.converters.convert import convert
     from edgebnn.converters.read_tflite import read
+    from edgebnn.graph.metadata import ImageFormat, Metadata
     from edgebnn.runtime.interpreter import Interpreter
     from edgebnn.runtime.model import load
     from edgebnn.targets import target
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
     __version__: str
 
 _PUBLIC = {
+    "ImageFormat": "edgebnn.graph.metadata",
     "Interpreter": "edgebnn.runtime.interpreter",
+    "Metadata": "edgebnn.graph.metadata",
     "convert": "edgebnn.converters.convert",
     "export": "edgebnn.targets.exporting",
     "load": "edgebnn.runtime.model",
@@ -35,7 +37,9 @@ _PUBLIC = {
 _MODULES = ("preprocessing", "runtime")
 
 __all__ = [
+    "ImageFormat",
     "Interpreter",
+    "Metadata",
     "__version__",
     "convert",
     "export",
@@ -55,6 +59,8 @@ def __getattr__(name: str) -> object:
     if name in _PUBLIC:
         return getattr(import_module(_PUBLIC[name]), name)
     if name == "__version__":
+        from importlib.metadata import version
+
         return version("edgebnn")
     raise AttributeError(f"module 'edgebnn' has no attribute '{name}'")
 

@@ -81,7 +81,7 @@ def main() -> None:
     options = [option for option in sys.argv[1:] if option != "--thorough"]
     hunting, environment = thorough() if "--thorough" in sys.argv else ([], {})
     if not options and not missing:
-        run([str(PYTHON), "tools/litert_versions.py"])
+        run([str(PYTHON), "tools/side_packages.py"])
         check_style()
         check_types()
     say("tests: pytest")

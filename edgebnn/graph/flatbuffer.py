@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import mmap
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from edgebnn.errors import ModelFormatError, one_line
@@ -27,11 +27,12 @@ _READS_PER_BYTE = 8  # a sound file refers to each of its bytes about once
 #   1, 2, 4, 8    a scalar of so many bytes          "string"     a string
 #   (n,)          a vector of n-byte scalars         "Name"       a table
 #   ("Name",)     a vector of tables or strings      {tag: name}  a union; the slot before it holds the tag
-_Field = int | str | tuple[int | str] | dict[int, str]
+Field = int | str | tuple[int | str] | dict[int, str]
+Tables = Mapping[str, tuple[Field, ...]]
 
 _INDEX_VECTOR = {1: "IntVector", 2: "ShortVector", 3: "ByteVector"}
 
-_TABLES: dict[str, tuple[_Field, ...]] = {
+_TABLES: dict[str, tuple[Field, ...]] = {
     "Model": (
         4,
         ("OperatorCode",),
@@ -104,6 +105,7 @@ class _Walk:
     without end, and whoever reads the file reads them as often as they are named."""
 
     data: Bytes
+    tables: Tables
     fail: Callable[[str], ModelFormatError]
     seen: dict[tuple[str, int], int] = field(default_factory=dict)
     layouts: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
@@ -186,13 +188,13 @@ class _Walk:
         before = self.read[0]
         slots = self.slots(at)
         # Options tables that are not listed have scalars only, and lie inside.
-        for index, (slot, kind) in enumerate(zip(slots, _TABLES.get(name, ()), strict=False)):
+        for index, (slot, kind) in enumerate(zip(slots, self.tables.get(name, ()), strict=False)):
             if slot:
                 tag = slots[index - 1] if index else 0
                 self.field(kind, slot, self.unsigned(tag, 1) if tag else 0, depth)
         self.seen[name, at] = self.read[0] - before
 
-    def field(self, kind: _Field, slot: int, tag: int, depth: int) -> None:
+    def field(self, kind: Field, slot: int, tag: int, depth: int) -> None:
         if isinstance(kind, int):
             self.unsigned(slot, kind)
             return
@@ -216,7 +218,10 @@ class _Walk:
             return
         start, length = self.vector(at, 4)
         for position in range(start, start + 4 * length, 4):
-            self.table(kind, self.target(position), depth + 1)
+            if kind == "string":
+                self.string(self.target(position))
+            else:
+                self.table(kind, self.target(position), depth + 1)
 
 
 def check(data: Bytes, source: str) -> int:
@@ -235,6 +240,21 @@ def check(data: Bytes, source: str) -> int:
     if len(data) < 8 or bytes(data[4:8]) != IDENTIFIER:
         why = "it is empty" if len(data) == 0 else "its identifier is not TFL3"
         raise ModelFormatError(one_line(f"{source}: not a .tflite file ({why})"))
-    walk = _Walk(data, fail)
-    walk.table("Model", walk.target(0))
-    return walk.end[0]
+    return walk(data, "Model", _TABLES, fail)
+
+
+def walk(data: Bytes, root: str, tables: Tables, fail: Callable[[str], ModelFormatError]) -> int:
+    """Checks that every part of a flatbuffer lies inside it.
+
+    Args:
+        data: the flatbuffer, not trusted.
+        root: the name of its first table.
+        tables: its schema, as far as it has tables, vectors and strings: by name, an entry a field slot.
+        fail: makes the error that is raised, of what is wrong.
+
+    Returns:
+        Where its last part ends, in bytes.
+    """
+    walked = _Walk(data, tables, fail)
+    walked.table(root, walked.target(0))
+    return walked.end[0]

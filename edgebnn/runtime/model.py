@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -14,12 +15,15 @@ import numpy as np
 
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph import batches, samples
+from edgebnn.graph.metadata import Metadata
 from edgebnn.graph.opdef import Axes
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Array, Shape, Tensor
 
+from . import images as image_inputs
 from .entries import Entry
 from .exact import open_exact
+from .images import Prediction
 from .interpreter import Interpreter
 from .plugin import PackInt8
 from .port import Port
@@ -50,6 +54,8 @@ class Model:
         inputs, outputs: the names, shapes and dtypes of the arrays.
         arguments: the signature's names of the inputs; nothing where the file names none.
         inexact: of a model loaded with ``exact``, the ops for which LiteRT has no reference kernel.
+        metadata: what the file says of the model in TFLite's format: the images that it takes, the names of its
+            classes; None where it says nothing, or nothing that can be read.
     """
 
     def __init__(self, runner: Runner, independent: samples.Independent, name: str) -> None:
@@ -60,7 +66,10 @@ class Model:
         self.signature = self._runner.entry.signature
         self.arguments = self._runner.entry.arguments[0]
         self.inexact = self._runner.interpreter.inexact
-        self.inputs: tuple[Port, ...] = self._runner.inputs
+        source = self._runner.interpreter.source
+        self.metadata: Metadata | None = source.metadata
+        self._unread = source.unread
+        self.inputs: tuple[Port, ...] = _with_pixels(self._runner.inputs, self.metadata)
         self.outputs: tuple[Port, ...] = self._runner.outputs
 
     def __call__(self, *images: Array, **named: Array) -> Array | tuple[Array, ...]:
@@ -79,6 +88,57 @@ class Model:
         call = self._call(images, named)
         with self._lock:
             return self._real(self._run(call))
+
+    def classify(self, image: Any, top: int = 5) -> tuple[Prediction, ...]:
+        """Which classes an image is of.
+
+        Args:
+            image: as :meth:`prepare` takes it.
+            top: so many classes, at most.
+
+        Returns:
+            Labels with scores, best first. The scores are the model's outputs: probabilities if it ends in a softmax.
+
+        Raises:
+            InputError: the image cannot be read, or the file does not say what the model takes.
+        """
+        return next(iter(self.classify_all([image], top)))
+
+    def classify_all(self, images: Iterable[Any], top: int = 5) -> Iterable[tuple[Prediction, ...]]:
+        """:meth:`classify` for many images, of which no more than a batch is held at a time."""
+        if len(self.inputs) != 1:
+            raise InputError(f"{self.name}: has {len(self.inputs)} inputs; only models of one image are classifiers")
+        which = self.metadata.labelled_output if self.metadata is not None else 0
+        labels = self.metadata.labels if self.metadata is not None else ()
+        waiting = iter(images)
+        while batch := [self.prepare(image) for image in itertools.islice(waiting, MAX_BATCH)]:
+            given = self(np.concatenate(batch))
+            scores = np.asarray(given[which] if isinstance(given, tuple) else given)
+            if scores.ndim < 2 or scores[0].size != scores.shape[-1] or (labels and len(labels) != scores.shape[-1]):
+                classes = f"each of {len(labels)} classes" if labels else "classes"
+                raise InputError(f"{self.name}: its output {list(scores.shape[1:])} is no score for {classes}")
+            yield from (image_inputs.best(one.reshape(-1), labels, top) for one in scores)
+
+    def prepare(self, *images: Any) -> Array:
+        """Images as the model takes them: brought to its size, channel order and range.
+
+        Args:
+            images: each a file's path, an image of Pillow's, or an array [H, W] or [H, W, channels], RGB where there
+                are three: uint8 pixels, or floats that are on the model's own scale already.
+
+        Returns:
+            Real numbers, float32 [N, H, W, C], to call the model with.
+
+        Raises:
+            InputError: an image cannot be read, or the file does not say what the model takes.
+        """
+        found = None if self.metadata is None else self.metadata.image
+        if found is None:
+            remedy = "record it: edgebnn convert MODEL --image-range LOW HIGH"
+            raise InputError(self._unread or f"{self.name}: does not say what images it takes; {remedy}")
+        image_inputs.check_format(self.inputs, found, self.name)
+        port = self.inputs[found.input]
+        return np.concatenate([image_inputs.prepared(image, port, found, self.name) for image in images])
 
     def stream(self) -> Stream:
         """The model with its state kept from sample to sample and from call to call, beginning with the initial one."""
@@ -147,6 +207,14 @@ class Model:
     def _real(self, outputs: Sequence[Array]) -> Array | tuple[Array, ...]:
         results = tuple(np.asarray(port.dequantized(value)) for port, value in zip(self.outputs, outputs, strict=True))
         return results[0] if len(results) == 1 else results
+
+
+def _with_pixels(ports: tuple[Port, ...], metadata: Metadata | None) -> tuple[Port, ...]:
+    """The inputs, that of an image with the range of its pixels."""
+    image = None if metadata is None else metadata.image
+    if image is None or not 0 <= image.input < len(ports):
+        return ports
+    return tuple(replace(p, pixels=image.range) if i == image.input else p for i, p in enumerate(ports))
 
 
 class Stream:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,8 @@ FEW = 0.05
 """Of an input's values lie beyond its range where they are on the right scale."""
 FAR = 4.0
 """Times its range: no value on the right scale lies so far out."""
+FULL = 0.9
+"""Of the range from 0 to 1 is what images on that scale fill, from near 0 on."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class Port(Form):
     """One input or output.
 
     ``index``: of its tensor. ``scale`` is None where values are not quantized. ``limits``: the least and the largest
-    real number that an input can tell from those beyond, None where there is no such limit.
+    real number that an input can tell from those beyond, None where there is no such limit. ``pixels``: what the least
+    and the greatest value of a pixel are for it, None where the model does not say it is an image of such a range.
     """
 
     index: int
@@ -33,6 +37,7 @@ class Port(Form):
     scale: float | None
     zero_point: int
     limits: tuple[float, float] | None
+    pixels: tuple[float, float] | None = None
 
     @property
     def is_text(self) -> bool:
@@ -90,21 +95,38 @@ class Port(Form):
         return np.asarray(array, dtype=object, order="C")
 
     def _warn_beyond(self, real: Array, model: str, pixels: bool) -> None:
-        if self.limits is None:
+        bounds = self.limits or self.pixels
+        if bounds is None:
             return
-        low, high = self.limits
-        if low <= real.min() and real.max() <= high:
+        (low, high), least, greatest = bounds, float(real.min()), float(real.max())
+        if low <= least and greatest <= high:
+            if self._is_of_unit_range(real, least, greatest):
+                told = f"those given fill the range from 0 to 1 ({least:.3g} to {greatest:.3g})"
+                self._warn(model, self.pixels or bounds, told)
             return
         share = float(np.mean((real < low) | (real > high)))
-        far = max(real.max() - high, low - real.min()) > (FAR - 1) * (high - low)
+        far = max(greatest - high, low - least) > (FAR - 1) * (high - low)
         if pixels or far or share > FEW:
-            warnings.warn(
-                f"{model}: input '{self.name}' takes values from {low:.3g} to {high:.3g}; {share:.1%} of those given "
-                "lie beyond and are cut off. Scale them as for training: edgebnn.preprocessing.preprocess gives "
-                "pixels from -1 to 1",
-                InputWarning,
-                stacklevel=4,
-            )
+            cut = " and are cut off" if self.limits else ""
+            self._warn(model, bounds, f"{share:.1%} of those given lie beyond{cut}")
+
+    def _is_of_unit_range(self, real: Array, least: float, greatest: float) -> bool:
+        """Whether an image is on the scale from 0 to 1, and the input on another one that holds it: it would see a
+        washed-out or a black image, and nothing would be cut off."""
+        if self.pixels is None or np.allclose(self.pixels, (0, 1), atol=0.05):
+            return False
+        return 0 <= least <= 1 - FULL and FULL <= greatest <= 1 and bool((real % 1).any())
+
+    def _warn(self, model: str, bounds: tuple[float, float], told: str) -> None:
+        remedy = "edgebnn.preprocessing.preprocess gives pixels from -1 to 1"
+        if self.pixels is not None:
+            remedy = "model.classify and model.prepare do it for images of pixels 0 to 255"
+        warnings.warn(
+            f"{model}: input '{self.name}' takes values from {bounds[0]:.3g} to {bounds[1]:.3g}; {told}. Scale them as "
+            f"for training: {remedy}",
+            InputWarning,
+            stacklevel=_level_outside(),
+        )
 
     def _check_shape(self, array: Array, model: str) -> None:
         if not self.fits(array.shape):
@@ -116,6 +138,14 @@ class Port(Form):
 
     def _error(self, model: str, got: str) -> InputError:
         return InputError(f"{model}: input '{self.name}' expects {self.expected}, {got}")
+
+
+def _level_outside() -> int:
+    """The ``stacklevel`` of a warning of the caller's that is to point at the program that uses edgebnn."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "edgebnn":
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def input_ports(

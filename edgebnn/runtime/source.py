@@ -6,9 +6,13 @@ import mmap
 import os
 from dataclasses import dataclass
 
+from edgebnn.errors import ModelFormatError
 from edgebnn.files import unreadable
-from edgebnn.graph import consistency, flatbuffer
+from edgebnn.graph import attachment, consistency, flatbuffer, metadata
+from edgebnn.graph.consistency import text
+from edgebnn.graph.metadata import Metadata
 from edgebnn.graph.ops import OPS
+from edgebnn.graph.schema import schema
 
 from . import entries, litert_limits
 from .entries import Entry, State
@@ -20,11 +24,14 @@ CUSTOM_OPS = tuple(sorted(kind for kind, entry in OPS.items() if entry.custom))
 @dataclass(frozen=True)
 class ModelSource:
     """Where a model came from. ``custom_ops`` pairs each custom op of the file with its layer; ``entries`` are what can
-    be run, each with what it keeps between runs."""
+    be run, each with what it keeps between runs; ``metadata`` what the model says of itself, None where nothing, and
+    why that cannot be read in ``unread``."""
 
     name: str
     custom_ops: tuple[tuple[str, str], ...]
     entries: tuple[tuple[Entry, State], ...]
+    metadata: Metadata | None
+    unread: str = ""
 
     def unsupported_op(self, op: str) -> str:
         layer = next((layer for custom, layer in self.custom_ops if custom == op), "unknown")
@@ -62,8 +69,22 @@ def open_model(source: str | os.PathLike[str] | bytes) -> ModelSource:
 
 
 def _checked(data: bytes | mmap.mmap, name: str) -> ModelSource:
-    flatbuffer.check(data, name)
+    end = flatbuffer.check(data, name)
     custom_ops = consistency.check(data, name)
     litert_limits.check(data, name)
     found = entries.entries(data)
-    return ModelSource(name, custom_ops, tuple((entry, entries.state(data, entry.subgraph)) for entry in found))
+    states = tuple((entry, entries.state(data, entry.subgraph)) for entry in found)
+    try:
+        return ModelSource(name, custom_ops, states, _metadata(data, end, name))
+    except ModelFormatError as error:  # which is no reason not to run it
+        return ModelSource(name, custom_ops, states, None, str(error))
+
+
+def _metadata(data: bytes | mmap.mmap, end: int, name: str) -> Metadata | None:
+    model = schema.Model.GetRootAs(data)
+    found = []
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        buffer = model.Buffers(entry.Buffer())
+        found.append((text(entry.Name()), b"" if buffer.DataIsNone() else buffer.DataAsNumpy().tobytes()))
+    return metadata.parse(found, attachment.behind(data, end), name)

@@ -17,7 +17,7 @@ from tests.support.binary_cases import ConvCase, conv_graph
 from tests.support.oracles import lce_run
 from tests.support.other_interpreter import BATCHES
 from tests.support.topologies import images, lce_bytes
-from tools.litert_versions import FOLDER, VERSIONS, installed
+from tools.side_packages import LITERT, Release, folder
 
 ROOT = Path(__file__).parents[2]
 MODELS = {
@@ -76,14 +76,14 @@ def tolerances(name: str, spread: float) -> dict[str, float]:
     return {"plain": 1e-6} if name.endswith("int8") else {"plain": 1e-5 * spread, "xnnpack": 1e-4 * spread}
 
 
-@pytest.mark.parametrize("version", VERSIONS)
-def test_the_delegate_works_in_litert(version: str, expected: Path, tmp_path: Path) -> None:
-    if not installed(version):
-        message = f"ai-edge-litert {version} is not there: run python3 tools/litert_versions.py"
+@pytest.mark.parametrize("release", LITERT, ids="-".join)
+def test_the_delegate_works_in_litert(release: Release, expected: Path, tmp_path: Path) -> None:
+    if not folder(release).is_dir():
+        message = f"{'=='.join(release)} is not there: run python3 tools/side_packages.py"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    check("litert", expected, tmp_path, FOLDER / version)
+    check("litert", expected, tmp_path, folder(release))
 
 
 def test_the_delegate_works_in_tensorflows_interpreter(expected: Path, tmp_path: Path) -> None:
