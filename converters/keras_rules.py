@@ -168,6 +168,14 @@ def kernel_constraint(model: KerasModel, layer: KerasLayer) -> str | None:
     return "binary weights without a kernel constraint stop learning once they leave [-1, 1]" if free else None
 
 
+def steps(model: KerasModel, layer: KerasLayer) -> str | None:
+    """Files have no loops: a recurrent layer is as many ops as it has steps, over the same weights."""
+    recurrent = layer.option("forward_layer") or layer.layer
+    if getattr(recurrent, "unroll", True):
+        return None
+    return "its steps are written out one by one in the file, as with unroll=True"
+
+
 def _activations_after(model: KerasModel, layer: KerasLayer) -> list[str]:
     """The layer's own activation, or those of activation layers right behind it."""
     after = [model[name].activation for name in layer.targets if not model[name].option("kernel")]
@@ -204,5 +212,6 @@ KERAS_RULES: tuple[Rule[KerasModel, KerasLayer], ...] = (
     Rule("activation-not-fused", "warning", activation_not_fused, "use ReLU, ReLU6 or hard tanh, or none"),
     Rule("pool-before-batch-norm", "warning", pool_before_batch_norm, "put the batch norm before the pooling"),
     Rule("lone-batch-norm", "info", lone_batch_norm, "put it right after a convolution", ("lce", *_STOCK)),
+    Rule("steps-written-out", "info", steps, "give it fewer steps if the file is too large", ("lce", *_STOCK)),
     Rule("kernel-constraint", "info", kernel_constraint, 'use kernel_constraint="weight_clip"', ("lce", *_STOCK)),
 )

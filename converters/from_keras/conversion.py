@@ -25,7 +25,7 @@ from edgebnn.converters.converter_process import (
 from edgebnn.converters.quiet import captured
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
-from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, one_line
+from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.graph.types import Array, Graph
 from edgebnn.user_modules import first_line
 
@@ -65,6 +65,7 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
         raise InputError(f"cannot convert to '{to}'; choose one of {', '.join(get_args(Target))}")
     call = call_of(model)
     input_shapes(model)
+    _check_recurrent(model)
     trained = has_fake_quantization(model)
     if to == "int8" and calibration is None and not trained:
         raise InputError(f"model '{model.name}': int8 needs calibration inputs, or fake quantization in training")
@@ -77,10 +78,7 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
             raise _failure(model, to, error) from error
         content = (folder / FILE).read_bytes()
     where = f"model '{model.name}' converted to {to}"
-    try:
-        return keras_names.named(read(content, where), call.names, outputs)
-    except ModelFormatError as error:
-        raise ModelFormatError(one_line(f"{error}{_recurrent(model)}")) from error
+    return keras_names.named(read(content, where), call.names, outputs)
 
 
 def quantize(content: bytes) -> bytes:
@@ -144,11 +142,13 @@ def _failure(model: Any, to: Target, error: ConversionError) -> EdgebnnError:
     layer = _layer_named_in(text, model)
     where = f"model '{model.name}'" + (f", layer '{layer}'" if layer else "")
     if isinstance(error, ConverterCrashError):
-        remedy = _recurrent(model) or "; try --to float, or layers of another kind"
-        return EdgebnnError(one_line(f"{where}: TensorFlow's converter crashed on conversion to {to}: {error}{remedy}"))
+        remedy = "try --to float, or layers of another kind"
+        return EdgebnnError(
+            one_line(f"{where}: TensorFlow's converter crashed on conversion to {to}: {error}; {remedy}")
+        )
     reason = re.search(r"error: (.+)", text)
     why = _explained(reason[1]) if reason else error
-    return EdgebnnError(one_line(f"{where}: conversion to {to} failed ({why}){_recurrent(model)}"))
+    return EdgebnnError(one_line(f"{where}: conversion to {to} failed ({why})"))
 
 
 def _explained(reason: str) -> str:
@@ -164,11 +164,23 @@ def _explained(reason: str) -> str:
     )
 
 
-def _recurrent(model: Any) -> str:
-    """What to do about recurrent layers, if there are any: as loops and states they crash converters, and the IR has
-    neither."""
-    names = [layer.name for layer in model.submodules if hasattr(layer, "unroll") and not layer.unroll]
-    return f"; build the recurrent layer '{names[0]}' with unroll=True" if names else ""
+def _check_recurrent(model: Any) -> None:
+    """Refuses recurrent layers that cannot be written out step by step (:mod:`.tracing`), or whose state outlives a
+    call."""
+    layers = keras.layers
+    for layer in model.submodules:
+        if not isinstance(layer, layers.RNN):
+            continue
+        where = f"model '{model.name}', layer '{layer.name}'"
+        if layer.stateful:
+            raise InputError(
+                f"{where}: keeps its state from call to call, which no converted file does; build it with "
+                "stateful=False, and with its state as an input and an output (initial_state, return_state=True)"
+            )
+        if isinstance(layer, layers.ConvLSTM1D | layers.ConvLSTM2D | layers.ConvLSTM3D):
+            raise InputError(
+                f"{where}: is a loop that Keras cannot unroll; call its cell once a step (layer.cell(step, states))"
+            )
 
 
 def _layer_named_in(text: str, model: Any) -> str | None:

@@ -25,7 +25,7 @@ def save(model: Any, call: Call, folder: Path) -> tuple[str, ...]:
     Returns:
         The names of the model's outputs, in Keras' order.
     """
-    with _weights_quantized(model), _dilated_in_one_op(model):
+    with _weights_quantized(model), _dilated_in_one_op(model), _steps_written_out(model):
         return _output_names(model, _save(model, call, folder))
 
 
@@ -83,6 +83,27 @@ def _dilated_in_one_op(model: Any) -> Iterator[None]:
     finally:
         for layer in layers:
             del layer.convolution_op
+
+
+@contextmanager
+def _steps_written_out(model: Any) -> Iterator[None]:
+    """Within it recurrent layers are traced step by step, with the same weights and results.
+
+    As loops they fail or crash converters, or become graphs within the graph, which the IR does not have.
+    """
+    layers = [one for one in model.submodules if isinstance(one, keras.layers.RNN) and not one.unroll]
+    fused = [getattr(layer, "_could_use_gpu_kernel", None) for layer in layers]  # LSTM and GRU as one function
+    try:
+        for layer in layers:
+            layer.unroll, layer._could_use_gpu_kernel = True, False
+        yield
+    finally:
+        for layer, one in zip(layers, fused, strict=True):
+            layer.unroll = False
+            if one is None:
+                del layer._could_use_gpu_kernel
+            else:
+                layer._could_use_gpu_kernel = one
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import edgebnn
+from edgebnn.converters.convert import Target
 from edgebnn.converters.keras_names import names
 from edgebnn.converters.read_tflite import read
 from edgebnn.errors import EdgebnnError, InputError
@@ -157,17 +158,56 @@ def test_a_sequential_model_built_by_its_first_call_takes_any_batch(tmp_path: Pa
     np.testing.assert_allclose(edgebnn.load(tmp_path / "out.tflite")(values), model(values), atol=1e-5)
 
 
-def test_a_converter_that_crashes_is_an_error_with_the_layer_and_the_remedy(tmp_path: Path) -> None:
+class _Loop(L.Layer):  # type: ignore[misc]
+    """A sum over the steps, as a loop."""
+
+    def call(self, x: Any) -> Any:
+        def step(inputs: Any, states: Any) -> Any:
+            return inputs + states[0], [inputs + states[0]]
+
+        return keras.backend.rnn(step, x, [x[:, 0]])[0]
+
+
+def test_a_converter_that_crashes_is_an_error_with_the_remedy(tmp_path: Path) -> None:
     image = L.Input((6, 4), batch_size=1)
     arrays = [np.random.default_rng(0).normal(size=(40, 6, 4)).astype(np.float32)]
-    model = keras.Model(image, L.GRU(5, name="memory")(image), name="net")
-    for to, message in (("int8", "crashed.*SIGSEGV"), ("float", "subgraphs")):
-        with pytest.raises(EdgebnnError, match=f"model 'net'.*{message}.*'memory' with unroll=True") as caught:
+    model = keras.Model(image, _Loop()(image), name="net")
+    for to, message in (("int8", "crashed.*SIGSEGV.*; try --to float"), ("float", "subgraphs")):
+        with pytest.raises(EdgebnnError, match=f"model 'net'.*{message}") as caught:
             edgebnn.convert(model, tmp_path / "out.tflite", to, None if to == "float" else arrays)  # type: ignore[arg-type]
         assert "out.tflite" not in str(caught.value), "a file that is not there"
     assert list(tmp_path.iterdir()) == []
-    unrolled = keras.Model(image, L.GRU(5, unroll=True)(image))
-    edgebnn.convert(unrolled, tmp_path / "out.tflite", "int8", arrays)
+    edgebnn.convert(keras.Model(image, _dense(2)(image)), tmp_path / "out.tflite", "int8", arrays)
+
+
+@pytest.mark.parametrize("to", ["float", "lce", "int8"])
+def test_recurrent_layers_are_written_out_step_by_step(to: Target, tmp_path: Path) -> None:
+    x = L.Input((6, 4), name="x")
+    cells = L.RNN(L.StackedRNNCells([L.GRUCell(3), L.LSTMCell(2)]), return_sequences=True)
+    steps = L.GRU(5, return_sequences=True)(cells(L.SimpleRNN(4, return_sequences=True)(x)))
+    model = keras.Model(x, L.Bidirectional(L.LSTM(3))(steps))
+    values = np.random.default_rng(0).normal(size=(40, 6, 4)).astype(np.float32)
+    before = model(values).numpy()
+    found = edgebnn.convert(model, tmp_path / "out.tflite", to, values if to == "int8" else None).findings
+    assert sum(finding.rule == "steps-written-out" for finding in found) == 4
+    result = edgebnn.load(tmp_path / "out.tflite")(values)
+    np.testing.assert_allclose(result, before, atol=0.1 if to == "int8" else 1e-5)
+    np.testing.assert_array_equal(model(values).numpy(), before)
+    assert not any(layer.unroll for layer in model.submodules if isinstance(layer, L.RNN))
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (L.GRU(5, stateful=True, name="memory"), "'memory': keeps its state from call to call.*stateful=False"),
+        (L.ConvLSTM1D(2, 3, name="memory"), "'memory': is a loop that Keras cannot unroll; call its cell"),
+    ],
+    ids=["stateful", "convolutional"],
+)
+def test_recurrent_layers_that_no_file_can_hold_are_refused_with_the_remedy(layer: Any, message: str) -> None:
+    x = L.Input((6, 4, 2) if "conv" in type(layer).__name__.lower() else (6, 4), batch_size=1)
+    with pytest.raises(InputError, match=message):
+        edgebnn.convert(keras.Model(x, layer(x)), "out.tflite", "float")
 
 
 def test_a_model_file_is_called_one_and_known_by_its_content(tmp_path: Path) -> None:

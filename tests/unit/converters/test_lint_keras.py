@@ -80,6 +80,10 @@ CASES: dict[str, tuple[Builder, Builder]] = {
         lambda x: L.BatchNormalization(name="layer")(conv(name="conv")(x)),
     ),
     "kernel-constraint": (conv(kernel_constraint=None), conv()),
+    "steps-written-out": (
+        lambda x: L.Bidirectional(L.LSTM(2), name="layer")(L.Reshape((8, 512))(x)),
+        lambda x: L.LSTM(2, unroll=True, name="layer")(L.Reshape((8, 512))(x)),
+    ),
 }
 
 
