@@ -13,11 +13,14 @@ if TYPE_CHECKING:
     from .interface import Target
 
 _CORTEX_M = ("edgebnn.targets.cortex_m.target", "CortexMTarget")
+_EMULATED = ("edgebnn.targets.linux.emulated", "EmulatedTarget")
 
 # A target is added by one line: its name, and the module and class that make it. They are loaded when one is asked for,
 # as each needs more to be installed than its name. A board is a file in boards/.
 TARGETS = {
     "host": ("edgebnn.targets.host", "HostTarget"),
+    "qemu-aarch64": _EMULATED,
+    "qemu-armv7": _EMULATED,
     "cortex-m0plus": _CORTEX_M,
     "cortex-m3": _CORTEX_M,
     "cortex-m4": _CORTEX_M,

@@ -14,9 +14,11 @@ from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Array, Graph, Shape
+from edgebnn.runtime import timing
 from edgebnn.runtime.entries import alike, choose, entries
 from edgebnn.runtime.model import Model, load
 from edgebnn.runtime.port import Port
+from edgebnn.runtime.timing import PairedTimes, Times
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,16 @@ class Session(ABC):
     def repeat(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         """One inference to be timed, on inputs like those of the last one, from whatever state that left."""
         return self.run(inputs)
+
+    def times(self, inputs: Sequence[Array], repeats: int) -> Times:
+        """The time of whole inferences on inputs like those of the last run, taken where they run."""
+        return timing.measure(lambda: self.repeat(inputs), repeats)
+
+    def times_against(
+        self, inputs: Sequence[Array], other: Session, other_inputs: Sequence[Array], repeats: int
+    ) -> PairedTimes:
+        """The times of this session's inferences and of another's, on the same target, taken in turn."""
+        return timing.paired(lambda: self.repeat(inputs), lambda: other.repeat(other_inputs), repeats)
 
     @abstractmethod
     def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:

@@ -157,6 +157,23 @@ def library() -> Path:
     return path
 
 
+def cross_library(machine: str, zig_target: str) -> Path:
+    """The shared library for another kind of Linux machine, compiled by zig if it is not in the cache yet.
+
+    Args:
+        machine: its processor, as :func:`edgebnn.machine.processor` calls it.
+        zig_target: such as aarch64-linux-gnu.2.17.
+
+    Raises:
+        BuildError: zig is not installed or fails, or the cache folder cannot be written.
+    """
+    compiler = zig_compiler(zig_target)
+    path = cache_folder() / f"libedgebnn-{machine}-{_fingerprint(compiler)}.so"
+    if not os.path.isfile(path):
+        compile(path, sources(machine), compiler)
+    return path
+
+
 def describe() -> Description:
     """How the library is made here, without making it. Raises BuildError if there is no compiler."""
     compiler = find_compiler()

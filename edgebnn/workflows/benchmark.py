@@ -47,15 +47,19 @@ def benchmark(
         return _counted(target, model, against, threads, sample, arrays)
     session = target.open(model, threads=threads)
     session.run(sample)
-
-    def ours() -> object:
-        return session.repeat(sample)
-
     baseline = None
     if against is None:
-        times = timing.measure(ours, repeats)
+        times = session.times(sample, repeats)
     else:
-        pairs = timing.paired(ours, _baseline(target, model, against, threads, sample, arrays), repeats)
+        if against in ("lce", "litert"):
+            theirs_once = _other_runtime(target, model, against, threads, sample)
+            pairs = timing.paired(lambda: session.repeat(sample), theirs_once, repeats)
+        else:
+            other = open_model(against)
+            inputs = next(samples(other, arrays, 1))
+            second = target.open(other, threads=threads)
+            second.run(inputs)
+            pairs = session.times_against(sample, second, inputs, repeats)
         times = pairs.ours
         theirs = pairs.theirs.median_ms
         baseline = Baseline(against, theirs, pairs.ratio, pairs.ratio_spread, theirs)
@@ -106,24 +110,18 @@ def _counted(
     )
 
 
-def _baseline(
-    target: Target, model: ModelFile, against: str, threads: int, sample: Sample, arrays: Sequence[Array]
+def _other_runtime(
+    target: Target, model: ModelFile, against: str, threads: int, sample: Sample
 ) -> Callable[[], object]:
-    if against in ("lce", "litert") and target.name != "host":
+    if target.name != "host":
         raise InputError(f"--against {against} runs on the target host only, not on {target.name}")
-    if against in ("lce", "litert") and choose(entries(model.content), model.signature, model.name).subgraph:
+    if choose(entries(model.content), model.signature, model.name).subgraph:
         raise InputError(
             f"{model.name}: --against {against} runs the first graph of a file only, not another signature"
         )
     if against == "lce":
         return _lce(model, threads, sample)
-    if against == "litert":
-        return _stock(model, threads, sample)
-    other = open_model(against)
-    inputs = next(samples(other, arrays, 1))
-    session = target.open(other, threads=threads)
-    session.run(inputs)
-    return lambda: session.repeat(inputs)
+    return _stock(model, threads, sample)
 
 
 def _lce(model: ModelFile, threads: int, sample: Sample) -> Callable[[], object]:

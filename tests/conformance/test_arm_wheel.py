@@ -10,6 +10,7 @@ from zipfile import ZipFile
 import pytest
 
 from edgebnn.files import cache_folder
+from edgebnn.targets.linux.user_lands import UnavailableError
 from tests.support.wheels import PROGRAM, ROOT, build, make_trial
 
 pytestmark = pytest.mark.slow
@@ -34,7 +35,7 @@ def arm() -> Iterator[Any]:
 def wheels(tmp_path_factory: pytest.TempPathFactory, arm: Any) -> dict[str, Path]:
     try:  # not worth compiling for where nothing can be run
         arm.make(arm.SYSTEMS["bookworm-arm64"], cache_folder() / "arm")
-    except arm.Unavailable as error:
+    except UnavailableError as error:
         pytest.skip(str(error))
     aarch64, armv7 = build(tmp_path_factory.mktemp("dist"), "linux-aarch64", "linux-armv7")
     return {"linux-aarch64": aarch64, "linux-armv7": armv7}
@@ -53,7 +54,7 @@ def test_pip_on_raspberry_pi_os_installs_the_wheel_and_it_runs_a_model_bit_exact
             arm.fetch_wheels(python, [*REQUIREMENTS_ARMV7, *OF_THESE], tmp_path / "wheels", with_dependencies=False)
         else:
             arm.fetch_wheels(python, REQUIREMENTS, tmp_path / "wheels")
-    except arm.Unavailable as error:
+    except UnavailableError as error:
         pytest.skip(str(error))
     environment = arm.install(python, wheels[machine], tmp_path / "wheels", tmp_path / "home")
     trial = make_trial(tmp_path)

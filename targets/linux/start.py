@@ -1,0 +1,87 @@
+"""What a device runs first: it unpacks what was sent, once, and becomes the agent. Standard library alone.
+
+Usage: python3 -I start.py STORE BUNDLE WHEEL ...   (the archives by the SHA-256 under which the store has them)
+
+Python 3.6 must be able to read this file, so that it can say that it is too old.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import sys
+import tempfile
+import time
+import zipfile
+from typing import NoReturn
+
+OLDEST = (3, 10)
+_LEFTOVER_SECONDS = 600.0
+
+
+def main() -> None:
+    if sys.version_info[:2] < OLDEST:
+        _fail(f"Python {sys.version_info[0]}.{sys.version_info[1]} is too old: edgebnn needs 3.10 or newer")
+    store, archives = sys.argv[1], sys.argv[2:]
+    try:
+        folders = [unpacked(store, archive) for archive in archives]
+    except OSError as error:
+        _fail(f"{store}: {error.strerror or error}")
+    sys.path[:0] = folders
+    from edgebnn.targets.linux.agent import serve
+
+    serve(store)
+
+
+def unpacked(store: str, archive: str) -> str:
+    """The folder that an archive of the store is unpacked in, whole: it is made beside it and renamed."""
+    trees = os.path.join(store, "trees")
+    folder = os.path.join(trees, archive)
+    if os.path.isdir(folder):
+        return folder
+    os.makedirs(trees, exist_ok=True)
+    with open(os.path.join(store, "unpacking.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # which ends with the process, however that ends
+        if not os.path.isdir(folder):
+            _clean(trees)
+            temporary = tempfile.mkdtemp(prefix=".unpacking-", dir=trees)
+            try:
+                with zipfile.ZipFile(os.path.join(store, "files", archive)) as source:
+                    source.extractall(temporary)
+                _spread(temporary)
+                os.rename(temporary, folder)
+                os.unlink(os.path.join(store, "files", archive))
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+    return folder
+
+
+def _clean(trees: str) -> None:
+    """What a process left that was killed: whoever holds the lock is the only one at work."""
+    for name in os.listdir(trees):
+        if name.startswith(".unpacking-"):
+            shutil.rmtree(os.path.join(trees, name), ignore_errors=True)
+    files = os.path.join(os.path.dirname(trees), "files")
+    for name in os.listdir(files):
+        path = os.path.join(files, name)
+        with contextlib.suppress(OSError):
+            if name.startswith(".part-") and time.time() - os.path.getmtime(path) > _LEFTOVER_SECONDS:
+                os.unlink(path)
+
+
+def _spread(folder: str) -> None:
+    """The modules of a wheel that lie in its NAME.data/ go where they are imported from."""
+    for data in [name for name in os.listdir(folder) if name.endswith(".data")]:
+        for kind in ("purelib", "platlib"):
+            part = os.path.join(folder, data, kind)
+            if os.path.isdir(part):
+                shutil.copytree(part, folder, dirs_exist_ok=True)
+
+
+def _fail(message: str) -> NoReturn:
+    sys.stderr.write(f"edgebnn: {message}\n")
+    sys.exit(3)
+
+
+if __name__ == "__main__":
+    main()

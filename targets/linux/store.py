@@ -1,0 +1,90 @@
+"""The folder of its own that edgebnn has on a device: files under their SHA-256, and what was unpacked of them.
+
+``files/HASH``: models and archives, each whole or not there. ``trees/HASH/``: an archive unpacked, which is not kept
+then. ``*.lock``: held with flock, so that a lock ends with the process that holds it. The folder is named after
+edgebnn's version: versions do not disturb one another, and an old one can be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from edgebnn.errors import InputError
+
+_HASH = re.compile(r"[0-9a-f]{64}")
+KEPT_BYTES = 2 << 30
+"""Of models; those not used for longest go first."""
+
+
+def digest(data: bytes) -> str:
+    """The name that content has in a store."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def is_digest(name: str) -> bool:
+    """Whether a text is a name of a store's file, and so can be part of a path or a command."""
+    return _HASH.fullmatch(name) is not None
+
+
+class Store:
+    """The folder on the device, as processes there use it.
+
+    Args:
+        folder: absolute.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._checked: set[str] = set()
+
+    def path(self, name: str) -> Path:
+        """Where the file of that SHA-256 is. Raises InputError if ``name`` is none."""
+        if not is_digest(name):
+            raise InputError(f"{name[:80]!r} is no SHA-256")
+        return self.folder / "files" / name
+
+    def has(self, name: str) -> bool:
+        """Whether the file is there, whole. One that is damaged is deleted, so that it is sent again."""
+        path = self.path(name)
+        if not path.is_file():
+            return False
+        if name not in self._checked:
+            if digest(path.read_bytes()) != name:
+                path.unlink()
+                return False
+            self._checked.add(name)
+        return True
+
+    def read(self, name: str) -> bytes:
+        """The content of a file. Raises InputError if it is not there, whole."""
+        if not self.has(name):
+            raise InputError(f"{name[:12]}: was not sent to this device")
+        os.utime(self.path(name))
+        return self.path(name).read_bytes()
+
+    def trim(self, most: int = KEPT_BYTES) -> None:
+        """Deletes the files not used for longest, until the rest take at most so many bytes."""
+        found = []
+        for path in (self.folder / "files").iterdir():
+            if is_digest(path.name):
+                with suppress(FileNotFoundError):  # another process may trim, too
+                    found.append((path.stat().st_mtime, path.stat().st_size, path))
+        kept = 0
+        for _, size, path in sorted(found, reverse=True):
+            kept += size
+            if kept > most:
+                path.unlink(missing_ok=True)
+                self._checked.discard(path.name)
+
+    @contextmanager
+    def locked(self, what: str) -> Iterator[None]:
+        """Holds one of the store's locks: for as long as another process has it, this waits."""
+        with (self.folder / f"{what}.lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield

@@ -1,0 +1,226 @@
+"""A device that runs Linux, as a target: thin, since the agent there runs the host target's own code."""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from edgebnn.graph.types import Array
+from edgebnn.runtime.profile import Profile
+from edgebnn.runtime.timing import PairedTimes, Times
+from edgebnn.targets.interface import Target
+from edgebnn.targets.model_file import ModelFile, Session
+
+from .client import Agent, profile_of, samples_of
+from .device import ConnectionLostError, Device, DeviceError
+from .store import digest
+from .wire import WireError
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A file that was copied to the device."""
+
+    what: str
+    bytes: int
+
+
+class LinuxTarget(Target):
+    """Models on a device, run by an agent that is put there when the first model is opened.
+
+    Attributes:
+        sent: what was copied to the device, in this object's life.
+    """
+
+    def __init__(self, device: Device) -> None:
+        self.name = device.name
+        self.device = device.facts.device
+        self.kind = device.facts.kind
+        self.sent: list[Sent] = []
+        self._where = device
+        self._agent: Agent | None = None
+        self._started = 0
+        self._unused: list[tuple[int, int]] = []
+        self._lock = threading.RLock()
+
+    def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> LinuxSession:
+        return LinuxSession(self, model, threads=threads, exact=exact, trace=trace)
+
+    def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
+        return self.open(model, threads=threads).profile(inputs, repeats)
+
+    def close(self) -> None:
+        """Ends what runs on the device, and the connection."""
+        with self._lock:
+            self._end_agent()
+            self._where.close()
+
+    def put(self, what: str, data: bytes) -> str:
+        """Has a file in the device's store, copied only if it is not there.
+
+        Args:
+            what: it is, in words.
+            data: its content.
+
+        Returns:
+            Its name there.
+
+        Raises:
+            DeviceError: there is no room, or the way to the device fails.
+        """
+        name = digest(data)
+        with self._lock:
+            _, started = self.agent
+            answer, _ = self.ask(started, "has", file=name)
+            if answer.get("has") is not True:
+                self._where.put(name, data)
+                self.sent.append(Sent(what, len(data)))
+        return name
+
+    @property
+    def agent(self) -> tuple[Agent, int]:
+        """The agent, started if it has to be, and how many were before it. Raises EdgebnnError."""
+        if self._agent is None:
+            self._agent = self._deployed()
+            self._started += 1
+        return self._agent, self._started
+
+    def ask(self, started: int, do: str, arrays: Sequence[Array] = (), **header: Any) -> tuple[Any, tuple[Array, ...]]:
+        """Asks the agent that is the ``started``-th.
+
+        Raises:
+            ConnectionLostError: it is not there any more.
+            EdgebnnError: what it says is wrong, or the device fails.
+        """
+        with self._lock:
+            agent, current = self.agent
+            if current != started:
+                raise ConnectionLostError("the agent on the device was started anew")
+            try:
+                while self._unused:
+                    agents, session = self._unused.pop()
+                    if agents == current:
+                        agent.ask("close", session=session)
+                return agent.ask(do, arrays, **header)
+            except (DeviceError, WireError):
+                self._end_agent()
+                raise
+
+    def release(self, started: int, session: int) -> None:
+        """Has a session forgotten with the next request: called when the last reference to it goes, on any thread."""
+        self._unused.append((started, session))
+
+    def _end_agent(self) -> None:
+        if self._agent is not None:
+            self._agent.close()
+            self._agent = None
+
+    def _deployed(self) -> Agent:
+        """The agent, its files put where they are missing."""
+        needed = self._where.needed()
+        present = self._where.present([archive.name for archive in needed])
+        for archive in needed:
+            if archive.name not in present:
+                self._where.put(archive.name, archive.data)
+                self.sent.append(Sent(archive.what, len(archive.data)))
+        return Agent(self._where.start([archive.name for archive in needed]))
+
+
+class LinuxSession(Session):
+    """A model on a device. A connection that drops is made anew once, and what was asked is asked again.
+
+    ``number``: the agent's.
+    """
+
+    number: int
+
+    def __init__(self, target: LinuxTarget, model: ModelFile, *, threads: int, exact: bool, trace: bool) -> None:
+        self._target = target
+        self._model = model
+        self._options: dict[str, Any] = {"threads": threads, "exact": exact, "trace": trace}
+        self._traced = trace
+        self._inexact: tuple[str, ...] = ()
+        try:
+            self._open()
+        except ConnectionLostError:
+            self._open()
+
+    @property
+    def inexact(self) -> tuple[str, ...]:
+        return self._inexact
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        _, outputs = self._ask("run", inputs)
+        expected = [(port.dtype, len(port.shape)) for port in self._model.outputs]
+        if [(output.dtype, output.ndim) for output in outputs] != expected:
+            raise DeviceError(f"{self._model.name}: the device answers with other outputs than the model has")
+        return outputs
+
+    def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
+        if not self._traced:
+            raise ValueError("open the session with trace=True")
+        answer, shown = self._ask("trace", inputs)
+        indices = answer.get("tensors")
+        tensors = self._model.graph_for(inputs).tensors
+        if not isinstance(indices, list) or len(indices) != len(shown):
+            raise DeviceError(f"{self._model.name}: the device does not say which tensors it shows")
+        for index, value in zip(indices, shown, strict=True):
+            known = type(index) is int and 0 <= index < len(tensors)
+            if not known or value.dtype != tensors[index].dtype.numpy or value.shape != tuple(tensors[index].shape):
+                raise DeviceError(f"{self._model.name}: the device shows tensors that the model does not have")
+        return dict(zip(indices, shown, strict=True))
+
+    def profile(self, inputs: Sequence[Array], repeats: int) -> Profile:
+        answer, _ = self._ask("profile", inputs, repeats=repeats)
+        return profile_of(answer.get("profile"), self._target.kind)
+
+    def times(self, inputs: Sequence[Array], repeats: int) -> Times:
+        answer, _ = self._ask("time", inputs, repeats=repeats)
+        return Times(samples_of(answer.get("samples_ms"), 1)[0])
+
+    def times_against(
+        self, inputs: Sequence[Array], other: Session, other_inputs: Sequence[Array], repeats: int
+    ) -> PairedTimes:
+        if not isinstance(other, LinuxSession) or other._target is not self._target:
+            raise ValueError("only sessions of one device can be timed in turn")
+        if other._started != self._started:
+            self._open()
+            other._open()
+        answer, _ = self._target.ask(
+            self._started,
+            "time",
+            (*inputs, *other_inputs),
+            session=self.number,
+            against=other.number,
+            inputs=len(inputs),
+            repeats=repeats,
+        )
+        return PairedTimes(*map(Times, samples_of(answer.get("samples_ms"), 2)))
+
+    def _open(self) -> None:
+        name = self._target.put(self._model.name, self._model.content)
+        _, started = self._target.agent
+        answer, _ = self._target.ask(
+            started,
+            "open",
+            file=name,
+            name=self._model.name,
+            signature=self._model.signature,
+            **self._options,
+        )
+        session, inexact = answer.get("session"), answer.get("inexact")
+        if type(session) is not int or not isinstance(inexact, list):
+            raise DeviceError("the device does not open a session")
+        self._started, self.number = started, session
+        self._inexact = tuple(str(one) for one in inexact)
+        weakref.finalize(self, self._target.release, started, session)
+
+    def _ask(self, do: str, inputs: Sequence[Array], **header: Any) -> tuple[Any, tuple[Array, ...]]:
+        try:
+            return self._target.ask(self._started, do, inputs, session=self.number, **header)
+        except ConnectionLostError:
+            self._open()
+            return self._target.ask(self._started, do, inputs, session=self.number, **header)

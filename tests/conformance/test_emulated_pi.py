@@ -1,0 +1,77 @@
+"""Models on an emulated Raspberry Pi: its user land, its Python, LiteRT and edgebnn, run by qemu-user."""
+
+from __future__ import annotations
+
+import functools
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import edgebnn
+from edgebnn.targets.linux import user_lands
+from edgebnn.targets.linux.target import LinuxTarget
+from edgebnn.targets.model_file import open_model
+from edgebnn.targets.noise import noise
+from tests.support.devices import BINARY, W1A8
+
+pytestmark = pytest.mark.slow
+
+NAMES = ("qemu-aarch64", "qemu-armv7")
+
+
+@functools.cache
+def emulated(name: str) -> LinuxTarget:
+    """The target with its agent running, one for all tests; skips where the user land cannot be had."""
+    try:
+        target = edgebnn.target(name)
+        assert isinstance(target, LinuxTarget)
+        target.open(open_model(W1A8))
+    except user_lands.UnavailableError as error:
+        pytest.skip(str(error))
+    return target
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_binary_and_w1a8_layers_are_bit_exact(name: str) -> None:
+    target = emulated(name)
+    assert target.validate(W1A8, count=2).bit_exact
+    result = target.validate(BINARY, count=1, layers=True)
+    assert result.passed
+    binary = [layer for layer in result.layers or () if layer.op.startswith("Lce")]
+    assert len(binary) > 10
+    if name == "qemu-aarch64":  # tflite-runtime's ADD writes over an input, also where all tensors are to be kept
+        assert not any(layer.departs for layer in result.layers or ())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_profile_names_every_layer_and_says_that_it_is_emulated(name: str) -> None:
+    profile = emulated(name).profile(BINARY, repeats=4)
+    assert profile.kind == "emulated"
+    assert sum(op.op == "LceBconv2d" for op in profile.ops) == 6
+    assert {op.kernel for op in profile.ops if op.op == "LceBconv2d"} <= {"neon64", "neon32", "neon"}
+
+
+def test_five_megabytes_and_twenty_repeats_take_less_than_a_minute_and_are_copied_once(tmp_path: Path) -> None:
+    target = emulated("qemu-aarch64")
+    model = tmp_path / "large.tflite"
+    content = bytearray(BINARY.read_bytes())
+    model.write_bytes(bytes(content) + np.random.default_rng(time.time_ns()).bytes(5 * 10**6))
+    before = len(target.sent)
+    begun = time.monotonic()
+    target.profile(model, repeats=20)
+    assert time.monotonic() - begun < 60
+    assert [sent.what for sent in target.sent[before:]] == [str(model)]
+    target.validate(model, count=1)
+    assert len(target.sent) == before + 1
+
+
+def test_a_batch_of_samples_and_a_session_that_is_let_go(tmp_path: Path) -> None:
+    target = emulated("qemu-aarch64")
+    sample = next(noise(open_model(W1A8), 1))
+    for _ in range(3):
+        session = target.open(open_model(W1A8))
+        first, again = session.run(sample), session.run(sample)
+        np.testing.assert_array_equal(first[0], again[0])
+        del session

@@ -1,0 +1,46 @@
+"""Devices to try the way to a device with: this machine's own Python runs the agent, as a process of its own."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+
+from edgebnn.targets.linux.bundle import Archive
+from edgebnn.targets.linux.device import Channel, Device, Facts, ProcessChannel
+
+MCU = Path(__file__).parents[1] / "data" / "mcu"
+BINARY, W1A8, INT8 = (MCU / f"resnet8_{kind}.tflite" for kind in ("w1a1", "w1a8", "int8"))
+
+
+class LocalDevice(Device):
+    """A store below ``folder``; edgebnn is not sent, as this Python has it."""
+
+    def __init__(self, folder: Path, silence: float = 30.0) -> None:
+        self.name = "local"
+        self.facts = Facts("this machine", "measured", "x86_64", (2, 36), (3, 11), sys.executable, {})
+        self.store = folder
+        self.silence = silence
+        self.started: list[ProcessChannel] = []
+        self.preamble = ""
+        (folder / "files").mkdir()
+
+    def needed(self) -> tuple[Archive, ...]:
+        return ()
+
+    def present(self, names: Collection[str]) -> set[str]:
+        return {name for name in names if (self.store / "files" / name).exists()}
+
+    def put(self, name: str, data: bytes) -> None:
+        (self.store / "files" / name).write_bytes(data)
+
+    def start(self, needed: Sequence[str]) -> Channel:
+        program = f"{self.preamble}\nfrom edgebnn.targets.linux.agent import serve; serve({str(self.store)!r})"
+        command = [sys.executable, "-c", program]
+        channel = ProcessChannel(command, dict(os.environ), self.store, self.silence)
+        self.started.append(channel)
+        return channel
+
+    def close(self) -> None:
+        """Nothing is held."""

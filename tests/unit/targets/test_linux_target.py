@@ -1,0 +1,219 @@
+"""A device as a target: an agent in a process of its own, its crashes, its silence, answers that are not believed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
+from edgebnn.targets.host import HostTarget
+from edgebnn.targets.linux import client, wire
+from edgebnn.targets.linux.device import ConnectionLostError, DeviceError
+from edgebnn.targets.linux.store import Store, digest
+from edgebnn.targets.linux.target import LinuxTarget
+from edgebnn.targets.model_file import ModelFile, open_model
+from edgebnn.targets.noise import noise
+from tests.support.devices import BINARY, INT8, W1A8, LocalDevice
+
+
+@pytest.fixture
+def device(tmp_path: Path) -> LocalDevice:
+    return LocalDevice(tmp_path)
+
+
+@pytest.fixture
+def target(device: LocalDevice) -> Any:
+    made = LinuxTarget(device)
+    yield made
+    made.close()
+
+
+def test_a_device_computes_shows_and_times_what_the_host_does(target: LinuxTarget) -> None:
+    model = open_model(BINARY)
+    sample = next(noise(model, 1))
+    here, there = (one.open(model, trace=True) for one in (HostTarget(), target))
+    for a, b in zip(here.run(sample), there.run(sample), strict=True):
+        np.testing.assert_array_equal(a, b)
+    shown, expected = there.trace(sample), here.trace(sample)
+    assert shown.keys() == expected.keys()
+    for index, value in expected.items():
+        np.testing.assert_array_equal(shown[index], value)
+    assert target.validate(W1A8, count=2).bit_exact
+    profile = target.profile(BINARY, repeats=4)
+    assert [op.index for op in profile.ops] == [op.index for op in HostTarget().profile(BINARY, repeats=4).ops]
+    assert profile.kind == "measured"
+    assert len(there.times(sample, 5).samples_ms) == 5
+    other = target.open(open_model(INT8))
+    inputs = next(noise(open_model(INT8), 1))
+    other.run(inputs)
+    assert len(there.times_against(sample, other, inputs, 4).ratios) == 4
+
+
+def test_a_model_is_sent_once(target: LinuxTarget, device: LocalDevice) -> None:
+    target.validate(W1A8, count=1)
+    assert [sent.what for sent in target.sent] == [str(W1A8)]
+    target.validate(W1A8, count=1)
+    again = LinuxTarget(device)
+    again.validate(W1A8, count=1)
+    again.close()
+    assert len(target.sent) == 1
+    assert again.sent == []
+
+
+def test_a_model_that_was_damaged_there_is_sent_again(target: LinuxTarget, device: LocalDevice) -> None:
+    (device.store / "files" / digest(W1A8.read_bytes())).write_bytes(b"half")
+    assert target.validate(W1A8, count=1).passed
+    assert len(target.sent) == 1
+
+
+def test_errors_on_the_device_keep_their_kind_and_name_the_model(target: LinuxTarget) -> None:
+    with pytest.raises(ModelFormatError, match="a; rm -rf x"):
+        target.open(ModelFile("a; rm -rf x.tflite", b"\x1c\0\0\0TFL3" + b"\0" * 64))
+    with pytest.raises(InputError):
+        target.open(open_model(INT8)).run([np.zeros((1, 9, 9, 1), np.int8)])
+
+
+def test_what_a_login_shell_prints_is_skipped(target: LinuxTarget, device: LocalDevice) -> None:
+    device.preamble = "print('Welcome to the Pi', flush=True)"
+    assert target.validate(W1A8, count=1).passed
+
+
+def test_an_agent_that_dies_is_an_error_with_its_last_words_and_the_next_model_gets_another(
+    target: LinuxTarget, device: LocalDevice
+) -> None:
+    session = target.open(open_model(W1A8))
+    os.kill(device.started[-1].pid, signal.SIGKILL)
+    with pytest.raises(DeviceError, match="signal 9"):
+        session.run(next(noise(open_model(W1A8), 1)))
+    assert target.validate(W1A8, count=1).passed
+    device.preamble = "raise SystemExit('edgebnn: /store: No space left on device')"
+    target.close()
+    with pytest.raises(DeviceError, match=r"^/store: No space left on device$"):
+        target.validate(W1A8, count=1)
+
+
+def test_a_lost_connection_is_made_anew_once(
+    target: LinuxTarget, device: LocalDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = open_model(W1A8)
+    sample = next(noise(model, 1))
+    session = target.open(model)
+    expected = session.run(sample)
+
+    def lost(count: int) -> bytes:
+        raise ConnectionLostError("the connection is gone")
+
+    monkeypatch.setattr(device.started[-1], "receive", lost)
+    np.testing.assert_array_equal(session.run(sample)[0], expected[0])
+    assert len(device.started) == 2
+    monkeypatch.setattr(device, "start", lambda needed: lost(0))
+    monkeypatch.setattr(device.started[-1], "receive", lost)
+    with pytest.raises(ConnectionLostError, match="gone"):
+        session.run(sample)
+
+
+def test_a_silent_device_is_given_up(tmp_path: Path) -> None:
+    device = LocalDevice(tmp_path, silence=4.0)
+    target = LinuxTarget(device)
+    session = target.open(open_model(W1A8))
+    process = device.started[-1].pid
+    os.kill(process, signal.SIGSTOP)
+    begun = time.monotonic()
+    device.preamble = "import time; time.sleep(60)"
+    with pytest.raises(ConnectionLostError, match="said nothing for 4 s"):
+        session.run(next(noise(open_model(W1A8), 1)))
+    assert time.monotonic() - begun < 40
+    target.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def test_the_agent_ends_with_its_caller_in_the_middle_of_an_inference(
+    target: LinuxTarget, device: LocalDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = target.open(open_model(W1A8))
+    channel = device.started[-1]
+    sample = next(noise(open_model(W1A8), 1))
+    channel.send(wire.encode({"do": "profile", "id": 99, "session": session.number, "repeats": 10**6}, sample))
+    begun = time.monotonic()
+    target.close()
+    assert time.monotonic() - begun < 4, "it had to be killed"
+    with pytest.raises(ProcessLookupError):
+        os.kill(channel.pid, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        None,
+        {},
+        {"kind": "measured", "total": 1, "ops": {}},
+        {"kind": "best", "total": 1, "ops": []},
+        {"kind": "measured", "total": float("nan"), "ops": []},
+        {"kind": "measured", "total": -1, "ops": []},
+        {"kind": "measured", "total": 1, "ops": [{"index": "0"}]},
+    ],
+)
+def test_answers_without_a_profile_are_refused(answer: object) -> None:
+    with pytest.raises(wire.WireError):
+        client.profile_of(answer, "measured")
+
+
+def test_what_was_emulated_is_never_called_measured() -> None:
+    empty = {"total": 1.0, "ops": []}
+    for said, target, kind in (
+        ("measured", "emulated", "emulated"),
+        ("emulated", "measured", "emulated"),
+        ("measured", "measured", "measured"),
+    ):
+        assert client.profile_of({"kind": said, **empty}, target).kind == kind  # type: ignore[arg-type]
+
+
+def test_names_from_the_device_are_made_printable() -> None:
+    op = {
+        "index": 0,
+        "op": "A\x1b[2J",
+        "name": "x\n",
+        "value": 1,
+        "share": 1,
+        "kernel": "",
+        "members": [0],
+        "fused": "",
+    }
+    (found,) = client.profile_of({"kind": "measured", "total": 1, "ops": [op]}, "measured").ops
+    assert found.op == "A?[2J"
+    assert found.name == "x?"
+
+
+@pytest.mark.parametrize("outputs", [[], [np.zeros(3, np.float32)], [np.zeros((1, 10), np.float64)]])
+def test_outputs_that_the_model_does_not_have_are_refused(
+    target: LinuxTarget, outputs: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    session = target.open(open_model(W1A8))
+    monkeypatch.setattr(target, "ask", lambda *a, **k: ({}, tuple(outputs)))
+    with pytest.raises(DeviceError, match="other outputs"):
+        session.run(next(noise(open_model(W1A8), 1)))
+
+
+def test_a_store_takes_nothing_but_hashes_and_forgets_what_was_not_used_for_longest(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    with pytest.raises(InputError):
+        store.path("../../etc/passwd")
+    (tmp_path / "files").mkdir()
+    names = []
+    for number in range(3):
+        data = bytes([number]) * 100
+        names.append(digest(data))
+        store.path(names[-1]).write_bytes(data)
+        os.utime(store.path(names[-1]), (number + 1, number + 1))
+    store.read(names[0])
+    store.trim(most=250)
+    assert [store.has(name) for name in names] == [True, False, True]
+    with pytest.raises(EdgebnnError, match="not sent"):
+        store.read(names[1])
