@@ -9,12 +9,13 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from edgebnn.errors import EdgebnnError
+from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.execute import check_op
 from edgebnn.graph.opdef import op_view
 from edgebnn.graph.types import Graph
 from edgebnn.kernels import FOLDER
 from edgebnn.kernels.cores import Core
+from edgebnn.kernels.schedules import LayerSchedule
 
 from .c_text import Tables, c_type, decimal, initializer, string
 from .layout import Layout, lay_out
@@ -35,30 +36,40 @@ _INCLUDE = re.compile(r'^(\s*#include ")(?:[^"\n]*/)?([^"/\n]+)"', re.MULTILINE)
 """Of files of ours: what comes before the name, a path, the name."""
 
 
-def generate(graph: Graph, core: Core, name: str) -> Package:
+def generate(graph: Graph, core: Core, name: str, schedules: Sequence[LayerSchedule] = ()) -> Package:
     """The package of a network.
 
     Args:
         graph: the model, of fixed shapes.
         core: whose kernels it gets.
         name: the prefix of its files and functions, a C identifier.
+        schedules: of some ops of ``graph``; the others get the planner's pick.
 
     Returns:
         Its files, the same every time.
 
     Raises:
-        InputError: ``name`` is no C identifier.
+        InputError: ``name`` is no C identifier, or no kernel can follow a schedule.
         UnsupportedOpError: there is no kernel for an op.
     """
     check_name(name)
-    return _Generator(reorder(prepare(graph)), core, name).package
+    return _Generator(reorder(prepare(graph)), core, name, _by_output(graph, schedules)).package
+
+
+def _by_output(graph: Graph, schedules: Sequence[LayerSchedule]) -> dict[int, LayerSchedule]:
+    """By the first output of their ops, as ops are left out and reordered. Raises InputError if there is no such op."""
+    for layer in schedules:
+        if layer.op >= len(graph.ops):
+            raise InputError(f"schedule: there is no op {layer.op} ({layer.name}); the model has {len(graph.ops)}")
+    return {graph.ops[layer.op].outputs[0]: layer for layer in schedules}
 
 
 class _Generator:
     """The parts of one package, each computed once from those before it."""
 
-    def __init__(self, graph: Graph, core: Core, name: str) -> None:
+    def __init__(self, graph: Graph, core: Core, name: str, schedules: Mapping[int, LayerSchedule]) -> None:
         self._graph, self._core, self._name = graph, core, name
+        self._schedules = schedules
         self._tables = Tables(f"{name}_t")
 
     @cached_property
@@ -83,16 +94,19 @@ class _Generator:
         """The steps; and for each tensor that is another's bytes, that tensor."""
         steps: list[NamedStep] = []
         root: dict[int, int] = {}
+        waiting = dict(self._schedules)
         for index, op in enumerate(self._graph.ops):
             view = op_view(self._graph, index)
             check_op(self._graph, view)
-            lowered = lower(view, self._core)
+            lowered = lower(view, self._core, waiting.pop(op.outputs[0], None))
             if isinstance(lowered, Alias):
                 source = op.inputs[lowered.input]
                 root[op.outputs[0]] = root.get(source, source)
                 continue
             passed = tuple(op.inputs[position] for position in lowered.inputs)
             steps.append(NamedStep(index, view, lowered, passed, op.outputs))
+        for layer in waiting.values():
+            raise InputError(f"schedule: op {layer.op} ({layer.name}) is not computed; take the layer out of the file")
         return tuple(steps), root
 
     def _root(self, tensor: int) -> int:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from edgebnn.arithmetic.packing import pack, packed_channels
 from edgebnn.converters.c_package.generate import generate
-from edgebnn.converters.c_package.lowering import binary, lower
+from edgebnn.converters.c_package.lowering import binary, binary_conv, choices, lower
 from edgebnn.errors import InputError, UnsupportedOpError
 from edgebnn.graph.execute import run
 from edgebnn.graph.opdef import op_view
@@ -40,6 +40,13 @@ class Case:
 
     graph: Graph
     x: Array
+
+
+def slides(case: ConvCase) -> ConvCase:
+    """The same for a filter that moves by one pixel, so that it can be computed by rows."""
+    sizes = [max(size, 3) for size in case.size]
+    ones = (1, 1)
+    return replace(case, size=(sizes[0], sizes[1] * 3), filter=(3, 3), stride=ones, dilation=ones, groups=1)
 
 
 def convolution(case: ConvCase) -> Case:
@@ -92,7 +99,7 @@ def poolings(draw: st.DrawFn) -> Case:
 
 
 KINDS: dict[str, Callable[[], st.SearchStrategy[Case]]] = {
-    "conv": lambda: conv_cases().map(convolution),
+    "conv": lambda: st.one_of(conv_cases(), conv_cases().map(slides)).map(convolution),
     "quantize": quantizations,
     "dequantize": dequantizations,
     "max_pool": poolings,
@@ -124,15 +131,17 @@ def drawn_of_all(convolutions: int, others: int) -> list[Case]:
 
 def use_only(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
     """Convolutions by this kernel wherever it can be used; elsewhere by the plain one."""
-    chosen = tuple(k for k in binary.KERNELS if k.suffix in (kernel, ""))
-    monkeypatch.setattr(binary, "KERNELS", tuple(replace(k, preferred=lambda core, conv: True) for k in chosen))
+    named = {k.name: k for k in binary.KERNELS}
+    chosen, plain = named[f"conv_binary{kernel}"], named["conv_binary"]
+    elsewhere = replace(plain, applies=lambda core, conv: not chosen.applies(core, conv))
+    monkeypatch.setattr(binary, "KERNELS", (chosen, elsewhere) if kernel else (plain,))
 
 
-@pytest.mark.parametrize("kernel", ["", "_sliced", "_by_channel"])
+@pytest.mark.parametrize("kernel", ["", "_sliced", "_rows", "_by_channel"])
 def test_kernels_on_this_machine(kernel: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     use_only(monkeypatch, kernel)
     core = CORES["cortex-m4"] if kernel else PORTABLE
-    cases = drawn_of_all(30, 12 if kernel != "_by_channel" else 1)
+    cases = drawn_of_all(30, 12 if kernel in ("", "_sliced") else 1)
     for case, package in zip(cases, compiled_here(cases, core, tmp_path), strict=True):
         np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])
 
@@ -150,7 +159,7 @@ def test_kernels_of_each_core(core: str, toolchain: ToolchainName) -> None:
         np.testing.assert_array_equal(found, run(case.graph, (case.x,))[0])
 
 
-@pytest.mark.parametrize("kernel", ["", "_sliced", "_by_channel"])
+@pytest.mark.parametrize("kernel", ["", "_sliced", "_rows", "_by_channel"])
 def test_outputs_may_lie_over_inputs(kernel: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """As far apart as the step says, in one buffer."""
     use_only(monkeypatch, kernel)
@@ -158,6 +167,8 @@ def test_outputs_may_lie_over_inputs(kernel: str, monkeypatch: pytest.MonkeyPatc
     cases = drawn_of_all(12, 8)
     for case, package in zip(cases, compiled_here(cases, core, tmp_path, ("-O1",)), strict=True):
         step = lower(op_view(case.graph, 0), core)
+        if not step.leads:  # type: ignore[union-attr]
+            continue
         lead = -(-step.leads[0] // 4) * 4  # type: ignore[union-attr]
         (expected,) = run(case.graph, (case.x,))
         buffer = np.zeros(lead + max(case.x.nbytes, expected.nbytes), np.uint8)
@@ -167,6 +178,21 @@ def test_outputs_may_lie_over_inputs(kernel: str, monkeypatch: pytest.MonkeyPatc
         assert invoke(ctypes.c_void_p(at + lead), ctypes.c_void_p(at)) == 0
         found = np.frombuffer(buffer[: expected.nbytes].tobytes(), expected.dtype).reshape(expected.shape)
         np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("core", ["cortex-m4", "cortex-m0plus"])
+def test_every_schedule_gives_the_same_bits(core: str, tmp_path: Any) -> None:
+    cases = drawn("conv", 16)
+    found = [choices(op_view(case.graph, 0), CORES[core]) for case in cases]
+    points = [(case, c.schedule) for case, of in zip(cases, found, strict=True) if of for c in of.candidates]
+    assert {point.kernel for _, point in points} == {kernel.name for kernel in binary.KERNELS}
+    assert len({str(point.tiles) for _, point in points if point.kernel == "conv_binary_rows"}) == 3
+    packages = [
+        generate(case.graph, CORES[core], f"net{number}", [replace(point, op=0)])
+        for number, (case, point) in enumerate(points)
+    ]
+    for (case, _), package in zip(points, compile_packages(packages, tmp_path, SANITIZED), strict=True):
+        np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])
 
 
 def layer(channels_in: int, channels_out: int, output: str = "int32", size: int = 16, pad_value: int = 1) -> ConvCase:
@@ -223,8 +249,8 @@ def test_layers_without_their_constants_are_refused() -> None:
 def test_channels_without_a_multiplication_have_a_table(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """None is known, so one in three is taken away."""
     case = convolution(layer(33, 9, "int8", size=5, pad_value=0))
-    proven, calls = binary.prove, iter(range(10**6))
-    monkeypatch.setattr(binary, "prove", lambda steps: None if next(calls) % 3 == 0 else proven(steps))
+    proven, calls = binary_conv.prove, iter(range(10**6))
+    monkeypatch.setattr(binary_conv, "prove", lambda steps: None if next(calls) % 3 == 0 else proven(steps))
     for core in (PORTABLE, CORES["cortex-m4"]):
         (package,) = compiled_here([case], core, tmp_path / core.name)
         np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])

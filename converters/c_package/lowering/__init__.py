@@ -12,10 +12,11 @@ from types import MappingProxyType
 
 from edgebnn.converters.c_package.prepare import OF_SHAPES
 from edgebnn.converters.c_package.program import Lowered, Step, Struct
-from edgebnn.errors import UnsupportedOpError
+from edgebnn.errors import InputError, UnsupportedOpError
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
+from edgebnn.kernels.schedules import LayerSchedule
 
 from . import (
     arithmetic,
@@ -39,11 +40,12 @@ from . import (
     w1a8,
     windows_float,
 )
+from .choices import Choices
 
 MOST_AXES = 8
 """EB_MOST_AXES of core/broadcast.h."""
 
-Lowering = Callable[[OpView, Core], Lowered]
+Lowering = Callable[[OpView, Core], Lowered | Choices]
 Key = str | tuple[str, DType]
 Family = Mapping[str, Lowering] | Mapping[tuple[str, DType], Lowering]
 
@@ -85,19 +87,39 @@ def has_kernel(kind: str, output: DType) -> bool:
     return kind in LOWERINGS or (kind, output) in LOWERINGS or kind in OF_SHAPES
 
 
-def lower(op: OpView, core: Core) -> Lowered:
+def choices(op: OpView, core: Core) -> Choices | None:
+    """The kernels of one op that schedules choose among; None if there is but one. Raises as :func:`lower`."""
+    found = _lowered(op, core)
+    return found if isinstance(found, Choices) else None
+
+
+def lower(op: OpView, core: Core, schedule: LayerSchedule | None = None) -> Lowered:
     """The step of one op.
+
+    Args:
+        op: the op.
+        core: whose kernels it gets.
+        schedule: the kernel and its tiles; by default the planner's pick. For ops of which :func:`choices` are known.
 
     Raises:
         UnsupportedOpError: there is no kernel for it, or not for these element types or options.
+        InputError: the schedule asks for what no kernel does.
     """
+    found = _lowered(op, core)
+    if schedule is not None and not isinstance(found, Choices):
+        at = f"schedule: op {schedule.op} ({schedule.name})"
+        raise InputError(f"{at}: no kernel there takes a schedule; take the layer out of the file")
+    lowered = found.step(schedule) if isinstance(found, Choices) else found
+    if isinstance(lowered, Step):
+        _check_axes(op, lowered.layer)
+    return lowered
+
+
+def _lowered(op: OpView, core: Core) -> Lowered | Choices:
     kind, table = op.op.kind, HOST_LOWERINGS if core.host else LOWERINGS
     found = table.get((kind, op.outputs[0].dtype)) or table.get(kind)
     if found is not None:
-        lowered = found(op, core)
-        if isinstance(lowered, Step):
-            _check_axes(op, lowered.layer)
-        return lowered
+        return found(op, core)
     types = [key[1].value for key in table if not isinstance(key, str) and key[0] == kind]
     if types:
         raise UnsupportedOpError(

@@ -42,6 +42,7 @@ typedef struct eb_conv_binary_layer {
   eb_geometry geometry;
   int32_t channels_in, channels_out, groups;
   int32_t chunk;          /* sliced kernels: how many channels they compute at a time */
+  int32_t columns;        /* kernels by rows: how many pixels of a row they compute at a time */
   const int32_t *weights; /* [channels_out][taps][words of a group], but for the sliced kernels */
   eb_binary_padding padding;
   eb_binary_output output;

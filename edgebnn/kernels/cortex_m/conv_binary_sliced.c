@@ -1,18 +1,11 @@
+#include "conv_binary_sliced.h"
+
 #include "conv_binary_tiles.h"
 #include "naked.h"
 
 typedef eb_pair pair;
 
-void eb_binary_transpose(uint32_t words[EB_LANES]) { eb_transpose(words); }
-
 /* ---- windows into planes ------------------------------------------------------------------------------------------ */
-
-static eb_binary_place after(const eb_geometry *g, eb_binary_place p, int32_t pixels) {
-  for (p.column += pixels; p.column >= g->output_width; p.column -= g->output_width) {
-    if (++p.row == g->output_height) p.row = 0, p.batch++;
-  }
-  return p;
-}
 
 /* 32 or fewer pixels in a row of the output or several, and the tap of their windows that is looked at. */
 typedef struct tap {
@@ -84,22 +77,9 @@ static void gather(const tap *t, eb_binary_place p, int32_t count, int32_t shift
 
 /* ---- sums --------------------------------------------------------------------------------------------------------- */
 
-/* Of `count` triples of planes all sums with weights: bit 0 of the index flips the first plane, bit 1 the second, bit 2 the
- * third. Flipping all three flips both bits of the sum. */
+/* Of `count` triples of planes all sums with weights. */
 static void fill_table(const uint32_t *planes, pair (*table)[8], int32_t count) {
-  EB_ROLLED for (; count > 0; count--, planes += 3, table++) {
-    const uint32_t a = planes[0], u = a ^ planes[1], v = a ^ planes[2], odd = u ^ planes[2];
-    pair *t = *table;
-    const uint32_t none = a ^ (u & v), first = a ^ (u | v), second = a ^ (v & ~u), third = a ^ (u & ~v);
-    t[0].low = odd, t[0].high = none;
-    t[1].low = ~odd, t[1].high = first;
-    t[2].low = ~odd, t[2].high = second;
-    t[3].low = odd, t[3].high = ~third;
-    t[4].low = ~odd, t[4].high = third;
-    t[5].low = odd, t[5].high = ~second;
-    t[6].low = odd, t[6].high = ~first;
-    t[7].low = ~odd, t[7].high = ~none;
-  }
+  EB_ROLLED for (; count > 0; count--, planes += 3, table++) eb_binary_fill_sums(planes[0], planes[1], planes[2], *table);
 }
 
 /* Counters of some channels, and the weights that choose among the sums in the table: `stride` words from channel to channel. */
@@ -408,7 +388,7 @@ static int32_t finish_planes(eb_binary_slices *slices, counters *c, int32_t fill
   return filled < EB_TABLE_PLANES ? filled : add_planes(slices, c, filled);
 }
 
-static void count(const eb_binary_tile *tile, const uint32_t *input) {
+static void count(const eb_binary_tile *tile, eb_binary_slices *slices, const uint32_t *input) {
   const eb_conv_binary_layer *l = tile->layer;
   const eb_geometry *g = &l->geometry;
   const int32_t group_in = l->channels_in / l->groups;
@@ -426,68 +406,40 @@ static void count(const eb_binary_tile *tile, const uint32_t *input) {
       for (int32_t channel = 0; channel < group_in; channel += EB_LANES, t.input++) {
         const int32_t more = group_in - channel < EB_LANES ? group_in - channel : EB_LANES;
         if (bits + more > EB_LANES) {
-          filled = finish_planes(tile->slices, &c, filled, bits);
+          filled = finish_planes(slices, &c, filled, bits);
           bits = 0;
         }
-        gather(&t, tile->first, tile->pixels, bits, tile->slices->planes + filled);
+        gather(&t, tile->first, tile->pixels, bits, slices->planes + filled);
         bits += more;
       }
     }
   }
-  filled = finish_planes(tile->slices, &c, filled, bits);
-  if (filled > 0) add_planes(tile->slices, &c, filled);
+  filled = finish_planes(slices, &c, filled, bits);
+  if (filled > 0) add_planes(slices, &c, filled);
 }
 
 /* ---- tiles --------------------------------------------------------------------------------------------------------- */
 
-void eb_binary_start_zero(const eb_binary_tile *t) {
-  EB_ROLLED for (int32_t i = 0; i < t->channels * t->planes; i++) t->counters[i] = 0;
-}
-
-int32_t eb_binary_find_padding(const eb_binary_tile *t, eb_padding_pixels **classes_found) {
-  const eb_binary_padding *padding = &t->layer->padding;
-  eb_padding_pixels *const classes = *classes_found = (eb_padding_pixels *)t->slices->table;
-  int32_t count = 0;
-  if (padding->sums == NULL) return 0;
-  eb_binary_place p = t->first;
-  EB_ROLLED for (int32_t lane = 0; lane < t->pixels; lane++) {
-    const int32_t number = eb_binary_padding_class(padding, p.row, p.column);
-    int32_t i = 0;
-    EB_ROLLED while (i < count && classes[i].number != number) i++;
-    if (i == count) classes[count].number = number, classes[count++].pixels = 0;
-    classes[i].pixels |= (uint32_t)1 << lane;
-    p = after(&t->layer->geometry, p, 1);
-  }
-  return count;
-}
-
-void eb_binary_add_padding(const eb_binary_tile *t, int32_t channel, const eb_padding_pixels *classes, int32_t count,
-                           int32_t x[EB_LANES]) {
-  EB_ROLLED for (int32_t k = 0; k < count; k++) {
-    const int32_t sum = eb_binary_padding_sum(&t->layer->padding, t->channel + channel, classes[k].number);
-    if (sum == 0) continue;
-    uint32_t pixels = classes[k].pixels;
-    EB_ROLLED for (int32_t *to = x; pixels != 0; pixels >>= 1, to++) {
-      if (pixels & 1) *to += sum;
-    }
-  }
-}
-
-void eb_binary_tiles(const eb_conv_binary_layer *l, const int32_t *input, int32_t extra_bits, eb_binary_start *start,
-                     eb_binary_write *write, void *scratch, void *output) {
+void eb_binary_sliced(const eb_conv_binary_layer *l, const int32_t *input, int32_t extra_bits, eb_binary_start *start,
+                      eb_binary_write *write, void *scratch, void *output) {
   const eb_geometry *g = &l->geometry;
   const int32_t group_out = l->channels_out / l->groups, pixels = g->batches * g->output_height * g->output_width;
-  eb_binary_tile t = {.layer = l, .slices = (eb_binary_slices *)scratch};
-  t.counters = (uint32_t *)(t.slices + 1);
+  eb_binary_slices *const slices = (eb_binary_slices *)scratch;
+  eb_binary_tile t = {.layer = l,
+                      .runs = 1,
+                      .counters = (uint32_t *)(slices + 1),
+                      .numbers = (int32_t *)slices->planes,
+                      .classes = (eb_padding_pixels *)slices->table,
+                      .bits = slices->bits};
   t.planes = eb_binary_planes(g->filter_height * g->filter_width * (l->channels_in / l->groups), extra_bits);
-  for (; t.pixel < pixels; t.pixel += EB_LANES, t.first = after(g, t.first, EB_LANES)) {
+  for (; t.pixel < pixels; t.pixel += EB_LANES, t.first = eb_binary_after(g, t.first, EB_LANES)) {
     t.pixels = pixels - t.pixel < EB_LANES ? pixels - t.pixel : EB_LANES;
     int32_t group_end = group_out;
     for (t.channel = 0; t.channel < l->channels_out; t.channel += t.channels) {
       if (t.channel == group_end) group_end += group_out;
       t.channels = group_end - t.channel < l->chunk ? group_end - t.channel : l->chunk;
       start(&t);
-      count(&t, (const uint32_t *)input);
+      count(&t, slices, (const uint32_t *)input);
       write(&t, output);
     }
   }

@@ -1,0 +1,8 @@
+/* Binary convolution by rows with int8 output. */
+#include "conv_binary_rows.h"
+
+#include "conv_binary_tiles.h"
+
+void eb_conv_binary_int8_rows(const eb_conv_binary_layer *l, const int32_t *input, int8_t *output, void *scratch) {
+  eb_binary_rows(l, input, 0, eb_binary_start_zero, eb_binary_write_int8, scratch, output);
+}
