@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.graph.flatbuffer import IDENTIFIER
+from edgebnn.graph.kept_metadata import kept
+from edgebnn.graph.metadata import Metadata, recorded
 from edgebnn.graph.types import Graph
 
 from . import calibration as calibrating
@@ -46,6 +48,7 @@ def convert(
     calibration: Calibration | None = None,
     portable: bool = False,
     imports: Sequence[str] = (),
+    metadata: Metadata | None = None,
 ) -> ConversionResult:
     """Convert a Keras model, or rewrite a .tflite file, and write ``out_path``: whole, or not at all.
 
@@ -66,6 +69,8 @@ def convert(
         portable: for ``"w1a8"``: leave a standard int8 file, which any TFLite runs, and edgebnn with 1-bit weights in
             memory where that pays (see :class:`edgebnn.Interpreter`).
         imports: modules that define what a saved model is made of beside Keras' and Larq's layers.
+        metadata: what the file is to say of the model in TFLite's metadata format: its labels, the images that it
+            takes. What is not given is kept from a .tflite file, or from a .keras file that edgebnn trained.
 
     Returns:
         The file's path and size, and the findings.
@@ -81,9 +86,16 @@ def convert(
     if portable and to != "w1a8":
         raise InputError(f"portable is for w1a8; a file converted to {to} is what it is")
     if isinstance(source, str | Path) and is_tflite(source):
-        return _rewritten(source, path, to, calibration, portable)
+        return _rewritten(source, path, to, calibration, portable, metadata)
+    known = kept(Path(source)) if isinstance(source, str | Path) else None
+    if metadata is not None and known is not None:
+        known = metadata.over(known)
     graph, findings = _converted(source, to, calibration, portable, imports)
-    return _written(graph, path, portable, findings)
+    return _written(_described(graph, known or metadata), path, portable, findings)
+
+
+def _described(graph: Graph, metadata: Metadata | None) -> Graph:
+    return graph if metadata is None else recorded(graph, metadata)
 
 
 def check_output(path: Path) -> None:
@@ -105,7 +117,12 @@ def is_tflite(path: str | Path) -> bool:
 
 
 def _rewritten(
-    source: str | Path, path: Path, to: Target, calibration: Calibration | None, portable: bool
+    source: str | Path,
+    path: Path,
+    to: Target,
+    calibration: Calibration | None,
+    portable: bool,
+    metadata: Metadata | None,
 ) -> ConversionResult:
     if to not in ("lce", "w1a8") or calibration is not None:
         raise InputError(f"{source}: a .tflite file is only rewritten: give --to lce or w1a8, and no calibration")
@@ -113,6 +130,8 @@ def _rewritten(
         content = Path(source).read_bytes()  # a standard file stays what it is, to the byte
         graph = read(content, str(source))
         findings = inspect(graph)
+        if metadata is not None:
+            return _written(_described(graph, metadata), path, portable, findings)
         write_bytes(path, content)
         return ConversionResult(path, len(content), findings + _remarks(graph, portable, findings))
     graph = read(source)
@@ -120,7 +139,7 @@ def _rewritten(
         graph, findings = to_binary_dense(graph), ()
     else:
         graph, findings = to_w1a8(graph)
-    return _written(graph, path, portable, findings)
+    return _written(_described(graph, metadata), path, portable, findings)
 
 
 def _written(graph: Graph, path: Path, portable: bool, findings: tuple[Finding, ...]) -> ConversionResult:

@@ -6,13 +6,15 @@ models may load TensorFlow.
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
 import edgebnn
+from edgebnn.cli.described import metadata_options, stated
 from edgebnn.cli.options import (
     FILE,
     import_option,
@@ -28,11 +30,14 @@ from edgebnn.cli.options import (
     unit_options,
     verb,
 )
-from edgebnn.errors import InputError
+from edgebnn.errors import InputError, InputWarning, ModelFormatError
 from edgebnn.files import check_writable
 
 if TYPE_CHECKING:
     from edgebnn.converters.calibration import Calibration
+    from edgebnn.graph.metadata import Metadata
+    from edgebnn.graph.types import Graph
+    from edgebnn.runtime.model import Model
     from edgebnn.runtime.profile import Unit
 
 
@@ -47,6 +52,7 @@ if TYPE_CHECKING:
 @click.option(
     "--portable", is_flag=True, help="For w1a8: leave a standard int8 file, whose weights edgebnn packs in memory."
 )
+@metadata_options
 @import_option
 @click.option("-o", "--output", type=FILE, required=True, help="The .tflite file to write.")
 def convert(
@@ -57,20 +63,27 @@ def convert(
     imports: tuple[str, ...],
     output: Path,
     as_json: bool,
+    **facts: Any,
 ) -> None:
     """Convert a Keras MODEL (a saved model, or package.module:function that returns one) to .tflite.
 
     w1a8 is int8 with binary weights packed to 1 bit each, the outputs being the same; for it MODEL may also be an
     int8 .tflite file. What fell back to float, and why, is told before and after. The file has the model's inputs and
     outputs in Keras' order and by Keras' names.
+
+    It says what images it takes and what its classes are called, in TFLite's own metadata format: what the options say,
+    and of networks that edgebnn trained what it knows. MODEL may be a .tflite file to which that is to be added.
     """
     from edgebnn.converters.convert import check_output
     from edgebnn.reports import tables
 
     check_output(output)
+    metadata = stated(**facts)
     with status(f"converting {model} to {to}"):
         inputs = None if calibration is None else calibration_inputs(calibration)
-        result = edgebnn.convert(model, output, to=to, calibration=inputs, portable=portable, imports=imports)
+        result = edgebnn.convert(
+            model, output, to=to, calibration=inputs, portable=portable, imports=imports, metadata=metadata
+        )
     value = {"model": str(output), "bytes": result.bytes, "findings": [asdict(f) for f in result.findings]}
     wrote = f"wrote {output} ({result.bytes:,} bytes)"
     show(as_json, value, *([tables.findings(result.findings)] if result.findings else []), wrote)
@@ -142,14 +155,25 @@ def analyze(
     arrays = () if input_path is None else read_arrays(input_path, file)
     graph = file.graph if input_path is None else file.graph_for(next(samples(file, arrays, 1)))
     result = count(replace(graph, name=file.name), len(file.content))
-    value = {"model": file.name, **asdict(result)}
+    facts = _facts(graph, file.name)
+    value = {"model": file.name, **asdict(result), "metadata": None if facts is None else asdict(facts)}
     if target is None:
-        show(as_json, value, tables.analysis(result))
+        show(as_json, value, tables.analysis(result), *([] if facts is None else [tables.metadata(facts)]))
         return 0
     with status(f"compiling for {target}"):
         found = edgebnn.target(target).footprint(file, next(samples(file, arrays, 1)), Limits(flash, ram))
     show(as_json, {**value, "footprint": asdict(found)}, tables.analysis(result), tables.footprint(found))
     return 0 if found.fits else 1
+
+
+def _facts(graph: Graph, name: str) -> Metadata | None:
+    from edgebnn.graph import metadata
+
+    try:
+        return metadata.parse(graph.metadata, graph.attachment, name)
+    except ModelFormatError as error:
+        warnings.warn(str(error), InputWarning, stacklevel=2)
+        return None
 
 
 @verb("edgebnn plan alexnet.tflite --hardware eyeriss --batch 4")
@@ -226,30 +250,43 @@ def parse_shares(text: str | None) -> tuple[float, ...]:
         raise InputError(f"--zeros {text}: give shares with commas, as in 0,0.4,0.7") from None
 
 
-@verb("edgebnn run resnet8.tflite --input x.npy --output y.npy")
+@verb("edgebnn run resnet8.tflite --image cat.jpg")
 @click.argument("model", type=FILE)
-@click.option("--input", "input_path", type=FILE, required=True, help="An .npy of inputs [N, ...]; .npz for several.")
-@click.option("--output", "output_path", type=FILE, required=True, help="The .npy to write; .npz for several outputs.")
+@click.option("--input", "input_path", type=FILE, help="An .npy of inputs [N, ...]; .npz for several.")
+@click.option("--output", "output_path", type=FILE, help="The .npy to write; .npz for several outputs.")
+@click.option("--image", "images", type=FILE, multiple=True, help="A picture to classify; may be given several times.")
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes told of each picture.")
 @click.option("--backend", type=click.Choice(["litert", "reference", "c"]), default="litert", show_default=True)
 @signature_option
 @threads_option
 def run(
     model: Path,
-    input_path: Path,
-    output_path: Path,
+    input_path: Path | None,
+    output_path: Path | None,
+    images: tuple[Path, ...],
+    top: int,
     backend: str,
     signature: str | None,
     threads: int,
     as_json: bool,
 ) -> None:
-    """Run a .tflite file on an array of inputs; outputs are real numbers, also those of int8 models.
+    """Run a .tflite file on an array of inputs, or classify pictures with it.
 
+    Outputs are real numbers, also those of int8 models. For pictures the file has to say what it takes: edgebnn convert
+    records it.
     Every file that LiteRT runs can be run; the reference executor, and c, which is the network's C package compiled for
     this machine, know fewer ops.
     """
     from edgebnn.targets.inputs import read_arrays, run_reference, write_arrays
     from edgebnn.targets.model_file import open_model
 
+    if images:
+        if input_path or output_path or backend != "litert":
+            raise click.UsageError("--image runs in litert and prints classes: no --input, --output or --backend")
+        _classify(edgebnn.load(model, num_threads=threads, signature=signature), images, top, as_json)
+        return
+    if input_path is None or output_path is None:
+        raise click.UsageError("give --input and --output, or --image")
     file = open_model(model, signature)
     arrays = read_arrays(input_path, file)
     check_writable(output_path)
@@ -274,6 +311,14 @@ def run(
         "shapes": shapes,
     }
     show(as_json, value, f"wrote {output_path}{which}: {', '.join(map(str, shapes))}")
+
+
+def _classify(model: Model, images: tuple[Path, ...], top: int, as_json: bool) -> None:
+    from edgebnn.reports import tables
+
+    found = list(zip(map(str, images), model.classify_all(images, top), strict=True))
+    listed = [{"image": name, "classes": [asdict(one) for one in classes]} for name, classes in found]
+    show(as_json, {"model": model.name, "images": listed}, tables.predictions(found))
 
 
 @verb("edgebnn validate resnet8.tflite --layers")

@@ -20,8 +20,10 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.converters.findings import Finding
     from edgebnn.dataflow.plan import LayerPlan, Plan
     from edgebnn.graph.analysis import Analysis
+    from edgebnn.graph.metadata import Metadata
     from edgebnn.graph.opdef import Macs
     from edgebnn.reports.data import Benchmark, DemoResult, OnCore
+    from edgebnn.runtime.images import Prediction
     from edgebnn.runtime.profile import Profile
     from edgebnn.targets import TargetFacts
     from edgebnn.targets.doctor import Check
@@ -33,6 +35,8 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
 _BAR = 16
 _FUNCTIONS = 5
 """Of a microcontroller's code that are named."""
+_SOME = 10
+"""Labels that are shown of many."""
 _LEVEL_STYLES = {"error": "bold red", "warning": "yellow", "info": "dim"}
 
 
@@ -58,6 +62,35 @@ def analysis(result: Analysis) -> Table:
         f"file {format.size(totals.file_bytes)}; activations {format.size(totals.peak_arena_bytes)} as planned "
         f"(no plan can do with less than {format.size(totals.arena_lower_bound_bytes)})"
     )
+    return table
+
+
+def metadata(facts: Metadata) -> Table:
+    """What a model says of itself."""
+    table = _table("metadata", "")
+    for name in ("name", "description", "version", "author", "license"):
+        if getattr(facts, name):
+            table.add_row(name, _plain(getattr(facts, name)))
+    if facts.image is not None:
+        order = facts.image.channel_order or "of unknown channel order"
+        low, high = facts.image.range or (None, None)
+        scale = "of unknown range" if low is None else f"pixels 0 to 255 as {low:.4g} to {high:.4g}"
+        size = "" if facts.image.size is None else f"{facts.image.size[0]} x {facts.image.size[1]}, "
+        table.add_row("image", f"{size}{order}, {scale}")
+    if facts.labels:
+        some = ", ".join(facts.labels[:_SOME])
+        table.add_row("labels", _plain(f"{len(facts.labels)}: {some}{', ...' if len(facts.labels) > _SOME else ''}"))
+    return table
+
+
+def predictions(found: Sequence[tuple[str, Sequence[Prediction]]]) -> Table:
+    """The classes of pictures, best first."""
+    table = _table("picture", "class")
+    table.add_column("score", justify="right", no_wrap=True)
+    for name, classes in found:
+        for place, one in enumerate(classes):
+            table.add_row(_plain("" if place else name), _plain(one.label or str(one.index)), f"{one.score:.4f}")
+        table.add_section()
     return table
 
 

@@ -20,11 +20,13 @@ from edgebnn import machine
 from edgebnn._tensorflow import keras, tf
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.files import atomic_path
+from edgebnn.graph.kept_metadata import keep
 from edgebnn.preprocessing import preprocess
 from edgebnn.training import checkpoints
 from edgebnn.training.augment import AUGMENTATIONS
 from edgebnn.training.checkpoints import State
 from edgebnn.training.compute import check_compute, computing_in
+from edgebnn.training.described import described
 from edgebnn.training.evaluation import Inference, evaluate, inference
 from edgebnn.training.history import EpochMetrics, History, Progress, ProgressCallback, write_metrics
 from edgebnn.training.method import PLAIN, Loss, Method, cross_entropy, make_optimizer
@@ -133,7 +135,9 @@ def train(
     write_metrics(run_dir / checkpoints.METRICS, state.finished)
     with atomic_path(run_dir / checkpoints.MODEL) as temporary:
         method.result(model).save(temporary)
-    return History(state.finished, run_dir / checkpoints.MODEL, resumed_from)
+    history = History(state.finished, run_dir / checkpoints.MODEL, resumed_from)
+    keep(history.model_path, described(dataset, history.test_accuracy))
+    return history
 
 
 def check_fit(model: keras.Model, dataset: Dataset) -> None:

@@ -16,6 +16,7 @@ from edgebnn.dataflow.hardware import load as load_hardware
 from edgebnn.dataflow.hardware import names as hardware_names
 from edgebnn.dataflow.plan import energy_of
 from edgebnn.errors import InputError
+from edgebnn.graph.kept_metadata import keep
 from edgebnn.preprocessing import preprocess
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.latency.table import LatencyTable
@@ -34,6 +35,7 @@ from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
 from edgebnn.training import datasets
 from edgebnn.training.compute import check_compute
+from edgebnn.training.described import described
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import float_rate
 from edgebnn.training.splits import Dataset
@@ -137,6 +139,8 @@ def prune_in(
             else _costs(task, folder, deploy, timing, options.table)
         )
         result = adapt(task, folder, costs, executor=executor, progress=options.progress)
+    told = result.accuracy
+    keep(result.model_path, described(dataset, told.short_term if told.long_term is None else told.long_term))
     found = report(result.history)
     folder.save_report(found.table, found.widths, found.accuracy)
     folder.save_plan(couple(network).explain() + "\n")

@@ -156,12 +156,13 @@ def _convert(model: Any, path: Path, to: Literal["w1a8", "int8", "w1a1"]) -> tup
 
 def deployment(dataset: Dataset, to: Literal["w1a8", "int8", "w1a1"]) -> Deployment:
     """Conversion to ``to`` and accuracy on this machine, for :func:`edgebnn.training.retraining.retrain`."""
+    from edgebnn.training.described import described
     from edgebnn.training.retraining import Deployment
 
     def write(model: Any, path: Path) -> None:
         _, height, width, _ = model.input_shape
         inputs = None if to == "w1a1" else calibration_samples(dataset.train.images, (height, width))
-        convert(model, path, _FILES[to], inputs)
+        convert(model, path, _FILES[to], inputs, metadata=described(dataset))
 
     def accuracy(path: Path, exact: bool) -> float:
         return file_accuracy(path, dataset.test.images, dataset.test.labels, exact)

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 import edgebnn
 from edgebnn.cli import main as cli
@@ -93,6 +94,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr(datasets, "load", small)
         patch.setattr(pruning, "Settings", partial(Settings, iterations=1, steps=1))
         np.save("x.npy", np.zeros((2, 28, 28, 1), np.uint8))
+        Image.fromarray(small("mnist").test.images[0, ..., 0]).save("digit.png")
+        Path("labels.txt").write_text("".join(f"digit {i}\n" for i in range(10)))
         yield place
 
 

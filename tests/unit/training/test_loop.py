@@ -12,6 +12,8 @@ import pytest
 
 from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
+from edgebnn.graph.kept_metadata import kept
+from edgebnn.graph.metadata import ImageFormat
 from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.history import Progress
 from edgebnn.training.loop import TrainingError, train
@@ -43,6 +45,11 @@ def test_it_learns_reports_and_saves_a_model_that_loads(tmp_path: Path) -> None:
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     assert [line["epoch"] for line in lines] == [1, 2]
     assert lines[1]["test_accuracy"] == history.test_accuracy
+
+    facts = kept(history.model_path)
+    assert facts is not None
+    assert (facts.labels, facts.image) == (data.classes, ImageFormat((127.5,), (127.5,), "grey"))
+    assert f"test accuracy {history.test_accuracy:.2%} in Keras, {len(data.test)} images" in facts.description
 
     loaded = keras.models.load_model(history.model_path)
     np.testing.assert_array_equal(inference(loaded)(data.test.images), inference(model)(data.test.images))
