@@ -28,6 +28,7 @@ def export(
     package: str = "plain",
     name: str | None = None,
     force: bool = False,
+    schedule: str | Path | None = None,
 ) -> Package:
     """Write a model as plain C.
 
@@ -40,12 +41,15 @@ def export(
         package: the layout: a library for Arduino, CMake, ...
         name: the prefix of its files and functions. Default: the model file's name.
         force: replace a folder that is there.
+        schedule: a file of schedules that the kernels follow (``edgebnn plan --save-schedule``); by default the one
+            beside the model, if it was made for this core.
 
     Returns:
         What was written, with the memory that it takes.
 
     Raises:
-        InputError: the folder is there, the name is no C identifier, a size is open, or the board is too small.
+        InputError: the folder is there, the name is no C identifier, a size is open, the board is too small, or a
+            schedule is none of this model, or asks for what no kernel does.
         EdgebnnError: the model cannot be read, or has an op without a C kernel.
     """
     if target not in PACKAGES and target not in _BOARDS:
@@ -53,24 +57,24 @@ def export(
     named = model.name if isinstance(model, Graph) else str(model)
     chosen = name or (named if isinstance(model, Graph) else Path(named).stem)
     c_package.check(Path(out), package, chosen, force)
-    graph = model if isinstance(model, Graph) else open_model(model).graph
-    if images:
-        file = open_model(model)
-        graph = file.graph_for(next(samples(file, images, 1)))
+    if isinstance(model, Graph) and schedule is not None:
+        raise InputError(f"{schedule}: a schedule belongs to a .tflite file, not to a graph")
+    file = open_model(model, schedule=None if schedule is None else Path(schedule))
+    graph = file.graph_for(next(samples(file, images, 1))) if images else file.graph
     require_sizes(graph, named)
-    core = PACKAGES[target] if target in PACKAGES else _core_with_room(named, graph, target)
+    core = PACKAGES[target] if target in PACKAGES else _core_with_room(file, graph, target)
     try:
-        made = generate(graph, core, chosen)
+        made = generate(graph, core, chosen, file.schedules_on(core.name))
     except EdgebnnError as error:
         raise type(error)(f"{named}: {error}") from None
     c_package.write(contain(made, package), Path(out), force)
     return made
 
 
-def _core_with_room(named: str, graph: Graph, target: str) -> Core:
+def _core_with_room(file: ModelFile, graph: Graph, target: str) -> Core:
     """The core of a board. Raises InputError if the network does not fit."""
     from .cortex_m.target import CortexMTarget
 
     board = CortexMTarget(target)
-    board.fitting(ModelFile(named, b"", graph), graph)
+    board.fitting(file, graph)
     return board.core

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from edgebnn.errors import InputError
@@ -48,6 +49,24 @@ class Target(ABC):
         if unit != self.unit or wait_states:
             raise InputError(f"{self.name}: tells {self.unit}; only simulated cores tell instructions, and cycles")
         return self
+
+    @property
+    def scheduled_as(self) -> str:
+        """The machine that schedules for this target name; empty: its kernels follow none."""
+        return ""
+
+    def with_schedule(self, model: ModelFile) -> ModelFile:
+        """``model`` without its schedule if that only lay beside the file, for another machine.
+
+        Raises:
+            InputError: a schedule was asked for, and kernels here follow none.
+        """
+        given = model.given
+        if given is None:
+            return model
+        if given.asked and not self.scheduled_as:
+            raise InputError(f"{given.path}: kernels on {self.name} follow no schedule; leave --schedule out")
+        return model if given.holds_on(self.scheduled_as) else replace(model, given=None)
 
     @abstractmethod
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> Session:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,11 +10,13 @@ from functools import cached_property
 from pathlib import Path
 
 from edgebnn.converters.write_tflite import to_bytes
-from edgebnn.errors import EdgebnnError, ModelFormatError, UnsupportedOpError
+from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, UnsupportedOpError
 from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Array, Graph, Shape
+from edgebnn.kernels import schedules
+from edgebnn.kernels.schedules import LayerSchedule, Schedule
 from edgebnn.runtime import timing
 from edgebnn.runtime.entries import alike, choose, entries
 from edgebnn.runtime.model import Model, load
@@ -22,14 +25,41 @@ from edgebnn.runtime.timing import PairedTimes, Times
 
 
 @dataclass(frozen=True)
+class GivenSchedule:
+    """A schedule of a model, and where it comes from.
+
+    path:  the file, for messages.
+    asked: whether it was named, and must be followed; else it lay beside the model, for one machine.
+    """
+
+    path: str
+    schedule: Schedule
+    asked: bool
+
+    def holds_on(self, hardware: str) -> bool:
+        """Whether it is to be followed on ``hardware``: not if it only lay there, for another machine."""
+        return self.asked or self.schedule.hardware == hardware
+
+
+@dataclass(frozen=True)
 class ModelFile:
     """``name`` is what messages call the model. ``made_from``: the graph that the bytes were written from, if any.
-    ``signature``: which graph of the file is meant, if it has several."""
+    ``signature``: which graph of the file is meant, if it has several. ``given``: the schedule to follow, if any."""
 
     name: str
     content: bytes
     made_from: Graph | None = None
     signature: str | None = None
+    given: GivenSchedule | None = None
+
+    @property
+    def schedule_path(self) -> str | None:
+        """The file of the schedule to follow."""
+        return None if self.given is None else self.given.path
+
+    def schedules_on(self, hardware: str) -> tuple[LayerSchedule, ...]:
+        """What is to be followed on ``hardware``."""
+        return self.given.schedule.layers if self.given is not None and self.given.holds_on(hardware) else ()
 
     @cached_property
     def graph(self) -> Graph:
@@ -96,15 +126,18 @@ class ModelFile:
         return replace(graph, outputs=choose(found, self.signature, self.name).outputs)
 
 
-def open_model(source: str | Path | Graph | ModelFile, signature: str | None = None) -> ModelFile:
+def open_model(
+    source: str | Path | Graph | ModelFile, signature: str | None = None, schedule: Path | None = None
+) -> ModelFile:
     """A model file, checked as far as LiteRT needs it, or a graph as the file it would be written to.
 
     Args:
         source: the file, or what it is made from.
         signature: which graph of a file is meant that has several.
+        schedule: a file of schedules for it; by default ``MODEL.schedule.json`` beside ``MODEL.tflite``, if there.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: there is no such file, it cannot be read, or the schedule is none of this model.
         ModelFormatError: it is truncated, corrupt or inconsistent.
     """
     if isinstance(source, ModelFile):
@@ -117,7 +150,35 @@ def open_model(source: str | Path | Graph | ModelFile, signature: str | None = N
         raise unreadable(source, error) from None
     flatbuffer.check(content, str(source))
     consistency.check(content, str(source))
-    return ModelFile(str(source), content, signature=signature)
+    return ModelFile(str(source), content, signature=signature, given=given_schedule(Path(source), content, schedule))
+
+
+def given_schedule(model: Path, content: bytes, schedule: Path | None = None) -> GivenSchedule | None:
+    """The schedule that a model is to follow.
+
+    Args:
+        model: its .tflite file.
+        content: its bytes.
+        schedule: the file that was named; None: the one beside the model, which must be of these bytes.
+
+    Returns:
+        The schedule; None if there is none, or one of another model lies there, which is warned of.
+
+    Raises:
+        InputError: the file cannot be read, is no schedule, or is one of another model although it was named.
+    """
+    path = model.with_suffix(".schedule.json") if schedule is None else schedule
+    if schedule is None and not path.is_file():
+        return None
+    found = schedules.read(path)
+    try:
+        schedules.check_model(found, content, str(path))
+    except InputError as error:
+        if schedule is not None:
+            raise
+        warnings.warn(f"not followed: {error}", stacklevel=2)
+        return None
+    return GivenSchedule(str(path), found, schedule is not None)
 
 
 class Session(ABC):

@@ -21,6 +21,7 @@ from edgebnn.cli.options import (
     input_option,
     number_of_bytes,
     repeats_option,
+    schedule_option,
     show,
     signature_option,
     status,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from edgebnn.graph.types import Graph
     from edgebnn.runtime.model import Model
     from edgebnn.runtime.profile import Unit
+    from edgebnn.targets.model_file import ModelFile
 
 
 @verb("edgebnn convert resnet8.h5 --to int8 --calibration mnist -o resnet8.tflite")
@@ -330,6 +332,7 @@ def _classify(model: Model, images: tuple[Path, ...], top: int, as_json: bool) -
     "--tolerance", type=click.FloatRange(0), default=1e-5, show_default=True, help="Of a float output's range."
 )
 @click.option("--layers", is_flag=True, help="Compare every layer, and say where the target first departs.")
+@schedule_option
 @signature_option
 @threads_option
 def validate(
@@ -339,6 +342,7 @@ def validate(
     count: int,
     tolerance: float,
     layers: bool,
+    schedule: Path | None,
     signature: str | None,
     threads: int,
     as_json: bool,
@@ -348,15 +352,20 @@ def validate(
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
 
-    file = open_model(model, signature)
+    where = edgebnn.target(target)
+    file = where.with_schedule(open_model(model, signature, schedule))
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"validating on {target}"):
-        result = edgebnn.target(target).validate(
-            file, *arrays, count=count, tolerance=tolerance, layers=layers, threads=threads
-        )
+        result = where.validate(file, *arrays, count=count, tolerance=tolerance, layers=layers, threads=threads)
     value = {name: field for name, field in asdict(result).items() if name != "layers" or layers}
-    show(as_json, value, tables.validation(result))
+    value["schedule"] = file.schedule_path
+    show(as_json, value, *_following(file), tables.validation(result))
     return 0 if result.passed else 1
+
+
+def _following(file: ModelFile) -> list[str]:
+    """What to print of the schedule that a model follows."""
+    return [] if file.schedule_path is None else [f"following {file.schedule_path}"]
 
 
 @verb("edgebnn profile resnet8.tflite")
@@ -365,6 +374,7 @@ def validate(
 @unit_options
 @input_option
 @repeats_option
+@schedule_option
 @signature_option
 @threads_option
 def profile(
@@ -374,6 +384,7 @@ def profile(
     wait_states: int,
     input_path: Path | None,
     repeats: int,
+    schedule: Path | None,
     signature: str | None,
     threads: int,
     as_json: bool,
@@ -383,13 +394,14 @@ def profile(
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
 
-    file = open_model(model, signature)
     where = target_in_unit(target, unit, wait_states)
+    file = where.with_schedule(open_model(model, signature, schedule))
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"profiling on {target}"):
         result = where.profile(file, *arrays, threads=threads, repeats=repeats)
     value = {"target": where.name, "device": where.device, "threads": threads, **asdict(result)}
-    show(as_json, value, tables.profile(result, where.name, where.device))
+    value["schedule"] = file.schedule_path
+    show(as_json, value, *_following(file), tables.profile(result, where.name, where.device))
 
 
 @verb("edgebnn benchmark resnet8.tflite --against lce")
@@ -441,6 +453,7 @@ def benchmark(
     show_default=True,
     help="The layout: for which tool.",
 )
+@schedule_option
 @click.option("--name", help="The prefix of files and functions, a C identifier; by default the file's name.")
 @click.option("--force", is_flag=True, help="Replace the folder if it is there.")
 @click.option("-o", "--output", type=FILE, required=True, help="The folder to write.")
@@ -449,6 +462,7 @@ def export(
     target: str,
     input_path: Path | None,
     package: str,
+    schedule: Path | None,
     name: str | None,
     force: bool,
     output: Path,
@@ -464,7 +478,9 @@ def export(
 
     arrays = () if input_path is None else read_arrays(input_path, open_model(model))
     with status(f"exporting {model} for {target}"):
-        made = edgebnn.export(model, output, target, *arrays, package=package, name=name, force=force)
+        made = edgebnn.export(
+            model, output, target, *arrays, package=package, name=name, force=force, schedule=schedule
+        )
     value = {
         "model": str(model),
         "target": target,

@@ -106,6 +106,11 @@ def target_in_unit(name: str, unit: Unit | None, wait_states: int) -> Target:
 
 
 signature_option = click.option("--signature", help="Which graph to run of a file that has several.")
+schedule_option = click.option(
+    "--schedule",
+    type=FILE,
+    help="Kernels, loop orders and tiles by layer (plan --save-schedule); else MODEL.schedule.json.",
+)
 input_option = click.option(
     "--input", "input_path", type=FILE, help="An .npy of inputs [N, ...], .npz for several; without it: noise."
 )

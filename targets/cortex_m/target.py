@@ -140,6 +140,10 @@ class CortexMTarget(Target):
             raise InputError(f"{self.name}: wait states change no count of instructions; ask for cycles")
         return CortexMTarget(self.name, unit, wait_states)
 
+    @property
+    def scheduled_as(self) -> str:
+        return self.core.name
+
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> CortexMSession:
         if threads != 1:
             raise InputError(f"{self.name}: has one core; leave --threads at 1")
@@ -189,7 +193,7 @@ class CortexMTarget(Target):
 
     def _compiled(self, model: ModelFile, graph: Graph) -> Network:
         try:
-            package = generate(graph, self.core, NAME)
+            package = generate(graph, self.core, NAME, model.schedules_on(self.core.name))
             return Network(package, compile_package(package, toolchain=_toolchain()))
         except EdgebnnError as error:
             prefixed = str(error) if str(error).startswith(model.name) else f"{model.name}: {error}"

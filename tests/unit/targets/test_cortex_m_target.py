@@ -62,9 +62,9 @@ def test_a_wrong_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     from edgebnn.converters.c_package.lowering import LOWERINGS
     from edgebnn.targets.cortex_m import target as module
 
-    def generate(graph, core, name):  # type: ignore[no-untyped-def]
+    def generate(graph, core, name, schedules):  # type: ignore[no-untyped-def]
         wrong = replace(graph, ops=(graph.ops[0], replace(graph.ops[1], kind="TANH"), graph.ops[2]))
-        return real(wrong, core, name)
+        return real(wrong, core, name, schedules)
 
     assert "TANH" in LOWERINGS
     real = module.generate
@@ -159,7 +159,7 @@ def test_what_cannot_be_simulated_is_refused_with_the_file() -> None:
     graph = small_graph()
     odd = replace(graph, ops=(*graph.ops[:2], replace(graph.ops[2], kind="UNKNOWN")))
     with pytest.raises(EdgebnnError, match=r"^small: layer 'flat': op UNKNOWN is not supported"):
-        target.open(ModelFile("small", b"", odd))
+        target.open(ModelFile("small", to_bytes(small_graph()), odd))
 
 
 def test_validate_and_profile_from_the_command_line(tmp_path: Path) -> None:
