@@ -22,7 +22,7 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
     It takes every argument of the installed LiteRT's interpreter (``model_path``, ``model_content``,
     ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and two of its own. Delegates
     given are applied after ours. Like LiteRT's it keeps a state (of LSTM cells, of variables) from one invoke to the
-    next, and does not look at what a batch means: :func:`edgebnn.load` does.
+    next, does not look at what a batch means, and is for one thread of one process: :func:`edgebnn.load` sees to that.
 
     Args:
         kernels: the name of one convolution kernel to use for all; default: what EDGEBNN_KERNELS names, else the best

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
-import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
@@ -23,6 +23,7 @@ from edgebnn.graph.types import Array, Shape, Tensor
 from . import images as image_inputs
 from .entries import Entry
 from .exact import open_exact
+from .forking import Turns
 from .images import Prediction
 from .interpreter import Interpreter
 from .plugin import PackInt8
@@ -46,7 +47,8 @@ class Model:
     Floats, and uint8 images (pixel values 0 to 255), are quantized where the model takes integers; an array of the
     model's own integer type is taken as it is. Quantized outputs are dequantized to float32.
 
-    Calls from several threads take turns.
+    Calls from several threads take turns. In a forked process the model goes on; one with ``num_threads`` above 1, or
+    that was running in another thread at that moment, is opened anew there at its first call.
 
     Attributes:
         name: what messages call the model.
@@ -58,10 +60,10 @@ class Model:
             classes; None where it says nothing, or nothing that can be read.
     """
 
-    def __init__(self, runner: Runner, independent: samples.Independent, name: str) -> None:
-        self._runner = runner
+    def __init__(self, runner: Runner, independent: samples.Independent, name: str, threads: int = 1) -> None:
+        self._turns = Turns(runner, threads)
         self._independent = independent
-        self._lock = threading.Lock()
+        self._threads = threads
         self.name = name
         self.signature = self._runner.entry.signature
         self.arguments = self._runner.entry.arguments[0]
@@ -86,7 +88,7 @@ class Model:
             InputError: an array has a wrong shape, dtype or value.
         """
         call = self._call(images, named)
-        with self._lock:
+        with self._ready():
             return self._real(self._run(call))
 
     def classify(self, image: Any, top: int = 5) -> tuple[Prediction, ...]:
@@ -142,7 +144,8 @@ class Model:
 
     def stream(self) -> Stream:
         """The model with its state kept from sample to sample and from call to call, beginning with the initial one."""
-        return Stream(self, self._runner.another())
+        with self._ready():
+            return Stream(self, self._runner.another(), self._threads)
 
     def profile(self, *images: Array, repeats: int = 30) -> Profile:
         """Where the time of one inference of ``images`` goes, as many samples as one invoke of the model takes.
@@ -158,7 +161,7 @@ class Model:
             InputError: an array has a wrong shape, dtype or value, or the model is a signature other than the first.
         """
         call = self._call(images)
-        with self._lock:
+        with self._ready():
             try:
                 self._runner.run(call.parts(self._independent, MAX_BATCH)[0][0].arrays)
             except ShapeError:
@@ -177,8 +180,20 @@ class Model:
         Raises:
             InputError: the graph does not work with these shapes.
         """
-        with self._lock:
+        with self._ready():
             return self._runner.run(values)
+
+    @contextmanager
+    def _ready(self) -> Iterator[None]:
+        """A turn with an interpreter that works in this process."""
+        with self._turns.take():
+            if self._turns.stale:
+                self._turns.renew(self._runner.another())
+            yield
+
+    @property
+    def _runner(self) -> Runner:
+        return self._turns.thing
 
     def _call(self, images: Sequence[Array], named: Mapping[str, Array] = MappingProxyType({})) -> samples.Call:
         if named:
@@ -220,10 +235,9 @@ def _with_pixels(ports: tuple[Port, ...], metadata: Metadata | None) -> tuple[Po
 class Stream:
     """A model whose state goes on: each sample begins with what the one before left. Made by :meth:`Model.stream`."""
 
-    def __init__(self, model: Model, runner: Runner) -> None:
+    def __init__(self, model: Model, runner: Runner, threads: int) -> None:
         self._model = model
-        self._runner = runner
-        self._lock = threading.Lock()
+        self._turns = Turns(runner, threads)
 
     def __call__(self, *images: Array, **named: Array) -> Array | tuple[Array, ...]:
         """Runs the samples one after the other.
@@ -236,17 +250,26 @@ class Stream:
             For each output an array [N, ...]: one array, or a tuple of several.
 
         Raises:
-            InputError: an array has a wrong shape, dtype or value, or other shapes than those the stream began with.
+            InputError: an array has a wrong shape, dtype or value, or other shapes than those the stream began with;
+                or this is a forked process, in which the state cannot go on.
         """
         call = self._model._call(images, named)
-        with self._lock:
-            outputs = call.run(_alone, self._model._runs(self._runner, keep=True), MAX_BATCH)
+        with self._turns.take():
+            outputs = call.run(_alone, self._model._runs(self._going_on(), keep=True), MAX_BATCH)
         return self._model._real(outputs)
 
     def reset(self) -> None:
         """Begins anew from the initial state."""
-        with self._lock:
-            self._runner.reset()
+        with self._turns.take():
+            self._going_on().reset()
+
+    def _going_on(self) -> Runner:
+        if self._turns.stale:
+            raise InputError(
+                f"{self._model.name}: a stream that has threads or was running cannot go on in a forked process; begin "
+                "another there: model.stream()"
+            )
+        return self._turns.thing
 
 
 def _alone(shapes: tuple[Shape, ...], counted: tuple[bool, ...]) -> Axes | None:
@@ -338,4 +361,4 @@ def load(
     stamp = _stamp(held)
     runner = open_runner(make, name, signature)
     independent = _alone if runner.state != "none" else _Independence(held, runner.entry, stamp)
-    return Model(runner, independent, name)
+    return Model(runner, independent, name, num_threads)
