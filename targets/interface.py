@@ -29,12 +29,14 @@ class Target(ABC):
         device: which machine its figures hold for.
         kind: what its figures are: "measured", "emulated", "simulated" or "estimated".
         unit: of its figures.
+        is_microcontroller: whether it has flash and RAM, of which a model takes a part.
     """
 
     name: str
     device: str
     kind: Kind
     unit: Unit = "ms"
+    is_microcontroller = False
 
     def in_unit(self, unit: Unit, wait_states: int = 0) -> Target:
         """The target with figures in another unit.

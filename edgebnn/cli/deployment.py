@@ -133,18 +133,27 @@ def lint(model: str, to: str, imports: tuple[str, ...], as_json: bool) -> int:
 @click.option(
     "--input", "input_path", type=FILE, help="An .npy of the size that is meant, where the file leaves it open."
 )
-@click.option("--target", help="A microcontroller: what the model takes of its flash and RAM, by layer.")
+@click.option("--target", help="Where it is to run; of a microcontroller also flash and RAM, by layer.")
+@click.option("--hardware", help="Time and energy on that machine, as plan takes it.  [default: the target's]")
 @click.option(
     "--flash", type=number_of_bytes, metavar="BYTES", help="How much flash there is; a board's own by default."
 )
 @click.option("--ram", type=number_of_bytes, metavar="BYTES", help="How much RAM it has.")
 def analyze(
-    model: Path, input_path: Path | None, target: str | None, flash: int | None, ram: int | None, as_json: bool
+    model: Path,
+    input_path: Path | None,
+    target: str | None,
+    hardware: str | None,
+    flash: int | None,
+    ram: int | None,
+    as_json: bool,
 ) -> int:
     """Count a .tflite file, layer by layer: MACs by precision, bytes of weights and activations, memory.
 
-    With --target, what it takes of a microcontroller's memory, and what to change where it does not fit; exit 1 then.
+    With --hardware or --target, the time and energy of each layer there, estimated by the dataflow model (see plan).
+    For a microcontroller also what it takes of its memory, and what to change where it does not fit; exit 1 then.
     """
+    from edgebnn.dataflow.estimate import estimate
     from edgebnn.graph.analysis import analyze as count
     from edgebnn.reports import tables
     from edgebnn.targets.footprint import Limits
@@ -156,15 +165,23 @@ def analyze(
     file = open_model(model)
     arrays = () if input_path is None else read_arrays(input_path, file)
     graph = file.graph if input_path is None else file.graph_for(next(samples(file, arrays, 1)))
-    result = count(replace(graph, name=file.name), len(file.content))
+    place = None if target is None else edgebnn.target(target)
+    named = replace(graph, name=file.name)
+    result = count(named, len(file.content))
+    with status("estimating time and energy"):
+        estimated = estimate(named, hardware, target)
     facts = _facts(graph, file.name)
     value = {"model": file.name, **asdict(result), "metadata": None if facts is None else asdict(facts)}
-    if target is None:
-        show(as_json, value, tables.analysis(result), *([] if facts is None else [tables.metadata(facts)]))
+    if estimated is not None:
+        value["ops"] = [{**op, **estimated.json_of(op["index"])} for op in value["ops"]]
+        value["estimate"] = estimated.json()
+    shown = [tables.analysis(result), *([] if estimated is None else [tables.estimate(estimated)])]
+    if place is None or not (place.is_microcontroller or flash or ram):
+        show(as_json, value, *shown, *([] if facts is None else [tables.metadata(facts)]))
         return 0
     with status(f"compiling for {target}"):
-        found = edgebnn.target(target).footprint(file, next(samples(file, arrays, 1)), Limits(flash, ram))
-    show(as_json, {**value, "footprint": asdict(found)}, tables.analysis(result), tables.footprint(found))
+        found = place.footprint(file, next(samples(file, arrays, 1)), Limits(flash, ram))
+    show(as_json, {**value, "footprint": asdict(found)}, *shown, tables.footprint(found))
     return 0 if found.fits else 1
 
 

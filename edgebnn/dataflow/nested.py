@@ -118,7 +118,7 @@ class NestedSearch:
         opened = 0
         while waiting:
             least, _, node = heapq.heappop(waiting)
-            self.gap = max(0.0, 1 - least / self._least)
+            self.gap = max(0.0, 1 - least / self._least) if self._least else 0.0  # nothing is less than nothing
             if self.gap <= TOLERANCE or (opened >= MOST and self._found is not None):
                 break
             opened += 1
@@ -166,7 +166,7 @@ class NestedSearch:
         if self._goal == "energy":
             return np.asarray(energy)
         cycles = np.maximum(self._compute, (bits / self._rates[:, None])[:-1].max(axis=0))
-        return np.asarray(energy * cycles if self._goal == "edp" else cycles + 1e-12 * energy / self._fixed)
+        return np.asarray(energy * cycles if self._goal == "edp" else cycles + 1e-12 * energy / (self._fixed or 1.0))
 
     def _step(self, above: Sizes, orders: tuple[Order, ...], depth: int, choices: tuple[Order, ...]) -> _Step:
         """The tiles of the level ``depth`` within the last of ``above``: the layer, and what of the levels between."""

@@ -23,6 +23,7 @@ class LayerPlan:
     """One layer. Field names are the JSON's.
 
     Attributes:
+        op: the index of its op in the model.
         macs: multiply-accumulates.
         active_pes: processing elements that compute at once, at most.
         utilization: ``macs`` over what the whole array could do in the same time.
@@ -35,6 +36,7 @@ class LayerPlan:
         mapping: the dataflow, tile sizes, loops as text, and the papers' parameters where it is row stationary.
     """
 
+    op: int
     name: str
     precision: str
     macs: int
@@ -195,6 +197,7 @@ def describe(layer: Workload, hardware: Hardware, choice: Choice) -> LayerPlan:
     if choice.dataflow.sets and choice.mapping.spatial and choice.mapping.depth > 3:
         mapping["parameters"] = vars(parameters(choice.mapping))
     return LayerPlan(
+        op=layer.op,
         name=layer.name,
         precision=layer.precision,
         macs=layer.macs,

@@ -54,6 +54,7 @@ class Workload:
         before: rows and columns of padding in front of the input.
         in_size: (height, width) of the input without padding.
         zeros: share of zeros among inputs and outputs, for machines that compress them.
+        op: the index of its op in the model.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Workload:
     before: tuple[int, int] = (0, 0)
     in_size: tuple[int, int] = (1, 1)
     zeros: tuple[float, float] = (0.0, 0.0)
+    op: int = 0
 
     @property
     def iterations(self) -> int:
@@ -177,7 +179,8 @@ def workloads(graph: Graph, batch: int = 1) -> tuple[tuple[Workload, ...], tuple
         else:  # each sample has a filter of its own
             loops = replace(loops, groups=loops.groups * batch)
         loops = replace(loops, macs=sum((loops.macs for _ in range(batch)), Macs()))
-        layers.append(workload(loops, view.name, _output_bits(view.outputs[0], loops.groups * loops.out_channels)))
+        output_bits = _output_bits(view.outputs[0], loops.groups * loops.out_channels)
+        layers.append(replace(workload(loops, view.name, output_bits), op=index))
     if not layers:
         raise InputError(f"{graph.name}: no layer of it multiplies and accumulates: there is nothing to plan")
     return tuple(layers), tuple(left)

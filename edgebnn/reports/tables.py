@@ -18,6 +18,7 @@ from . import format
 if TYPE_CHECKING:  # only some installations have the training room, and what runs models needs LiteRT
     from edgebnn.converters.c_package.package import Package
     from edgebnn.converters.findings import Finding
+    from edgebnn.dataflow.estimate import Estimate
     from edgebnn.dataflow.plan import LayerPlan, Plan
     from edgebnn.graph.analysis import Analysis
     from edgebnn.graph.metadata import Metadata
@@ -61,6 +62,36 @@ def analysis(result: Analysis) -> Table:
     table.caption = (
         f"file {format.size(totals.file_bytes)}; activations {format.size(totals.peak_arena_bytes)} as planned "
         f"(no plan can do with less than {format.size(totals.arena_lower_bound_bytes)})"
+    )
+    return table
+
+
+def estimate(result: Estimate) -> RenderableType:
+    """Time and energy of each layer that multiplies and accumulates, or why there are none."""
+    if result.plan is None:
+        return _plain(f"time and energy are not estimated: {result.reason}")
+    found = result.plan
+    table, energy = _table("#", "layer"), found.total_energy or 1.0  # a file of one's own may give none
+    for title in ("ms", "share", "bound by", f"energy, {found.hardware.unit}", "share"):
+        table.add_column(title, justify="right", no_wrap=True)
+    latency = sum(layer.latency_ms for layer in found.layers)
+    for layer in found.layers:
+        table.add_row(
+            str(layer.op),
+            _plain(format.layer(layer.name)),
+            format.significant(layer.latency_ms),
+            format.percent(layer.latency_ms / latency, 1),
+            _plain(layer.bound_by),
+            format.count(round(sum(layer.energy.values()))),
+            format.percent(sum(layer.energy.values()) / energy, 1),
+        )
+    table.add_section()
+    whole = (format.significant(latency), "", "", format.count(round(found.total_energy)), "")
+    table.add_row("", "total", *whole, style="bold")
+    left = f"; not of {', '.join(op.name for op in found.unplanned)}" if found.unplanned else ""
+    table.caption = _plain(
+        f"estimated for {found.hardware.name} by the dataflow model (edgebnn plan), one sample, of what multiplies and "
+        f"accumulates{left}"
     )
     return table
 
@@ -174,7 +205,7 @@ def _planned(result: Plan) -> Table:
         format.count(round(sum(totals["energy"].values()))),
         style="bold",
     )
-    energy = sum(totals["energy"].values())
+    energy = result.total_energy or 1.0
     shares = ", ".join(f"{name} {format.percent(value / energy, 1)}" for name, value in totals["energy"].items())
     left = f"; not planned: {', '.join(op.name for op in result.unplanned)}" if result.unplanned else ""
     where = f"{result.hardware.name}, batch {result.batch}, estimated; accesses by memory"

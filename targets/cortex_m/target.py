@@ -117,6 +117,7 @@ class CortexMTarget(Target):
     """
 
     unit: Unit
+    is_microcontroller = True
 
     def __init__(self, name: str, unit: Unit = "instructions", wait_states: int = 0) -> None:
         """Raises BuildError where there is no compiler."""
