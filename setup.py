@@ -29,6 +29,7 @@ MCU = [
     "jinja2>=3.1",
     "tomli>=2; python_version < '3.11'",
 ]
+TARGETS = ["asyncssh>=2.18", "ziglang>=0.13"]  # devices by ssh, and the library that is compiled for them
 WHEELS = ["auditwheel>=6.2", "lief>=0.16", "packaging>=24", "wheel>=0.45", "ziglang>=0.13"]
 ORACLES = [  # what tests compare with where it can be installed: a dated release, and one that is compiled
     "tflite-micro==0.dev20261023182759; platform_system == 'Linux' and platform_machine == 'x86_64'"
@@ -43,6 +44,7 @@ DEV = [
     "ruff>=0.6",
     "pre-commit>=3.7",
     *CLUSTER,
+    *TARGETS,
     *WHEELS,
 ]
 
@@ -94,6 +96,6 @@ setup(
         "edgebnn.converters.c_package": ["templates/*.j2", "templates/containers/*.j2"],
     },
     install_requires=RUNTIME,
-    extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "oracles": ORACLES, "dev": DEV},
+    extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "targets": TARGETS, "oracles": ORACLES, "dev": DEV},
     entry_points={"console_scripts": ["edgebnn=edgebnn.cli.main:main"]},
 )

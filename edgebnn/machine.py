@@ -64,8 +64,12 @@ def emulated_on(machine: str = "", kernel_machine: Path = _KERNEL_MACHINE) -> st
     if not kernel_machine.is_file():
         return None
     served_by = kernel_machine.read_text(encoding="utf-8").strip()
-    families = {_FAMILIES.get(name) for name in (machine or platform.machine(), served_by)}
-    return served_by if len(families - {None}) > 1 else None
+    return served_by if differs(machine or platform.machine(), served_by) else None
+
+
+def differs(machine: str, served_by: str) -> bool:
+    """Whether a process that is told ``machine`` is served by the Linux kernel of a machine of another family."""
+    return len({_FAMILIES.get(name) for name in (machine, served_by)} - {None}) > 1
 
 
 def timing_kind() -> Literal["measured", "emulated"]:

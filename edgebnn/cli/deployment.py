@@ -17,6 +17,7 @@ import edgebnn
 from edgebnn.cli.described import metadata_options, stated
 from edgebnn.cli.options import (
     FILE,
+    find_target,
     import_option,
     input_option,
     number_of_bytes,
@@ -369,7 +370,7 @@ def validate(
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
 
-    where = edgebnn.target(target)
+    where = find_target(target)
     file = where.with_schedule(open_model(model, signature, schedule))
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"validating on {target}"):

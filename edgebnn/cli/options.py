@@ -75,7 +75,43 @@ def number_of_bytes(text: str) -> int:
     return int(digits) * factor
 
 
-target_option = click.option("--target", default="host", show_default=True, help="Where to run.")
+_target = click.option(
+    "--target", default="host", show_default=True, help="Where to run: a name (edgebnn targets), or ssh://user@host."
+)
+_key = click.option(
+    "--key",
+    type=FILE,
+    expose_value=False,
+    callback=lambda context, option, value: _remember(context, "key", value),
+    help="The private key for ssh://; by default the agent's, those in ~/.ssh and what ~/.ssh/config says.",
+)
+_accept = click.option(
+    "--accept-host-key",
+    is_flag=True,
+    expose_value=False,
+    callback=lambda context, option, value: _remember(context, "accept_new_host", value),
+    help="Record the key of an ssh:// host that is not in known_hosts; one that has changed is refused all the same.",
+)
+_ACCESS = "edgebnn.cli.access"
+
+
+def target_option(command: Command) -> Command:
+    """Where a verb runs: ``target``, which :func:`find_target` finds by the other options that are of ssh."""
+    return _target(_key(_accept(command)))
+
+
+def _remember(context: click.Context, name: str, value: object) -> None:
+    context.meta.setdefault(_ACCESS, {})[name] = value
+
+
+def find_target(name: str) -> Target:
+    """The target that is called so, logged in to as this command's options say. Raises EdgebnnError."""
+    import edgebnn
+    from edgebnn.targets.linux.access import Access
+
+    return edgebnn.target(name, Access(**click.get_current_context().meta.get(_ACCESS, {})))
+
+
 threads_option = click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)
 repeats_option = click.option("--repeats", type=click.IntRange(4), default=30, show_default=True)
 _unit = click.option(
@@ -99,9 +135,7 @@ def unit_options(command: Command) -> Command:
 
 def target_in_unit(name: str, unit: Unit | None, wait_states: int) -> Target:
     """The target that is called so, with figures of its own unit, or of the one requested."""
-    import edgebnn
-
-    found = edgebnn.target(name)
+    found = find_target(name)
     return found if unit is None and not wait_states else found.in_unit(unit or found.unit, wait_states)
 
 

@@ -63,6 +63,7 @@ PROCESSORS = {
 }
 OLDEST_GLIBC = {"x86_64": (2, 27), "aarch64": (2, 27), "armv7l": (2, 34)}
 """That of the interpreter's wheels."""
+OLDEST_PYTHON = (3, 10)
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Facts:
 
     ``processor``: of its programs, as :func:`edgebnn.machine.processor` calls it; ``glibc``: (2, 36), None where there
     is none; ``python``: (3, 11), None where there is none; ``interpreter``: what starts it; ``details``: what else was
-    found, for people and records.
+    found, for people and records; ``has_numpy``: its Python has NumPy.
     """
 
     device: str
@@ -46,6 +46,30 @@ class Facts:
     python: tuple[int, int] | None
     interpreter: str
     details: Mapping[str, str]
+    has_numpy: bool = True
+
+
+def lacking(facts: Facts) -> str:
+    """What keeps a device from running models in Python, and what helps; empty if nothing does."""
+    version = "with 64-bit Raspberry Pi OS 12 or newer, or another system with Python 3.10"
+    if facts.processor not in bundle.PROCESSORS:
+        known = ", ".join(bundle.PROCESSORS)
+        return f"its processor is {facts.processor}; LiteRT has wheels for {known} alone"
+    if facts.python is None:
+        return f"the device has no Python: sudo apt install python3 puts it there, {version}, models run"
+    if facts.python < bundle.OLDEST_PYTHON:
+        return f"its Python is {_dotted(facts.python)}, and 3.10 is needed: {version}, models run"
+    oldest = bundle.OLDEST_GLIBC[facts.processor]
+    if facts.glibc is None or facts.glibc < oldest:
+        found = "another C library than glibc" if facts.glibc is None else f"glibc {_dotted(facts.glibc)}"
+        return f"it has {found}, and LiteRT's wheels need {_dotted(oldest)}: {version}, models run"
+    if bundle.PROCESSORS[facts.processor].own_numpy and not facts.has_numpy:
+        return "its Python has no NumPy, of which there is no wheel for it: sudo apt install python3-numpy"
+    return ""
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 class Channel(ABC):
@@ -91,8 +115,11 @@ class Device(ABC):
     def needed(self) -> tuple[bundle.Archive, ...]:
         """What must be in the store for an agent to run. Raises EdgebnnError where it cannot be had."""
         facts = self.facts
-        if facts.python is None or facts.glibc is None:
-            raise DeviceError(f"{self.name}: the device has no Python")
+        why = lacking(facts)
+        if why:
+            raise DeviceError(f"{self.name}: {why}")
+        assert facts.python is not None
+        assert facts.glibc is not None
         return bundle.runtime(facts.processor, facts.python, facts.glibc)
 
     @abstractmethod
@@ -198,8 +225,15 @@ class LastWords:
 
     def explain(self, how: str) -> str:
         """One line: edgebnn's own message, if it is one, else how the process ended and what it wrote last."""
-        lines = [line.strip() for line in b"".join(self._parts).decode(errors="replace").splitlines() if line.strip()]
-        own = [line for line in lines if line.startswith("edgebnn: ")]
+        own = [line for line in self._lines() if line.startswith("edgebnn: ")]
         if own:
             return one_line(own[-1].removeprefix("edgebnn: "))
-        return one_line(f"the process on the device ended ({how}): {lines[-1] if lines else 'it wrote nothing'}")
+        return one_line(f"the process on the device ended ({how}): {self.last() or 'it wrote nothing'}")
+
+    def last(self) -> str:
+        """The last line, printable; empty if nothing was written."""
+        return one_line((self._lines() or [""])[-1])
+
+    def _lines(self) -> list[str]:
+        text = b"".join(self._parts).decode(errors="replace")
+        return [line.strip() for line in text.splitlines() if line.strip()]

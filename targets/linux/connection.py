@@ -1,0 +1,332 @@
+"""One ssh connection, for code that does not wait in an event loop: asyncssh on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import threading
+from collections.abc import Coroutine
+from concurrent import futures
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncssh
+
+from edgebnn.errors import InputError, one_line
+
+from .access import Access
+from .device import Channel, ConnectionLostError, DeviceError, LastWords
+
+CONNECT_SECONDS = 15.0
+_KEEPALIVE_SECONDS = 10
+_CHUNK = 1 << 16
+_MOST_OUTPUT = 1 << 20
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that has ended: what it printed, its last words, and its exit code, None where a signal ended it."""
+
+    output: str
+    words: str
+    status: int | None
+
+
+class Connection:
+    """A connection to a host, made anew if it is used after it was lost.
+
+    Raises:
+        DeviceError: the host cannot be reached or trusted, or lets nobody in; the message has the remedy.
+    """
+
+    def __init__(self, host: str, user: str | None, port: int | None, access: Access) -> None:
+        self.host = host
+        self.access = access
+        self._login: dict[str, Any] = {"host": host}
+        self._login |= {"username": user} if user else {}
+        self._login |= {"port": port} if port else {}
+        self._who = f"{user}@{host}" if user else host
+        self._port = port
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=self._loop.run_forever, daemon=True, name="edgebnn-ssh").start()
+        self._open: asyncssh.SSHClientConnection | None = None
+        try:
+            self.wait(self._connected())
+        except BaseException:
+            self.close()
+            raise
+
+    def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
+        """Has the thread do something, and waits for it."""
+        future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()
+            raise
+
+    def run(self, command: str, data: bytes = b"") -> Done:
+        """Runs a command to its end, with ``data`` on its standard input. Raises ConnectionLostError."""
+        return self.wait(self._run(command, data))
+
+    async def process(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
+        """Starts a command. Raises DeviceError."""
+        connection = await self._connected()
+        try:
+            return await connection.create_process(command, encoding=None)
+        except (asyncssh.Error, OSError) as error:
+            raise self.lost(error) from None
+
+    def lost(self, error: BaseException | None = None) -> ConnectionLostError:
+        """The error for a connection that is gone."""
+        why = one_line(f" ({error})") if error is not None and str(error) else ""
+        return ConnectionLostError(f"the connection to {self._who} is gone{why}")
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the connection is closed."""
+        return self._open is None or self._open.is_closed()
+
+    def close(self) -> None:
+        """Ends it, and what runs at its other end."""
+        if self._loop.is_running():
+            self.wait(self._closed())
+            self._loop.call_soon_threadsafe(self._loop.stop)
+
+    async def _closed(self) -> None:
+        if self._open is not None:
+            self._open.close()
+            try:
+                await asyncio.wait_for(self._open.wait_closed(), 5)
+            except (asyncssh.Error, OSError, asyncio.TimeoutError):
+                self._open.abort()
+            self._open = None
+
+    async def _run(self, command: str, data: bytes) -> Done:
+        process = await self.process(command)
+        words = LastWords()
+        output = bytearray()
+        try:
+            await asyncio.gather(
+                _feed(process, data, self.access.silence),
+                _collect(process.stdout, output, self.access.silence),
+                _listen(process.stderr, words),
+            )
+            await asyncio.wait_for(process.wait_closed(), self.access.silence)
+        except asyncio.TimeoutError:  # before OSError, of which it is one in newer Pythons
+            self.abort()
+            raise ConnectionLostError(f"{self._who} has said nothing for {self.access.silence:.0f} s") from None
+        except (asyncssh.Error, OSError) as error:
+            raise self.lost(error) from None
+        if process.exit_status is None and process.exit_signal is None:
+            raise self.lost()
+        return Done(output.decode(errors="replace"), words.last(), process.exit_status)
+
+    def abort(self) -> None:
+        """Ends it without a word: to be called on its thread."""
+        if self._open is not None:
+            self._open.abort()
+            self._open = None
+
+    async def _connected(self) -> asyncssh.SSHClientConnection:
+        if not self.is_lost:
+            assert self._open is not None
+            return self._open
+        visitor = _Visitor(self.access, self._port)
+        options: dict[str, Any] = {
+            "client_factory": lambda: visitor,
+            "connect_timeout": CONNECT_SECONDS,
+            "login_timeout": CONNECT_SECONDS,
+            "keepalive_interval": _KEEPALIVE_SECONDS,
+            "keepalive_count_max": 3,
+            "preferred_auth": ("publickey",),
+            "agent_forwarding": False,
+        }
+        if self.access.key is not None:
+            options |= {"client_keys": [str(self.access.key)], "agent_path": None}
+        if self.access.known_hosts is not None:
+            options["known_hosts"] = str(self.access.known_hosts) if self.access.known_hosts.exists() else b""
+        if self.access.config is not None:
+            options["config"] = str(self.access.config)
+        try:
+            self._open = await asyncssh.connect(**self._login, **options)
+        except (asyncssh.Error, OSError, ValueError, asyncio.TimeoutError) as error:
+            raise DeviceError(one_line(self._explained(error, visitor))) from None
+        visitor.remember()
+        return self._open
+
+    def _explained(self, error: BaseException, visitor: _Visitor) -> str:
+        """One line with the remedy."""
+        who, host = self._who, self.host
+        port = f" -p {self._port}" if self._port else ""
+        if isinstance(error, asyncssh.HostKeyNotVerifiable) and visitor.changed:
+            name = f"[{host}]:{self._port}" if self._port else host
+            return (
+                f"{host}: its host key is another than the one in known_hosts ({visitor.fingerprint}): if the device "
+                f"was set up anew, run ssh-keygen -R '{name}'; if not, somebody may stand between"
+            )
+        if isinstance(error, asyncssh.HostKeyNotVerifiable):
+            return (
+                f"{host}: its host key is not known ({visitor.fingerprint or error.reason}): log in once with "
+                f"ssh{port} {who} and compare it, or let edgebnn record it with --accept-host-key"
+            )
+        if isinstance(error, asyncssh.PermissionDenied):
+            return (
+                f"{who}: lets none of your keys in: ssh-copy-id{port} {who} puts one there, ssh-add opens one with a "
+                "passphrase, --key names another; is the user name right?"
+            )
+        if isinstance(error, asyncssh.KeyImportError | asyncssh.KeyEncryptionError):
+            return (
+                f"{self.access.key or '~/.ssh'}: no private key that can be read ({error}); ssh-add opens locked ones"
+            )
+        if isinstance(error, asyncssh.ConfigParseError):
+            return f"{self.access.config or '~/.ssh/config'}: cannot be read ({error})"
+        if isinstance(error, socket.gaierror):
+            return f"{host}: there is no such host; is the name right, and the device on? Its address does as well"
+        if isinstance(error, ConnectionRefusedError):
+            return (
+                f"{host}: refuses ssh{port}; on a Raspberry Pi, sudo raspi-config turns it on (Interface Options, SSH)"
+            )
+        if isinstance(error, asyncio.TimeoutError | TimeoutError):
+            return f"{host}: does not answer within {CONNECT_SECONDS:.0f} s; is it on, and in this network?"
+        if isinstance(error, OSError) and error.filename is not None:
+            return f"{error.filename}: cannot be read ({error.strerror})"
+        if isinstance(error, OSError):
+            return f"{host}: cannot be reached ({error.strerror or error})"
+        return f"{who}: ssh fails ({error})"
+
+
+class _Visitor(asyncssh.SSHClient):  # type: ignore[misc]
+    """Decides about a host key that known_hosts does not have. ``changed``: it has another."""
+
+    def __init__(self, access: Access, port: int | None) -> None:
+        self._access = access
+        self._port = port
+        self._new: tuple[Path, str] | None = None
+        self.fingerprint = ""
+        self.changed = False
+
+    def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
+        path = self._access.known_hosts or Path("~/.ssh/known_hosts").expanduser()
+        known = asyncssh.match_known_hosts(str(path), host, addr, port)[0] if path.exists() else ()
+        self.fingerprint = key.get_fingerprint()
+        self.changed = bool(known)
+        if self.changed or not self._access.accept_new_host:
+            return False
+        name = host if port == 22 else f"[{host}]:{port}"
+        self._new = (path, f"{name} {key.export_public_key('openssh').decode().strip()}\n")
+        return True
+
+    def remember(self) -> None:
+        """Records a key that was accepted. Raises InputError where the file cannot be written."""
+        if self._new is None:
+            return
+        path, line = self._new
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+            with os.fdopen(handle, "w") as file:
+                file.write(line)
+        except OSError as error:
+            raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+
+
+async def _feed(process: asyncssh.SSHClientProcess[bytes], data: bytes, silence: float) -> None:
+    """Writes ``data`` and the end; a process that has ended before reading all of it is no error."""
+    try:
+        for begin in range(0, len(data), _CHUNK):
+            process.stdin.write(data[begin : begin + _CHUNK])
+            await asyncio.wait_for(process.stdin.drain(), silence)
+        process.stdin.write_eof()
+    except (BrokenPipeError, ConnectionResetError):
+        return
+
+
+async def _collect(stream: asyncssh.SSHReader[bytes], output: bytearray, silence: float) -> None:
+    while part := await asyncio.wait_for(stream.read(_CHUNK), max(silence, 120.0)):
+        output += part[: max(0, _MOST_OUTPUT - len(output))]
+
+
+async def _listen(stream: asyncssh.SSHReader[bytes], words: LastWords) -> None:
+    with suppress(asyncssh.Error, OSError):  # a lost connection is noticed by those who read the rest
+        while part := await stream.read(_CHUNK):
+            words.add(part)
+
+
+class SshChannel(Channel):
+    """The standard streams of a process at the other end of a connection."""
+
+    def __init__(self, connection: Connection, command: str) -> None:
+        self._connection = connection
+        self._words = LastWords()
+        self._silence = connection.access.silence
+        self._process = connection.wait(self._started(command))
+
+    async def _started(self, command: str) -> asyncssh.SSHClientProcess[bytes]:
+        process = await self._connection.process(command)
+        self._listener = asyncio.ensure_future(_listen(process.stderr, self._words))
+        return process
+
+    def send(self, data: bytes) -> None:
+        self._connection.wait(self._send(data))
+
+    async def _send(self, data: bytes) -> None:
+        try:
+            for begin in range(0, len(data), _CHUNK):
+                self._process.stdin.write(data[begin : begin + _CHUNK])
+                await asyncio.wait_for(self._process.stdin.drain(), self._silence)
+        except asyncio.TimeoutError:
+            raise self._silent() from None
+        except (asyncssh.Error, OSError):
+            raise await self._ended() from None
+
+    def receive(self, count: int) -> bytes:
+        return self._connection.wait(self._receive(count))
+
+    async def _receive(self, count: int) -> bytes:
+        received = bytearray()
+        while len(received) < count:
+            try:
+                part = await asyncio.wait_for(self._process.stdout.read(count - len(received)), self._silence)
+            except asyncio.TimeoutError:
+                raise self._silent() from None
+            except (asyncssh.Error, OSError):
+                raise await self._ended() from None
+            if not part:
+                raise await self._ended()
+            received += part
+        return bytes(received)
+
+    def _silent(self) -> ConnectionLostError:
+        self._connection.abort()
+        return ConnectionLostError(f"{self._connection.host} has said nothing for {self._silence:.0f} s")
+
+    async def _ended(self) -> DeviceError:
+        try:
+            await asyncio.wait_for(self._process.wait_closed(), 5)
+            await asyncio.wait_for(self._listener, 5)
+        except (asyncssh.Error, OSError, asyncio.TimeoutError):
+            return self._connection.lost()
+        status, signal = self._process.exit_status, self._process.exit_signal
+        if status is None and signal is None:
+            return self._connection.lost()
+        return DeviceError(self._words.explain(f"signal {signal[0]}" if signal else f"exit code {status}"))
+
+    def close(self) -> None:
+        try:
+            self._connection.wait(self._close())
+        except (futures.CancelledError, RuntimeError):
+            return
+
+    async def _close(self) -> None:
+        try:
+            self._process.stdin.write_eof()
+            await asyncio.wait_for(self._process.wait_closed(), 5)
+        except (asyncssh.Error, OSError, asyncio.TimeoutError):
+            self._process.close()
+        self._listener.cancel()
