@@ -1,4 +1,5 @@
-"""What lint and calibration report, and what a lint rule is."""
+"""What lint, calibration and rewrites report, and what a lint rule is: the tables of rules are made of it, and
+:mod:`.lint`, above them, reads those."""
 
 from __future__ import annotations
 

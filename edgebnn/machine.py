@@ -8,8 +8,12 @@ import struct
 from pathlib import Path
 from typing import Literal
 
+from edgebnn.errors import InputError
+
 _CPUINFO = Path("/proc/cpuinfo")
 _BOARD = Path("/proc/device-tree/model")
+_MEMORY = Path("/proc/meminfo")
+_GROUP = Path("/sys/fs/cgroup")
 _STATUS = Path("/proc/self/status")
 _KERNEL_MACHINE = Path("/proc/sys/kernel/arch")
 _GENERATION = {"cpu family": "family", "model": "model", "CPU implementer": "implementer", "CPU part": "part"}
@@ -91,6 +95,39 @@ def peak_memory() -> int:
         return 0
     fields = dict(line.split(":", 1) for line in _STATUS.read_text().splitlines())
     return int(fields.get("VmHWM", "0 kB").split()[0]) * 1024
+
+
+def free_memory() -> int | None:
+    """Bytes that processes can still get, within the container's limit; None where Linux does not say."""
+    try:
+        lines = _MEMORY.read_text().splitlines()
+    except OSError:
+        return None
+    kilobytes = next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+    if kilobytes is None:
+        return None
+    try:
+        limit = int((_GROUP / "memory.max").read_text()) - int((_GROUP / "memory.current").read_text())
+    except (OSError, ValueError):  # no version 2 control group, or "max"
+        return kilobytes * 1024
+    return max(0, min(kilobytes * 1024, limit))
+
+
+def require_memory(needed: int, what: str) -> None:
+    """Refuses what the machine cannot hold: memory is promised freely and taken when it is used, by ending a process.
+
+    Args:
+        needed: bytes that are used at once.
+        what: that uses them, for the message.
+
+    Raises:
+        InputError: fewer are free.
+    """
+    free = free_memory()
+    if free is not None and needed > free:
+        raise InputError(
+            f"{what} needs {needed / 2**30:.1f} GiB of memory at once; {free / 2**30:.1f} GiB are free here"
+        )
 
 
 def describe() -> str:

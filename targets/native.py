@@ -12,7 +12,7 @@ import numpy as np
 from edgebnn import machine
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.c_package.package import Package
-from edgebnn.graph import samples
+from edgebnn.graph import memory_bound, samples
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import HOSTS, PORTABLE
 from edgebnn.runtime import build
@@ -63,6 +63,7 @@ def run_native(model: ModelFile, arrays: Sequence[Array]) -> tuple[Array, ...]:
     """
 
     def compute(graph: Graph, values: Sequence[Array]) -> tuple[Array, ...]:
+        memory_bound.check_graph(graph)
         core = next((core for core in HOSTS.values() if core.host == machine.processor()), PORTABLE)
         package = NativePackage(generate(graph, core, NAME))
         call = samples.call(graph.name, samples.inputs_of(graph), values)

@@ -80,7 +80,7 @@ def train(
     """
     with status("loading TensorFlow"):
         from edgebnn.reports.progress import training_bar
-        from edgebnn.training.named import train_named
+        from edgebnn.training.named import NamedTraining, train_named
     if output.suffix != ".keras":
         raise InputError(f"{output}: a trained model is saved in Keras' own format; give a name that ends in .keras")
     check_writable(output)
@@ -88,17 +88,7 @@ def train(
     folder = run_dir or output.with_suffix(".run")
     sizes = None if widths is None else parse_widths(widths)
     with training_bar(ERR) as progress:
-        history = train_named(
-            model,
-            data,
-            folder,
-            precision=precision,
-            widths=sizes,
-            image_size=image_size,
-            seed=seed,
-            changes=given,
-            progress=progress,
-        )
+        history = train_named(NamedTraining(model, data, precision, sizes, image_size, seed, given), folder, progress)
     write_bytes(output, history.model_path.read_bytes())
     value = {
         "model": str(output),

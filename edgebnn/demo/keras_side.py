@@ -24,7 +24,7 @@ from edgebnn.targets.model_file import open_model
 from edgebnn.training.evaluation import inference
 from edgebnn.training.loop import train
 from edgebnn.training.recipes import Training
-from edgebnn.training.retraining import retrain
+from edgebnn.training.retraining import RetrainingTask, retrain
 from edgebnn.training.splits import Dataset
 from edgebnn.workflows.deploying import calibration_samples
 from edgebnn.workflows.prune import PruneOptions, prune_in
@@ -117,9 +117,8 @@ def retrain_model(
 
     to = asked.plan.to
     with training_bar(console) as progress:
-        result = retrain(
-            load_model(str(parent)), dataset, asked.plan, folder, deployment(dataset, to), progress=progress, tell=tell
-        )
+        task = RetrainingTask(load_model(str(parent)), dataset, asked.plan)
+        result = retrain(task, folder, deployment(dataset, to), progress=progress, tell=tell)
     write_bytes(file, result.file.read_bytes())
     int8 = convert(load_model(str(result.model)), folder / "int8.tflite", to="w1a8", portable=True)
     return Retraining(

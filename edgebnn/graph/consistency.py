@@ -22,7 +22,7 @@ Bytes = bytes | mmap.mmap
 MAX_TENSOR_BYTES = 1 << 40
 """A tensor of more can only come from a corrupt shape."""
 
-_BITS = {
+BITS = {
     schema.TensorType.FLOAT32: 32,
     schema.TensorType.FLOAT16: 16,
     schema.TensorType.FLOAT64: 64,
@@ -112,7 +112,7 @@ class _Checker:
     def tensor(self, tensor: Any, index: int) -> None:
         name = text(tensor.Name()) or f"tensor {index}"
         self.index(tensor.Buffer(), self.model.BuffersLength(), f"the buffer of tensor '{name}'")
-        bits = _BITS.get(tensor.Type())
+        bits = BITS.get(tensor.Type())
         elements = 1
         shape = integers(tensor.ShapeAsNumpy())
         for dimension in shape:

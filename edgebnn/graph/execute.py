@@ -12,6 +12,7 @@ import numpy as np
 
 from edgebnn.errors import InputError, UnsupportedOpError
 
+from . import memory_bound
 from .opdef import OpDef, OpView, op_view
 from .ops import OPS
 from .ops.view import bad_input
@@ -33,7 +34,8 @@ def run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
         An array for each output.
 
     Raises:
-        InputError: the inputs do not fit (:func:`edgebnn.graph.shapes.resize` gives the graph another batch size).
+        InputError: the inputs do not fit (:func:`edgebnn.graph.shapes.resize` gives the graph another batch size), or
+            an op needs more memory than is free.
         UnsupportedOpError: naming op and layer.
     """
     values = _execute(graph, inputs, keep_all=False)
@@ -100,6 +102,7 @@ def definition(view: OpView) -> OpDef:
 
 
 def _execute(graph: Graph, inputs: Sequence[Array], keep_all: bool) -> dict[int, Array]:
+    memory_bound.check_graph(graph)
     values = {i: tensor.data for i, tensor in enumerate(graph.tensors) if tensor.data is not None}
     values.update(_checked_inputs(graph, inputs))
     last_use = {i: step for step, op in enumerate(graph.ops) for i in (*op.inputs, *op.outputs)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from edgebnn.errors import ModelFormatError
 from edgebnn.files import unreadable
-from edgebnn.graph import attachment, consistency, flatbuffer, metadata
+from edgebnn.graph import attachment, consistency, flatbuffer, memory_bound, metadata
 from edgebnn.graph.consistency import text
 from edgebnn.graph.metadata import Metadata
 from edgebnn.graph.ops import OPS
@@ -52,7 +52,7 @@ def open_model(source: str | os.PathLike[str] | bytes) -> ModelSource:
         What the runtime has to know of it.
 
     Raises:
-        InputError: there is no such file, or it cannot be read.
+        InputError: there is no such file, it cannot be read, or needs more memory than is free.
         ModelFormatError: it is truncated, corrupt or inconsistent.
     """
     if isinstance(source, bytes):
@@ -72,6 +72,7 @@ def _checked(data: bytes | mmap.mmap, name: str) -> ModelSource:
     end = flatbuffer.check(data, name)
     custom_ops = consistency.check(data, name)
     litert_limits.check(data, name)
+    memory_bound.check_file(data, name)
     found = entries.entries(data)
     states = tuple((entry, entries.state(data, entry.subgraph)) for entry in found)
     try:

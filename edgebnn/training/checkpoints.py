@@ -84,7 +84,8 @@ def check_folder(
     """Whether ``run_dir`` is the run's already; nothing is written. Arguments are those of :func:`claim_folder`.
 
     Raises:
-        InputError: if it holds another run, naming what differs, or no run but files that this one would overwrite.
+        InputError: if it holds another run, naming what differs, one of another kind, or no run but files that this one
+            would overwrite.
     """
     mine = json.loads(json.dumps(identity))
     path = run_dir / IDENTITY
@@ -97,6 +98,11 @@ def check_folder(
         raise InputError(f"{path}: is damaged; delete the folder or choose another") from None
     if theirs is None and found:
         raise InputError(f"{run_dir}: holds {found[0]}, which no {kind} here has written; choose another folder")
+    if theirs is not None and (not isinstance(theirs, dict) or theirs.keys() != mine.keys()):
+        raise InputError(
+            f"{run_dir}: holds a run of another kind than this {kind}, or of another version of edgebnn; "
+            "choose another folder (run_dir, --run-dir) or delete it"
+        )
     if theirs is not None and theirs != mine:
         what = "; ".join(_differences(theirs, mine))
         raise InputError(f"{run_dir}: holds another {kind} ({what}); choose another folder or delete it")
@@ -126,8 +132,6 @@ def _digest(split: Split) -> str:
 
 
 def _differences(theirs: Any, mine: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    if not isinstance(theirs, dict) or theirs.keys() != mine.keys():
-        return ["of another version of edgebnn"]
     return [
         f"{part} {key}: {theirs[part].get(key)} there, {value} here"
         for part, values in mine.items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,34 +19,54 @@ SMALL = 32
 """Networks designed for images up to this size take smaller ones as they are."""
 
 
-def train_named(
-    name: str,
-    data: str,
-    run_dir: Path,
-    *,
-    precision: str,
-    widths: Sequence[int] | None = None,
-    image_size: int | None = None,
-    seed: int = 0,
-    changes: Mapping[str, Any] | None = None,
-    progress: ProgressCallback | None = None,
-) -> History:
-    """Train the model ``name`` of :data:`edgebnn.models.MODELS` on ``data`` (see :func:`.datasets.load`).
+@dataclass(frozen=True)
+class NamedTraining:
+    """What is trained, on what, and how.
 
-    The recipe is the recommended one with ``changes`` to its fields. Started again after a kill, it goes on. Raises
-    :class:`EdgebnnError` for an unknown name, for data that cannot be read, and as :func:`.loop.train` does.
+    Attributes:
+        name: of the model, in :data:`edgebnn.models.MODELS`.
+        data: of the data set, as :func:`.datasets.load` takes it.
+        precision: "float", "w1a8" or "w1a1".
+        widths: output channels of its layers; by default its own.
+        image_size: pixels of height and width to which the images of a folder are resized.
+        seed: of weights and order.
+        changes: to the fields of the recommended recipe.
     """
-    size = None if image_size is None else (image_size, image_size)
-    dataset = datasets.load(data, size)
-    keras.utils.set_random_seed(seed)
+
+    name: str
+    data: str
+    precision: str
+    widths: Sequence[int] | None = None
+    image_size: int | None = None
+    seed: int = 0
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def train_named(task: NamedTraining, run_dir: Path, progress: ProgressCallback | None = None) -> History:
+    """Train a model by the recommended recipe; started again after a kill, it goes on.
+
+    Args:
+        task: what is trained.
+        run_dir: for checkpoints and metrics.
+        progress: told after each step.
+
+    Returns:
+        The epochs, and where the model is.
+
+    Raises:
+        EdgebnnError: for an unknown name, for data that cannot be read, and as :func:`.loop.train` does.
+    """
+    size = None if task.image_size is None else (task.image_size, task.image_size)
+    dataset = datasets.load(task.data, size)
+    keras.utils.set_random_seed(task.seed)
     model = build(
-        name,
-        widths=widths,
+        task.name,
+        widths=task.widths,
         classes=len(dataset.classes),
-        precision=precision,
-        input_shape=_input_shape(name, dataset),
+        precision=task.precision,
+        input_shape=_input_shape(task.name, dataset),
     )
-    recipe = replace(recommended(name, precision, data), seed=seed, **(changes or {}))
+    recipe = replace(recommended(task.name, task.precision, task.data), seed=task.seed, **task.changes)
     return train(model, dataset, recipe, run_dir, progress)
 
 

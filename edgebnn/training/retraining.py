@@ -78,28 +78,51 @@ class Retrained:
         return {entry.name: entry.accuracy for entry in self.stages}[stage]
 
 
+@dataclass(frozen=True, eq=False)
+class RetrainingTask:
+    """What is retrained, on what, and how.
+
+    Attributes:
+        model: [N, H, W, C] -> [N, classes] logits, of any widths; it is not changed.
+        dataset: of as many classes.
+        plan: the precision, and the way to it.
+        parent: teaches; by default ``model`` itself where its weights are float.
+    """
+
+    model: keras.Model
+    dataset: Dataset
+    plan: Plan
+    parent: keras.Model | None = None
+
+
 def retrain(
-    model: keras.Model,
-    dataset: Dataset,
-    plan: Plan,
+    task: RetrainingTask,
     run_dir: Path,
     deployment: Deployment,
     *,
-    parent: keras.Model | None = None,
     progress: ProgressCallback | None = None,
     tell: Callable[[Stage], None] | None = None,
 ) -> Retrained:
-    """Bring ``model`` ([N, H, W, C] -> [N, classes] logits), whatever its widths, to fewer bits; it is not changed.
+    """Bring a model to fewer bits.
 
-    ``parent`` teaches; by default ``model`` itself where its weights are float. Each stage is told once it is measured.
-    Called again after an interruption with the same arguments it goes on, and finds what is done in ``run_dir``:
-    ``stages.json``, ``model.tflite``, and in ``training`` what :func:`.loop.train` leaves, the retrained model
-    in layers of Keras and Larq alone among it.
+    Called again after an interruption with the same arguments it goes on.
+
+    Args:
+        task: what is done.
+        run_dir: where what is done is found: ``stages.json``, ``model.tflite``, and in ``training`` what
+            :func:`.loop.train` leaves, the retrained model in layers of Keras and Larq alone among it.
+        deployment: what the precision's files are, and what they give.
+        progress: told after each step.
+        tell: told each stage once it is measured.
+
+    Returns:
+        The accuracy at every stage, the file and the model.
 
     Raises:
         InputError: if model, data and plan do not fit, or the folder holds another run or cannot be written.
         TrainingError: as :func:`.loop.train`.
     """
+    model, dataset, plan, parent = task.model, task.dataset, task.plan, task.parent
     check_fit(model, dataset)
     given, model = model, model if plan.to == "w1a1" else expanded(model)
     binary = any(map(has_binary_weights, model.layers))

@@ -108,6 +108,7 @@ def retrain(
     from edgebnn.converters.from_keras import load_model
     from edgebnn.models import saving
     from edgebnn.training import datasets, recipes
+    from edgebnn.training.retraining import RetrainingTask
     from edgebnn.training.retraining import retrain as run
 
     chosen = RetrainOptions(**options)
@@ -136,7 +137,8 @@ def retrain(
             raise StaysFloatError(floats)
 
     bench = replace(deployment(dataset, to), check=check)
-    result = run(network, dataset, plan, folder, bench, parent=teacher, progress=chosen.progress, tell=chosen.tell)
+    task = RetrainingTask(network, dataset, plan, teacher)
+    result = run(task, folder, bench, progress=chosen.progress, tell=chosen.tell)
     with tempfile.TemporaryDirectory(prefix="edgebnn-") as place:
         kept = load_model(str(result.model), chosen.imports)
         after = _convert(kept, Path(place, "model.tflite"), to)

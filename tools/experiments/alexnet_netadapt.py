@@ -29,7 +29,7 @@ from edgebnn.pruning.settings import Settings
 from edgebnn.training import datasets
 from edgebnn.training.compute import COMPUTES
 from edgebnn.training.loop import train
-from edgebnn.training.named import train_named
+from edgebnn.training.named import NamedTraining, train_named
 from edgebnn.training.recipe import Recipe
 from edgebnn.training.recipes import recommended
 from edgebnn.workflows.prune import PruneOptions, prune_in
@@ -74,13 +74,15 @@ def pretrain(experiment: Experiment) -> dict[str, Any]:
     """The recommended recipe, two epochs of it by default: on two Zen 4 cores 17 minutes each for float AlexNet, in
     bfloat16 9, reckoned from its measured steps."""
     history = train_named(
-        "alexnet",
-        DATA,
+        NamedTraining(
+            "alexnet",
+            DATA,
+            experiment.precision,
+            seed=experiment.seed,
+            changes={"epochs": experiment.pretraining_epochs, "compute": experiment.compute},
+        ),
         experiment.folder / "pretrain",
-        precision=experiment.precision,
-        seed=experiment.seed,
-        changes={"epochs": experiment.pretraining_epochs, "compute": experiment.compute},
-        progress=say_steps,
+        say_steps,
     )
     say(f"pre-trained in {history.seconds / 60:.0f} minutes: test accuracy {history.test_accuracy:.2%}")
     return {"test_accuracy": history.test_accuracy, "seconds": history.seconds}

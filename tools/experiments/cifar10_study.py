@@ -26,7 +26,7 @@ from edgebnn.errors import InputError
 from edgebnn.training import datasets, recipes
 from edgebnn.training.history import History
 from edgebnn.training.loop import train
-from edgebnn.training.named import train_named
+from edgebnn.training.named import NamedTraining, train_named
 from edgebnn.training.retraining import Stage
 from edgebnn.workflows.retrain import file_accuracy, retrain
 from tools.experiments.saying import say, say_epochs
@@ -82,14 +82,7 @@ ARMS: dict[str, Callable[[Path], Arm]] = {
 
 def _train_named(precision: str, run_dir: Path) -> History:
     return train_named(
-        MODEL,
-        DATA,
-        run_dir,
-        precision=precision,
-        widths=WIDTHS,
-        seed=SEED,
-        changes={"epochs": EPOCHS},
-        progress=say_epochs,
+        NamedTraining(MODEL, DATA, precision, widths=WIDTHS, seed=SEED, changes={"epochs": EPOCHS}), run_dir, say_epochs
     )
 
 

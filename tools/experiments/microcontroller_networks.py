@@ -47,7 +47,7 @@ from edgebnn.targets.noise import noise
 from edgebnn.training import datasets, recipes
 from edgebnn.training.history import History
 from edgebnn.training.loop import train
-from edgebnn.training.named import train_named
+from edgebnn.training.named import NamedTraining, train_named
 from edgebnn.training.retraining import Stage, StageName
 from edgebnn.workflows.retrain import deployment, file_accuracy, retrain
 from tools.experiments.saying import say, say_epochs
@@ -138,14 +138,11 @@ def trained_float(folder: Path) -> Arm:
 
 def trained_w1a1(folder: Path, name: str) -> Arm:
     history = train_named(
-        "resnet8",
-        DATA,
+        NamedTraining(
+            "resnet8", DATA, "w1a1", widths=WIDTHS[name], seed=SEED, changes={"epochs": EPOCHS[name], **_common()}
+        ),
         folder / name,
-        precision="w1a1",
-        widths=WIDTHS[name],
-        seed=SEED,
-        changes={"epochs": EPOCHS[name], **_common()},
-        progress=say_epochs,
+        say_epochs,
     )
     return _deployed(folder, name, "lce", history)
 

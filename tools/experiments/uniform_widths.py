@@ -31,7 +31,7 @@ from edgebnn.pruning.search.history import Result
 from edgebnn.pruning.settings import Settings
 from edgebnn.targets import target
 from edgebnn.training import datasets
-from edgebnn.training.named import train_named
+from edgebnn.training.named import NamedTraining, train_named
 from edgebnn.training.splits import Dataset
 from edgebnn.workflows.measuring import measure_models
 from edgebnn.workflows.prune import PruneOptions, deployment, long_term, prune_in
@@ -146,14 +146,11 @@ def _rival(contest: Contest, path: Path, adapted: Any) -> Rival:
 def _trained(contest: Contest, folder: Path, seed: int, widths: Sequence[int], epochs: int) -> float:
     """Accuracy on the test images of the network trained from the start; ``folder`` keeps model.keras."""
     history = train_named(
-        contest.network,
-        contest.data,
+        NamedTraining(
+            contest.network, contest.data, contest.precision, widths=widths, seed=seed, changes={"epochs": epochs}
+        ),
         folder,
-        precision=contest.precision,
-        widths=widths,
-        seed=seed,
-        changes={"epochs": epochs},
-        progress=say_epochs,
+        say_epochs,
     )
     return history.test_accuracy
 

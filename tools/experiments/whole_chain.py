@@ -35,7 +35,7 @@ from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
 from edgebnn.training import datasets
 from edgebnn.training.compute import COMPUTES
-from edgebnn.training.named import train_named
+from edgebnn.training.named import NamedTraining, train_named
 from edgebnn.training.splits import Dataset
 from edgebnn.workflows.measuring import measure_models
 from edgebnn.workflows.prune import PruneOptions, long_term, prune_in
@@ -100,14 +100,16 @@ def rows(chain: Chain) -> Iterator[Row]:
 
 def _trained(chain: Chain, precision: str) -> Path:
     history = train_named(
-        chain.network,
-        chain.data,
+        NamedTraining(
+            chain.network,
+            chain.data,
+            precision,
+            widths=chain.widths,
+            seed=chain.seed,
+            changes={"epochs": chain.epochs, "compute": chain.compute},
+        ),
         chain.folder / f"{precision}_training",
-        precision=precision,
-        widths=chain.widths,
-        seed=chain.seed,
-        changes={"epochs": chain.epochs, "compute": chain.compute},
-        progress=say_epochs,
+        say_epochs,
     )
     return history.model_path
 

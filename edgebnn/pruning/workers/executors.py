@@ -171,25 +171,8 @@ def _shapes(shape: Any) -> Iterator[tuple[int, ...]]:
 def default_workers(worker_bytes: int = WORKER_BYTES) -> int:
     """One process for each core this process may use, as far as free memory allows, but one at least."""
     cores = machine.cores()
-    free = free_memory()
+    free = machine.free_memory()
     return cores if free is None else max(1, min(cores, free // worker_bytes))
-
-
-def free_memory() -> int | None:
-    """Bytes that processes can still get, within the container's limit; None where Linux does not say."""
-    try:
-        lines = Path("/proc/meminfo").read_text().splitlines()
-    except OSError:
-        return None
-    kilobytes = next((int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
-    if kilobytes is None:
-        return None
-    group = Path("/sys/fs/cgroup")
-    try:
-        limit = int((group / "memory.max").read_text()) - int((group / "memory.current").read_text())
-    except (OSError, ValueError):  # no version 2 control group, or "max"
-        return kilobytes * 1024
-    return max(0, min(kilobytes * 1024, limit))
 
 
 @contextmanager

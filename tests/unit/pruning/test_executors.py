@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from edgebnn import machine
 from edgebnn.errors import InputError
 from edgebnn.pruning.search.run_folder import RunFolder
 from edgebnn.pruning.workers import executors
@@ -86,7 +87,7 @@ def test_a_cluster_that_is_not_there_is_said_so() -> None:
 
 
 def test_the_local_pool_fits_cores_and_memory() -> None:
-    free = executors.free_memory()
+    free = machine.free_memory()
     assert executors.default_workers(1) == len(os.sched_getaffinity(0))
     assert free is None or executors.default_workers(free + 1) == 1
     with pytest.raises(InputError, match="at least one worker, not 0"), executors.local_pool(0):

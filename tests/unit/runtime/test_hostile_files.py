@@ -15,9 +15,11 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+from edgebnn import machine
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, UnsupportedOpError
+from edgebnn.graph.batches import run_all
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.ops.activation import SoftmaxOptions
 from edgebnn.graph.ops.elementwise import SubOptions
@@ -25,7 +27,9 @@ from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import ABSENT, DType, Graph, Signature, Tensor
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.model import load
-from tests.support.graphs import one_op, per_tensor, tensor
+from edgebnn.targets.inputs import run_reference
+from edgebnn.targets.model_file import open_model
+from tests.support.graphs import constant, one_op, per_tensor, tensor
 from tests.support.topologies import lce_bytes
 
 ROOT = Path(__file__).parents[3]
@@ -246,3 +250,22 @@ def test_a_computed_filter_is_refused_by_name() -> None:
 
     with pytest.raises(ModelFormatError, match=r"LceBconv2d '.*': its filter '.*' must be a constant"):
         load(changed(move_filter))
+
+
+def test_tensors_beyond_the_memory_that_is_free_are_refused_before_they_are_made(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A file of a kilobyte that makes 1.9 GB of four bytes."""
+    shape = constant("shape", np.asarray([1, 475_000_000], np.int32))
+    graph = one_op("BROADCAST_TO", NoOptions(), [tensor("x", (1, 1)), shape], [tensor("y", ())])
+    path = tmp_path / "large.tflite"
+    path.write_bytes(to_bytes(graph))
+    assert path.stat().st_size < 2000
+    monkeypatch.setattr(machine, "free_memory", lambda: 1 << 30)
+    file, x = open_model(path), np.zeros((1, 1), np.float32)
+    message = r"layer 'y' needs 1\.8 GiB of memory at once; 1\.0 GiB are free here"
+    for run in (load, lambda path: Interpreter(str(path)), lambda path: run_all(read(path), [x])):
+        with pytest.raises(InputError, match=message):
+            run(path)
+    with pytest.raises(InputError, match=message):
+        run_reference(file, [x])

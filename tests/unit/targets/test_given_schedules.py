@@ -92,7 +92,8 @@ def test_verbs(model: Path, tmp_path: Path) -> None:
     result = CliRunner().invoke(cli, ["validate", *arguments, "--json"])
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
-    assert found["bit_exact"] and found["schedule"] == str(path)
+    assert found["bit_exact"]
+    assert found["schedule"] == str(path)
     result = CliRunner().invoke(cli, ["profile", *arguments, "--json"])
     found = json.loads(result.stdout)
     assert found["schedule"] == str(path)

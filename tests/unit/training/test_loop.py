@@ -14,6 +14,7 @@ from edgebnn._tensorflow import keras
 from edgebnn.errors import InputError
 from edgebnn.graph.kept_metadata import kept
 from edgebnn.graph.metadata import ImageFormat
+from edgebnn.training import checkpoints
 from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.history import Progress
 from edgebnn.training.loop import TrainingError, train
@@ -135,6 +136,12 @@ def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return run_dir
 
 
+def test_a_folder_of_another_kind_of_run_is_called_that(tmp_path: Path) -> None:
+    checkpoints.claim_folder(tmp_path, "pruning", {"budget": {"amount": 0.5}})
+    with pytest.raises(InputError, match=r"holds a run of another kind than this training, .*--run-dir"):
+        train(tiny_model(), blobs(), RECIPE, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("model", "data", "changes", "message"),
     [
@@ -191,7 +198,7 @@ def test_a_method_is_told_where_the_run_stands_and_makes_what_is_saved(tmp_path:
     plain = train(model, data, recipe, tmp_path / "plain")
     # The statistics of batch norm move, but a training step is judged on its own batch.
     assert history.epochs[0].loss == pytest.approx(plain.epochs[0].loss / 2, rel=1e-5)
-    with pytest.raises(InputError, match="another training"):
+    with pytest.raises(InputError, match="another kind than this training"):
         train(model, data, recipe, tmp_path / "half")
 
 

@@ -18,7 +18,7 @@ from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.loop import train
 from edgebnn.training.plans import Descent, Distillation, Plan
 from edgebnn.training.recipe import Recipe
-from edgebnn.training.retraining import Deployment, Stage, retrain
+from edgebnn.training.retraining import Deployment, RetrainingTask, Stage, retrain
 from tests.support.images import blobs
 from tests.support.training_run import tiny_float, tiny_model
 
@@ -62,7 +62,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
 def test_every_stage_is_measured_on_what_it_names(model: Any, tmp_path: Path) -> None:
     before = [weights.copy() for weights in model.get_weights()]
     bench, told = Bench(), list[Stage]()
-    result = retrain(model, DATA, PLAN, tmp_path / "run", bench.deployment, tell=told.append)
+    result = retrain(RetrainingTask(model, DATA, PLAN), tmp_path / "run", bench.deployment, tell=told.append)
 
     assert [stage.name for stage in result.stages] == ["float", "post-training", "retrained", "converted", "deployed"]
     assert told == list(result.stages)
@@ -97,29 +97,29 @@ def test_what_is_done_is_not_done_again_and_no_other_run_takes_its_place(model: 
 
     bench = Bench()
     with pytest.raises(KeyboardInterrupt):
-        retrain(model, DATA, PLAN, tmp_path, Deployment(bench.deployment.write, interrupted))
+        retrain(RetrainingTask(model, DATA, PLAN), tmp_path, Deployment(bench.deployment.write, interrupted))
     steps: list[Any] = []
-    result = retrain(model, DATA, PLAN, tmp_path, bench.deployment, progress=steps.append)
+    result = retrain(RetrainingTask(model, DATA, PLAN), tmp_path, bench.deployment, progress=steps.append)
     assert steps == []
     assert result.accuracy("post-training") == 0.5
     assert bench.asked == [("model.tflite", True), ("model.tflite", False)]
 
     nothing = Deployment(lambda *_: pytest.fail("written again"), lambda *_: pytest.fail("measured again"))
-    assert retrain(model, DATA, PLAN, tmp_path, nothing) == result
+    assert retrain(RetrainingTask(model, DATA, PLAN), tmp_path, nothing) == result
     with pytest.raises(InputError, match=r"another retraining.*plan"):
-        retrain(model, DATA, replace(PLAN, descent=None), tmp_path, nothing)
+        retrain(RetrainingTask(model, DATA, replace(PLAN, descent=None)), tmp_path, nothing)
     other = keras.models.clone_model(model)
     with pytest.raises(InputError, match=r"another retraining.*start"):
-        retrain(other, DATA, PLAN, tmp_path, nothing)
+        retrain(RetrainingTask(other, DATA, PLAN), tmp_path, nothing)
     (tmp_path / "stages.json").write_text("[{")
     with pytest.raises(InputError, match=r"stages\.json: is damaged"):
-        retrain(model, DATA, PLAN, tmp_path, nothing)
+        retrain(RetrainingTask(model, DATA, PLAN), tmp_path, nothing)
 
 
 def test_a_w1a8_network_of_other_widths_is_trained_on_with_a_teacher(model: Any, tmp_path: Path) -> None:
     bench = Bench()
     start = binarize(tiny_float(width=5))
-    result = retrain(start, DATA, PLAN, tmp_path, bench.deployment, parent=model)
+    result = retrain(RetrainingTask(start, DATA, PLAN, model), tmp_path, bench.deployment)
     assert [stage.name for stage in result.stages] == ["given", "retrained", "converted", "deployed"]
     assert bench.written["model.tflite"].get_layer("second").filters == 5
     assert result.accuracy("given") == accuracy(start)
@@ -129,15 +129,15 @@ def test_a_w1a8_network_of_other_widths_is_trained_on_with_a_teacher(model: Any,
 @pytest.mark.parametrize("to", ["w1a8", "int8"])
 def test_what_was_retrained_can_be_retrained_again(to: Any, model: Any, tmp_path: Path) -> None:
     plan = replace(PLAN, to=to, descent=PLAN.descent if to == "w1a8" else None)
-    first = loaded(retrain(model, DATA, plan, tmp_path / "first", Bench().deployment).model)
-    second = retrain(first, DATA, plan, tmp_path / "second", Bench().deployment, parent=model)
+    first = loaded(retrain(RetrainingTask(model, DATA, plan), tmp_path / "first", Bench().deployment).model)
+    second = retrain(RetrainingTask(first, DATA, plan, model), tmp_path / "second", Bench().deployment)
     assert second.stages[0].accuracy == accuracy(first)
     assert second.accuracy("retrained") > 0.9
 
 
 def test_int8_keeps_weights_of_many_values(model: Any, tmp_path: Path) -> None:
     bench = Bench()
-    result = retrain(model, DATA, replace(PLAN, to="int8"), tmp_path, bench.deployment)
+    result = retrain(RetrainingTask(model, DATA, replace(PLAN, to="int8")), tmp_path, bench.deployment)
     assert bench.written["post-training.tflite"] is model
     assert not any(map(has_binary_weights, bench.written["model.tflite"].layers))
     assert result.accuracy("retrained") >= result.accuracy("float") - 0.05
@@ -145,7 +145,7 @@ def test_int8_keeps_weights_of_many_values(model: Any, tmp_path: Path) -> None:
 
 def test_a_w1a1_network_is_trained_on_as_it_is(tmp_path: Path) -> None:
     bench = Bench()
-    result = retrain(tiny_model(), DATA, replace(PLAN, to="w1a1"), tmp_path, bench.deployment)
+    result = retrain(RetrainingTask(tiny_model(), DATA, replace(PLAN, to="w1a1")), tmp_path, bench.deployment)
     assert [stage.name for stage in result.stages] == ["given", "retrained", "converted", "deployed"]
     assert [type(layer) for layer in bench.written["model.tflite"].layers[1:]] == [
         type(layer) for layer in tiny_model().layers
@@ -170,7 +170,7 @@ def test_a_w1a1_network_is_trained_on_as_it_is(tmp_path: Path) -> None:
 )
 def test_what_cannot_be_retrained_is_refused_at_once(make: Any, to: Any, words: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=words):
-        retrain(make(), DATA, replace(PLAN, to=to), tmp_path / "run", Bench().deployment)
+        retrain(RetrainingTask(make(), DATA, replace(PLAN, to=to)), tmp_path / "run", Bench().deployment)
     assert not (tmp_path / "run").exists()
 
 
