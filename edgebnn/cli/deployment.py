@@ -208,7 +208,7 @@ def _facts(graph: Graph, name: str) -> Metadata | None:
 @click.option(
     "--dataflow",
     "dataflows",
-    type=click.Choice(["rs", "ws", "os", "nlr"]),
+    type=click.Choice(["rs", "ws", "os", "os-soc-mop", "os-moc-mop", "os-moc-sop", "nlr"]),
     multiple=True,
     help="Row, weight or output stationary, or no local reuse.  [default: what the machine can]",
 )

@@ -4,14 +4,14 @@ which loops turn within a processing element, which are taken apart among them, 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
 
 from .hardware import Hardware, Level
-from .mapping import Order, Sizes, footprint
+from .mapping import NO_LINKS, Links, Order, Sizes, footprint
 from .workload import OPERANDS, OUTPUTS, WEIGHTS, C, E, F, G, M, N, Operand, R, S, Workload
 
 WEIGHTS_STAY: Order = (G, M, C, R, S, N, E, F)
@@ -32,33 +32,52 @@ they move overlaps with what was there. Outside of them every operand moves."""
 
 @dataclass(frozen=True)
 class Dataflow:
-    """What mappings must be like.
+    """What mappings must be like. All but ``block`` is for arrays.
 
     Attributes:
         name: as ``--dataflow`` takes it.
         title: for people.
         registers: operands that the last memory of an array's processing elements keeps.
-        own: loops that may turn within a processing element, as far as its memory allows.
-        block: the same in the registers of a processor, which keep all operands.
+        block: loops that may turn in the registers of a processor, which keep all operands.
         beside: loops that may be taken apart among processing elements.
-        same: loops along which the levels above an array hold no more than it works on.
         orders: of the loops above the array, or the registers.
+        outer: of the loops above the levels further out.
+        own: loops that may turn within a processing element, as far as its memory allows.
+        same: loops along which the levels above an array hold no more than it works on.
+        whole: loops along which the level above an array holds all there is.
+        spans: loops along which the array has all there is, if any such mapping fits.
+        links: what elements hand on.
         sets: whether R by E processing elements are a logical set, folded where it is wider than the array.
     """
 
     name: str
     title: str
     registers: frozenset[Operand]
-    own: frozenset[int]
     block: frozenset[int]
     beside: frozenset[int]
-    same: frozenset[int]
     orders: tuple[Order, ...]
+    outer: tuple[Order, ...] = ORDERS
+    own: frozenset[int] = frozenset()
+    same: frozenset[int] = frozenset()
+    whole: frozenset[int] = frozenset()
+    spans: frozenset[int] = frozenset()
+    links: Links = NO_LINKS
     sets: bool = False
 
 
 _EVERY = frozenset(OPERANDS)
+_OUTPUT_STATIONARY = Dataflow(
+    "os",
+    "output stationary",
+    registers=frozenset((OUTPUTS,)),
+    block=frozenset((M, F)),
+    beside=frozenset((N, M, E, F)),
+    orders=ORDERS[4:],
+)
 
+# The layouts of earlier chips are those of Chen et al., ISCA 2016, as their first author's programs count them
+# (github.com/ominux/eyeriss-dataflow, cnn_dataflows/*.m, 8ce1562 "GOLDEN: ISCA final edit"). docs/dataflow.md says
+# which formula stands there for which constraint.
 DATAFLOWS: Mapping[str, Dataflow] = MappingProxyType(
     {
         flow.name: flow
@@ -67,42 +86,66 @@ DATAFLOWS: Mapping[str, Dataflow] = MappingProxyType(
                 "rs",
                 "row stationary",
                 registers=_EVERY,
-                own=frozenset((M, C, S)),
                 block=frozenset((M, S)),
                 beside=frozenset((G, M, C, E, R)),
-                same=frozenset((C, E)),
                 orders=((G, E, C, R, S, M, N, F),),
+                own=frozenset((M, C, S)),
+                same=frozenset((C, E)),
+                spans=frozenset((R, S)),
                 sets=True,
             ),
             Dataflow(
                 "ws",
                 "weight stationary",
                 registers=frozenset((WEIGHTS,)),
-                own=frozenset(),
                 block=frozenset((M, C)),
                 beside=frozenset((M, C, R, S)),
-                same=frozenset(),
-                orders=ORDERS[:2],
+                orders=ORDERS[:1],
+                whole=frozenset((N, E, F)),
+                spans=frozenset((R, S)),
+                links=Links(slides=frozenset((E, F)), apart=frozenset((R,))),
             ),
-            Dataflow(
-                "os",
-                "output stationary",
-                registers=frozenset((OUTPUTS,)),
-                own=frozenset(),
-                block=frozenset((M, F)),
-                beside=frozenset((N, M, E, F)),
-                same=frozenset(),
-                orders=ORDERS[4:],
+            _OUTPUT_STATIONARY,
+            replace(
+                _OUTPUT_STATIONARY,
+                name="os-soc-mop",
+                title="output stationary, one channel",
+                beside=frozenset((N, E, F)),
+                orders=(OUTPUTS_STAY,),
+                outer=ORDERS[:2],
+                same=frozenset((N, E, F)),
+                whole=frozenset((C,)),
+                links=Links(slides=frozenset((R, S))),
+            ),
+            replace(
+                _OUTPUT_STATIONARY,
+                name="os-moc-mop",
+                title="output stationary, channels and pixels of a row",
+                beside=frozenset((N, M, F)),
+                orders=(OUTPUTS_STAY,),
+                outer=ORDERS[:2],
+                same=frozenset((N, E, F)),
+                whole=frozenset((C,)),
+                links=Links(slides=frozenset((S,))),
+            ),
+            replace(
+                _OUTPUT_STATIONARY,
+                name="os-moc-sop",
+                title="output stationary, channels of one pixel",
+                beside=frozenset((N, M)),
+                orders=(OUTPUTS_STAY,),
+                outer=ORDERS[:2],
+                same=frozenset((N, E, F)),
+                whole=frozenset((C,)),
             ),
             Dataflow(
                 "nlr",
                 "no local reuse",
                 registers=frozenset(),
-                own=frozenset(),
                 block=frozenset(),
                 beside=frozenset((M, C)),
-                same=frozenset(),
-                orders=ORDERS,
+                orders=(OUTPUTS_STAY,),  # all operands come at every turn, in whichever order
+                same=frozenset((C,)),
             ),
         )
     }
@@ -139,6 +182,8 @@ def overfull(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes) 
         tile = tiles[last] if level is levels[-1] else tiles[depth]
         kept = level.holds & registers(hardware, flow) if level is levels[-1] else level.holds
         sizes = {operand: _bytes(layer, tile, operand) for operand in OPERANDS if operand in kept}
+        if depth == len(levels) - 1 and R in flow.links.apart and OUTPUTS in sizes:
+            sizes[OUTPUTS] = sizes[OUTPUTS] + _delayed(layer, tile, tiles[last - 1], tiles[last])
         if isinstance(level.capacity, int) and sizes:
             found.append((f"{level.name} ({level.capacity} bytes)", _banked(sizes.values(), level) > level.capacity))
         elif level.capacity is not None and not isinstance(level.capacity, int):
@@ -151,6 +196,13 @@ def overfull(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes) 
             found.append((f"what holds the {operand} of a pass ({room} bytes)", size > room))
         found.append((f"the array ({hardware.pes} elements)", ~array_fits(hardware, flow, tiles[-2], tiles[-1])))
     return found
+
+
+def _delayed(layer: Workload, held: Sizes, array: Sizes, own: Sizes) -> NDArray[np.float64]:
+    """Bytes of partial sums on their way from the row of a filter to the next: each waits for the rest of its row."""
+    counts = -(-array // own)
+    rest = (held[F] - 1) * layer.stride[1]
+    return np.asarray(counts[G] * counts[C] * counts[M] * np.maximum(0, counts[R] - 1) * rest * layer.sum_bits / 8)
 
 
 def _banked(sizes: Iterable[NDArray[np.float64]], level: Level) -> NDArray[np.float64]:

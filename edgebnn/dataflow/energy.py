@@ -110,7 +110,7 @@ def costs(layer: Workload, hardware: Hardware, mappings: Mappings, registers: fr
         above = home
         for level in below:
             kept = operand in held(hardware, level, registers)
-            moved = moves(layer, mappings, operand, depths[level.name], kept)
+            moved = moves(layer, mappings, operand, depths[level.name], kept, level.overlaps)
             up, down = _bits(layer, operand, moved.distinct, above, home)
             reads[above.name] = reads[above.name] + down
             writes[above.name] = writes[above.name] + up
@@ -206,13 +206,7 @@ def floor(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes, goa
             size = layer.bits[operand] * _compressed(layer, outer[0], operand)
             energy += once * size * outer[0].energy / outer[0].width
         above = outer[-1]
-        least = np.min(
-            [
-                moves(layer, Mappings(tiles[[0, array]], (order,), False), operand, 1, last in chain).distinct
-                for order in _orders_at_best(operand, flow, tiles, array)
-            ],
-            axis=0,
-        )
+        least = _least(layer, flow, tiles, operand, array, last in chain)
         leasts[operand] = least * each
         if len(outer) > 1:
             energy += least * each * above.energy / above.width
@@ -230,6 +224,17 @@ def floor(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes, goa
         stall = waits.pop("start", 0.0)
         cycles = np.max(np.stack([cycles, *waits.values()]), axis=0) + stall
     return cycles if goal == "latency" else energy * cycles
+
+
+def _least(layer: Workload, flow: Dataflow, tiles: Sizes, operand: Operand, array: int, kept: bool) -> Values:
+    """Elements that come to the array at least: with one level of loops above it."""
+    one = tiles[[0, array, array]]
+    if operand == INPUTS and flow.links.slides and not kept:
+        found = [moves(layer, Mappings(one, (order,), True, flow.links), operand, 2, False) for order in flow.orders]
+    else:
+        orders = _orders_at_best(operand, flow, tiles, array)
+        found = [moves(layer, Mappings(one[:2], (order,), False), operand, 1, kept) for order in orders]
+    return np.asarray(np.min([each.distinct for each in found], axis=0))
 
 
 def _orders_at_best(operand: Operand, flow: Dataflow, tiles: Sizes, array: int) -> tuple[Order, ...]:

@@ -62,6 +62,7 @@ class Level:
         holds: the operands that are kept in it; others pass it by.
         per_pe: each processing element has one.
         buffered: the next tile is loaded while the last one is computed with.
+        overlaps: what a tile of inputs shares with the last one stays in it; else every tile is loaded anew.
         compression: how zeros are left out, if they are.
     """
 
@@ -74,6 +75,7 @@ class Level:
     bank: int = 1
     per_pe: bool = False
     buffered: bool = True
+    overlaps: bool = True
     compression: Compression | None = None
 
 
@@ -201,7 +203,7 @@ def parse(text: str, source: str) -> Hardware:
     return hardware
 
 
-DATAFLOWS = ("rs", "ws", "os", "nlr")
+DATAFLOWS = ("rs", "ws", "os", "os-soc-mop", "os-moc-mop", "os-moc-sop", "nlr")
 OBJECTIVES = ("energy", "latency", "edp")
 
 
@@ -234,6 +236,7 @@ def _level(entry: _Reader) -> Level:
         bank=entry.whole("bank") if "bank" in entry.table_of else 1,
         per_pe=entry.flag("per_pe"),
         buffered=entry.flag("buffered", True),
+        overlaps=entry.flag("overlaps", True),
         compression=compression,
     )
     entry.finish()

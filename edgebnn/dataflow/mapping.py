@@ -17,7 +17,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .workload import DIMS, INPUTS, RELEVANT, C, E, F, G, N, Operand, R, S, Workload
+from .workload import DIMS, INPUTS, OPERANDS, OUTPUTS, RELEVANT, C, E, F, G, N, Operand, R, S, Workload
 
 Sizes: TypeAlias = NDArray[np.int64]
 """One number for each mapping."""
@@ -25,7 +25,25 @@ Order: TypeAlias = tuple[int, ...]
 """Loops from the outermost to the innermost."""
 Parts: TypeAlias = list[tuple[Sizes, Sizes]]
 """How often a size occurs, and the size."""
+_OTHERS = {operand: tuple(dim for dim in range(len(DIMS)) if dim not in RELEVANT[operand]) for operand in OPERANDS}
 _SLIDING = ((E, R, 0), (F, S, 1))  # the loops that together walk along an axis of the input
+
+
+@dataclass(frozen=True)
+class Links:
+    """What the processing elements of an array do among each other.
+
+    Attributes:
+        slides: loops along which inputs that no element keeps are handed on, through neighbours or delay lines: all
+            turns of such loops, where they are the innermost, together bring each input once.
+        apart: loops taken apart among elements whose partial sums are not added on the way to the memory above.
+    """
+
+    slides: frozenset[int] = frozenset()
+    apart: frozenset[int] = frozenset()
+
+
+NO_LINKS = Links()
 
 
 @dataclass(frozen=True)
@@ -37,12 +55,14 @@ class Mappings:
             layers lie, from the largest; with an array, its tile comes before the processing elements'.
         orders: of the temporal loops between each tile and the next.
         spatial: whether the last tile is one of many, beside each other, of the last but one.
+        links: among those.
         pieces: of :func:`pieces`, for all orders of the same tiles.
     """
 
     tiles: Sizes
     orders: tuple[Order, ...]
     spatial: bool
+    links: Links = NO_LINKS
     pieces: dict[tuple[int, int], Parts] = field(default_factory=dict, compare=False, repr=False)
 
     @property
@@ -51,7 +71,7 @@ class Mappings:
 
     def at(self, index: int) -> Mappings:
         """One of them."""
-        return Mappings(self.tiles[:, :, index : index + 1], self.orders, self.spatial)
+        return Mappings(self.tiles[:, :, index : index + 1], self.orders, self.spatial, self.links)
 
 
 @dataclass(frozen=True)
@@ -88,17 +108,21 @@ def pieces(mappings: Mappings, dim: int, depth: int) -> Parts:
     return known[dim, depth]
 
 
-def moves(layer: Workload, mappings: Mappings, operand: Operand, depth: int, kept: bool = True) -> Moves:
+def moves(
+    layer: Workload, mappings: Mappings, operand: Operand, depth: int, kept: bool = True, overlaps: bool = True
+) -> Moves:
     """What ``operand`` moves to fill the tiles of ``depth`` (for outputs: to empty them).
 
     A tile stays while loops turn that do not move the operand. Of inputs, what two tiles have in common that follow one
-    another along the innermost loop that moves them is kept too. What is not ``kept`` comes again at every turn.
+    another along the innermost loop that moves them is kept too, if the memory ``overlaps`` them. What is not ``kept``
+    comes again at every turn, but for inputs that the elements hand on (:class:`Links`).
     """
-    own = _Walk(mappings, operand, depth, kept)
+    own = _Walk(mappings, operand, depth, kept, overlaps)
     delivered = _volume(layer, mappings, operand, own) * own.again
-    shared = _Walk(mappings, operand, depth - 1, kept) if own.spatial else own
-    distinct = _volume(layer, mappings, operand, shared) * shared.again if own.spatial else delivered
-    return Moves(distinct, delivered)
+    if not own.spatial:
+        return Moves(delivered, delivered)
+    shared = _Walk(mappings, operand, depth - 1, kept, overlaps, handed=mappings.links)
+    return Moves(_volume(layer, mappings, operand, shared) * shared.again, delivered)
 
 
 def loads(mappings: Mappings, operand: Operand, depth: int) -> NDArray[np.float64]:
@@ -114,28 +138,46 @@ class _Walk:
         depth, spatial: of the tile; whether it is one of many beside each other.
         again: how often its whole is gone over: turns of loops that do not move it, outside the innermost that does.
         moving: (loop, depth of the tile it takes apart, where it is the innermost that moves the operand).
+        handed: the same for loops along which inputs are handed on, where none but these turn inside.
     """
 
-    def __init__(self, mappings: Mappings, operand: Operand, depth: int, kept: bool = True) -> None:
+    def __init__(
+        self,
+        mappings: Mappings,
+        operand: Operand,
+        depth: int,
+        kept: bool = True,
+        overlaps: bool = True,
+        handed: Links | None = None,
+    ) -> None:
         tiles, relevant = mappings.tiles, RELEVANT[operand]
         spatial = mappings.spatial and depth == mappings.depth - 1
         self.depth, self.spatial = depth, spatial
         self.moving: list[tuple[int, int, NDArray[np.bool_]]] = []
+        self.handed: list[tuple[int, int, NDArray[np.bool_]]] = []
         temporal = depth - 1 if spatial else depth
         moved = np.full(tiles.shape[2], not kept)
-        again = {dim: _beside(mappings, dim, 0, spatial) for dim in range(len(DIMS)) if dim not in relevant}
+        slides = handed.slides if handed and operand == INPUTS and not kept else frozenset()
+        apart = handed.apart if handed and operand == OUTPUTS else frozenset()
+        stopped = np.zeros(tiles.shape[2], bool)  # a loop turns further in that inputs are not handed on along
+        again = {dim: _beside(mappings, dim, 0, spatial or dim in apart) for dim in _OTHERS[operand]}
         known = {dim: np.zeros(tiles.shape[2], bool) for dim in again}
         for stage in reversed(range(temporal)):
             for dim in reversed(mappings.orders[stage]):
+                turns = tiles[stage, dim] > tiles[stage + 1, dim]
                 if dim in relevant:
-                    turns = tiles[stage, dim] > tiles[stage + 1, dim]
-                    self.moving.append((dim, stage, turns & ~moved))
+                    self.moving.append((dim, stage, turns & ~moved & overlaps))
+                    if dim in slides and stage == temporal - 1:
+                        self.handed.append((dim, stage, turns & ~stopped))
                     moved = moved | turns
                 else:
                     counted = moved & ~known[dim]
                     if counted.any():
-                        again[dim] = np.where(counted, _beside(mappings, dim, stage + 1, spatial), again[dim])
+                        beside = _beside(mappings, dim, stage + 1, spatial or dim in apart)
+                        again[dim] = np.where(counted, beside, again[dim])
                         known[dim] |= counted
+                if dim not in slides:
+                    stopped = stopped | turns
         self.again = np.prod([turns.astype(np.float64) for turns in again.values()], axis=0)
 
 
@@ -178,6 +220,10 @@ def _covered(layer: Workload, mappings: Mappings, walk: _Walk, axes: tuple[int, 
                 alone = tiles[walk.depth - 1] == tiles[walk.depth] if walk.spatial else True  # not with a neighbour
                 along = _along(pieces(mappings, dim, stage), tiles[stage + 1], limit)
                 overlap = np.where(here & alone, along, overlap)
+        for handed, stage, here in walk.handed:
+            if handed == dim and here.any():
+                whole = sum(n * np.maximum(0, size - limit) for n, size in pieces(mappings, dim, stage))
+                overlap = np.where(here, whole, overlap)
         excess *= overlap
     rows = layer.bounds[out] * layer.bounds[tap] - excess
     return np.asarray(rows - _padding(layer, mappings, walk, axes) if walk.depth == 1 else rows)

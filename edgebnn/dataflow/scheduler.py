@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edgebnn.errors import InputError
 
-from .constraints import DATAFLOWS, ORDERS, Dataflow, held_levels, overfull, registers, whole_bytes
+from .constraints import DATAFLOWS, Dataflow, held_levels, overfull, registers, whole_bytes
 from .energy import Costs, costs, floor
 from .hardware import Hardware
 from .mapping import Mappings, Order, Sizes
@@ -143,8 +143,8 @@ def _ordered(tiles: Sizes, hardware: Hardware, flow: Dataflow) -> Iterator[Mappi
     """The mappings with these tiles, in every order of loops that matters."""
     spatial = hardware.network is not None
     stages = tiles.shape[0] - (2 if spatial else 1)
-    outer: list[tuple[Order, ...]] = [ORDERS] * (stages - 1)
-    shared = Mappings(tiles, (), spatial)
+    outer: list[tuple[Order, ...]] = [flow.outer] * (stages - 1)
+    shared = Mappings(tiles, (), spatial, flow.links)
     for orders in product(*outer, flow.orders):
         yield replace(shared, orders=orders)
 
@@ -224,7 +224,7 @@ def _array_sizes(
     hardware: Hardware, flow: Dataflow, dim: int, sizes: list[int], whole_rows: bool
 ) -> list[tuple[int, ...]]:
     """Sizes along one loop of the array's tile and a processing element's."""
-    if whole_rows and flow.sets and dim in (R, S):
+    if whole_rows and dim in flow.spans:
         sizes = sizes[-1:]
     if dim in flow.own and dim in flow.beside:
         return sorted({(size, -(-size // n)) for size in sizes for n in range(1, min(size, hardware.pes) + 1)})
@@ -245,7 +245,7 @@ def _held_sizes(flow: Dataflow, dim: int, sizes: list[int], inner: int, whole_ro
     bound = sizes[-1]
     if dim == M or (spatial and (dim in flow.same or dim == G)):
         return [inner]
-    if dim in (R, S) or (spatial and whole_rows and dim == F):
+    if dim in (R, S) or (spatial and (dim in flow.whole or (whole_rows and dim == F))):
         return [bound]
     larger = [size for size in sizes if size >= inner]
     return sorted({*larger, *(min(bound, -(-size // inner) * inner) for size in larger)})

@@ -40,6 +40,29 @@ ALEXNET = (
 )
 """The convolutions of the original network."""
 
+FULLY_CONNECTED = (
+    Conv("fc6", 6, 256, 4096, 6, same=False),
+    Conv("fc7", 1, 4096, 4096, 1),
+    Conv("fc8", 1, 4096, 1000, 1),
+)
+"""Its dense layers, the first as a convolution over the whole input."""
+
+VGG16 = (
+    Conv("conv1-1", 224, 3, 64, 3),
+    Conv("conv1-2", 224, 64, 64, 3),
+    Conv("conv2-1", 112, 64, 128, 3),
+    Conv("conv2-2", 112, 128, 128, 3),
+    Conv("conv3-1", 56, 128, 256, 3),
+    Conv("conv3-2", 56, 256, 256, 3),
+    Conv("conv3-3", 56, 256, 256, 3),
+    Conv("conv4-1", 28, 256, 512, 3),
+    Conv("conv4-2", 28, 512, 512, 3),
+    Conv("conv4-3", 28, 512, 512, 3),
+    Conv("conv5-1", 14, 512, 512, 3),
+    Conv("conv5-2", 14, 512, 512, 3),
+    Conv("conv5-3", 14, 512, 512, 3),
+)
+
 RESNET18 = (
     Conv("conv1", 224, 3, 64, 7, 2),
     *(Conv(f"stage1_{i}", 56, 64, 64, 3) for i in range(4)),

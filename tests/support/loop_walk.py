@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
 from edgebnn.dataflow.mapping import Mappings
 from edgebnn.dataflow.workload import INPUTS, RELEVANT, C, E, F, G, N, Operand, R, S, Workload
 
@@ -73,6 +75,21 @@ def walked(layer: Workload, mappings: Mappings, operand: Operand, depth: int) ->
             each = {**each, **own} if same else own
         last, held = key, now
     return distinct, delivered if spatial else distinct, loads
+
+
+def handed_on(
+    layer: Workload, size: Sequence[Sequence[int]], orders: tuple[tuple[int, ...], ...], slides: set[int]
+) -> int:
+    """Inputs that come to the array, whose elements hand them on while none but the loops ``slides`` turns."""
+    mappings = Mappings(np.array(size)[:, :, None], orders, True)
+    total, last, there = 0, None, set[tuple[int, ...]]()
+    for ranges, path in tiles(mappings, len(orders), [range(bound) for bound in layer.bounds]):
+        outside = [*path[: -len(slides)], *(step for step in path[-len(slides) :] if step[0] not in slides)]
+        now = elements(layer, INPUTS, ranges)
+        there = there if outside == last else set()
+        total += len(now - there)
+        there, last = there | now, outside
+    return total
 
 
 def _next_along(key: Path, last: Path | None) -> int | None:

@@ -8,9 +8,9 @@ from types import MappingProxyType
 import numpy as np
 import pytest
 
-from edgebnn.dataflow.mapping import Mappings, loads, moves
-from edgebnn.dataflow.workload import OPERANDS, Workload
-from tests.support.loop_walk import walked
+from edgebnn.dataflow.mapping import Links, Mappings, loads, moves
+from edgebnn.dataflow.workload import DIMS, INPUTS, OPERANDS, OUTPUTS, C, E, F, G, M, N, R, S, Workload
+from tests.support.loop_walk import handed_on, walked
 
 
 def _layer(rng: random.Random) -> Workload:
@@ -83,3 +83,37 @@ def test_what_is_not_kept_comes_at_every_turn() -> None:
         assert float(moves(layer, Mappings(tiles, (order,), False), "inputs", 1, kept=False).distinct[0]) == 24
     inmost = Mappings(tiles, ((0, 1, 3, 4, 5, 6, 7, 2),), False)
     assert float(moves(layer, inmost, "inputs", 1).distinct[0]) == 6
+
+
+@pytest.mark.parametrize(("order", "slides"), [((G, M, C, R, S, N, E, F), {E, F}), ((G, N, M, E, F, C, R, S), {R, S})])
+def test_what_elements_hand_on_comes_once(order: tuple[int, ...], slides: set[int]) -> None:
+    """Delay lines along the output's rows and columns, or neighbours along the filter's, against walked loops."""
+    rng = random.Random(f"{slides}")
+    for _ in range(40):
+        layer = _layer(rng)
+        held = [rng.randint(1, bound) for bound in layer.bounds]
+        array = [rng.randint(1, size) for size in held]
+        tiles = np.array([layer.bounds, held, array, [1] * len(DIMS)], np.int64)[:, :, None]
+        links = Links(frozenset(slides))
+        found = moves(layer, Mappings(tiles, (tuple(range(8)), order), True, links), INPUTS, 3, kept=False)
+        assert float(found.distinct[0]) == handed_on(layer, tiles[:, :, 0], (tuple(range(8)), order), slides)
+
+
+def test_sums_that_are_not_added_on_the_way_are_written_for_each_element() -> None:
+    """2 channels by 3 filter rows by 2 columns at once: with rows apart, each of 5 outputs is written 3 times."""
+    layer = Workload("layer", (1, 1, 1, 2, 1, 5, 3, 2), "int8", MappingProxyType({}), 32, 1, 60, in_size=(3, 6))
+    tiles = np.array([layer.bounds, layer.bounds, (1, 1, 1, 2, 1, 1, 3, 2), [1] * 8], np.int64)[:, :, None]
+    orders = (tuple(range(8)),) * 2
+    together = moves(layer, Mappings(tiles, orders, True), OUTPUTS, 3, kept=False)
+    apart = moves(layer, Mappings(tiles, orders, True, Links(apart=frozenset((R,)))), OUTPUTS, 3, kept=False)
+    assert (float(together.distinct[0]), float(together.delivered[0])) == (5, 60)
+    assert (float(apart.distinct[0]), float(apart.delivered[0])) == (15, 60)
+
+
+def test_a_memory_that_loads_every_tile_anew() -> None:
+    """6 rows by 2 with 3 taps: 4 rows a tile, of which two are those of the tile before."""
+    layer = Workload("layer", (1, 1, 1, 1, 6, 1, 3, 1), "int8", MappingProxyType({}), 32, 1, 18, in_size=(8, 1))
+    tiles = np.array([layer.bounds, (1, 1, 1, 1, 2, 1, 3, 1)], np.int64)[:, :, None]
+    mappings = Mappings(tiles, (tuple(range(8)),), False)
+    assert float(moves(layer, mappings, INPUTS, 1).distinct[0]) == 8
+    assert float(moves(layer, mappings, INPUTS, 1, overlaps=False).distinct[0]) == 12

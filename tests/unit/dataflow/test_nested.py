@@ -66,7 +66,7 @@ def test_no_mapping_of_the_grid_is_much_better(name: str) -> None:
 
 def test_every_machine_plans_a_small_network() -> None:
     graph = graph_of((Conv("first", 16, 3, 16, 3), Conv("second", 16, 16, 32, 3, 2)))
-    for name in set(hardware.names()) - {"isca2016-rs", "isca2016-buffer"}:  # which take longer
+    for name in {name for name in hardware.names() if not name.startswith("isca2016")}:  # which take longer
         machine = hardware.load(name)
         result = plan(graph, machine)
         assert result.total_energy == pytest.approx(energy_of(machine)(graph))
