@@ -10,12 +10,15 @@ import numpy as np
 from rich.console import Console
 
 from edgebnn import machine
+from edgebnn.dataflow import hardware
+from edgebnn.dataflow import plan as planning
 from edgebnn.files import atomic_path
 from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports import format, html
-from edgebnn.reports.data import Accuracy, DemoResult, OnMicrocontroller, Pruning, Retraining
+from edgebnn.reports.data import Accuracy, Dataflow, DemoResult, OnMicrocontroller, Pruning, Retraining
+from edgebnn.reports.dataflow_view import dataflow
 from edgebnn.reports.progress import bar
 from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
@@ -24,7 +27,7 @@ from edgebnn.training.recipes import Training
 
 from . import page
 from .device_side import deployed_outputs, time_inference
-from .plan import Run, chosen, folder_for
+from .plan import HARDWARE, Run, chosen, folder_for
 from .results import Answers, Compared, Converted, Timed, Trained, accuracy, agreement
 from .steps import Steps, code_digest, file_digest
 
@@ -48,6 +51,7 @@ def demo(
     run = Run(plan, load(plan.training.dataset), steps, console, fast, seed)
     trained = _train(run)
     converted = _convert(run)
+    planned = _plan(run)
     answers = _answer(run)
     compared = _compare(run)
     timed = _time(run)
@@ -57,9 +61,11 @@ def demo(
     on_core = _run_on_core(run)
     agreements = (answers.agreement, compared.reference)
     outcome = Accuracy(answers.deployed, answers.keras, answers.agreement.samples, plan.required)
-    report = page.report_data(run, trained, converted, outcome, agreements, timed, retraining, pruning, on_core)
+    report = page.report_data(
+        run, trained, converted, outcome, agreements, timed, retraining, pruning, on_core, planned
+    )
     html.write(report, run.report, run.report_data)
-    steps.log(f"10/10 Report: {run.report}")
+    steps.log(f"11/11 Report: {run.report}")
     return DemoResult(
         passed=outcome.passed and pruning.passed and retraining.passed and on_core.passed,
         accuracy=outcome.deployed,
@@ -74,6 +80,7 @@ def demo(
         retraining=retraining,
         pruning=pruning,
         microcontroller=on_core,
+        dataflow=planned,
         seconds=time.monotonic() - started,
         model=str(run.deployed),
         pruned_model=str(run.pruned),
@@ -85,13 +92,13 @@ def demo(
 
 def _train(run: Run) -> Trained:
     training = run.plan.training
-    title = f"1/10 Train {training.model} {training.precision} on {training.dataset}"
+    title = f"1/11 Train {training.model} {training.precision} on {training.dataset}"
     return _trained(run, "train", title, training, run.trained)
 
 
 def _train_parent(run: Run) -> Trained:
     training = run.plan.retraining.parent
-    title = f"7/10 Train {training.model} {training.precision}, to be retrained"
+    title = f"8/11 Train {training.model} {training.precision}, to be retrained"
     return _trained(run, "train-parent", title, training, run.parent)
 
 
@@ -116,7 +123,7 @@ def _prune(run: Run) -> Pruning:
             shutil.rmtree(folder, ignore_errors=True)
         return prune_model(asked, run.dataset, run.trained, folder, run.deployed, run.pruned, run.console)
 
-    title = f"6/10 Prune it to {asked.budget}, train it on, convert it again"
+    title = f"7/11 Prune it to {asked.budget}, train it on, convert it again"
     inputs = [file_digest(run.trained), repr(asked), target("host").device, _everything()]
     return run.steps.do("prune", title, inputs, Pruning, make, [_name(run, run.pruned)])
 
@@ -131,7 +138,7 @@ def _retrain(run: Run) -> Retraining:
             shutil.rmtree(folder, ignore_errors=True)
         return retrain_model(asked, run.dataset, run.parent, folder, run.retrained, run.console)
 
-    title = f"8/10 Retrain it to {asked.plan.to}: 1-bit weights, 8-bit feature maps"
+    title = f"9/11 Retrain it to {asked.plan.to}: 1-bit weights, 8-bit feature maps"
     inputs = [file_digest(run.parent), run.key(asked), _everything()]
     return run.steps.do("retrain", title, inputs, Retraining, make, [_name(run, run.retrained)])
 
@@ -149,7 +156,7 @@ def _run_on_core(run: Run) -> OnMicrocontroller:
         with bar(run.console, "networks", len(networks)) as update:
             return run_on_core(CORE, networks, run.dataset.test.images, update)
 
-    title = f"9/10 Run it as C on a simulated {CORE}, beside int8 and W1A1"
+    title = f"10/11 Run it as C on a simulated {CORE}, beside int8 and W1A1"
     inputs = [CORE, *(file_digest(path) for _, path in networks), _everything()]
     return run.steps.do("microcontroller", title, inputs, OnMicrocontroller, make)
 
@@ -162,7 +169,22 @@ def _convert(run: Run) -> Converted:
 
     inputs = [file_digest(run.trained), code_digest("edgebnn.models", "edgebnn.converters", "edgebnn.graph")]
     files = [_name(run, path) for path in (run.deployed, run.in_int8, run.in_float)]
-    return run.steps.do("convert", "2/10 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
+    return run.steps.do("convert", "2/11 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
+
+
+def _plan(run: Run) -> Dataflow:
+    chip = hardware.load(HARDWARE)
+
+    def make() -> Dataflow:
+        return dataflow(planning.plan(open_model(run.deployed).graph, chip))
+
+    title = f"3/11 Estimate where its data move, and at what energy, on {chip.name}"
+    inputs = [
+        file_digest(run.deployed),
+        chip.digest,
+        code_digest("edgebnn.dataflow", "edgebnn.graph", "edgebnn.reports"),
+    ]
+    return run.steps.do("plan", title, inputs, Dataflow, make)
 
 
 def _answer(run: Run) -> Answers:
@@ -182,7 +204,7 @@ def _answer(run: Run) -> Answers:
             agreement("Keras", ours, theirs, "the trained model in TensorFlow, which sums floats in another order"),
         )
 
-    title = f"3/10 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
+    title = f"4/11 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
     inputs = [file_digest(run.trained), file_digest(run.deployed), _everything()]
     return run.steps.do("answer", title, inputs, Answers, make, [_name(run, run.outputs)])
 
@@ -199,7 +221,7 @@ def _compare(run: Run) -> Compared:
         note = "NumPy: exact in its integers, its floats rounded in another order than XNNPACK's"
         return Compared(agreement("the reference executor", ours, reference, note))
 
-    title = f"4/10 Compare with the reference executor on {format.grouped(count)} images"
+    title = f"5/11 Compare with the reference executor on {format.grouped(count)} images"
     inputs = [file_digest(run.deployed), file_digest(run.outputs), count, _everything()]
     return run.steps.do("compare", title, inputs, Compared, make)
 
@@ -216,7 +238,7 @@ def _time(run: Run) -> Timed:
         return time_inference(host, model, run.dataset.test.images[:1], baselines)
 
     inputs = [file_digest(run.deployed), file_digest(run.in_float), host.device, _everything()]
-    return run.steps.do("time", "5/10 Time it, op by op and against others", inputs, Timed, make)
+    return run.steps.do("time", "6/11 Time it, op by op and against others", inputs, Timed, make)
 
 
 def _everything() -> str:

@@ -15,6 +15,7 @@ from edgebnn.graph.types import Graph
 from edgebnn.reports.data import (
     Accuracy,
     Agreement,
+    Dataflow,
     Fact,
     Layer,
     ModelFacts,
@@ -27,7 +28,7 @@ from edgebnn.reports.data import (
 from edgebnn.targets.model_file import open_model
 from edgebnn.training.recipe import Recipe
 
-from .plan import Run
+from .plan import HARDWARE, Run
 from .results import Converted, Timed, Trained, compare_sizes
 
 _PACKAGES = ("edgebnn", "ai-edge-litert", "numpy", "tensorflow", "tf-keras", "larq", "larq-compute-engine")
@@ -45,6 +46,7 @@ def report_data(
     retraining: Retraining,
     pruning: Pruning,
     microcontroller: OnMicrocontroller,
+    planned: Dataflow,
 ) -> ReportData:
     """Everything the page shows, of this moment."""
     training = run.plan.training
@@ -75,6 +77,7 @@ def report_data(
         retraining=retraining,
         pruning=pruning,
         microcontroller=microcontroller,
+        dataflow=planned,
     )
 
 
@@ -118,6 +121,7 @@ def _reproduce(run: Run) -> Reproduce:
             f"edgebnn lint {trained}",
             f"edgebnn convert {trained} --to lce -o {_again(run, 'model.tflite')}",
             f"edgebnn analyze {deployed}",
+            f"edgebnn plan {deployed} --hardware {HARDWARE} --html {_again(run, 'plan.html')}",
             f"edgebnn validate {deployed} --target host --layers",
             f"edgebnn profile {deployed} --target host",
             _prune(run),

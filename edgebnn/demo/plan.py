@@ -19,6 +19,9 @@ from edgebnn.workflows.prune import BINARY_RATE
 
 from .steps import Steps, code_digest, digest
 
+HARDWARE = "pi4"
+"""The machine that the deployed network is planned for: where a user's would run, without one."""
+
 
 @dataclass(frozen=True)
 class Retraining:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import re
 from contextlib import AbstractContextManager
+from html import escape
 from typing import Literal
 
 import matplotlib
@@ -19,7 +20,22 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter
 
 INK, QUIET, RULE, ACCENT, SECOND = "#1f2328", "#57606a", "#d8dee4", "#0550ae", "#bc4c00"
-_VARIABLES = {INK: "--ink", QUIET: "--quiet", RULE: "--rule", ACCENT: "--accent", SECOND: "--second"}
+MEMORIES = ("#0b4f6c", "#2f8fb3", "#86c5d8", "#c9e4ec", "#e4f1f5")
+"""Of memories, the outermost first."""
+NETWORK, MULTIPLY, INT8, FLOAT = "#8a63c9", "#d9902f", "#6b4fc0", "#b4690e"
+VARIABLES = {
+    INK: "--ink",
+    QUIET: "--quiet",
+    RULE: "--rule",
+    ACCENT: "--accent",
+    SECOND: "--second",
+    NETWORK: "--network",
+    MULTIPLY: "--multiply",
+    INT8: "--int8",
+    FLOAT: "--float",
+    **{color: f"--memory{number}" for number, color in enumerate(MEMORIES)},
+}
+"""The page's names of the colours."""
 WIDTH = 6.0
 """Inches."""
 
@@ -67,9 +83,9 @@ def in_page(figure: Figure, prefix: str, description: str) -> str:
     svg = re.sub(r"font: ([\d.]+px) [^;\"]*", r"font-size: \1", svg)
     svg = re.sub(r' (?:width|height)="[\d.]+pt"| xmlns(?::\w+)?="[^"]*"| version="[\d.]+"', "", svg)
     svg = svg.replace("xlink:href", "href")
-    for color, variable in _VARIABLES.items():
+    for color, variable in VARIABLES.items():
         svg = svg.replace(color, f"var({variable})")
-    return svg.replace("<svg", f'<svg role="img" aria-label="{description}"', 1)
+    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(description)}"', 1)
 
 
 def _svg(figure: Figure) -> str:

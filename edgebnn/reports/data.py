@@ -327,6 +327,78 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Amount:
+    """Of energy or accesses: what it goes to, and how much."""
+
+    name: str
+    value: float
+
+
+@dataclass(frozen=True)
+class LayerCosts:
+    """One layer on a machine, estimated. ``outer_bytes`` are those of the outermost memory; ``energy`` and
+    ``accesses`` are by memory, the outermost first, energy also by network and multiplication."""
+
+    name: str
+    precision: str
+    macs: int
+    latency_ms: float
+    bound_by: str
+    outer_bytes: int
+    energy: tuple[Amount, ...]
+    accesses: tuple[Amount, ...]
+
+    @property
+    def total_energy(self) -> float:
+        return sum(amount.value for amount in self.energy)
+
+
+@dataclass(frozen=True)
+class Roof:
+    """Multiply-accumulates of one precision that a machine computes in a second at most."""
+
+    precision: str
+    macs_per_second: float
+
+
+@dataclass(frozen=True)
+class Dataflow:
+    """A model on a machine, estimated by the dataflow model for ``batch`` samples; energies are in ``unit``.
+
+    ``outer`` and ``innermost`` are names of memories, ``bytes_per_second`` the rate of the outer one. ``unplanned``
+    multiplies and accumulates, too, but was not estimated.
+    """
+
+    hardware: str
+    source: str
+    unit: str
+    batch: int
+    outer: str
+    innermost: str
+    bytes_per_second: float
+    roofs: tuple[Roof, ...]
+    layers: tuple[LayerCosts, ...]
+    unplanned: tuple[str, ...]
+    kind: Kind = "estimated"
+
+    @property
+    def latency_ms(self) -> float:
+        return sum(layer.latency_ms for layer in self.layers)
+
+    @property
+    def total_energy(self) -> float:
+        return sum(layer.total_energy for layer in self.layers)
+
+    @property
+    def total_macs(self) -> int:
+        return sum(layer.macs for layer in self.layers)
+
+    @property
+    def innermost_accesses(self) -> float:
+        return sum(one.value for layer in self.layers for one in layer.accesses if one.name == self.innermost)
+
+
+@dataclass(frozen=True)
 class Fact:
     """One line of a list: a name and its value, both as text."""
 
@@ -365,6 +437,7 @@ class ReportData:
     retraining: Retraining | None = None
     pruning: Pruning | None = None
     microcontroller: OnMicrocontroller | None = None
+    dataflow: Dataflow | None = None
 
 
 @dataclass(frozen=True)
@@ -389,6 +462,7 @@ class DemoResult:
     retraining: Retraining
     pruning: Pruning
     microcontroller: OnMicrocontroller
+    dataflow: Dataflow
     seconds: float
     model: str
     pruned_model: str

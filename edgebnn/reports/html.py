@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.files import write_text
@@ -12,13 +13,14 @@ from edgebnn.graph.opdef import Macs
 
 from . import format
 from .codec import from_json, to_json
-from .data import AGREEMENT, Layer, ReportData, Stretch, Timing
+from .data import AGREEMENT, Dataflow, Layer, ReportData, Stretch, Timing
 
 try:
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
 
-    from . import plots
+    from . import dataflow_plots, plots
+    from .charts import VARIABLES
 except ImportError as error:
     raise EdgebnnError(f"reports need jinja2 and matplotlib ({error}): pip install 'edgebnn[train]'") from error
 
@@ -48,28 +50,49 @@ class Totals:
     weight_bytes: int
 
 
-def render(report: ReportData) -> str:
-    """The whole page."""
-    environment = Environment(
+def environment() -> Environment:
+    """Of the templates: names are escaped, a name that is missing is an error, numbers are formatted by name."""
+    found = Environment(
         loader=PackageLoader("edgebnn.reports"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters.update({function.__name__: function for function in format.FORMATS})
+    found.filters.update({function.__name__: function for function in format.FORMATS})
+    return found
+
+
+def dataflow_parts(plan: Dataflow) -> dict[str, Any]:
+    """What the template ``dataflow.html.j2`` needs of ``plan``."""
+    draw = (dataflow_plots.energy, dataflow_plots.accesses, dataflow_plots.roofline)
+    return {
+        "d": plan,
+        "charts": {chart.__name__: Markup(chart(plan)) for chart in draw},
+        "colors": {name: f"var({VARIABLES[color]})" for name, color in dataflow_plots.colors(plan).items()},
+    }
+
+
+def render(report: ReportData) -> str:
+    """The whole page."""
     totals = Totals(
         sum((layer.macs for layer in report.layers), Macs()), sum(layer.weight_bytes for layer in report.layers)
     )
-    return environment.get_template("report.html.j2").render(
-        report=report,
-        rows=layer_rows(report.layers, report.timing),
-        split=time_split(report.timing) if report.timing else (),
-        totals=totals,
-        tolerance=AGREEMENT,
-        precisions=[name for name, _ in format.macs(totals.macs)],
-        training_svg=Markup(plots.training_curve(report.epochs)) if report.epochs[1:] else "",
-        sizes_svg=Markup(plots.sizes(report.sizes.layers)) if report.sizes and report.sizes.layers else "",
+    planned = dataflow_parts(report.dataflow) if report.dataflow else {"d": None, "charts": {}, "colors": {}}
+    return (
+        environment()
+        .get_template("report.html.j2")
+        .render(
+            report=report,
+            rows=layer_rows(report.layers, report.timing),
+            split=time_split(report.timing) if report.timing else (),
+            totals=totals,
+            tolerance=AGREEMENT,
+            precisions=[name for name, _ in format.macs(totals.macs)],
+            training_svg=Markup(plots.training_curve(report.epochs)) if report.epochs[1:] else "",
+            sizes_svg=Markup(plots.sizes(report.sizes.layers)) if report.sizes and report.sizes.layers else "",
+            **planned,
+        )
     )
 
 

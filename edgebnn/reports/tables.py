@@ -337,6 +337,14 @@ def demo(result: DemoResult) -> Table:
     table.add_row(
         "latency, one thread", f"{format.cost(result.latency_ms, 'ms')}, {result.latency_kind} on this machine"
     )
+    planned = result.dataflow
+    table.add_row(
+        "energy, one image",
+        _plain(
+            f"{format.count(round(planned.total_energy))} {planned.unit}, at least "
+            f"{format.cost(planned.latency_ms, 'ms')}, {planned.kind} for {planned.hardware}"
+        ),
+    )
     pruned = result.pruning
     table.add_row(
         f"pruned to {format.percent(pruned.budget / pruned.initial, 0)} of its {pruned.resource}",

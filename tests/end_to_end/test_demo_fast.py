@@ -16,6 +16,7 @@ import pytest
 from edgebnn.cli import main as cli
 from edgebnn.converters.read_tflite import read
 from edgebnn.demo import plan
+from edgebnn.graph import counts
 from edgebnn.reports import html
 from tests.support import browser
 
@@ -81,6 +82,16 @@ def test_the_pruned_model_meets_its_budget_and_its_bar(result: dict[str, Any]) -
     assert found["bytes_after"] == Path(result["pruned_model"]).stat().st_size < found["bytes_before"]
 
 
+def test_the_plan_estimates_every_layer_that_multiplies(result: dict[str, Any]) -> None:
+    found, graph = result["dataflow"], read(result["model"])
+    assert (found["kind"], found["hardware"]) == ("estimated", "Raspberry Pi 4 (Cortex-A72)")
+    assert sum(layer["macs"] for layer in found["layers"]) == counts.macs(graph).total
+    shown = Path(result["report"]).read_text(encoding="utf-8")
+    assert shown.count('<tr class="planned">') == len(found["layers"])
+    for chart in ("Energy of each layer by memory", "Accesses of each layer by memory", "Roofline of the layers"):
+        assert f"{chart}, estimated for Raspberry Pi 4" in shown
+
+
 def test_the_networks_give_the_same_bits_on_a_microcontroller(result: dict[str, Any]) -> None:
     found = result["microcontroller"]
     assert (found["core"], found["kind"]) == ("Cortex-M4", "simulated")
@@ -119,7 +130,7 @@ def test_the_report_opens_in_a_browser(result: dict[str, Any], tmp_path: Path) -
 
 def test_a_second_run_keeps_every_step(result: dict[str, Any], folder: Path) -> None:
     again, said = run(folder, AGAIN_SECONDS)
-    assert said.count("done before") == 9
+    assert said.count("done before") == 10
     changing = ("seconds",)
     assert {k: v for k, v in again.items() if k not in changing} == {
         k: v for k, v in result.items() if k not in changing
@@ -137,8 +148,12 @@ def test_every_command_of_the_report_reproduces_its_part(result: dict[str, Any],
         )
         assert done.returncode == 0, (command, done.stderr[-2000:])
         found[words[1]] = json.loads(done.stdout)
-    assert list(found) == ["lint", "convert", "analyze", "validate", "profile", "prune", "retrain", "export"]
+    assert list(found) == ["lint", "convert", "analyze", "plan", "validate", "profile", "prune", "retrain", "export"]
     assert found["profile"]["total"] == result["microcontroller"]["networks"][0]["instructions"], "the last one's"
+    planned, again = result["dataflow"], found["plan"]
+    assert sum(again["totals"]["energy"].values()) == pytest.approx(
+        sum(amount["value"] for layer in planned["layers"] for amount in layer["energy"])
+    )
     assert found["export"]["arena_bytes"] == result["microcontroller"]["networks"][0]["arena_bytes"]
     assert (folder / "again-model.tflite").read_bytes() == Path(result["model"]).read_bytes()
     first, again = result["pruning"], found["prune"]

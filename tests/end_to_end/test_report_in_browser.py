@@ -26,10 +26,10 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("chromium")
 
 
-def test_the_browser_shows_every_layer_and_both_charts(page: Path, profile: Path) -> None:
+def test_the_browser_shows_every_layer_and_every_chart(page: Path, profile: Path) -> None:
     dom = browser.dom(page, profile)
     assert dom.count('<tr class="layer">') == len(report().layers)
-    assert dom.count("<svg") == 2
+    assert dom.count("<svg") == 5
     assert "98.89" in dom
 
 

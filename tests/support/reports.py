@@ -29,6 +29,25 @@ _TIMES = (
 )
 
 
+def dataflow() -> d.Dataflow:
+    """A plan of three layers in two precisions."""
+
+    def amounts(**values: float) -> tuple[d.Amount, ...]:
+        return tuple(d.Amount(name, value) for name, value in values.items())
+
+    layers = tuple(
+        d.LayerCosts(name, precision, macs, milliseconds, bound, outer, energy, accesses)
+        for name, precision, macs, milliseconds, bound, outer, energy, accesses in (
+            ("stem", "float", 56_448, 0.0094, "compute", 9_000, amounts(DRAM=1.5e6, L1=2e5, MAC=1.2e6), (40, 300)),
+            ("conv1", "binary", 1_806_336, 0.014, "compute", 8_000, amounts(DRAM=1.3e6, L1=1e5, MAC=3.1e6), (30, 200)),
+            ("logits", "float", 640, 0.0006, "DRAM", 2_700, amounts(DRAM=4e5, L1=1e4, MAC=1e4), (9, 20)),
+        )
+        for accesses in (amounts(DRAM=accesses[0], L1=accesses[1]),)
+    )
+    roofs = (d.Roof("float", 6e9), d.Roof("binary", 1.28e11))
+    return d.Dataflow("A <machine>", "a source", "pJ", 1, "DRAM", "L1", 4.5e9, roofs, layers, ())
+
+
 def report() -> d.ReportData:
     """A complete report."""
     layers = tuple(
@@ -132,6 +151,7 @@ def report() -> d.ReportData:
             packed_bytes=30_624,
             int8_bytes=98_312,
         ),
+        dataflow=dataflow(),
         microcontroller=d.OnMicrocontroller(
             core="Cortex-M4",
             kind="simulated",

@@ -87,6 +87,7 @@ def test_a_report_without_optional_parts_has_no_empty_sections() -> None:
         retraining=None,
         pruning=None,
         microcontroller=None,
+        dataflow=None,
     )
     page = Page(html.render(bare))
     sections = [attributes.get("id") for tag, attributes in page.elements if tag == "section"]
@@ -114,6 +115,7 @@ def _hostile(text: str) -> ReportData:
     assert full.sizes is not None
     assert full.retraining is not None
     assert full.pruning is not None
+    assert full.dataflow is not None
     replace = dataclasses.replace
     return replace(
         full,
@@ -124,6 +126,14 @@ def _hostile(text: str) -> ReportData:
         agreements=tuple(replace(a, reference=text, note=text) for a in full.agreements),
         baselines=tuple(replace(r, name=text) for r in full.baselines),
         timing=replace(full.timing, device=text),
+        dataflow=replace(
+            full.dataflow,
+            hardware=text,
+            source=text,
+            unit=text,
+            layers=tuple(replace(layer, name=text) for layer in full.dataflow.layers),
+            unplanned=(text,),
+        ),
         retraining=replace(full.retraining, network=text),
         pruning=replace(full.pruning, widths=(Width(text, 2, 1),), timing=replace(full.pruning.timing, name=text)),
     )

@@ -14,7 +14,7 @@ from edgebnn.reports import tables
 from edgebnn.reports.data import DemoResult
 from edgebnn.runtime.profile import OpProfile, Profile
 from edgebnn.targets.validate import LayerCheck, Validation
-from tests.support.reports import report
+from tests.support.reports import dataflow, report
 
 HOSTILE = "[bold]a[/bold] [link=file:x]b \x1b[2J\r\x07"
 
@@ -126,6 +126,7 @@ def test_the_demo_says_whether_it_reached_its_bar(accuracy: float, words: str) -
         retraining=retraining,
         pruning=pruning,
         microcontroller=microcontroller,
+        dataflow=dataflow(),
         seconds=321.4,
         model="runs/demo/model.tflite",
         pruned_model="runs/demo/pruned.tflite",
@@ -138,6 +139,7 @@ def test_the_demo_says_whether_it_reached_its_bar(accuracy: float, words: str) -
         words,
         "98.5 %",
         "9,998 of 10,000",
+        "7.82 M pJ, at least 24.0 µs, estimated for A <machine>",
         "134 µs",
         "96.7 kB",
         "1.23 MB",
