@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
@@ -128,6 +129,40 @@ def require_memory(needed: int, what: str) -> None:
         raise InputError(
             f"{what} needs {needed / 2**30:.1f} GiB of memory at once; {free / 2**30:.1f} GiB are free here"
         )
+
+
+def fingerprint() -> dict[str, str]:
+    """What tells this machine from others, and decides about its speed: plain words, to be kept with figures."""
+    served_by = emulated_on()
+    system = {
+        "cpu": cpu_name(),
+        "class": cpu_class(),
+        "cores": str(os.cpu_count() or 1),
+        "machine": processor(),
+        "system": platform.system(),
+        "kernel": platform.release(),
+        "libc": " ".join(part for part in platform.libc_ver() if part),
+        "memory": f"{_memory() >> 20} MB" if _memory() else "",
+    }
+    return {name: text for name, text in system.items() if text} | ({"emulated on": served_by} if served_by else {})
+
+
+def versions() -> dict[str, str]:
+    """Of what computes in this process: Python, and those of the packages that are installed."""
+    from importlib.metadata import PackageNotFoundError, version  # which takes longer to load than the rest
+
+    found = {"python": platform.python_version()}
+    for name in ("edgebnn", "ai-edge-litert", "tflite-runtime", "numpy"):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, OSError, ValueError):
+        return 0
 
 
 def describe() -> str:

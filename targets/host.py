@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError
 from edgebnn.graph.types import Array
+from edgebnn.runtime import conditions, power
+from edgebnn.runtime.conditions import Conditions
 from edgebnn.runtime.exact import open_exact
 from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.power import Energy
 from edgebnn.runtime.profile import Profile
 from edgebnn.runtime.runner import open_runner
 
@@ -51,6 +55,11 @@ class HostSession(Session):
         shown = [*self._runner.entry.inputs, *(index for node in interpreter.nodes() for index in node.outputs)]
         return {index: interpreter.get_tensor(index) for index in shown}
 
+    def energy(self, inputs: Sequence[Array], seconds: float) -> Energy | None:
+        meter = power.find()
+        self._runner.run(inputs)
+        return None if meter is None else power.measure(meter, lambda: self.repeat(inputs), seconds)
+
     def profile(self, inputs: Sequence[Array], repeats: int) -> Profile:
         self._runner.run(inputs)
         return self._runner.profile(repeats)
@@ -63,6 +72,17 @@ class HostTarget(Target):
         self.name = name
         self.device = machine.describe()
         self.kind = machine.timing_kind()
+
+    def conditions(self) -> Conditions:
+        return conditions.now()
+
+    def fingerprint(self) -> dict[str, str]:
+        return machine.fingerprint()
+
+    @contextmanager
+    def pinned(self, processors: tuple[int, ...]) -> Iterator[None]:
+        with conditions.pinned(processors):
+            yield
 
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> HostSession:
         return HostSession(model, threads=threads, exact=exact, trace=trace)

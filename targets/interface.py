@@ -7,12 +7,15 @@ over them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from edgebnn import machine
 from edgebnn.errors import InputError
 from edgebnn.graph.types import Array, Graph
+from edgebnn.runtime.conditions import Conditions
 from edgebnn.runtime.profile import Kind, Profile, Unit
 
 from .footprint import Footprint, Limits
@@ -81,6 +84,29 @@ class Target(ABC):
     @abstractmethod
     def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
         """The cost of one inference on ``inputs`` (the model's own shapes and dtypes), by op."""
+
+    def conditions(self) -> Conditions | None:
+        """What the device is under at this moment; None where it is not measured on."""
+        return None
+
+    def fingerprint(self) -> dict[str, str]:
+        """What tells the device from others."""
+        return {"device": self.device}
+
+    def versions(self) -> dict[str, str]:
+        """What computes there: edgebnn, LiteRT, NumPy and Python."""
+        return machine.versions()
+
+    @contextmanager
+    def pinned(self, processors: tuple[int, ...]) -> Iterator[None]:
+        """Sessions that are opened within run on these processors alone; on any, if none are named.
+
+        Raises:
+            InputError: they are none of the device's, or it cannot pin.
+        """
+        if processors:
+            raise InputError(f"{self.name}: does not pin to processors")
+        yield
 
     def footprint(self, model: ModelFile, inputs: Sequence[Array], limits: Limits) -> Footprint:
         """What the model takes of flash and RAM.

@@ -21,6 +21,7 @@ from edgebnn.runtime import timing
 from edgebnn.runtime.entries import alike, choose, entries
 from edgebnn.runtime.model import Model, load
 from edgebnn.runtime.port import Port
+from edgebnn.runtime.power import Energy
 from edgebnn.runtime.timing import PairedTimes, Times
 
 
@@ -208,6 +209,10 @@ class Session(ABC):
     ) -> PairedTimes:
         """The times of this session's inferences and of another's, on the same target, taken in turn."""
         return timing.paired(lambda: self.repeat(inputs), lambda: other.repeat(other_inputs), repeats)
+
+    def energy(self, inputs: Sequence[Array], seconds: float) -> Energy | None:
+        """What inferences take by the device's meter, in so many seconds of them; None where there is no meter."""
+        return None
 
     @abstractmethod
     def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:

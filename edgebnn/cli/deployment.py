@@ -15,6 +15,7 @@ import click
 
 import edgebnn
 from edgebnn.cli.described import metadata_options, stated
+from edgebnn.cli.effort import effort_options
 from edgebnn.cli.options import (
     FILE,
     find_target,
@@ -33,7 +34,7 @@ from edgebnn.cli.options import (
     verb,
 )
 from edgebnn.errors import InputError, InputWarning, ModelFormatError
-from edgebnn.files import check_writable
+from edgebnn.files import check_writable, write_text
 
 if TYPE_CHECKING:
     from edgebnn.converters.calibration import Calibration
@@ -423,38 +424,70 @@ def profile(
 
 
 @verb("edgebnn benchmark resnet8.tflite --against lce")
-@click.argument("model", type=FILE)
+@click.argument("model", type=FILE, required=False)
 @target_option
 @unit_options
 @input_option
 @click.option("--against", metavar="WHAT", help="lce, litert, or another .tflite file: timed in turn with MODEL.")
-@repeats_option
+@effort_options
 @signature_option
 @threads_option
+@schedule_option
+@click.option("-o", "--output", "record", type=FILE, help="Write the record to a file, as --json prints it.")
+@click.option(
+    "--compare",
+    type=FILE,
+    nargs=2,
+    metavar="A.json B.json",
+    help="Measure nothing: say what changed between two records; exit 1 if B is slower.",
+)
 def benchmark(
-    model: Path,
+    model: Path | None,
     target: str,
     unit: Unit | None,
     wait_states: int,
     input_path: Path | None,
     against: str | None,
-    repeats: int,
     signature: str | None,
     threads: int,
+    schedule: Path | None,
+    record: Path | None,
+    compare: tuple[Path, Path] | None,
     as_json: bool,
-) -> None:
-    """Time a whole inference, alone or in turn with another; ratio = theirs / ours."""
-    from edgebnn.reports import tables
+    **effort: Any,
+) -> int:
+    """Time a whole inference, alone or in turn with another; ratio = theirs / ours.
+
+    Samples are taken until the median is known well enough. With --json it is a record, with all samples, the device
+    and its state, the model's hash and versions, which --compare reads.
+    """
+    from edgebnn.reports import comparison, tables
+    from edgebnn.reports.codec import to_json
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
+    from edgebnn.workflows.benchmark import Effort
     from edgebnn.workflows.benchmark import benchmark as measure
 
-    file = open_model(model, signature)
+    if compare is not None:
+        if model is not None or record is not None:
+            raise click.UsageError("--compare takes two records, and neither MODEL nor --output")
+        changed = comparison.compare(*compare)
+        show(as_json, asdict(changed), tables.comparison(changed))
+        return 1 if changed.verdict == "slower" else 0
+    if model is None:
+        raise click.UsageError("Missing argument 'MODEL'.")
+    if record is not None:
+        check_writable(record)
+    file = open_model(model, signature, schedule)
     where = target_in_unit(target, unit, wait_states)
+    file = where.with_schedule(file)
     arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"timing on {target}"):
-        result = measure(where, file, *arrays, against=against, threads=threads, repeats=repeats)
-    show(as_json, asdict(result), tables.benchmark(result))
+        result = measure(where, file, *arrays, against=against, threads=threads, effort=Effort(**effort))
+    if record is not None:
+        write_text(record, to_json(result))
+    show(as_json, asdict(result), *_following(file), tables.benchmark(result))
+    return 0
 
 
 @verb("edgebnn export resnet8.tflite --target cortex-m4 -o firmware/resnet8")

@@ -14,7 +14,7 @@ from edgebnn.runtime.model import load
 from edgebnn.runtime.profile import Profile
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
-from edgebnn.workflows.benchmark import benchmark
+from edgebnn.workflows.benchmark import Effort, benchmark
 
 from .results import Timed
 
@@ -56,7 +56,7 @@ def time_inference(target: Target, model: ModelFile, image: Array, baselines: Se
 
 def baseline(target: Target, model: ModelFile, against: str, name: str) -> BaselineTiming:
     """``model`` timed in turn with ``against``, called ``name``, as :func:`time_inference` does."""
-    result = benchmark(target, model, against=against, repeats=PAIRS)
+    result = benchmark(target, model, against=against, effort=Effort(repeats=PAIRS, cool_seconds=0))
     assert result.against is not None
     return BaselineTiming(
         name=name,

@@ -57,6 +57,11 @@ def _decode(kind: Any, raw: Any, source: str, path: str) -> Any:
     elif origin in (Union, types.UnionType):
         some = [option for option in typing.get_args(kind) if option is not type(None)]
         return None if raw is None else _decode(some[0], raw, source, path)
+    elif origin is dict:
+        item = typing.get_args(kind)[1]
+        if isinstance(raw, Mapping):
+            return {str(name): _decode(item, entry, source, f"{path}.{name}") for name, entry in raw.items()}
+        accepted = False
     elif origin is tuple:
         if isinstance(raw, list):
             item = typing.get_args(kind)[0]

@@ -6,10 +6,12 @@ on a device, its ``kind`` says whether it was measured, emulated, simulated or e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edgebnn.graph.opdef import Macs
-from edgebnn.runtime.profile import Kind, Unit
+from edgebnn.runtime.conditions import Conditions
+from edgebnn.runtime.power import Energy
+from edgebnn.runtime.profile import Kind, OpProfile, Unit
 
 AGREEMENT = 1e-4
 """Of the range of the outputs: a larger difference is not the rounding of the last layers alone."""
@@ -196,7 +198,11 @@ class Baseline:
 class Benchmark:
     """Field names are the JSON's. ``value`` is the median of one inference in ``unit``.
 
-    Of times, ``median_ms`` is the same, and ``spread_ms`` the interquartile range; they are None of what is counted.
+    Of times, ``median_ms`` is the same, ``spread_ms`` the interquartile range and ``interval_ms`` where the median
+    lies with 95 % confidence; they are None of what is counted. ``samples_ms``: all times, in their order. ``flags``:
+    what is wrong with the figures, in words. ``before`` and ``after``: the conditions around the measurement. ``ops``:
+    the times of the ops, from inferences of their own. ``sha256``: of the model's file; ``schedule``: the file that its
+    kernels followed. ``date``: UTC, ISO 8601.
     """
 
     model: str
@@ -210,6 +216,20 @@ class Benchmark:
     against: Baseline | None
     unit: Unit
     value: float
+    interval_ms: tuple[float, ...] | None = None
+    samples_ms: tuple[float, ...] = ()
+    flags: tuple[str, ...] = ()
+    pinned: tuple[int, ...] = ()
+    before: Conditions | None = None
+    after: Conditions | None = None
+    energy: Energy | None = None
+    ops: tuple[OpProfile, ...] = ()
+    schedule: str | None = None
+    sha256: str = ""
+    fingerprint: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    date: str = ""
+    format: str = "edgebnn-benchmark-1"
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.graph.analysis import Analysis
     from edgebnn.graph.metadata import Metadata
     from edgebnn.graph.opdef import Macs
+    from edgebnn.reports.comparison import Comparison
     from edgebnn.reports.data import Benchmark, DemoResult, OnCore
     from edgebnn.runtime.images import Prediction
     from edgebnn.runtime.profile import Profile
@@ -266,7 +267,37 @@ def benchmark(result: Benchmark) -> Table:
             _plain(other.name), _benchmarked(other.value, result), *([""] if timed else []), f"{other.ratio:.2f}"
         )
     turns = f"{result.repeats} repeats{', in turn' if result.against else ''}, " if timed else ""
-    table.caption = _plain(f"{result.kind} on {result.device} ({result.target}); {turns}threads: {result.threads}")
+    told = [f"{result.kind} on {result.device} ({result.target}); {turns}threads: {result.threads}"]
+    if result.interval_ms is not None:
+        low, high = (format.cost(end, "ms") for end in result.interval_ms)
+        told.append(f"the median lies between {low} and {high} with 95 % confidence")
+    if result.energy is not None:
+        used = result.energy
+        told.append(
+            f"{used.millijoules:.3g} mJ an inference at {used.watts:.3g} W, {used.above_idle_millijoules:.3g} mJ of "
+            f"them above idle ({used.meter}, {used.readings} readings)"
+        )
+    table.caption = _lines([*told, *(f"! {flag}" for flag in result.flags)])
+    return table
+
+
+def _lines(lines: Sequence[str]) -> Text:
+    return Text("\n").join(map(_plain, lines))
+
+
+def comparison(result: Comparison) -> Table:
+    """What changed between two records."""
+    table = _table("", result.first, result.second)
+    for change in result.changes:
+        table.add_row(_plain(change.field), _plain(change.first or "-"), _plain(change.second or "-"))
+    table.add_section()
+    first, second = (f"{value:,.4g} {result.unit}" for value in result.values)
+    table.add_row("median" if result.unit == "ms" else "total", first, second, style="bold")
+    (low, high), verdict = result.interval, {"same": "the same within the noise"}.get(result.verdict, result.verdict)
+    told = f"{result.kind}: the second is {verdict}: {result.ratio:.3f} times the first"
+    if low != high:
+        told += f" ({low:.3f} to {high:.3f} with both medians' 95 % intervals)"
+    table.caption = _lines([told, *(f"! {flag}" for flag in result.flags)])
     return table
 
 

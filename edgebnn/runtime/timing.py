@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 _MIN_SAMPLE_S = 0.002
+
+Clock = Callable[[], float]
+"""Seconds: ``time.perf_counter``, or ``time.process_time``, which does not count what other processes take."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,20 @@ class Times:
     def spread_ms(self) -> float:
         """The interquartile range."""
         return _interquartile_range(self.samples_ms)
+
+    @property
+    def interval_ms(self) -> tuple[float, float]:
+        """Where the median lies with 95 % confidence."""
+        return median_interval(self.samples_ms)
+
+    @property
+    def precision(self) -> float:
+        """Half of that interval, as a share of the median."""
+        return _precision(self.samples_ms)
+
+    def __add__(self, more: Times) -> Times:
+        """With the samples of a later measurement of the same thing."""
+        return Times(self.samples_ms + more.samples_ms)
 
 
 @dataclass(frozen=True)
@@ -49,14 +68,61 @@ class PairedTimes:
         """The interquartile range of the ratios."""
         return _interquartile_range(self.ratios)
 
+    @property
+    def precision(self) -> float:
+        """Half of the interval that the median of the ratios lies in, as a share of it."""
+        return _precision(self.ratios)
+
+    def __add__(self, more: PairedTimes) -> PairedTimes:
+        """With the pairs of a later measurement of the same things."""
+        return PairedTimes(self.ours + more.ours, self.theirs + more.theirs)
+
+
+def median_interval(values: Sequence[float]) -> tuple[float, float]:
+    """Where the median of what ``values`` were drawn from lies with 95 % confidence, whatever its distribution.
+
+    The ranks of its ends follow from the binomial distribution of how many samples lie below the median, by its normal
+    approximation; of fewer than six samples, all together are not that sure, and the whole range is given.
+    """
+    ordered, count = sorted(values), len(values)
+    half = 1.96 * math.sqrt(count) / 2
+    low = max(math.floor(count / 2 - half), 0)
+    return ordered[low], ordered[count - 1 - low]
+
+
+def _precision(values: Sequence[float]) -> float:
+    low, high = median_interval(values)
+    return (high - low) / 2 / float(np.median(values))
+
+
+T = TypeVar("T", Times, PairedTimes)
+
+
+def until_precise(take: Callable[[int], T], precision: float, seconds: float, clock: Clock = time.perf_counter) -> T:
+    """Samples until their median is known well enough, or the time is up.
+
+    Args:
+        take: gives so many samples, each time anew.
+        precision: the half of the median's 95 % interval, as a share of the median, that is good enough.
+        seconds: after which no more are taken; the first :data:`LEAST_SAMPLES` are, always.
+        clock: in seconds.
+
+    Returns:
+        All samples.
+    """
+    begin = clock()
+    found = take(LEAST_SAMPLES)
+    while found.precision > precision and clock() - begin < seconds:
+        found = found + take(MORE_SAMPLES)
+    return found
+
+
+LEAST_SAMPLES, MORE_SAMPLES = 20, 10
+
 
 def _interquartile_range(values: Sequence[float]) -> float:
     low, high = np.percentile(values, (25, 75))
     return float(high - low)
-
-
-Clock = Callable[[], float]
-"""Seconds: ``time.perf_counter``, or ``time.process_time``, which does not count what other processes take."""
 
 
 def measure(call: Callable[[], object], repeats: int = 30, clock: Clock = time.perf_counter) -> Times:

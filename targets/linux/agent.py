@@ -14,7 +14,7 @@ import queue
 import signal
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +22,7 @@ from edgebnn import errors, machine
 from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.files import unreadable
 from edgebnn.graph.types import Array
+from edgebnn.runtime import conditions
 from edgebnn.targets.host import HostSession
 from edgebnn.targets.model_file import ModelFile
 
@@ -205,6 +206,24 @@ class Agent:
         with self._store.locked("measuring"):
             pairs = ours.times_against(arrays[:count], theirs, arrays[count:], int(header["repeats"]))
         return {"samples_ms": [pairs.ours.samples_ms, pairs.theirs.samples_ms]}, ()
+
+    def do_energy(self, header: dict[str, Any], arrays: Sequence[Array]) -> Answer:
+        """What inferences take by the board's meter; null where there is none."""
+        with self._store.locked("measuring"):
+            found = self._session(header).energy(arrays, float(header["seconds"]))
+        return {"energy": None if found is None else asdict(found)}, ()
+
+    def do_pin(self, header: dict[str, Any], arrays: Sequence[Array]) -> Answer:
+        """Sessions that are opened from now on run on these processors alone; says which could be used before."""
+        return {"before": list(conditions.pin([int(one) for one in header["processors"]]))}, ()
+
+    def do_about(self, header: dict[str, Any], arrays: Sequence[Array]) -> Answer:
+        """What the machine is, what computes there, and what it is under now."""
+        return {
+            "fingerprint": machine.fingerprint(),
+            "versions": machine.versions(),
+            "conditions": asdict(conditions.now()),
+        }, ()
 
     def do_state(self, header: dict[str, Any], arrays: Sequence[Array]) -> Answer:
         """What the process has taken so far."""

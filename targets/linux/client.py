@@ -10,6 +10,8 @@ import numpy as np
 from edgebnn import errors
 from edgebnn.errors import EdgebnnError, one_line
 from edgebnn.graph.types import Array
+from edgebnn.runtime.conditions import Conditions
+from edgebnn.runtime.power import Energy
 from edgebnn.runtime.profile import Kind, OpProfile, Profile
 
 from . import wire
@@ -116,6 +118,54 @@ def samples_of(value: object, count: int) -> tuple[tuple[float, ...], ...]:
     if len(found) != count or not all(found):
         raise wire.WireError("the device's answer holds no times")
     return found
+
+
+def words_of(value: object) -> dict[str, str]:
+    """Texts by name, printable and bounded. Raises WireError."""
+    if not isinstance(value, dict) or len(value) > _MOST_WORDS:
+        raise wire.WireError("the device does not say what it is")
+    return {one_line(str(name)[:_LONGEST_WORD]): one_line(str(text)[:_LONGEST_WORD]) for name, text in value.items()}
+
+
+def conditions_of(value: object) -> Conditions:
+    """What a device says it is under. Raises WireError."""
+    try:
+        fields = _object(value)
+        words = {name: tuple(one_line(str(one)) for one in _list(fields[name])) for name in _WORDS}
+        numbers = {name: None if fields[name] is None else _number(fields[name]) for name in _NUMBERS}
+        whole = {name: None if fields[name] is None else int(_number(fields[name])) for name in _WHOLE}
+        affinity = tuple(_integer(one) for one in _list(fields["affinity"]))
+        governor = one_line(str(fields["governor"]))
+        return Conditions(governor=governor, affinity=affinity, **words, **numbers, **whole)  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError):
+        raise wire.WireError("the device does not say what it is under") from None
+
+
+_WORDS = ("throttling", "throttled_before")
+_NUMBERS = ("frequency_mhz", "temperature_c", "load")
+_WHOLE = ("throttle_events", "peak_memory_bytes")
+_MOST_WORDS, _LONGEST_WORD = 32, 200
+
+
+def energy_of(value: object) -> Energy | None:
+    """What a device's meter said. Raises WireError."""
+    if value is None:
+        return None
+    try:
+        fields = _object(value)
+        watts, idle = _number(fields["watts"]), _number(fields["idle_watts"])
+        each = _number(fields["millijoules"])
+        return Energy(
+            meter=one_line(str(fields["meter"])[:_LONGEST_WORD]),
+            watts=watts,
+            idle_watts=idle,
+            millijoules=each,
+            above_idle_millijoules=each * (watts - idle) / watts if watts else 0.0,
+            readings=_integer(fields["readings"]),
+            inferences=_integer(fields["inferences"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        raise wire.WireError("the device's answer holds no energy") from None
 
 
 def _op(value: object) -> OpProfile:

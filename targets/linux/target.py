@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
+from edgebnn.errors import EdgebnnError
 from edgebnn.graph.types import Array
+from edgebnn.runtime.conditions import Conditions
+from edgebnn.runtime.power import Energy
 from edgebnn.runtime.profile import Profile
 from edgebnn.runtime.timing import PairedTimes, Times
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, Session
 
-from .client import Agent, profile_of, samples_of
+from .client import Agent, conditions_of, energy_of, profile_of, samples_of, words_of
 from .device import ConnectionLostError, Device, DeviceError
 from .store import digest
 from .wire import WireError
@@ -51,6 +55,35 @@ class LinuxTarget(Target):
 
     def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
         return self.open(model, threads=threads).profile(inputs, repeats)
+
+    def conditions(self) -> Conditions:
+        return conditions_of(self._about().get("conditions"))
+
+    def fingerprint(self) -> dict[str, str]:
+        return words_of(self._about().get("fingerprint"))
+
+    def versions(self) -> dict[str, str]:
+        return words_of(self._about().get("versions"))
+
+    def _about(self) -> dict[str, Any]:
+        with self._lock:
+            _, started = self.agent
+            found: dict[str, Any] = self.ask(started, "about")[0]
+        return found
+
+    @contextmanager
+    def pinned(self, processors: tuple[int, ...]) -> Iterator[None]:
+        if not processors:
+            yield
+            return
+        with self._lock:
+            _, started = self.agent
+            before = self.ask(started, "pin", processors=list(processors))[0].get("before")
+        try:
+            yield
+        finally:
+            with suppress(EdgebnnError):  # an agent that is gone is pinned to nothing
+                self.ask(started, "pin", processors=before)
 
     def close(self) -> None:
         """Ends what runs on the device, and the connection."""
@@ -180,6 +213,10 @@ class LinuxSession(Session):
     def times(self, inputs: Sequence[Array], repeats: int) -> Times:
         answer, _ = self._ask("time", inputs, repeats=repeats)
         return Times(samples_of(answer.get("samples_ms"), 1)[0])
+
+    def energy(self, inputs: Sequence[Array], seconds: float) -> Energy | None:
+        answer, _ = self._ask("energy", inputs, seconds=seconds)
+        return energy_of(answer.get("energy"))
 
     def times_against(
         self, inputs: Sequence[Array], other: Session, other_inputs: Sequence[Array], repeats: int

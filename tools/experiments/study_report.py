@@ -17,7 +17,7 @@ from edgebnn.targets import target
 from edgebnn.targets.model_file import open_model
 from edgebnn.training.history import EpochMetrics
 from edgebnn.training.retraining import Stage, StageName
-from edgebnn.workflows.benchmark import benchmark
+from edgebnn.workflows.benchmark import Effort, benchmark
 
 REPEATS = 60
 COLUMNS: tuple[StageName, ...] = ("given", "float", "post-training", "retrained", "converted", "deployed")
@@ -66,7 +66,7 @@ def write_report(folder: Path, arms: Sequence[Arm], machine: str) -> None:
 def _row(arm: Arm, reference: str) -> dict[str, Any]:
     """What is known of an arm, and its file: bytes, exact, and latency, on one thread in turn with ``reference``."""
     model = open_model(Path(arm.file))
-    timed = benchmark(target("host"), model, against=reference, repeats=REPEATS)
+    timed = benchmark(target("host"), model, against=reference, effort=Effort(repeats=REPEATS, cool_seconds=0))
     assert timed.against is not None
     return {
         "name": arm.name,

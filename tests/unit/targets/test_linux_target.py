@@ -19,6 +19,7 @@ from edgebnn.targets.linux.store import Store, digest
 from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.model_file import ModelFile, open_model
 from edgebnn.targets.noise import noise
+from edgebnn.workflows.benchmark import Effort, benchmark
 from tests.support.devices import BINARY, INT8, W1A8, LocalDevice
 
 
@@ -53,6 +54,40 @@ def test_a_device_computes_shows_and_times_what_the_host_does(target: LinuxTarge
     inputs = next(noise(open_model(INT8), 1))
     other.run(inputs)
     assert len(there.times_against(sample, other, inputs, 4).ratios) == 4
+
+
+def test_a_device_says_what_it_is_and_what_it_is_under(target: LinuxTarget) -> None:
+    here = HostTarget()
+    assert target.fingerprint() == here.fingerprint()
+    assert target.versions() == here.versions()
+    found = target.conditions()
+    assert found.affinity == here.conditions().affinity
+    with target.pinned((0,)):
+        assert target.conditions().affinity == (0,)
+    assert target.conditions().affinity == found.affinity
+    with pytest.raises(InputError, match="cannot pin to the processors 4095"), target.pinned((4095,)):
+        pass
+    model = open_model(BINARY)
+    assert target.open(model).energy(next(noise(model, 1)), 0.01) is None
+    result = benchmark(target, model, effort=Effort(repeats=4, cool_seconds=0))
+    assert result.fingerprint == here.fingerprint()
+    assert result.before is not None
+
+
+@pytest.mark.parametrize(
+    ("read", "answer"),
+    [
+        (client.words_of, ["a"]),
+        (client.words_of, {str(i): "" for i in range(100)}),
+        (client.conditions_of, None),
+        (client.conditions_of, {"governor": "x"}),
+        (client.energy_of, {"watts": -1}),
+        (client.energy_of, "much"),
+    ],
+)
+def test_answers_about_a_device_are_not_believed(read: Any, answer: object) -> None:
+    with pytest.raises(wire.WireError):
+        read(answer)
 
 
 def test_a_model_is_sent_once(target: LinuxTarget, device: LocalDevice) -> None:
