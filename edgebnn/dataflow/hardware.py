@@ -64,6 +64,7 @@ class Level:
         buffered: the next tile is loaded while the last one is computed with.
         overlaps: what a tile of inputs shares with the last one stays in it; else every tile is loaded anew.
         compression: how zeros are left out, if they are.
+        ways, line: of a cache, lines that a set holds and bytes of a line; None: it is no cache, or it is not known.
     """
 
     name: str
@@ -77,6 +78,8 @@ class Level:
     buffered: bool = True
     overlaps: bool = True
     compression: Compression | None = None
+    ways: int | None = None
+    line: int = 64
 
 
 @dataclass(frozen=True)
@@ -238,6 +241,8 @@ def _level(entry: _Reader) -> Level:
         buffered=entry.flag("buffered", True),
         overlaps=entry.flag("overlaps", True),
         compression=compression,
+        ways=entry.whole("ways") if "ways" in entry.table_of else None,
+        line=entry.whole("line") if "line" in entry.table_of else 64,
     )
     entry.finish()
     return level
@@ -279,6 +284,12 @@ def _check(hardware: Hardware, source: str) -> None:
         raise InputError(f"{source}: without an array, every level below those of whole layers must hold all operands")
     if len(levels) <= hardware.homes:
         raise InputError(f"{source}: needs a level below those in which whole layers lie, such as registers")
+    for level in levels:
+        size = level.capacity
+        if level.ways is not None and (not isinstance(size, int) or size % (level.ways * level.line)):
+            raise InputError(
+                f"{source}: level {level.name} does not divide into {level.ways} ways of lines of {level.line} bytes"
+            )
     for outer, inner in pairwise(levels):
         if not inner.per_pe and _total(outer) < _total(inner) and hardware.homes <= levels.index(inner):
             raise InputError(f"{source}: level {inner.name} is larger than {outer.name}, which stands before it")

@@ -1,0 +1,238 @@
+"""What the lines of the tables of kernels do with memory: declared once for each line, and true of every layer.
+
+How many channels and pixels a line computes side by side stands in the table (``core/*.kernels``). What it does to
+count them stands here, as its C says: in which pieces it goes through a window, what it makes of a piece first, what it
+looks up. How often each of these refers to memory is what a compiler makes of the C (gcc 12, -O3): the numbers that
+describe 240 layers drawn at random for each line best, counted by cachegrind. They are the same for every layer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
+
+from edgebnn import kernels
+from edgebnn.errors import InputError
+
+_LINE = re.compile(r"^EB_\w+_KERNEL\((\w+)\s*,(.*?)\)$", re.MULTILINE | re.DOTALL)
+_FIELD = re.compile(r"\.(\w+)\s*=\s*(\d+)")
+
+
+@lru_cache
+def table(operation: str) -> Mapping[str, Mapping[str, int]]:
+    """The numbers in each line of an operation's table of kernels, by the line's name."""
+    return MappingProxyType(
+        {
+            name: MappingProxyType({field: int(number) for field, number in _FIELD.findall(fields)})
+            for name, fields in _LINE.findall(kernels.table(operation))
+        }
+    )
+
+
+@dataclass(frozen=True)
+class BinaryLine:
+    """A line of bconv2d.kernels.
+
+    Attributes:
+        name: of the line.
+        pixels: that go through the same weights at a time.
+        sums: bytes of sums at the top of its stack frame; what is copied lies below.
+        spilled: bytes that compilers keep below that.
+        references: loads and stores, by what there is one of: see :func:`.bconv2d_nest.terms`.
+        rest_together: the last pixels, fewer than ``pixels``, go together too; else one by one.
+        piece: words of a window that are counted in one go; 0: all.
+        even_pieces: pieces are of one length where they can be, not all but the last the longest.
+        copied: bytes that each word of a pixel becomes on the stack before it is counted; 0: it is read where it lies.
+        side_by_side: copies of a word of all pixels stand together; else those of a pixel.
+        looks_up: entries of a table of 256 of 32 bytes, for each cache line of weights and each pixel.
+        passes: over the words of a piece, each for some channels of the block.
+        apart: the weights of a pass lie together, not between those of the others.
+        halves: of a block whose channels are in its first half, half the weights are read.
+        spilled_inside: bytes of ``spilled`` at the top that are used for every word.
+        literals: of the numbers that compilers keep beside the program, the cache lines that each group of pixels uses,
+            by the type of the output.
+    """
+
+    name: str
+    pixels: int
+    sums: int
+    spilled: int
+    references: Mapping[str, float]
+    rest_together: bool = True
+    piece: int = 0
+    even_pieces: bool = False
+    copied: int = 0
+    side_by_side: bool = False
+    looks_up: int = 0
+    passes: int = 1
+    apart: bool = False
+    halves: bool = False
+    spilled_inside: int = 0
+    literals: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+    @property
+    def fields(self) -> Mapping[str, int]:
+        """Of its line in the table."""
+        return table("bconv2d")[self.name]
+
+    @property
+    def channel_tile(self) -> int:
+        return self.fields["channel_tile"]
+
+    @property
+    def word_bytes(self) -> int:
+        """Of a block's weights, for each word of a window."""
+        return self.channel_tile * self.fields["lane_bytes"]
+
+    @property
+    def copied_bytes(self) -> int:
+        """On the stack, of the longest piece."""
+        return self.piece * self.pixels * self.copied
+
+    def pieces(self, words: int) -> Iterator[tuple[int, int]]:
+        """(first word, words) of each piece of a window."""
+        begin = 0
+        while begin < words:
+            left = words - begin
+            length = left if not self.piece else min(left, self.piece)
+            if self.even_pieces:
+                length = -(-left // -(-left // self.piece))
+            yield begin, length
+            begin += length
+
+
+DRIVER: Mapping[str, float] = MappingProxyType(
+    {
+        "layer": 236,
+        "region": 35,
+        "gather": 31,
+        "span": 40,
+        "span row": 41,
+        "copy": 9,
+        "copied": 0.7,
+        "edge tap": 7.7,
+        "edge copied": 1.9,
+        "zero row": 22,
+        "padded region": 78,
+        "padded pixel": 42,
+        "padded way": 53,
+        "padded tap": 1.2,
+    }
+)
+"""References of the driver of binary convolution, which is the same for all lines."""
+
+BINARY_LINES: Mapping[str, BinaryLine] = MappingProxyType(
+    {
+        line.name: line
+        for line in (
+            BinaryLine(
+                name="avx512",
+                pixels=6,
+                halves=True,
+                sums=768,
+                spilled=512,
+                references=MappingProxyType(
+                    {
+                        **{"block": 85, "group": 10, "pixel": 16, "half word": 1, "word": 2, "word pixel": 1},
+                        **{"float32": 8, "int8": 4, "packed": 5, "float32 channel": 1, "int8 channel": 2},
+                        **{"packed channel": 1, "padding pointer": 8},
+                    }
+                ),
+            ),
+            BinaryLine(
+                name="avx2",
+                pixels=4,
+                piece=15,
+                even_pieces=True,
+                copied=8,
+                looks_up=1,
+                halves=True,
+                sums=768,
+                spilled=1184,
+                literals=MappingProxyType({"int8": (1, 4)}),
+                references=MappingProxyType(
+                    {
+                        **{"block": 89, "group": 19.5, "piece": 45, "half word": 6.2, "word": 6.2, "word pixel": 8.8},
+                        **{"4 words": 1.8, "1 word": 7.2, "float32": 54, "int8": 46, "packed": 45},
+                        **{"float32 channel": 0.8, "float32 rest": 34, "int8 channel": 2, "packed channel": 1.4},
+                        **{"packed rest": 13, "padding pointer": 7.9},
+                    }
+                ),
+            ),
+            BinaryLine(
+                name="sse4",
+                pixels=2,
+                piece=15,
+                even_pieces=True,
+                copied=8,
+                looks_up=1,
+                halves=True,
+                sums=768,
+                spilled=592,
+                spilled_inside=256,
+                literals=MappingProxyType({"int8": (0, 1, 2, 4), "packed": (0, 1)}),
+                references=MappingProxyType(
+                    {
+                        **{"block": 75, "group": 9.1, "pixel": 40, "piece": 27, "half word": 17.8, "word": 17.8},
+                        **{"word pixel": 19.9, "4 words": 1.2, "1 word": 1.6, "float32": 67, "int8": 105, "packed": 51},
+                        **{"float32 channel": 2.1, "float32 rest": 10, "int8 channel": 2.9, "int8 rest": 2.2},
+                        **{"packed channel": 1.2, "padding pointer": 9, "unpadded": 0.2},
+                    }
+                ),
+            ),
+            BinaryLine(
+                name="neon64",
+                pixels=4,
+                rest_together=False,
+                piece=144,
+                copied=16,
+                side_by_side=True,
+                passes=2,
+                apart=True,
+                sums=512,
+                spilled=512,
+                references=MappingProxyType(
+                    {
+                        **{
+                            "block": 60,
+                            "group": 40,
+                            "pixel": 16,
+                            "piece": 64,
+                            "word": 4,
+                            "word pixel": 1,
+                            "8 words": 10,
+                        },
+                        **{"4 words": 5, "1 word": 2, "float32": 32, "int8": 10, "packed": 16, "float32 channel": 3},
+                        **{"int8 channel": 3, "packed channel": 2, "padding pointer": 1},
+                    }
+                ),
+            ),
+            BinaryLine(
+                name="portable",
+                pixels=1,
+                passes=2,
+                sums=32,
+                spilled=240,
+                literals=MappingProxyType({"float32": (0, 1, 2), "int8": (0, 1, 2, 5), "packed": (0, 1, 2)}),
+                references=MappingProxyType(
+                    {
+                        **{"block": 53, "word": 0.3, "8 words": 28.7, "4 words": 15.7, "1 word": 10.7},
+                        **{"float32": 54, "float32 channel": 10.3, "int8": 42, "int8 channel": 15, "int8 rest": 3.2},
+                        **{"packed": 38, "packed rest": 20, "padding pointer": 1.6, "unpadded": 1.8},
+                    }
+                ),
+            ),
+        )
+    }
+)
+"""Lines of bconv2d.kernels. Those of avx512 and neon64, which no simulator at hand counts, are read from their C."""
+
+
+def binary_line(name: str) -> BinaryLine:
+    """The line ``name``. Raises InputError if there is none of which this is known."""
+    if name not in BINARY_LINES:
+        raise InputError(f"no memory references are known of the kernel '{name}'; known: {', '.join(BINARY_LINES)}")
+    return BINARY_LINES[name]
