@@ -20,7 +20,15 @@ _Geometry = tuple[int, ...]
 
 
 def lint_keras(model: Any, to: str = "lce") -> tuple[Finding, ...]:
-    """Findings on a Keras model that is to be converted to ``to`` ("lce", "int8", "w1a8" or "float")."""
+    """What is wrong with a Keras model that is to be converted.
+
+    Args:
+        model: the Keras model.
+        to: "lce", "int8", "w1a8" or "float".
+
+    Returns:
+        The findings, layer by layer.
+    """
     layers = view(model)
     return tuple(
         Finding(rule.level, rule.id, layer.name, message, rule.remedy)
@@ -41,10 +49,17 @@ def lint_graph(graph: Graph) -> tuple[Finding, ...]:
 
 
 def lint_conversion(model: Any, graph: Graph) -> tuple[Finding, ...]:
-    """Binary convolutions of the Keras ``model`` that are no binary convolution in its LCE file.
+    """Binary convolutions of a Keras model that are no binary convolution in its LCE file.
 
     The file keeps a layer's name only in the name of its packed input, cut at 50 characters and shared by layers with
     the same input. So filter shapes and strides decide how many are missing, and names which.
+
+    Args:
+        model: the Keras model.
+        graph: of its file.
+
+    Returns:
+        A finding for each layer that is missing.
     """
     layers = [layer for layer in view(model).values() if layer.binary_conv]
     kept = Counter(_file_geometry(graph, index) for index, op in enumerate(graph.ops) if op.kind == "LceBconv2d")
@@ -73,7 +88,15 @@ _INT8_NEEDS_NOT = ("QUANTIZE", "DEQUANTIZE", "FILL")
 
 
 def lint_int8(model: Any, graph: Graph) -> tuple[Finding, ...]:
-    """Layers of the Keras ``model`` that run in float in its int8 file, by the names that the ops of the file bear."""
+    """Layers of a Keras model that run in float in its int8 file, by the names that the ops of the file bear.
+
+    Args:
+        model: the Keras model.
+        graph: of its file.
+
+    Returns:
+        A finding for each such layer.
+    """
     names = sorted((layer.name for layer in model.submodules if hasattr(layer, "inbound_nodes")), key=len, reverse=True)
     found: dict[str, list[str]] = {}
     for index, op in enumerate(graph.ops):

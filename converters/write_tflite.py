@@ -23,7 +23,15 @@ _LAST_BYTE_CODE = 127  # op codes above it do not fit the schema's old 8-bit fie
 
 
 def write(graph: Graph, path: str | Path) -> None:
-    """Write ``graph`` to ``path``: to a temporary file, then renamed. Raises InputError where that is impossible."""
+    """Writes a .tflite file: to a temporary file, then renamed.
+
+    Args:
+        graph: the model.
+        path: of the file.
+
+    Raises:
+        InputError: it cannot be written.
+    """
     write_bytes(Path(path), to_bytes(graph))
 
 
@@ -33,6 +41,9 @@ def to_bytes(graph: Graph, ranges: Mapping[int, tuple[float, float]] = MappingPr
     Args:
         graph: what to write.
         ranges: least and greatest value of float tensors by index, as TensorFlow Lite's quantizer reads them.
+
+    Returns:
+        The bytes of the file.
 
     Raises:
         InputError: the installed schema only reads.

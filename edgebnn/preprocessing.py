@@ -13,10 +13,16 @@ MEAN = STD = 127.5
 
 
 def preprocess(images: NDArray[Any], size: tuple[int, int] | None = None) -> NDArray[np.float32]:
-    """uint8 images [N, H, W, C] as the float32 input of a network, in [-1, 1]: ``x / 127.5 - 1``.
+    """Images as the input of a network: ``x / 127.5 - 1``.
 
-    With ``size`` (height, width) they are also enlarged or reduced to it, bilinearly. Zero is mid-grey, so that the
-    signs of the first layer's inputs carry information.
+    Zero is mid-grey, so that the signs of the first layer's inputs carry information.
+
+    Args:
+        images: uint8 [N, H, W, C].
+        size: height and width to which they are enlarged or reduced, bilinearly. Default: as they are.
+
+    Returns:
+        float32 [N, H, W, C], in [-1, 1].
     """
     scaled = images.astype(np.float32) * np.float32(1 / STD) - np.float32(MEAN / STD)
     if size is None or images.shape[1:3] == size:
@@ -29,9 +35,18 @@ def preprocess(images: NDArray[Any], size: tuple[int, int] | None = None) -> NDA
 
 
 def resize(image: NDArray[Any], size: tuple[int, int]) -> NDArray[np.float32]:
-    """One image [H, W, C] in another size (height, width), as Pillow does it with its bilinear filter: what becomes
-    smaller is averaged, where plain interpolation would leave pixels out. Photographs of image folders are brought to
-    the size of a training by that filter."""
+    """One image in another size, as Pillow does it with its bilinear filter.
+
+    What becomes smaller is averaged, where plain interpolation would leave pixels out. Photographs of image folders are
+    brought to the size of a training by that filter.
+
+    Args:
+        image: [H, W, C], of any numbers.
+        size: height and width of the result.
+
+    Returns:
+        float32 [*size, C].
+    """
     result = np.asarray(image, np.float32)
     for axis, target in enumerate(size):
         if result.shape[axis] != target:

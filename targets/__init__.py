@@ -42,6 +42,9 @@ def target(name: str = "host", access: Access | None = None) -> Target:
         name: of :data:`TARGETS`, or ssh://user@host[:port].
         access: how to log in to a device.
 
+    Returns:
+        The target.
+
     Raises:
         InputError: there is none; the message lists those that there are.
         EdgebnnError: what it needs is not installed, or the device cannot be reached.

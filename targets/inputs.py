@@ -91,6 +91,9 @@ def samples(model: ModelFile, arrays: Sequence[Array], count: int) -> Iterator[S
         arrays: one for each input, [N, ...]; if none are given the samples are noise.
         count: how many at most, each of the file's own batch size.
 
+    Returns:
+        An iterator over samples, each an array for each input.
+
     Raises:
         InputError: the arrays do not fit, or noise cannot be made for this model.
     """
@@ -137,9 +140,19 @@ def run_reference(model: ModelFile, arrays: Sequence[Array], threads: int = 1) -
 def run_with(
     model: ModelFile, arrays: Sequence[Array], compute: Callable[[Graph, Sequence[Array]], tuple[Array, ...]]
 ) -> tuple[Array, ...]:
-    """What ``compute`` makes of the user's arrays: it is given the graph, and the arrays as its inputs have them.
+    """What an executor makes of the user's arrays.
 
-    Args and raises as :func:`run_reference`.
+    Args:
+        model: in the IR.
+        arrays: one for each input, [N, ...].
+        compute: the executor: it is given the graph, and the arrays as its inputs have them.
+
+    Returns:
+        An array [N, ...] for each output, quantized ones as real numbers.
+
+    Raises:
+        InputError: the arrays do not fit.
+        UnsupportedOpError, ModelFormatError: the IR does not hold the model.
     """
     if len(arrays) != len(model.inputs):
         raise InputError(f"{model.name}: {len(model.inputs)} inputs expected, {len(arrays)} given")
@@ -160,7 +173,12 @@ def _own_batch(port: Port, array: Array) -> Array:
 
 
 def write_arrays(path: Path, model: ModelFile, arrays: Sequence[Array]) -> None:
-    """Write a model's outputs atomically: one as ``.npy``, several as ``.npz`` by their names in the file.
+    """Writes a model's outputs, whole or not at all: one as ``.npy``, several as ``.npz`` by their names in the file.
+
+    Args:
+        path: of the file.
+        model: whose outputs they are.
+        arrays: one for each output.
 
     Raises:
         InputError: there are several, or none, and ``path`` is an ``.npy``; or they, or it, cannot be written.

@@ -48,6 +48,9 @@ class Target(ABC):
             unit: "ms", "instructions" or "cycles".
             wait_states: of the flash, where cycles are estimated.
 
+        Returns:
+            The target, whose figures are in that unit.
+
         Raises:
             InputError: it has no such figures.
         """
@@ -75,15 +78,37 @@ class Target(ABC):
 
     @abstractmethod
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> Session:
-        """Put ``model`` on the target.
+        """Put a model on the target.
 
-        With ``exact`` the ops that are not edgebnn's run on TFLite's reference kernels (slow, bit-exact);
-        with ``trace`` inner tensors are kept. Raises EdgebnnError where the model cannot run there.
+        Args:
+            model: the file.
+            threads: of every op.
+            exact: run the ops that are not edgebnn's on TFLite's reference kernels, which are slow and bit-exact.
+            trace: keep inner tensors.
+
+        Returns:
+            The model there, ready to run.
+
+        Raises:
+            EdgebnnError: the model cannot run there.
         """
 
     @abstractmethod
     def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
-        """The cost of one inference on ``inputs`` (the model's own shapes and dtypes), by op."""
+        """The cost of one inference, by op.
+
+        Args:
+            model: the file.
+            inputs: an array for each input, in the model's own shapes and dtypes.
+            threads: of every op.
+            repeats: inferences that are timed.
+
+        Returns:
+            The cost of each op, in the unit and of the kind that it names.
+
+        Raises:
+            EdgebnnError: the model cannot run there.
+        """
 
     def conditions(self) -> Conditions | None:
         """What the device is under at this moment; None where it is not measured on."""
@@ -115,6 +140,9 @@ class Target(ABC):
             model: what is to run.
             inputs: of one inference.
             limits: what there is; where it names nothing, that of the target.
+
+        Returns:
+            Bytes of flash and RAM, by layer and in all.
 
         Raises:
             InputError: the target is no microcontroller.

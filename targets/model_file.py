@@ -137,6 +137,9 @@ def open_model(
         signature: which graph of a file is meant that has several.
         schedule: a file of schedules for it; by default ``MODEL.schedule.json`` beside ``MODEL.tflite``, if there.
 
+    Returns:
+        The file's content, and what is asked of it.
+
     Raises:
         InputError: there is no such file, it cannot be read, or the schedule is none of this model.
         ModelFormatError: it is truncated, corrupt or inconsistent.
@@ -201,17 +204,43 @@ class Session(ABC):
         return self.run(inputs)
 
     def times(self, inputs: Sequence[Array], repeats: int) -> Times:
-        """The time of whole inferences on inputs like those of the last run, taken where they run."""
+        """The time of whole inferences, taken where they run.
+
+        Args:
+            inputs: like those of the last run.
+            repeats: inferences that are timed.
+
+        Returns:
+            Their times in milliseconds.
+        """
         return timing.measure(lambda: self.repeat(inputs), repeats)
 
     def times_against(
         self, inputs: Sequence[Array], other: Session, other_inputs: Sequence[Array], repeats: int
     ) -> PairedTimes:
-        """The times of this session's inferences and of another's, on the same target, taken in turn."""
+        """The times of this session's inferences and of another's, on the same target, taken in turn.
+
+        Args:
+            inputs: like those of this session's last run.
+            other: the other session.
+            other_inputs: like those of its last run.
+            repeats: pairs that are timed.
+
+        Returns:
+            The times of both in milliseconds, and their ratio.
+        """
         return timing.paired(lambda: self.repeat(inputs), lambda: other.repeat(other_inputs), repeats)
 
     def energy(self, inputs: Sequence[Array], seconds: float) -> Energy | None:
-        """What inferences take by the device's meter, in so many seconds of them; None where there is no meter."""
+        """What inferences take by the device's meter.
+
+        Args:
+            inputs: like those of the last run.
+            seconds: of inferences, one after the other.
+
+        Returns:
+            Their energy, measured; None where there is no meter.
+        """
         return None
 
     @abstractmethod

@@ -75,7 +75,16 @@ class Difference:
 
 
 def compare(actual: Array, expected: Array, tolerance: float) -> Difference:
-    """Integers must be equal; floats may differ by ``tolerance`` times the largest finite magnitude expected."""
+    """How an array differs from what it should be.
+
+    Args:
+        actual: the array.
+        expected: what it should be.
+        tolerance: of floats, as a share of the largest finite magnitude expected; integers must be equal.
+
+    Returns:
+        The elements beyond the tolerance, and the largest difference.
+    """
     if actual.shape != expected.shape or actual.dtype != expected.dtype:
         return Difference(max(1, expected.size), np.inf, False)
     same = (actual == expected) | ((actual != actual) & (expected != expected))  # both NaN
@@ -96,9 +105,22 @@ def validate(
     layers: bool = False,
     threads: int = 1,
 ) -> Validation:
-    """Run every sample (the model's inputs, in its own shapes and dtypes) on a target and on the reference.
+    """Run samples on a target and on the reference.
 
-    ``open_session`` is the target's :meth:`~edgebnn.targets.interface.Target.open`.
+    Args:
+        open_session: the target's :meth:`~edgebnn.targets.interface.Target.open`.
+        target: its name.
+        model: the file.
+        samples: the model's inputs, in its own shapes and dtypes.
+        tolerance: of float outputs, as a share of their range.
+        layers: compare every layer, too.
+        threads: of every op.
+
+    Returns:
+        Whether they agree, and if not, from which layer on.
+
+    Raises:
+        EdgebnnError: the model cannot run on either, or there are no samples.
     """
     session = open_session(model, threads=threads, exact=True)
     outcome, traces = (
@@ -181,7 +203,17 @@ class _Traces:
 
 
 def check_layers(session: Session, graph: Graph, sample: Sequence[Array], tolerance: float) -> tuple[LayerCheck, ...]:
-    """Compare every op that the target shows, on one sample."""
+    """Compare every op that the target shows, on one sample.
+
+    Args:
+        session: the model on the target, opened with ``trace``.
+        graph: the model, of the sample's shapes.
+        sample: an array for each input.
+        tolerance: of floats, as a share of the range of the tensor compared.
+
+    Returns:
+        One check an op, in the order of the graph.
+    """
     actual = session.trace(sample)
     expected = execute.trace(graph, sample)
     checks = []

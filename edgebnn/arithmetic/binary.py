@@ -48,9 +48,20 @@ def output_transform(
 ) -> OutputTransform:
     """Folds activation(dot) * multiplier + bias, in units of ``scale``, into an OutputTransform.
 
-    With dot = K - 2 * accum (``products`` is K), y is -multiplier / scale * (2 * accum) plus
-    (bias + K * multiplier) / scale + zero point. Both constants are computed in double and stored in float32. The
-    activation's bounds on dot, cut to [-K, K], bound 2 * accum from the other side.
+    With dot = K - 2 * accum, y is -multiplier / scale * (2 * accum) plus (bias + K * multiplier) / scale + zero point.
+    Both constants are computed in double and stored in float32. The activation's bounds on dot, cut to [-K, K], bound
+    2 * accum from the other side.
+
+    Args:
+        multiplier: [O], of each output channel.
+        bias: [O].
+        products: K, of each output.
+        activation: the least and the largest dot, None where it has no bound.
+        scale: of the output; 1 for floats.
+        zero_point: of the output.
+
+    Returns:
+        The transform of accumulators.
     """
     low = INT32_MIN if activation[0] is None else int(activation[0])
     high = INT32_MAX if activation[1] is None else int(activation[1])

@@ -46,7 +46,22 @@ def stated(
     channel_order: Any,
     **texts: Any,
 ) -> Metadata | None:
-    """The metadata that options of :func:`metadata_options` make; None where none is given. Raises InputError."""
+    """The metadata that options of :func:`metadata_options` make.
+
+    Args:
+        labels: a file of a label a line.
+        image_range: the least and the largest value of a pixel.
+        mean: of the pixels, in place of a range: numbers with commas.
+        std: likewise.
+        channel_order: of the image.
+        texts: the other fields.
+
+    Returns:
+        The metadata; None where no option is given.
+
+    Raises:
+        InputError: the options contradict each other, or the file cannot be read.
+    """
     from edgebnn.graph.metadata import ImageFormat, Metadata
 
     if (mean is None) != (std is None) or (mean is not None and image_range is not None):

@@ -91,11 +91,16 @@ class Interpreter:
         return [_zero_point(detail) for detail in self._outputs]
 
     def predict(self, x: Data | Iterator[Data], verbose: int = 0) -> Data:
-        """The outputs for all samples of ``x``, an array or, for models with several outputs, a list of arrays.
+        """The outputs for all samples.
 
-        x: an array of samples, a list of such arrays for models with several inputs, or an iterator over samples,
-        each an array or a list of them; an input whose shape does not begin with 1, such as a number, takes samples of
-        that very shape. verbose: 1 shows progress on standard error.
+        Args:
+            x: an array of samples, a list of such arrays for models with several inputs, or an iterator over samples,
+                each an array or a list of them; an input whose shape does not begin with 1, such as a number, takes
+                samples of that very shape.
+            verbose: 1 shows progress on standard error.
+
+        Returns:
+            An array [N, ...] or, for models with several outputs, a list of arrays.
 
         Raises:
             InputError: a sample's shape or dtype is not the model's, or there are none, or not as many of each input.

@@ -111,11 +111,22 @@ def pieces(mappings: Mappings, dim: int, depth: int) -> Parts:
 def moves(
     layer: Workload, mappings: Mappings, operand: Operand, depth: int, kept: bool = True, overlaps: bool = True
 ) -> Moves:
-    """What ``operand`` moves to fill the tiles of ``depth`` (for outputs: to empty them).
+    """What an operand moves to fill the tiles of a depth (for outputs: to empty them).
 
-    A tile stays while loops turn that do not move the operand. Of inputs, what two tiles have in common that follow one
-    another along the innermost loop that moves them is kept too, if the memory ``overlaps`` them. What is not ``kept``
-    comes again at every turn, but for inputs that the elements hand on (:class:`Links`).
+    A tile stays while loops turn that do not move the operand. What is not kept comes again at every turn, but for
+    inputs that the elements hand on (:class:`Links`).
+
+    Args:
+        layer: the loops.
+        mappings: of the layer.
+        operand: input, weights or output.
+        depth: of the tiles.
+        kept: of inputs, what two tiles have in common that follow one another along the innermost loop that moves them
+            is kept too.
+        overlaps: if the memory overlaps them.
+
+    Returns:
+        Elements, for each mapping.
     """
     own = _Walk(mappings, operand, depth, kept, overlaps)
     delivered = _volume(layer, mappings, operand, own) * own.again

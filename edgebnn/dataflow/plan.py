@@ -115,6 +115,9 @@ def plan(
         zeros: the share of zeros in each layer's input, for a machine that compresses them: one for all layers, one for
             each, or one more, for the last layer's output. None are assumed by default.
 
+    Returns:
+        Each layer with its mapping, accesses, energy and time, estimated, and the totals.
+
     Raises:
         InputError: a layer does not fit, ``zeros`` are no such shares, or nothing is to be planned.
     """
@@ -158,7 +161,19 @@ def _check_weights(layers: Sequence[Workload], hardware: Hardware) -> None:
 
 
 def with_zeros(layers: Sequence[Workload], hardware: Hardware, zeros: Sequence[float]) -> tuple[Workload, ...]:
-    """``layers`` with their shares of zeros, as :func:`plan` takes them. Raises InputError."""
+    """Layers with their shares of zeros.
+
+    Args:
+        layers: of a network, in its order.
+        hardware: the machine, which must compress something if shares are given.
+        zeros: shares as :func:`plan` takes them.
+
+    Returns:
+        The layers, each with the shares of its input and of its output.
+
+    Raises:
+        InputError: the shares make no difference there, are no shares, or not as many as they must be.
+    """
     if not zeros:
         return tuple(layers)
     if not any(level.compression for level in hardware.levels):
@@ -173,7 +188,16 @@ def with_zeros(layers: Sequence[Workload], hardware: Hardware, zeros: Sequence[f
 
 
 def describe(layer: Workload, hardware: Hardware, choice: Choice) -> LayerPlan:
-    """What is known of ``layer``, for which ``choice`` was made."""
+    """What is known of a layer.
+
+    Args:
+        layer: the loops.
+        hardware: that runs them.
+        choice: the mapping that was chosen, and its costs.
+
+    Returns:
+        Utilization, time in milliseconds, and accesses, bytes and energy by level, all estimated.
+    """
     found = choice.costs
     cycles = float(found.cycles[0])
     rate = hardware.macs_per_cycle[layer.precision] * hardware.pes

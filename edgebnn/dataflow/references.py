@@ -92,6 +92,9 @@ def references(
         zero_padding: whether padding is with zeros.
         placement: where the arrays lie; one after another if it is not known.
 
+    Returns:
+        References of the kernel, and of them the misses of each cache.
+
     Raises:
         InputError: nothing is known of the kernel, or it cannot do this.
     """

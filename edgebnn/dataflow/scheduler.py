@@ -59,6 +59,9 @@ def best(layer: Workload, hardware: Hardware, dataflows: Sequence[str] = (), obj
         objective: "energy" (equal ones: the faster), "latency" (equal ones: the more economical) or "edp", their
             product; the machine's own by default.
 
+    Returns:
+        The mapping and its costs.
+
     Raises:
         InputError: no mapping fits, and which memory is too small.
     """

@@ -54,10 +54,18 @@ def train_model(plan: Training, dataset: Dataset, folder: Path, console: Console
 def convert_models(
     plan: Training, dataset: Dataset, trained: Path, deployed: Path, in_int8: Path, in_float: Path
 ) -> Converted:
-    """Write the trained model as ``deployed``; as ``in_int8``, with int8 around its binary layers; and the same
-    architecture in float as ``in_float``.
+    """Write the trained model's files.
 
-    The float network is not trained: its size and speed do not depend on its weights.
+    Args:
+        plan: how it was trained.
+        dataset: gives the images for calibration.
+        trained: the Keras model.
+        deployed: its file.
+        in_int8: another, with int8 around its binary layers.
+        in_float: that of the same architecture in float, not trained: size and speed do not depend on its weights.
+
+    Returns:
+        Sizes and findings.
     """
     model = load_model(str(trained))
     before = lint_keras(model)
@@ -71,9 +79,19 @@ def convert_models(
 def prune_model(
     asked: AskedPruning, dataset: Dataset, trained: Path, folder: Path, before: Path, file: Path, console: Console
 ) -> Pruning:
-    """Prune the network ``trained`` in ``folder``, or go on where it was left, and deploy it as ``file``.
+    """Prune a network, or go on where it was left, and deploy it.
 
-    ``before`` is the network's own file, with which ``file`` is timed in turn.
+    Args:
+        asked: the budget and how.
+        dataset: the data set.
+        trained: the Keras model.
+        folder: of the run.
+        before: the network's own file, with which the pruned one is timed in turn.
+        file: of the pruned network.
+        console: for progress.
+
+    Returns:
+        What came of it.
     """
     host, test = target("host"), dataset.test
     with pruning_view(console) as progress:
@@ -110,7 +128,19 @@ def prune_model(
 def retrain_model(
     asked: Asked, dataset: Dataset, parent: Path, folder: Path, file: Path, console: Console
 ) -> Retraining:
-    """Retrain the float network ``parent`` in ``folder``, or go on where it was left, and deploy it as ``file``."""
+    """Retrain a float network, or go on where it was left, and deploy it.
+
+    Args:
+        asked: the precision and how.
+        dataset: the data set.
+        parent: the Keras model.
+        folder: of the run.
+        file: of the retrained network.
+        console: for progress.
+
+    Returns:
+        The accuracy at every stage, and sizes.
+    """
 
     def tell(stage: Any) -> None:
         console.print(f"  {stage.name}: {stage.accuracy:.2%}, {stage.where}", highlight=False)

@@ -48,7 +48,23 @@ def report_data(
     microcontroller: OnMicrocontroller,
     planned: Dataflow,
 ) -> ReportData:
-    """Everything the page shows, of this moment."""
+    """Everything the page shows, of this moment.
+
+    Args:
+        run: the demo's own arguments and files.
+        trained: the network in Keras.
+        converted: its files.
+        accuracy: of them.
+        agreements: between executors.
+        timed: what inferences take here.
+        retraining: the same with fewer bits.
+        pruning: the same with fewer channels.
+        planned: what a machine of the dataflow model makes of it.
+        microcontroller: what all that takes on a simulated core.
+
+    Returns:
+        The page's data.
+    """
     training = run.plan.training
     model, dataset = _NAMES.get(training.model, training.model), _NAMES.get(training.dataset, training.dataset)
     deployed, in_float = open_model(run.deployed), open_model(run.in_float)

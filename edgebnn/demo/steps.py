@@ -59,10 +59,15 @@ class Steps:
         """The result of ``make``, a dataclass of plain values, or the recorded one where that still holds.
 
         Args:
-            name: of the record's file. title: what the user reads.
+            name: of the record's file.
+            title: what the user reads.
             inputs: everything the result depends on, as plain values: :func:`code_digest` for code.
             kind: the type of the result.
+            make: gives the result.
             files: what ``make`` writes into the folder; checked by content before a record is used.
+
+        Returns:
+            The result, new or recorded.
         """
         key = digest(json.dumps([name, *inputs]).encode())
         path = self.folder / "steps" / f"{name}.json"

@@ -110,6 +110,9 @@ def run_all(
         threads: parts of the samples run at the same time on so many.
         advance: told how many more samples are done.
 
+    Returns:
+        For each output an array, with the samples in front: [N, ...].
+
     Raises:
         InputError: inputs do not fit.
         UnsupportedOpError: the reference executor lacks an op, or an option of one.

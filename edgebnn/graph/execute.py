@@ -59,7 +59,14 @@ def trace(graph: Graph, inputs: Sequence[Array]) -> dict[int, Array]:
 
 
 def run_op(view: OpView, arguments: tuple[Array | None, ...]) -> tuple[Array, ...]:
-    """The outputs of one op for its inputs' values (None for absent ones), whatever its file says of their shapes.
+    """The outputs of one op, whatever its file says of their shapes.
+
+    Args:
+        view: the op and its tensors.
+        arguments: the values of its inputs, None for absent ones.
+
+    Returns:
+        An array for each output.
 
     Raises:
         UnsupportedOpError: there is no such op, or not for these element types or options.
@@ -140,8 +147,16 @@ def _value(graph: Graph, values: dict[int, Array], view: OpView, index: int) -> 
 
 
 def check_op(graph: Graph, view: OpView) -> None:
-    """Raises UnsupportedOpError if there is no such op, not for these element types, or if it only moves values and has
-    other quantizations on its sides."""
+    """Whether the reference executor has an op.
+
+    Args:
+        graph: the model.
+        view: one of its ops.
+
+    Raises:
+        UnsupportedOpError: there is no such op, not for these element types, or it only moves values and has other
+            quantizations on its sides.
+    """
     entry = definition(view)
     quantized = [
         (tensor.name, tensor.quantization)

@@ -29,6 +29,9 @@ def resize(graph: Graph, input_shapes: Sequence[Shape]) -> Graph:
         graph: the model.
         input_shapes: one for each of its inputs.
 
+    Returns:
+        The graph with every shape known.
+
     Raises:
         InputError: a shape has another rank than the model's input or is not positive; or naming the first layer that
             cannot work with it, such as a RESHAPE whose constant shape fixes the batch.
@@ -75,7 +78,11 @@ def open_sizes(graph: Graph) -> tuple[Tensor, ...]:
 
 
 def require_sizes(graph: Graph, name: str) -> None:
-    """Refuses a model, called ``name``, whose file leaves a size open: nothing that depends on it can be told.
+    """Refuses a model whose file leaves a size open: nothing that depends on it can be told.
+
+    Args:
+        graph: the model.
+        name: what messages call it.
 
     Raises:
         InputError: naming the input.

@@ -50,10 +50,20 @@ def build(
     precision: str = "float",
     input_shape: tuple[int, int, int] | None = None,
 ) -> keras.Model:
-    """The model called ``name``, untrained: [N, *input_shape] -> [N, classes] logits.
+    """A model by its name, untrained: [N, *input_shape] -> [N, classes] logits.
 
-    ``widths`` and ``input_shape`` default to the model's own. Raises :class:`InputError` for an unknown name or for
-    arguments the model cannot be built with.
+    Args:
+        name: one of :data:`MODELS`.
+        widths: output channels of its layers. Default: the model's own.
+        classes: how many it tells.
+        precision: "float", "w1a8" or "w1a1".
+        input_shape: height, width and channels of an image. Default: the model's own.
+
+    Returns:
+        The Keras model.
+
+    Raises:
+        InputError: there is no such model, or it cannot be built with these arguments.
     """
     if name not in MODELS:
         raise InputError(f"unknown model {name!r}: choose one of {', '.join(MODELS)}")

@@ -34,9 +34,13 @@ def alexnet(
 
     Args:
         widths: channels of conv1 to conv5 and units of fc6 and fc7.
+        classes: how many it tells.
         precision: see :data:`edgebnn.models.blocks.PRECISIONS`.
         input_shape: (height, width, channels), height and width at least 63.
         dropout: rate before fc6 and fc7 in ``"float"``.
+
+    Returns:
+        The Keras model, untrained.
 
     Raises:
         InputError: for widths, a precision or an input shape that cannot be built.

@@ -53,10 +53,14 @@ def resnet(
         depth: 8, 18 or 20.
         widths: channels of each stage. Default: the float network's, doubled for ``"w1a1"`` at depths 8 and 20 so that
             every layer's channels fill packed words of 32.
+        classes: how many it tells.
         precision: see :data:`edgebnn.models.blocks.PRECISIONS`.
         input_shape: (height, width, channels). Default (32, 32, 3), or (224, 224, 3) for depth 18.
         inner_widths: for each stage, the channels of each block's first convolution. Default: the stage's width, which
             is also all that ``"w1a1"`` allows: there the first convolution has a shortcut too.
+
+    Returns:
+        The Keras model, untrained.
 
     Raises:
         InputError: for a depth, precision, width or input shape that cannot be built.

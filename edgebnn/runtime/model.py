@@ -107,7 +107,18 @@ class Model:
         return next(iter(self.classify_all([image], top)))
 
     def classify_all(self, images: Iterable[Any], top: int = 5) -> Iterable[tuple[Prediction, ...]]:
-        """:meth:`classify` for many images, of which no more than a batch is held at a time."""
+        """:meth:`classify` for many images, of which no more than a batch is held at a time.
+
+        Args:
+            images: each as :meth:`prepare` takes it.
+            top: so many classes for each, at most.
+
+        Returns:
+            For each image its labels with scores, best first.
+
+        Raises:
+            InputError: as :meth:`classify` does, or the model has several inputs.
+        """
         if len(self.inputs) != 1:
             raise InputError(f"{self.name}: has {len(self.inputs)} inputs; only models of one image are classifiers")
         which = self.metadata.labelled_output if self.metadata is not None else 0

@@ -17,10 +17,17 @@ _BINARY = {keras.layers.Conv2D: lq.layers.QuantConv2D, keras.layers.Dense: lq.la
 
 
 def binarize(model: Any, gradual: bool = False) -> Any:
-    """``model`` with scaled signs for weights in all layers that :func:`binary_layers` names; latent weights stay.
+    """A model with scaled signs for weights in all layers that :func:`binary_layers` names; latent weights stay.
 
-    With ``gradual`` they begin in full precision (:class:`.quantizers.GradualSign`). Raises InputError if nothing is or
-    becomes binary.
+    Args:
+        model: a Keras model, which is not changed.
+        gradual: begin in full precision (:class:`.quantizers.GradualSign`).
+
+    Returns:
+        The binarized model.
+
+    Raises:
+        InputError: nothing is or becomes binary.
     """
     chosen = set(binary_layers(model))
     if not chosen and not any(map(has_binary_weights, model.layers)):
@@ -50,7 +57,15 @@ def settle(model: Any) -> Any:
 
 
 def follow(model: Any, descent: Descent) -> Callable[[float], None]:
-    """A function that, told what share of a run is done, sets the mixture in every gradual kernel of ``model``."""
+    """How the mixture of full precision and signs goes on in every gradual kernel of a model.
+
+    Args:
+        model: a Keras model, binarized gradually.
+        descent: how the mixture falls.
+
+    Returns:
+        A function that sets the mixtures; it is told what share of a run is done, 0 to 1.
+    """
     shares = [
         quantizer.share
         for layer in model._flatten_layers(include_self=False)

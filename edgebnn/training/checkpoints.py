@@ -41,10 +41,17 @@ class State:
 def claim(
     run_dir: Path, model: keras.Model, dataset: Dataset, recipe: Recipe, method: Mapping[str, Any] | None = None
 ) -> None:
-    """Make ``run_dir`` this training's own, or find that it is already; clear away what a kill left half written.
+    """Make a folder this training's own, or find that it is already; clear away what a kill left half written.
 
-    ``method`` is the identity of a training method, left out of the folder's where it is the plain one.
-    Raises :class:`InputError` if it holds another training, naming what differs, or cannot be written.
+    Args:
+        run_dir: the folder.
+        model: what is trained.
+        dataset: on what.
+        recipe: how.
+        method: the identity of a training method, left out of the folder's where it is the plain one.
+
+    Raises:
+        InputError: it holds another training, naming what differs, or cannot be written.
     """
     identity = _identity(model, dataset, recipe)
     claim_folder(

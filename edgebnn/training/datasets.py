@@ -18,11 +18,18 @@ SOURCES: Mapping[str, Callable[[], Dataset]] = MappingProxyType({"mnist": load_m
 
 
 def load(spec: str | Path, size: tuple[int, int] | None = None) -> Dataset:
-    """The data set that ``spec`` names: ``"mnist"``, ``"cifar10"``, or the path of an image folder.
+    """A data set by name, or an image folder.
 
-    An image folder holds ``train/CLASS/*`` and ``test/CLASS/*``, or only ``CLASS/*`` (then a fifth of each class is the
-    test set). ``size`` (height, width) resizes every image, and is needed where they differ in size.
-    Raises :class:`InputError`, naming the folder or file, for anything missing, empty, unreadable or of unequal size.
+    Args:
+        spec: ``"mnist"``, ``"cifar10"``, or the path of a folder that holds ``train/CLASS/*`` and ``test/CLASS/*``, or
+            only ``CLASS/*`` (then a fifth of each class is the test set).
+        size: height and width to which every image is resized; needed where they differ in size.
+
+    Returns:
+        Images uint8 [N, H, W, C] and labels, for training and for the test.
+
+    Raises:
+        InputError: naming the folder or file, for anything missing, empty, unreadable or of unequal size.
     """
     if str(spec) not in SOURCES:
         return load_folder(Path(spec), size)

@@ -16,10 +16,16 @@ Inference: TypeAlias = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 def inference(model: keras.Model, batch: int = 250) -> Inference:
-    """A function from uint8 images [N, H, W, C], preprocessed as in training, to logits [N, classes] of ``model``.
+    """A model as a function. It follows later changes of the model's weights.
 
-    It follows later changes of the model's weights. Compiled without AutoGraph, which no layer needs: rewriting the
-    source of Keras takes seconds.
+    Compiled without AutoGraph, which no layer needs: rewriting the source of Keras takes seconds.
+
+    Args:
+        model: [N, H, W, C] -> [N, classes] logits.
+        batch: images of one step.
+
+    Returns:
+        A function from uint8 images [N, H, W, C], preprocessed as in training, to logits [N, classes].
     """
     _, height, width, _ = model.input_shape
     call = tf.function(lambda images: model(images, training=False), autograph=False, reduce_retracing=True)
@@ -35,7 +41,15 @@ def inference(model: keras.Model, batch: int = 250) -> Inference:
 
 
 def evaluate(predict: Inference, split: Split) -> tuple[float, float]:
-    """Mean cross-entropy in nats, and the share of right answers."""
+    """How good the answers of a model are.
+
+    Args:
+        predict: from uint8 images [N, H, W, C] to logits [N, classes], as :func:`inference` gives it.
+        split: images and labels.
+
+    Returns:
+        Mean cross-entropy in nats, and the share of right answers.
+    """
     logits = predict(split.images).astype(np.float64)
     logits -= logits.max(axis=1, keepdims=True)
     log_sums = np.log(np.exp(logits).sum(axis=1))

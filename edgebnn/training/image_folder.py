@@ -43,10 +43,17 @@ class _Listing:
 
 
 def load_folder(folder: Path, size: tuple[int, int] | None = None) -> Dataset:
-    """The images below ``folder``, resized to ``size`` (height, width) if given.
+    """The images below a folder. Thousands of them are kept decoded in the user's cache folder for the next time.
 
-    Folders of thousands of images are kept decoded in the user's cache folder for the next time. Raises
-    :class:`InputError` as :func:`edgebnn.training.datasets.load` says.
+    Args:
+        folder: as :func:`edgebnn.training.datasets.load` says.
+        size: height and width to which they are resized. Default: as they are.
+
+    Returns:
+        The data set.
+
+    Raises:
+        InputError: as :func:`edgebnn.training.datasets.load` says.
     """
     if not folder.is_dir():
         raise InputError(f"{folder}: there is no such folder (nor a data set of that name)")

@@ -92,11 +92,22 @@ def train(
     progress: ProgressCallback | None = None,
     method: Method = PLAIN,
 ) -> History:
-    """Train ``model`` ([N, H, W, C] -> [N, classes] logits) in place, or go on where ``run_dir`` was left.
+    """Train a model in place, or go on where a folder was left.
 
     Called again with the same model, data, recipe, method and folder after an interruption, it continues from the last
     checkpoint and, where TensorFlow itself is deterministic, ends with the same weights; called once more after the
-    end, it only loads them. ``run_dir`` then holds ``model.keras`` and ``metrics.jsonl``.
+    end, it only loads them.
+
+    Args:
+        model: [N, H, W, C] -> [N, classes] logits.
+        dataset: of images and classes that fit it.
+        recipe: how.
+        run_dir: the folder, which then holds ``model.keras`` and ``metrics.jsonl``.
+        progress: told after each step.
+        method: the loss, and what else is done; plain cross-entropy by default.
+
+    Returns:
+        The epochs, and where the model is.
 
     Raises:
         InputError: if model and data do not fit, the processor lacks what the recipe computes in, or the folder holds
@@ -141,7 +152,15 @@ def train(
 
 
 def check_fit(model: keras.Model, dataset: Dataset) -> None:
-    """Raise :class:`InputError` if the model cannot take the images or tell the classes."""
+    """Whether a model can be trained on a data set.
+
+    Args:
+        model: a Keras model.
+        dataset: the data set.
+
+    Raises:
+        InputError: the model cannot take the images or tell the classes.
+    """
     channels, classes = dataset.input_shape[2], len(dataset.classes)
     if len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
         raise InputError(
@@ -171,6 +190,17 @@ def _compiled_steps(run: _Run) -> Iterator[Step]:
 
 
 def compile_step(model: keras.Model, optimizer: Any, loss_of: Loss = cross_entropy) -> Step:
+    """One step of training.
+
+    Args:
+        model: [N, H, W, C] -> [N, classes] logits.
+        optimizer: of Keras.
+        loss_of: (images, labels, logits) -> the loss; the model's own losses are added.
+
+    Returns:
+        A compiled function from images and labels of a batch to its loss and the number of right answers.
+    """
+
     def step(images: Any, labels: Any) -> tuple[Any, Any]:
         with tf.GradientTape() as tape:
             logits = model(images, training=True)

@@ -77,9 +77,19 @@ class Recipe:
 
 
 def learning_rate(peak: float, schedule: str, step: int, total_steps: int, warmup_steps: int = 0) -> float:
-    """The rate of step number ``step`` (from 0) of ``total_steps``: a linear warm-up to ``peak``, then the schedule.
+    """The rate of one step: a linear warm-up, then the schedule.
 
     Of the step's number alone, so that a resumed run continues the same curve.
+
+    Args:
+        peak: the highest rate.
+        schedule: its name.
+        step: number of the step, from 0.
+        total_steps: of the run.
+        warmup_steps: of them, in which the rate rises.
+
+    Returns:
+        The rate.
     """
     if step < warmup_steps:
         return peak * (step + 1) / warmup_steps

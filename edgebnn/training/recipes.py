@@ -51,7 +51,16 @@ DEMO_PARENT_FAST = replace(DEMO_PARENT, recipe=DEMO_FAST.recipe)
 
 
 def recommended(model: str, precision: str, dataset: str) -> Recipe:
-    """A recipe to start from, for any model name of :data:`edgebnn.models.MODELS`, precision, and data set spec."""
+    """A recipe to start from.
+
+    Args:
+        model: a name of :data:`edgebnn.models.MODELS`.
+        precision: "float", "w1a8" or "w1a1".
+        dataset: what :func:`.datasets.load` takes.
+
+    Returns:
+        The recipe.
+    """
     digits = dataset == "mnist"
     large = MODELS[model].input_shape[0] > 64
     binary = Recipe(
@@ -74,7 +83,15 @@ def float_rate(*, normalized: bool) -> float:
 
 
 def retraining(to: Target, dataset: str) -> Plan:
-    """How to retrain a network for ``dataset`` to fewer bits."""
+    """How to retrain a network to fewer bits.
+
+    Args:
+        to: the precision.
+        dataset: what :func:`.datasets.load` takes.
+
+    Returns:
+        Recipe, descent of the weights and distillation.
+    """
     digits = dataset == "mnist"
     recipe = Recipe(
         epochs=4 if digits else 20,

@@ -49,9 +49,17 @@ class Dataset:
         return height, width, channels
 
     def hold_out(self, count: int, seed: int) -> tuple[Split, Split]:
-        """The training images without ``count`` randomly chosen ones, and those: the same ones for the same seed.
+        """The training images without some that are chosen randomly, and those.
 
-        Raises :class:`InputError` unless at least one image remains to train on.
+        Args:
+            count: how many are held out.
+            seed: the same images for the same seed.
+
+        Returns:
+            The images to train on, and those held out.
+
+        Raises:
+            InputError: unless at least one image remains to train on.
         """
         if not 0 <= count < len(self.train):
             raise InputError(f"cannot hold out {count} of the {len(self.train)} training images of {self.name}")

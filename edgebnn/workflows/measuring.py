@@ -68,11 +68,19 @@ class _Least:
 def measure_models(
     target: Target, models: Sequence[ModelFile], *, threads: int = 1, seconds: float = WHOLE_SECONDS
 ) -> tuple[float, ...]:
-    """What one inference of each of ``models`` takes, measured in turn, in the target's unit.
+    """What one inference of each of several models takes, measured in turn.
 
-    ``seconds``: how long they must not have fallen to count as settled, at least.
+    Args:
+        target: where they run.
+        models: the files.
+        threads: of every op.
+        seconds: how long the times must not have fallen to count as settled, at least.
 
-    Raises EdgebnnError where a model cannot run there.
+    Returns:
+        For each model its cost in the target's unit.
+
+    Raises:
+        EdgebnnError: a model cannot run there.
     """
     found = [_Least(model, next(noise(model, 1))) for model in models]
     waiting, begun = found, time.monotonic()
@@ -87,7 +95,18 @@ def measure_models(
 
 
 def kind_and_unit(target: Target, model: ModelFile) -> tuple[str, str]:
-    """What :func:`measure_models` gives for ``model``: ("measured", "ms"), ("simulated", "instructions") and so on."""
+    """What :func:`measure_models` gives.
+
+    Args:
+        target: where it runs.
+        model: what runs.
+
+    Returns:
+        ("measured", "ms"), ("simulated", "instructions") and so on.
+
+    Raises:
+        EdgebnnError: the model cannot run there.
+    """
     profile = target.measure(model, next(noise(model, 1)), repeats=ROUND)
     return profile.kind, profile.unit
 
@@ -95,9 +114,19 @@ def kind_and_unit(target: Target, model: ModelFile) -> tuple[str, str]:
 def measure_layers(
     target: Target, layers: Sequence[LayerShape], *, packed_output: bool = False, threads: int = 1
 ) -> tuple[float, ...]:
-    """What each of ``layers`` takes on ``target``, in its unit; layers of equal shape are measured once.
+    """What each of several layers takes; layers of equal shape are measured once.
 
-    ``packed_output``: see :func:`.layer_graph.layer_graph`. Raises as :func:`measure_models` does.
+    Args:
+        target: where they run.
+        layers: their shapes.
+        packed_output: as :func:`.layer_graph.layer_graph` takes it.
+        threads: of every op.
+
+    Returns:
+        For each layer its cost in the target's unit.
+
+    Raises:
+        EdgebnnError: as :func:`measure_models` does.
     """
     shapes = [replace(layer, name="") for layer in layers]
     times: dict[LayerShape, float] = {}

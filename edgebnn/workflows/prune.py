@@ -91,11 +91,21 @@ def prune(
     run_dir: Path | None = None,
     **options: Any,
 ) -> keras.Model:
-    """``model`` cut down to ``budget`` by NetAdapt: a smaller Keras model, trained for a short term.
+    """A model cut down to a budget by NetAdapt.
 
-    ``data``: mnist, cifar10, an image folder, or a :class:`Dataset`. ``run_dir`` keeps everything, so that the same
-    call goes on after an interruption; without it nothing is kept. ``options``: those of :class:`PruneOptions`.
-    Raises as :func:`prune_in` does.
+    Args:
+        model: a Keras model, or what :func:`.from_keras.load_model` takes.
+        data: mnist, cifar10, an image folder, or a :class:`Dataset`.
+        target: where layers are measured.
+        budget: such as ``"latency=0.6x"``.
+        run_dir: keeps everything, so that the same call goes on after an interruption. Default: nothing is kept.
+        options: those of :class:`PruneOptions`.
+
+    Returns:
+        The smaller Keras model, trained for a short term, or as the options say.
+
+    Raises:
+        EdgebnnError: as :func:`prune_in` does.
     """
     if run_dir is not None:
         return prune_in(run_dir, model, data, target, budget, PruneOptions(**options)).model
@@ -111,7 +121,18 @@ def prune_in(
     budget: str | Budget = "latency=0.6x",
     options: PruneOptions | None = None,
 ) -> Result:
-    """:func:`prune` with its outcome and history, kept in ``run_dir``: history.json, a table, two charts, the model.
+    """:func:`prune` with its outcome and history.
+
+    Args:
+        run_dir: keeps history.json, a table, two charts and the model.
+        model: a Keras model, or what :func:`.from_keras.load_model` takes.
+        data: mnist, cifar10, an image folder, or a :class:`Dataset`.
+        target: where layers are measured.
+        budget: such as ``"latency=0.6x"``.
+        options: how.
+
+    Returns:
+        The model, its accuracy and cost, and every iteration.
 
     Raises:
         InputError: before any work for a network that does not come back from a file where proposals are trained,
@@ -163,7 +184,16 @@ def _costs(task: Task, folder: RunFolder, deploy: Deployment, timing: LayerTimin
 
 
 def energy_costs(model: keras.Model, deploy: Deployment, machine: Hardware) -> Costs:
-    """What ``model`` takes of energy on ``machine`` with other widths, estimated, from one conversion."""
+    """What a network takes of energy with other widths, from one conversion.
+
+    Args:
+        model: the network.
+        deploy: gives the file of a network.
+        machine: whose energy is meant.
+
+    Returns:
+        The costs of widths, estimated.
+    """
     energy = energy_of(machine)
     file = NarrowerFile(deploy(model).graph, couple(model))
     return Costs(
@@ -201,15 +231,35 @@ def _cost(model: keras.Model, deploy: Deployment) -> Cost:
 
 
 def load_given(model: str | Path, run_dir: Path, imports: Sequence[str] = ()) -> keras.Model:
-    """The network that the user names, after importing ``imports`` and what ``run_dir`` remembers of an earlier call.
+    """The network that the user names, after importing what it needs.
 
-    Raises as :func:`.from_keras.load_model` does.
+    Args:
+        model: what :func:`.from_keras.load_model` takes.
+        run_dir: remembers the modules of an earlier call.
+        imports: further modules.
+
+    Returns:
+        The Keras model.
+
+    Raises:
+        EdgebnnError: as :func:`.from_keras.load_model` does.
     """
     return load_model(str(model), [*imports, *RunFolder(run_dir).modules()])
 
 
 def data_for(model: keras.Model, data: str | Path) -> Dataset:
-    """The data set that ``data`` names; images of a folder are resized to what ``model`` takes. Raises InputError."""
+    """The data set for a network; images of a folder are resized to what it takes.
+
+    Args:
+        model: the network.
+        data: what :func:`.datasets.load` takes.
+
+    Returns:
+        The data set.
+
+    Raises:
+        InputError: as :func:`.datasets.load` does.
+    """
     named = str(data) in datasets.SOURCES
     return datasets.load(data, None if named else _image_size(model))
 
@@ -220,6 +270,15 @@ def long_term(model: keras.Model, data: str, epochs: int, settings: Settings) ->
     Float networks start at the rate of a training from the start, since the search leaves them far from an optimum
     (ResNet-8 on CIFAR-10 at 0.54 of its latency, held-out images after five epochs from 0.05, 0.02 and 0.01: 72.3, 72.0
     and 70.3 %). Validated on the images that the search held out, so that neither sees the test images.
+
+    Args:
+        model: the network.
+        data: name of the data set.
+        epochs: of the training.
+        settings: of the search.
+
+    Returns:
+        The recipe.
     """
     augmentation = {"mnist": "shift"}.get(data, "shift_flip")
     shared = Recipe(
@@ -240,7 +299,15 @@ Deployment: TypeAlias = Callable[[Any], ModelFile]
 
 
 def deployment(model: keras.Model, dataset: Dataset) -> Deployment:
-    """Networks like ``model`` as the files that they are deployed as."""
+    """Networks like a model as the files that they are deployed as.
+
+    Args:
+        model: the network.
+        dataset: gives the images for calibration.
+
+    Returns:
+        A function from a network to its file.
+    """
     images = preprocess(dataset.train.images[:CALIBRATION_IMAGES], _image_size(model))
     form = format_of(couple(model).layers())
     return lambda smaller: deployed(smaller, form, images)

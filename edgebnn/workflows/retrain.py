@@ -157,7 +157,15 @@ def _convert(model: Any, path: Path, to: Literal["w1a8", "int8", "w1a1"]) -> tup
 
 
 def deployment(dataset: Dataset, to: Literal["w1a8", "int8", "w1a1"]) -> Deployment:
-    """Conversion to ``to`` and accuracy on this machine, for :func:`edgebnn.training.retraining.retrain`."""
+    """Conversion and accuracy on this machine, for :func:`edgebnn.training.retraining.retrain`.
+
+    Args:
+        dataset: images for calibration, and the test set.
+        to: the precision.
+
+    Returns:
+        What retraining needs to know of deployment.
+    """
     from edgebnn.training.described import described
     from edgebnn.training.retraining import Deployment
 
@@ -173,9 +181,16 @@ def deployment(dataset: Dataset, to: Literal["w1a8", "int8", "w1a1"]) -> Deploym
 
 
 def file_accuracy(path: Path, images: Array, labels: Array, exact: bool = False) -> float:
-    """The share of right answers of a .tflite file to uint8 ``images`` [N, H, W, C], on all cores.
+    """The accuracy of a .tflite file, on all cores.
 
-    ``exact``: on kernels that are bit-exact with the reference executor (see :func:`edgebnn.load`), and slow.
+    Args:
+        path: the file.
+        images: uint8 [N, H, W, C].
+        labels: the class of each image, [N].
+        exact: on kernels that are bit-exact with the reference executor (see :func:`edgebnn.load`), and slow.
+
+    Returns:
+        The share of right answers.
     """
     cores = machine.cores()
     starts = range(0, len(images), _BATCH)

@@ -25,6 +25,9 @@ def footprint(target: str, graph: Graph, package: Package, image: Image, stack_b
         image: what was compiled from that.
         stack_bytes: what one inference used.
         limits: what there is.
+
+    Returns:
+        Bytes of flash and RAM, by layer and in all.
     """
     places = {tensor: index for index, op in enumerate(graph.ops) for tensor in op.outputs}
     layers = tuple(

@@ -55,6 +55,9 @@ def compile_image(
         objects: what is compiled already, by :func:`kept_object`.
         toolchain: clang of ziglang, or arm-none-eabi-gcc.
 
+    Returns:
+        The image with its symbols.
+
     Raises:
         BuildError: there is no such compiler, or it fails; also if the image does not fit the memory.
     """
@@ -77,7 +80,23 @@ def link(
     objects: Sequence[Path] = (),
     toolchain: ToolchainName = "zig",
 ) -> bytes:
-    """The ELF file of :func:`compile_image`, as it is flashed."""
+    """The ELF file of :func:`compile_image`, as it is flashed.
+
+    Args:
+        core: for which it is compiled.
+        sources: files, or C text.
+        memory: where code and data lie.
+        keep: functions that stay, though nothing calls them.
+        flags: further ones of the compiler.
+        objects: compiled already.
+        toolchain: which compiler.
+
+    Returns:
+        The file's content.
+
+    Raises:
+        BuildError: the C code does not compile, or there is no compiler.
+    """
     startup = kept_object(core, STARTUP, {}, toolchain=toolchain)
     with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
         folder = Path(name)

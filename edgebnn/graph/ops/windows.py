@@ -38,7 +38,22 @@ def window(
     padding: Padding,
     dilation: tuple[int, int] = (1, 1),
 ) -> Window:
-    """TFLite's padding rule: SAME gives ceil(size / stride) outputs, the odd element of padding goes after."""
+    """TFLite's padding rule: SAME gives ceil(size / stride) outputs, the odd element of padding goes after.
+
+    Args:
+        view: the op, for messages.
+        size: height and width of the input.
+        filter_size: height and width of the filter.
+        stride: steps down and right.
+        padding: SAME or VALID.
+        dilation: steps between the filter's elements.
+
+    Returns:
+        Positions and padding.
+
+    Raises:
+        InputError: a size is not positive, or the filter larger than the input.
+    """
     if min(*stride, *dilation, *filter_size) < 1:
         raise bad_input(view, f"has filter {filter_size}, stride {stride}, dilation {dilation}; all must be at least 1")
     before, after, output = [], [], []

@@ -70,11 +70,23 @@ def measured(
     sampling: Sampling | None = None,
     progress: ProgressCallback | None = None,
 ) -> LatencyTable:
-    """A table that covers the network of ``plan`` at all widths down to one step.
+    """A table that covers a network at all widths down to one step.
 
-    With ``path``, what is there is used, and extended as far as it does not suffice; it is saved after every batch, so
-    that an interrupted call goes on where it was. Raises :class:`InputError` if ``path`` holds another device's table
-    or cannot be written, or if ``measure`` gives something else than a positive time for each layer.
+    Args:
+        plan: the network's layers.
+        measure: what times them.
+        device: for which the times hold.
+        path: of the table: what is there is used, and extended as far as it does not suffice; it is saved after every
+            batch, so that an interrupted call goes on where it was.
+        sampling: how densely.
+        progress: told after each batch.
+
+    Returns:
+        The table.
+
+    Raises:
+        InputError: ``path`` holds another device's table or cannot be written, or ``measure`` gives something else than
+            a positive time for each layer.
     """
     if device.kind not in KINDS:
         raise InputError(f"latency table: kind must be one of {', '.join(KINDS)}, not {device.kind!r}")
