@@ -14,7 +14,7 @@ import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -80,6 +80,12 @@ class Schedule:
             f"{layer.op}:{layer.kernel}:{layer.dataflow}:{','.join(f'{k}={v}' for k, v in layer.tiles.items())}"
             for layer in self.layers
         )
+
+    def of_ops(self, ops: Sequence[int]) -> Schedule:
+        """For a file that has only these of the ops, in this order."""
+        places = {op: place for place, op in enumerate(ops)}
+        layers = tuple(replace(layer, op=places[layer.op]) for layer in self.layers if layer.op in places)
+        return replace(self, layers=layers)
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@ from edgebnn.graph.consistency import integers, layer_name
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.schema import schema
 from edgebnn.graph.types import ABSENT, Array
+from edgebnn.kernels.schedules import Schedule
 
 from .interpreter import Interpreter
 from .litert import OpResolverType
@@ -122,8 +123,10 @@ class _CutInterpreter(Interpreter):
         self.source = replace(self.source, name=name)
         parts = _cut(content, lacking)
         self.inexact = tuple(lacking.values()) if parts else ("every op of the file",)
+        schedule: Schedule | None = options.get("schedule")
         self._parts = tuple(
-            _Part(_opened(cut, exact, options), inputs, outputs) for cut, exact, inputs, outputs in parts
+            _Part(_opened(cut, exact, {**options, "schedule": schedule and schedule.of_ops(numbers)}), inputs, outputs)
+            for cut, numbers, exact, inputs, outputs in parts
         )
         self._values: dict[int, Array] = {}
         for part in self._parts:
@@ -159,8 +162,9 @@ def _opened(content: bytes, exact: bool, options: Mapping[str, Any]) -> Interpre
     return Interpreter(model_content=content, experimental_op_resolver_type=resolver, **options)
 
 
-_Cut = tuple[bytes, bool, tuple[int, ...], tuple[int, ...]]
-"""A file of some of the ops, whether they have reference kernels, and the tensors that go in and out."""
+_Cut = tuple[bytes, list[int], bool, tuple[int, ...], tuple[int, ...]]
+"""A file of some of the ops, their indices in the whole file, whether they have reference kernels, and the tensors that
+go in and out."""
 
 
 def _cut(content: bytes, lacking: Collection[int]) -> list[_Cut]:
@@ -188,7 +192,7 @@ def _cut(content: bytes, lacking: Collection[int]) -> list[_Cut]:
             cut = _without_codes(
                 _of_ops(content, graph, numbers, inputs, outputs), {ops[n].OpcodeIndex() for n in numbers}
             )
-            cuts.append((cut, exact, tuple(inputs), tuple(outputs)))
+            cuts.append((cut, numbers, exact, tuple(inputs), tuple(outputs)))
     return cuts
 
 

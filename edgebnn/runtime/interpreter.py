@@ -6,7 +6,8 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-from edgebnn.errors import EdgebnnError, ModelFormatError, RuntimeMismatchError, UnsupportedOpError
+from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, RuntimeMismatchError, UnsupportedOpError
+from edgebnn.kernels.schedules import Schedule
 
 from .litert import Interpreter as LiteRTInterpreter
 from .plugin import PackInt8, Plugin, load_plugin
@@ -20,7 +21,7 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
     """``tf.lite.Interpreter`` with the ops of Larq Compute Engine working.
 
     It takes every argument of the installed LiteRT's interpreter (``model_path``, ``model_content``,
-    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and two of its own. Delegates
+    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and three of its own. Delegates
     given are applied after ours. Like LiteRT's it keeps a state (of LSTM cells, of variables) from one invoke to the
     next, does not look at what a batch means, and is for one thread of one process: :func:`edgebnn.load` sees to that.
 
@@ -29,6 +30,7 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
             for this processor.
         pack_int8: which layers of a standard int8 file with two-valued weights run with 1-bit weights in memory: "auto"
             (those that gain by it here), "all" or "none"; default: what EDGEBNN_PACK_INT8 says, else "auto".
+        schedule: how single layers are to be computed; the others are as without one.
 
     Raises, where LiteRT would raise or crash on a bad model:
         ModelFormatError: the file is truncated, corrupt or inconsistent.
@@ -51,13 +53,16 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         *args: Any,
         kernels: str | None = None,
         pack_int8: PackInt8 | None = None,
+        schedule: Schedule | None = None,
         **options: Any,
     ) -> None:
         if (model_path is None) == (model_content is None):
             raise ValueError("one of model_path and model_content must be given")
         self.source = open_model(model_path if model_path is not None else bytes(model_content or b""))
         preserve_all = bool(options.get("experimental_preserve_all_tensors", len(args) > 2 and args[2]))
-        self._plugin = load_plugin(kernels, pack_int8, keep_tensors=preserve_all)
+        if schedule is not None and any(entry.subgraph for entry, _ in self.source.entries):
+            raise InputError(f"{self.source.name}: has several graphs, whose ops a schedule cannot tell apart")
+        self._plugin = load_plugin(kernels, pack_int8, keep_tensors=preserve_all, schedule=schedule)
         delegates = [self._plugin.litert, *(experimental_delegates or ())]
         self._told = ""
         path = None if model_path is None else os.fspath(model_path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from edgebnn.errors import BuildError, InputError
+from edgebnn.kernels.schedules import Schedule
 
 from .kernel_choice import check, choose, explain, read_table, read_tables
 from .library import find
@@ -119,7 +120,12 @@ class Plugin:
         return tuple(sorted(read, key=lambda t: t.begin_ns))
 
 
-def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None, keep_tensors: bool = False) -> Plugin:
+def load_plugin(
+    kernels: str | None = None,
+    pack_int8: PackInt8 | None = None,
+    keep_tensors: bool = False,
+    schedule: Schedule | None = None,
+) -> Plugin:
     """Loads the delegate into LiteRT.
 
     Args:
@@ -127,6 +133,7 @@ def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None, k
             processor.
         pack_int8: which int8 layers with two-valued weights run packed; default: EDGEBNN_PACK_INT8, else "auto".
         keep_tensors: no two ops become one, and the tensors between them keep their values.
+        schedule: how single layers are to be computed.
 
     Returns:
         A delegate for one interpreter.
@@ -147,6 +154,7 @@ def load_plugin(kernels: str | None = None, pack_int8: PackInt8 | None = None, k
             "pack_int8": pack_int8 or os.environ.get(PACK_INT8_VARIABLE) or "auto",
             "keep_tensors": int(keep_tensors),
             **({"kernels": choice.name} if choice.name else {}),
+            **({"schedule": schedule.text} if schedule is not None else {}),
         }
         functions = _functions(path)
         litert = load_delegate(str(path), options)

@@ -124,7 +124,9 @@ def c_operation(case: ConvCase) -> ckernels.Bconv2d:
     )
 
 
-def c_convolution(case: ConvCase, operands: Operands, kernel: str | None = None) -> ckernels.Convolution:
+def c_convolution(
+    case: ConvCase, operands: Operands, kernel: str | ckernels.Schedule | None = None
+) -> ckernels.Convolution:
     constants = (operands.multiplier, operands.bias, operands.threshold)
     return ckernels.prepare_convolution(c_operation(case), operands.filters, *constants, kernel=kernel)
 

@@ -71,6 +71,19 @@ class Blocking(ctypes.Structure):
     _fields_ = (("tile_pixels", ctypes.c_int32), ("tile_blocks", ctypes.c_int32))
 
 
+ORDERS = {"os": 1, "ws": 2, "rs": 4}
+"""enum eb_order."""
+
+
+class Schedule(ctypes.Structure):
+    """eb_schedule."""
+
+    _fields_ = (
+        ("kernel", ctypes.c_char_p),
+        *((name, ctypes.c_int32) for name in ("order", "tile_pixels", "tile_rows", "tile_blocks")),
+    )
+
+
 class Caches(ctypes.Structure):
     """eb_cpu_caches."""
 
@@ -89,6 +102,10 @@ class Kernel(ctypes.Structure):
         ("pixel_tile", ctypes.c_int32),
         ("word_multiple", ctypes.c_int32),
         ("lane_bytes", ctypes.c_int32),
+        ("orders", ctypes.c_int32),
+        ("row_lanes", ctypes.c_int32),
+        ("most_row_words", ctypes.c_int32),
+        ("most_words", ctypes.c_int32),
     )
 
 
@@ -125,6 +142,12 @@ def open_library(path: Path) -> ctypes.CDLL:
     lib.eb_bconv2d_plan_make.argtypes = [
         ctypes.POINTER(Bconv2d),
         ctypes.c_char_p,
+        ctypes.c_uint32,
+        ctypes.POINTER(Plan),
+    ]
+    lib.eb_bconv2d_plan_schedule.argtypes = [
+        ctypes.POINTER(Bconv2d),
+        ctypes.POINTER(Schedule),
         ctypes.c_uint32,
         ctypes.POINTER(Plan),
     ]
@@ -224,10 +247,14 @@ class Convolution:
         return y
 
 
-def plan_convolution(op: Bconv2d, kernel: str | None = None, cpu_features: int | None = None) -> Plan:
-    """Raises KernelRefused."""
+def plan_convolution(op: Bconv2d, kernel: str | Schedule | None = None, cpu_features: int | None = None) -> Plan:
+    """``kernel``: the line to force, or a whole schedule. Raises KernelRefused."""
     plan = Plan()
     features = library().eb_cpu_features() if cpu_features is None else cpu_features
+    if isinstance(kernel, Schedule):
+        given = (ctypes.byref(op), ctypes.byref(kernel), features, ctypes.byref(plan))
+        accept(library().eb_bconv2d_plan_schedule(*given))
+        return plan
     name = None if kernel is None else kernel.encode()
     accept(library().eb_bconv2d_plan_make(ctypes.byref(op), name, features, ctypes.byref(plan)))
     return plan
@@ -239,7 +266,7 @@ def prepare_convolution(
     multiplier: NDArray[np.float32] | None,
     bias: NDArray[np.float32] | None,
     threshold: NDArray[np.int32] | None,
-    kernel: str | None = None,
+    kernel: str | Schedule | None = None,
 ) -> Convolution:
     """Raises KernelRefused."""
     plan = plan_convolution(op, kernel)

@@ -10,7 +10,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from .ckernels import Window, accept, garbage, library, pointer
+from .ckernels import Schedule, Window, accept, garbage, library, pointer
 
 ROUND_TWICE, ROUND_ONCE = 0, 1
 
@@ -104,10 +104,15 @@ def reference_layer(
     return y
 
 
-def plan(op: W1A8, kernel: str | None = None, cpu_features: int | None = None) -> Plan:
-    """Raises KernelRefused."""
+def plan(op: W1A8, kernel: str | Schedule | None = None, cpu_features: int | None = None) -> Plan:
+    """``kernel``: the line to force, or a whole schedule. Raises KernelRefused."""
     made = Plan()
     features = library().eb_cpu_features() if cpu_features is None else cpu_features
+    if isinstance(kernel, Schedule):
+        follow = library().eb_w1a8_plan_schedule
+        follow.argtypes = [ctypes.POINTER(W1A8), ctypes.POINTER(Schedule), ctypes.c_uint32, ctypes.POINTER(Plan)]
+        accept(follow(ctypes.byref(op), ctypes.byref(kernel), features, ctypes.byref(made)))
+        return made
     name = None if kernel is None else kernel.encode()
     make = library().eb_w1a8_plan_make
     make.argtypes = [ctypes.POINTER(W1A8), ctypes.c_char_p, ctypes.c_uint32, ctypes.POINTER(Plan)]
@@ -121,7 +126,7 @@ def prepare(
     magnitude: NDArray[np.int32] | None,
     bias: NDArray[np.int32] | None,
     factor: NDArray[np.float64],
-    kernel: str | None = None,
+    kernel: str | Schedule | None = None,
 ) -> Layer:
     """Raises KernelRefused."""
     made = plan(op, kernel)

@@ -1,6 +1,7 @@
 /* Runs binary operations that are written in a file: for tests and counts under emulation.
  *
- * run_cases KERNEL CASES RESULTS REPEATS     (KERNEL: a line of bconv2d.kernels or w1a8.kernels, or "best")
+ * run_cases KERNEL CASES RESULTS REPEATS     (KERNEL: a line of bconv2d.kernels or w1a8.kernels, "best", or a schedule as
+ *                                             eb_schedule_parse reads it)
  *
  * CASES is a row of cases: an int32 kind, the operation's struct of kernels.h or w1a8.h, an int32 number of parts, and arrays,
  * each after its int64 number of bytes. Tiles are run in that many parts, the last first. RESULTS has for each case an
@@ -52,7 +53,20 @@ static int32_t read_parts(void) {
   return parts;
 }
 
-static output run_bconv2d(const char *kernel) {
+static const char *kernel;         /* the line to force, or NULL */
+static const eb_schedule *schedule; /* or NULL */
+
+static eb_status plan_bconv2d(const eb_bconv2d *op, eb_bconv2d_plan *plan) {
+  return schedule != NULL ? eb_bconv2d_plan_schedule(op, schedule, eb_cpu_features(), plan)
+                          : eb_bconv2d_plan_make(op, kernel, eb_cpu_features(), plan);
+}
+
+static eb_status plan_w1a8(const eb_w1a8 *op, eb_w1a8_plan *plan) {
+  return schedule != NULL ? eb_w1a8_plan_schedule(op, schedule, eb_cpu_features(), plan)
+                          : eb_w1a8_plan_make(op, kernel, eb_cpu_features(), plan);
+}
+
+static output run_bconv2d(void) {
   eb_bconv2d op;
   read_bytes(&op, sizeof(op));
   const int32_t parts = read_parts();
@@ -61,7 +75,7 @@ static output run_bconv2d(const char *kernel) {
   int64_t added;
   float *residual = read_sized_array(&added);
   eb_bconv2d_plan plan;
-  output y = {eb_bconv2d_plan_make(&op, kernel, eb_cpu_features(), &plan), NULL, 0};
+  output y = {plan_bconv2d(&op, &plan), NULL, 0};
   if (y.status == EB_OK) {
     const eb_window *w = &plan.op.window;
     const size_t row = op.output_type == EB_FLOAT32 ? (size_t)op.channels_out * sizeof(float)
@@ -138,7 +152,7 @@ static output run_bmaxpool2d(void) {
   return y;
 }
 
-static output run_w1a8(const char *kernel) {
+static output run_w1a8(void) {
   eb_w1a8 op;
   read_bytes(&op, sizeof(op));
   const int32_t parts = read_parts();
@@ -146,7 +160,7 @@ static output run_w1a8(const char *kernel) {
   void *factor = read_array();
   const eb_w1a8_constants constants = {filter, magnitude, bias, factor};
   eb_w1a8_plan plan;
-  output y = {eb_w1a8_plan_make(&op, kernel, eb_cpu_features(), &plan), NULL, 0};
+  output y = {plan_w1a8(&op, &plan), NULL, 0};
   if (y.status == EB_OK) {
     const eb_window *w = &plan.op.window;
     y.bytes = (size_t)w->batches * (size_t)w->output_height * (size_t)w->output_width * (size_t)op.channels_out;
@@ -171,25 +185,31 @@ static output run_w1a8(const char *kernel) {
   return y;
 }
 
-static output run_case(int32_t kind, const char *kernel) {
+static output run_case(int32_t kind) {
   switch (kind) {
-    case BCONV2D: return run_bconv2d(kernel);
+    case BCONV2D: return run_bconv2d();
     case BMAXPOOL2D: return run_bmaxpool2d();
-    case W1A8: return run_w1a8(kernel);
+    case W1A8: return run_w1a8();
     default: return run_rows(kind);
   }
 }
 
 int main(int count, char **arguments) {
   if (count != 5) return 2;
-  const char *kernel = strcmp(arguments[1], "best") == 0 ? NULL : arguments[1];
+  eb_schedule given;
+  if (strchr(arguments[1], ':') != NULL) {
+    if (eb_schedule_parse(arguments[1], &given) != EB_OK) return 2;
+    schedule = &given;
+  } else if (strcmp(arguments[1], "best") != 0) {
+    kernel = arguments[1];
+  }
   cases = fopen(arguments[2], "rb");
   results = fopen(arguments[3], "wb");
   repeats = atoi(arguments[4]);
   if (cases == NULL || results == NULL) return 2;
   int32_t kind;
   while (fread(&kind, sizeof(kind), 1, cases) == 1) {
-    const output y = run_case(kind, kernel);
+    const output y = run_case(kind);
     const int32_t status = (int32_t)y.status;
     const int64_t bytes = (int64_t)y.bytes;
     fwrite(&status, sizeof(status), 1, results);

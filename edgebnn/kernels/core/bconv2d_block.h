@@ -2,7 +2,8 @@
  *
  * To add a kernel, write bconv2d_<name>.c with two functions, and one line in bconv2d.kernels:
  *   eb_bconv2d_<name>_pack   puts the filter of one block into the order in which the kernel reads it, once;
- *   eb_bconv2d_<name>        computes the output of one block for some pixels, output transform included.
+ *   eb_bconv2d_<name>        computes the output of one block for some pixels, output transform included; a row stationary
+ *                            kernel, for some rows of output.
  * A block is channel_tile output channels that the kernel computes side by side; the last of a group may be partly
  * empty. The kernel chooses how many pixels it takes at a time (its pixel_tile: the driver calls with multiples of it
  * where it can), counts into a small array of its own, and hands that to eb_write_output of output_transform.h, which
@@ -61,6 +62,14 @@ struct eb_bconv2d_block {
   const uint32_t *pixels; /* aligned to 4 only: they may be the input tensor itself */
   size_t pixel_stride;    /* in words */
   size_t words;           /* of a window: a multiple of the kernel's word_multiple */
+
+  /* Row stationary kernels find the windows in rows of the input in place of `pixels`, each word row_lanes times side by
+   * side. The pixels are whole rows of output, of `columns` pixels; the window of column x in row y begins in row r <
+   * row_count of the filter at lines + (y * line_step + r * row_step) + x * pixel_stride, and has row_words words there. */
+  const uint32_t *lines; /* aligned to EB_ALIGNMENT */
+  size_t line_step, row_step;
+  int32_t row_count, row_words, columns;
+
   int32_t pixel_count;    /* at least 1 */
   int32_t channels;       /* 1 to channel_tile */
 
@@ -80,12 +89,21 @@ struct eb_bconv2d_block {
 
 /* What a kernel may take for granted of a block. */
 EB_INLINE void eb_require_bconv2d_block(const eb_bconv2d_block *b, int32_t channel_tile, size_t word_multiple) {
-  EB_REQUIRE(b->weights != NULL && eb_is_aligned(b->weights) && b->pixels != NULL && b->output != NULL);
+  EB_REQUIRE(b->weights != NULL && eb_is_aligned(b->weights) && b->output != NULL);
+  EB_REQUIRE(b->lines != NULL || b->pixels != NULL);
   EB_REQUIRE(b->words > 0 && b->words % word_multiple == 0 && b->pixel_count > 0);
   EB_REQUIRE(b->channels > 0 && b->channels <= channel_tile && channel_tile <= EB_MOST_CHANNEL_TILE);
   EB_REQUIRE(b->output_type == EB_PACKED ? b->threshold != NULL : b->multiplier != NULL && b->bias != NULL);
   EB_REQUIRE(b->residual == NULL || b->output_type == EB_FLOAT32);
   (void)b, (void)channel_tile, (void)word_multiple;
+}
+
+/* And what a row stationary one may. */
+EB_INLINE void eb_require_bconv2d_rows(const eb_bconv2d_block *b, int32_t most_row_words, int32_t most_words) {
+  EB_REQUIRE(b->lines != NULL && eb_is_aligned(b->lines) && b->columns > 0 && b->pixel_count % b->columns == 0);
+  EB_REQUIRE(b->row_words > 0 && b->row_words <= most_row_words && b->words <= (size_t)most_words);
+  EB_REQUIRE(b->row_count > 0 && b->words == (size_t)(b->row_count * b->row_words));
+  (void)b, (void)most_row_words, (void)most_words;
 }
 
 /* The packing that most kernels want: [words][lanes], lanes past `channels` and words past `filter_words` are 0.
@@ -97,6 +115,16 @@ EB_INLINE void eb_pack_lanes(const uint32_t *restrict filter, size_t filter_word
     for (size_t word = 0; word < filter_words; word++) {
       packed[word * (size_t)lanes + (size_t)lane] = filter[(size_t)lane * filter_words + word];
     }
+  }
+}
+
+/* And the one for kernels that go through the channels of a block some at a time: [tile / lanes][words][lanes]. */
+EB_INLINE void eb_pack_lanes_in_turn(const uint32_t *restrict filter, size_t filter_words, size_t words,
+                                     int32_t channels, int32_t tile, int32_t lanes, uint32_t *restrict packed) {
+  for (int32_t first = 0; first < tile; first += lanes, packed += words * (size_t)lanes) {
+    const int32_t left = channels - first;
+    eb_pack_lanes(filter, filter_words, words, left < 0 ? 0 : left < lanes ? left : lanes, lanes, packed);
+    filter += filter_words * (size_t)lanes;
   }
 }
 

@@ -15,6 +15,7 @@ const char *eb_status_name(eb_status status) {
     case EB_UNSUPPORTED: return "EB_UNSUPPORTED";
     case EB_UNKNOWN_KERNEL: return "EB_UNKNOWN_KERNEL";
     case EB_CPU_LACKS_KERNEL: return "EB_CPU_LACKS_KERNEL";
+    case EB_BAD_SCHEDULE: return "EB_BAD_SCHEDULE";
   }
   return "unknown status";
 }

@@ -47,7 +47,8 @@ typedef enum eb_status {
   EB_TOO_LARGE,        /* a tensor, the memory needed or the popcount sum exceeds what the kernels count with */
   EB_UNSUPPORTED,      /* zero padding, packed output and an odd channel count: the threshold cannot express it */
   EB_UNKNOWN_KERNEL,   /* no line of bconv2d.kernels has the forced name */
-  EB_CPU_LACKS_KERNEL  /* the forced kernel needs instructions this processor does not have */
+  EB_CPU_LACKS_KERNEL, /* the forced kernel needs instructions this processor does not have */
+  EB_BAD_SCHEDULE      /* an order or tiles that the kernel does not have for this operation */
 } eb_status;
 
 /* "EB_BAD_SIZE", ...; "unknown status" for other values. */
@@ -105,6 +106,30 @@ typedef struct eb_cpu_caches {
 /* Of the running processor; 32 KiB and 256 KiB where the system does not tell. */
 EB_EXPORT eb_cpu_caches eb_cpu_caches_read(void);
 
+/* ---- schedules ------------------------------------------------------------------------------------------------ */
+
+/* The order in which a kernel goes through a layer: what stays near the arithmetic while the rest passes by. A line of a
+ * table of kernels gives the sum of those that it can take. */
+enum eb_order {
+  EB_OUTPUT_STATIONARY = 1, /* "os": some outputs at a time, all channels of them before the next ones */
+  EB_WEIGHT_STATIONARY = 2, /* "ws": some channels at a time, all outputs of them before the next ones */
+  EB_ROW_STATIONARY = 4     /* "rs": rows of the filter in registers, while a row of the input slides */
+};
+
+/* How a layer is to be computed. No result depends on it. Of the tiles, those that kernel and order have are at least 1 and
+ * the others 0; sizes are rounded up to whole tiles of the kernel, and cut to what the layer has. */
+typedef struct eb_schedule {
+  const char *kernel;  /* a line of the operation's table */
+  int32_t order;       /* enum eb_order */
+  int32_t tile_pixels; /* binary convolution, "os" and "ws": output pixels */
+  int32_t tile_rows;   /* W1A8, and "rs" of binary convolution: rows of output */
+  int32_t tile_blocks; /* of channels that the kernel computes side by side; not of depthwise layers */
+} eb_schedule;
+
+/* Reads "KERNEL:ORDER:TILES", such as "neon64:ws:pixels=48,blocks=2", with the tiles pixels, rows and blocks. The text is
+ * changed, and must last as long as the schedule: the kernel's name stays in it. EB_OK or EB_BAD_SCHEDULE. */
+EB_EXPORT eb_status eb_schedule_parse(char *text, eb_schedule *schedule);
+
 /* ---- LceBconv2d ------------------------------------------------------------------------------------------------ */
 
 /* The operation, as in the file. K = filter_height * filter_width * channels_in / groups.
@@ -144,6 +169,10 @@ typedef struct eb_bconv2d_kernel {
   int32_t pixel_tile;    /* pixels that it computes side by side */
   int32_t word_multiple; /* the words of a window are rounded up to it */
   int32_t lane_bytes;    /* of a word of one channel, packed */
+  int32_t orders;        /* sum of enum eb_order: row stationary, or others */
+  int32_t row_lanes;     /* row stationary: how often a word of the input stands there, side by side */
+  int32_t most_row_words; /* row stationary: of a row of the filter, at most */
+  int32_t most_words;     /* row stationary: of the whole filter of a channel, at most */
 } eb_bconv2d_kernel;
 
 /* The lines in order, best first; NULL at index >= the number of lines. */
@@ -172,7 +201,10 @@ typedef struct eb_bconv2d_plan {
   int32_t window_words;         /* the same, rounded up to the kernel's word_multiple */
   int32_t group_channels;       /* output channels of a group */
   int32_t group_blocks;         /* blocks of a group */
-  eb_bconv2d_blocking blocking;
+  int32_t order;                /* enum eb_order */
+  eb_bconv2d_blocking blocking; /* row stationary: pixels are those of tile_rows rows */
+  int32_t tile_rows;            /* row stationary: rows of output of a tile, of one image; else 0 */
+  int32_t pixel_tiles;          /* tiles of work one after another for the same blocks */
   int32_t chunk_groups;         /* groups that one tile of work covers */
   int32_t chunks;               /* tiles of work side by side for the same pixels */
   int32_t clamp_min, clamp_max; /* the activation, on 2 * accum */
@@ -180,9 +212,14 @@ typedef struct eb_bconv2d_plan {
   size_t tap_sums_offset;       /* bytes into persistent memory: what zero padding takes back */
 } eb_bconv2d_plan;
 
-/* kernel_name: NULL for the best one for cpu_features, else the line to force. On an error *plan is undefined. */
+/* kernel_name: NULL for the best one for cpu_features, else the line to force, where it can compute the operation. The order
+ * and the tiles are those of eb_bconv2d_choose_blocking. On an error *plan is undefined. */
 EB_EXPORT eb_status eb_bconv2d_plan_make(const eb_bconv2d *op, const char *kernel_name, uint32_t cpu_features,
                                          eb_bconv2d_plan *plan);
+
+/* The same by a schedule. */
+EB_EXPORT eb_status eb_bconv2d_plan_schedule(const eb_bconv2d *op, const eb_schedule *schedule, uint32_t cpu_features,
+                                             eb_bconv2d_plan *plan);
 
 /* The blocking that eb_bconv2d_plan_make chooses: a function of the operation's shape, the kernel's tile and the
  * caches, and of nothing else. */

@@ -59,6 +59,7 @@ typedef struct eb_w1a8_kernel {
   int32_t lane_tables, lane_bytes;
   int32_t counts;
   int32_t least_columns; /* of output: for narrower layers a line below is better */
+  int32_t orders;        /* sum of enum eb_order */
 } eb_w1a8_kernel;
 
 /* The lines in order, best first; NULL at index >= the number of lines. */
@@ -81,15 +82,22 @@ typedef struct eb_w1a8_plan {
   int32_t segments, segment_tables;  /* tables of a window that lie side by side, and how many such stretches it has */
   int32_t column_step;               /* staged columns from one output pixel to the next */
   int32_t columns, slots;            /* of a staged row; rows staged at a time, without the one of padding */
-  int32_t row_parts, part_blocks;    /* how a row of output is cut */
+  int32_t order;                     /* enum eb_order */
+  int32_t tile_rows, row_tiles;      /* rows of output of a tile, all of one image; tiles of all rows */
+  int32_t row_parts, part_blocks;    /* how the blocks are cut */
   size_t pixel_bytes, row_bytes, block_bytes;
   size_t constants_offset;           /* bytes into persistent memory */
   size_t pixel_offset, pointers_offset; /* bytes into scratch */
 } eb_w1a8_plan;
 
-/* kernel_name: NULL for the best one for cpu_features, else the line to force. On an error *plan is undefined. */
+/* kernel_name: NULL for the best one for cpu_features, else the line to force. Output stationary, a row at a time. On an error
+ * *plan is undefined. */
 EB_EXPORT eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t cpu_features,
                                       eb_w1a8_plan *plan);
+
+/* The same by a schedule. Depthwise layers are output stationary, and their only tile is "rows", of size 1. */
+EB_EXPORT eb_status eb_w1a8_plan_schedule(const eb_w1a8 *op, const eb_schedule *schedule, uint32_t cpu_features,
+                                          eb_w1a8_plan *plan);
 
 /* EB_BAD_QUANTIZATION if a factor is none (eb_w1a8_is_factor), or a magnitude not in 0..127. */
 EB_EXPORT eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, void *persistent);

@@ -17,7 +17,36 @@ static inline int eb_pads_after_transform(const eb_bconv2d *op) {
   return eb_pads_with_zeros(op) && op->output_type == EB_FLOAT32 && op->activation == EB_ACT_NONE;
 }
 
-/* Bytes of a thread's scratch, in this order: gathered windows, what padding takes back, where each pixel finds it, and
+/* ---- rows of the input, as row stationary kernels read them: with the padding at both ends, one after another --------- */
+
+/* Columns of a row: those that the windows of a row of output cover. */
+static inline int64_t eb_line_columns(const eb_window *w) {
+  return (int64_t)(w->output_width - 1) * w->stride_width + w->filter_width;
+}
+
+/* Words of a row; each row is aligned. */
+static inline int64_t eb_line_words(const eb_bconv2d_plan *plan) {
+  const int64_t words = eb_line_columns(&plan->op.window) * plan->group_words * plan->kernel->row_lanes;
+  enum { ALIGNED = EB_ALIGNMENT / sizeof(uint32_t) };
+  return (words + ALIGNED - 1) / ALIGNED * ALIGNED;
+}
+
+/* Rows that `rows` rows of output need. */
+static inline int64_t eb_lines_for(const eb_window *w, int32_t rows) {
+  return (int64_t)(rows - 1) * w->stride_height + (int64_t)(w->filter_height - 1) * w->dilation_height + 1;
+}
+
+/* Whether a tile's rows can be counted with what they are counted with. */
+static inline int eb_lines_are_counted(const eb_bconv2d_plan *plan) {
+  const int64_t lines = eb_lines_for(&plan->op.window, plan->tile_rows), words = eb_line_words(plan);
+  return words < INT32_MAX / 16 && lines < INT32_MAX / 16 / words;
+}
+
+/* The rows that the output rows [row_begin, row_end) of an image need, of a group's words. Padding is 0 (+1). */
+void eb_bconv2d_stage_lines(const eb_bconv2d_plan *plan, const uint32_t *input, int32_t group, int32_t row_begin,
+                            int32_t row_end, uint32_t *lines);
+
+/* Bytes of a thread's scratch, in this order: gathered windows or rows, what padding takes back, where each pixel finds it, and
  * which taps it is for. */
 typedef struct eb_bconv2d_scratch {
   size_t pixels_bytes, padding_bytes, pointers_bytes, patches_bytes;
@@ -28,7 +57,10 @@ static inline eb_bconv2d_scratch eb_bconv2d_scratch_of(const eb_bconv2d_plan *pl
   const size_t row = (size_t)plan->kernel->channel_tile * sizeof(int32_t);
   const int pads = eb_pads_with_zeros(&plan->op);
   eb_bconv2d_scratch scratch;
-  scratch.pixels_bytes = eb_align(pixels * (size_t)plan->window_words * sizeof(uint32_t));
+  const size_t words = plan->order == EB_ROW_STATIONARY
+                           ? (size_t)(eb_lines_for(&plan->op.window, plan->tile_rows) * eb_line_words(plan))
+                           : pixels * (size_t)plan->window_words;
+  scratch.pixels_bytes = eb_align(words * sizeof(uint32_t));
   scratch.padding_bytes = pads ? eb_align(pixels * row) : 0;
   scratch.pointers_bytes = pads ? eb_align(pixels * sizeof(int32_t *)) : 0;
   scratch.patches_bytes = pads ? eb_align(pixels * sizeof(eb_patch)) : 0;

@@ -1,7 +1,7 @@
-/* How a convolution is cut into tiles of work.
+/* How a convolution is cut into tiles of work, unless a schedule says it.
  *
- * A tile gathers the windows of some pixels, then goes through some blocks; a block's weights are read once for all
- * pixels of the tile, and so are the windows for all blocks. What is looked for:
+ * A tile gathers the windows of some pixels, or keeps the rows that they lie in, then goes through some blocks; a block's
+ * weights are read once for all pixels of the tile, and so are the windows for all blocks. What is looked for:
  *   - a block's weights, the pixels at hand and the output stay in the first-level cache; the windows too if they can,
  *     else they come from the second level, which is soon enough: each is used for a whole block;
  *   - weights that do not stay in the first-level cache from tile to tile come from the second level: reading them is
@@ -46,9 +46,18 @@ static int32_t whole(int32_t n, int32_t multiple, int32_t all) {
 eb_status eb_bconv2d_plan_block(eb_bconv2d_plan *plan, eb_bconv2d_blocking blocking) {
   const eb_bconv2d *op = &plan->op;
   const eb_bconv2d_kernel *kernel = plan->kernel;
-  const int32_t pixels = op->window.batches * op->window.output_height * op->window.output_width;
+  const eb_window *w = &op->window;
+  const int32_t pixels = w->batches * w->output_height * w->output_width;
   if (blocking.tile_pixels < 1 || blocking.tile_blocks < 1) return EB_BAD_SIZE;
-  blocking.tile_pixels = whole(blocking.tile_pixels, kernel->pixel_tile, pixels);
+  if (plan->order == EB_ROW_STATIONARY) {
+    plan->tile_rows = eb_at_most(eb_ceil_div(blocking.tile_pixels, w->output_width), w->output_height);
+    plan->pixel_tiles = w->batches * eb_ceil_div(w->output_height, plan->tile_rows);
+    blocking.tile_pixels = plan->tile_rows * w->output_width;
+  } else {
+    plan->tile_rows = 0;
+    blocking.tile_pixels = whole(blocking.tile_pixels, kernel->pixel_tile, pixels);
+    plan->pixel_tiles = eb_ceil_div(pixels, blocking.tile_pixels);
+  }
   /* A tile of work starts at a whole word of packed output, so that no two threads write into the same. */
   blocking.tile_blocks = whole(blocking.tile_blocks, 32 / kernel->channel_tile, plan->group_blocks);
   plan->chunk_groups = 1;
@@ -58,9 +67,10 @@ eb_status eb_bconv2d_plan_block(eb_bconv2d_plan *plan, eb_bconv2d_blocking block
   }
   plan->blocking = blocking;
   plan->chunks = op->groups / plan->chunk_groups * eb_ceil_div(plan->group_blocks, blocking.tile_blocks);
-  const int64_t tiles = (int64_t)eb_ceil_div(pixels, blocking.tile_pixels) * plan->chunks;
+  const int64_t tiles = (int64_t)plan->pixel_tiles * plan->chunks;
   const int64_t row = (int64_t)plan->window_words + kernel->channel_tile + (int64_t)sizeof(int32_t *);
   if (tiles > INT32_MAX || row * blocking.tile_pixels > INT32_MAX / 16) return EB_TOO_LARGE;
+  if (plan->order == EB_ROW_STATIONARY && !eb_lines_are_counted(plan)) return EB_TOO_LARGE;
   plan->tiles = (int32_t)tiles;
   const eb_bconv2d_scratch scratch = eb_bconv2d_scratch_of(plan);
   plan->scratch_bytes = scratch.pixels_bytes + scratch.padding_bytes + scratch.pointers_bytes + scratch.patches_bytes;

@@ -87,21 +87,62 @@ static void plan_clamp(eb_bconv2d_plan *plan) {
   plan->clamp_max = k - eb_at_least(ranges[op->activation].low, -k);
 }
 
-eb_status eb_bconv2d_plan_make(const eb_bconv2d *op, const char *kernel_name, uint32_t cpu_features,
-                               eb_bconv2d_plan *plan) {
+/* What follows from the operation alone. */
+static eb_status plan_operation(const eb_bconv2d *op, eb_bconv2d_plan *plan) {
   plan->op = *op;
   eb_status status = eb_window_resolve(&plan->op.window);
   if (status == EB_OK) status = check_options(&plan->op);
   if (status == EB_OK) status = check_counts(&plan->op);
-  if (status == EB_OK) status = choose_kernel(kernel_name, cpu_features, &plan->kernel);
   if (status != EB_OK) return status;
   plan->group_words = eb_packed_words(op->channels_in / op->groups);
   plan->words = op->window.filter_height * op->window.filter_width * plan->group_words;
-  plan->window_words = eb_round_up(plan->words, plan->kernel->word_multiple);
   plan->group_channels = op->channels_out / op->groups;
-  plan->group_blocks = eb_ceil_div(plan->group_channels, plan->kernel->channel_tile);
   plan_clamp(plan);
-  status = plan_memory(plan);
+  return EB_OK;
+}
+
+/* Whether the kernel can compute the operation at all: those that are row stationary hold what they can of its filter. */
+static int computes(const eb_bconv2d_kernel *kernel, const eb_bconv2d_plan *plan) {
+  if (kernel->orders != EB_ROW_STATIONARY) return 1;
+  const eb_window *w = &plan->op.window;
+  return w->dilation_width == 1 && w->filter_width * plan->group_words <= kernel->most_row_words &&
+         plan->words <= kernel->most_words;
+}
+
+/* What follows from the kernel. */
+static eb_status plan_kernel(eb_bconv2d_plan *plan) {
+  plan->window_words = eb_round_up(plan->words, plan->kernel->word_multiple);
+  plan->group_blocks = eb_ceil_div(plan->group_channels, plan->kernel->channel_tile);
+  return plan_memory(plan);
+}
+
+eb_status eb_bconv2d_plan_make(const eb_bconv2d *op, const char *kernel_name, uint32_t cpu_features,
+                               eb_bconv2d_plan *plan) {
+  eb_status status = plan_operation(op, plan);
+  if (status == EB_OK) status = choose_kernel(kernel_name, cpu_features, &plan->kernel);
+  if (status == EB_OK && !computes(plan->kernel, plan)) status = choose_kernel(NULL, cpu_features, &plan->kernel);
+  if (status == EB_OK) status = plan_kernel(plan);
   if (status != EB_OK) return status;
+  plan->order = plan->kernel->orders == EB_ROW_STATIONARY ? EB_ROW_STATIONARY : EB_OUTPUT_STATIONARY;
   return eb_bconv2d_plan_block(plan, eb_bconv2d_choose_blocking(plan, eb_cpu_caches_read()));
+}
+
+eb_status eb_bconv2d_plan_schedule(const eb_bconv2d *op, const eb_schedule *schedule, uint32_t cpu_features,
+                                   eb_bconv2d_plan *plan) {
+  if (schedule->kernel == NULL) return EB_UNKNOWN_KERNEL;
+  eb_status status = plan_operation(op, plan);
+  if (status == EB_OK) status = choose_kernel(schedule->kernel, cpu_features, &plan->kernel);
+  if (status != EB_OK) return status;
+  if (!eb_takes_order(plan->kernel->orders, schedule->order) || !computes(plan->kernel, plan)) return EB_BAD_SCHEDULE;
+  const int by_rows = schedule->order == EB_ROW_STATIONARY;
+  if (!eb_is_tile(schedule->tile_rows, by_rows) || !eb_is_tile(schedule->tile_pixels, !by_rows)) return EB_BAD_SCHEDULE;
+  if (!eb_is_tile(schedule->tile_blocks, 1)) return EB_BAD_SCHEDULE;
+  status = plan_kernel(plan);
+  if (status != EB_OK) return status;
+  plan->order = schedule->order;
+  const eb_window *w = &plan->op.window;
+  const int32_t rows = eb_at_most(schedule->tile_rows, w->output_height);
+  const eb_bconv2d_blocking blocking = {by_rows ? rows * w->output_width : schedule->tile_pixels,
+                                        schedule->tile_blocks};
+  return eb_bconv2d_plan_block(plan, blocking);
 }

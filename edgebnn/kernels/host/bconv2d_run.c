@@ -1,5 +1,6 @@
 /* Binary convolution of a range of tiles. A tile is some output pixels by some blocks of output channels: the windows
- * of the pixels are gathered, unless they lie ready in the input, and the kernel computes block after block.
+ * of the pixels are gathered, unless they lie ready in the input, and the kernel computes block after block. For a row
+ * stationary kernel, a tile is some rows of output: the rows of input that they need are staged, and nothing is gathered.
  */
 #include "bconv2d.h"
 
@@ -15,7 +16,7 @@ typedef struct memory {
   const unsigned char *weights;
   const void *constants;
   const int32_t *tap_sums;
-  uint32_t *windows;        /* [tile_pixels][window_words] */
+  uint32_t *windows;        /* [tile_pixels][window_words]; row stationary: [lines][line_words] */
   int32_t *padding;         /* [tile_pixels][channel_tile]: a row for each of the patches */
   const int32_t **pointers; /* [tile_pixels]: a row of padding, or NULL */
   eb_patch *patches;        /* [tile_pixels]: those that differ in the taps that lie in the padding */
@@ -121,6 +122,19 @@ static void aim(const eb_bconv2d_plan *plan, const region *r, const memory *m, i
   b->residual = residual == NULL ? NULL : residual + at;
 }
 
+/* Where a row stationary kernel finds the windows. */
+static void aim_at_lines(const eb_bconv2d_plan *plan, const uint32_t *lines, eb_bconv2d_block *b) {
+  const eb_window *w = &plan->op.window;
+  const size_t line_words = (size_t)eb_line_words(plan);
+  b->lines = lines;
+  b->line_step = (size_t)w->stride_height * line_words;
+  b->row_step = (size_t)w->dilation_height * line_words;
+  b->row_count = w->filter_height;
+  b->row_words = w->filter_width * plan->group_words;
+  b->columns = w->output_width;
+  b->pixel_stride = (size_t)w->stride_width * (size_t)(plan->group_words * plan->kernel->row_lanes);
+}
+
 static void run_region(const eb_bconv2d_plan *plan, const region *r, const memory *m, const uint32_t *windows,
                        const float *residual, void *output) {
   const int32_t tile = plan->kernel->channel_tile;
@@ -137,6 +151,7 @@ static void run_region(const eb_bconv2d_plan *plan, const region *r, const memor
       .padding = pads ? m->pointers : NULL,
       .pads_after = eb_pads_after_transform(&plan->op),
   };
+  if (plan->order == EB_ROW_STATIONARY) aim_at_lines(plan, windows, &b);
   const int32_t rows = pads ? find_padding(plan, r, m) : 0;
   for (int32_t block = r->block_begin; block < r->block_end; block++) {
     const size_t index = (size_t)r->group * (size_t)plan->group_blocks + (size_t)block;
@@ -149,14 +164,25 @@ static void run_region(const eb_bconv2d_plan *plan, const region *r, const memor
   }
 }
 
-static region region_of(const eb_bconv2d_plan *plan, int32_t tile) {
+/* The tile's pixels: of whole rows of one image where the kernel goes by rows. */
+static void find_pixels(const eb_bconv2d_plan *plan, int32_t tile, region *r) {
   const eb_window *w = &plan->op.window;
-  const int32_t pixels = w->batches * w->output_height * w->output_width;
+  int32_t first = tile * plan->blocking.tile_pixels, end = w->batches * w->output_height * w->output_width;
+  if (plan->order == EB_ROW_STATIONARY) {
+    const int32_t image_tiles = plan->pixel_tiles / w->batches, image = tile / image_tiles;
+    first = (image * w->output_height + tile % image_tiles * plan->tile_rows) * w->output_width;
+    end = (image + 1) * w->output_height * w->output_width;
+  }
+  r->pixel_begin = first;
+  r->pixel_end = first + eb_at_most(plan->blocking.tile_pixels, end - first);
+}
+
+static region region_of(const eb_bconv2d_plan *plan, int32_t tile) {
   const int32_t group_chunks = plan->chunks * plan->chunk_groups / plan->op.groups;
-  const int32_t chunk = tile % plan->chunks;
+  const int weights_stay = plan->order == EB_WEIGHT_STATIONARY;
+  const int32_t chunk = weights_stay ? tile / plan->pixel_tiles : tile % plan->chunks;
   region r;
-  r.pixel_begin = tile / plan->chunks * plan->blocking.tile_pixels;
-  r.pixel_end = r.pixel_begin + eb_at_most(plan->blocking.tile_pixels, pixels - r.pixel_begin);
+  find_pixels(plan, weights_stay ? tile % plan->pixel_tiles : tile / plan->chunks, &r);
   r.block_begin = chunk % group_chunks * plan->blocking.tile_blocks;
   r.block_end = r.block_begin + eb_at_most(plan->blocking.tile_blocks, plan->group_blocks - r.block_begin);
   r.group = chunk / group_chunks * plan->chunk_groups;
@@ -169,7 +195,8 @@ void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const i
   EB_REQUIRE(eb_is_aligned(persistent) && eb_is_aligned(scratch) && input != NULL && output != NULL);
   EB_REQUIRE(residual == NULL || plan->op.output_type == EB_FLOAT32);
   const memory m = memory_of(plan, persistent, scratch);
-  const int in_place = eb_bconv2d_reads_in_place(plan);
+  const int by_rows = plan->order == EB_ROW_STATIONARY;
+  const int in_place = !by_rows && eb_bconv2d_reads_in_place(plan);
   int32_t gathered_pixel = -1, gathered_group = -1;
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
     region r = region_of(plan, tile);
@@ -177,7 +204,13 @@ void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const i
     if (in_place) windows = (const uint32_t *)input + (size_t)r.pixel_begin * (size_t)plan->words;
     for (const int32_t group_end = r.group + plan->chunk_groups; r.group < group_end; r.group++) {
       if (!in_place && (gathered_pixel != r.pixel_begin || gathered_group != r.group)) {
-        eb_bconv2d_gather(plan, (const uint32_t *)input, r.group, r.pixel_begin, r.pixel_end, m.windows);
+        if (by_rows) {
+          const int32_t columns = plan->op.window.output_width;
+          eb_bconv2d_stage_lines(plan, (const uint32_t *)input, r.group, r.pixel_begin / columns, r.pixel_end / columns,
+                                 m.windows);
+        } else {
+          eb_bconv2d_gather(plan, (const uint32_t *)input, r.group, r.pixel_begin, r.pixel_end, m.windows);
+        }
         gathered_pixel = r.pixel_begin;
         gathered_group = r.group;
       }

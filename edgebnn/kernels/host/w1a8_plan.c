@@ -64,16 +64,20 @@ static void plan_segments(eb_w1a8_plan *plan) {
   plan->segment_tables = contiguous ? w->filter_width * plan->tap_tables : plan->tap_tables;
 }
 
-/* Scratch: `slots` staged rows and one of padding, a staged pixel of padding, and what eb_w1a8_run looks up. */
+/* Scratch: `slots` staged rows and one of padding, a staged pixel of padding, and what eb_w1a8_run looks up. The rows that
+ * a tile needs are there at the same time. */
 static eb_status plan_scratch(eb_w1a8_plan *plan) {
   const eb_window *w = &plan->op.window;
   const int64_t span_height = (int64_t)(w->filter_height - 1) * w->dilation_height + 1;
   const int64_t span_width = (int64_t)(w->filter_width - 1) * w->dilation_width + 1;
   const int64_t step = w->stride_width < span_width ? w->stride_width : span_width;
   const int64_t columns = (w->output_width - 1) * step + span_width;
-  const int64_t slots = span_height < w->input_height ? span_height : w->input_height;
+  const int64_t tile_height = (int64_t)(plan->tile_rows - 1) * w->stride_height + span_height;
+  const int64_t slots = tile_height < w->input_height ? tile_height : w->input_height;
   const int64_t pixel = (int64_t)plan->op.groups * plan->tap_tables * plan->kernel->table_bytes;
-  const int64_t lookups = slots + 2 * (int64_t)plan->segments + plan->op.channels_in;
+  const int64_t pointers = (int64_t)plan->tile_rows * plan->segments;
+  if (pointers > INT32_MAX / 16) return EB_TOO_LARGE;
+  const int64_t lookups = slots + 2 * pointers + plan->op.channels_in;
   if (columns > INT32_MAX || pixel > INT32_MAX || columns > INT32_MAX / pixel) return EB_TOO_LARGE;
   if ((slots + 2) * columns > INT32_MAX / 2 / pixel || lookups > INT32_MAX / 16) return EB_TOO_LARGE;
   plan->column_step = (int32_t)step;
@@ -83,7 +87,7 @@ static eb_status plan_scratch(eb_w1a8_plan *plan) {
   plan->row_bytes = eb_align((size_t)(columns * pixel));
   plan->pixel_offset = (size_t)(slots + 1) * plan->row_bytes;
   plan->pointers_offset = plan->pixel_offset + eb_align(plan->pixel_bytes);
-  plan->scratch_bytes = plan->pointers_offset + eb_align((size_t)plan->segments * sizeof(char *)) +
+  plan->scratch_bytes = plan->pointers_offset + eb_align((size_t)pointers * sizeof(char *)) +
                         eb_align((size_t)slots * sizeof(int32_t)) + eb_align((size_t)plan->group_inputs);
   return EB_OK;
 }
@@ -100,34 +104,78 @@ static eb_status plan_weights(eb_w1a8_plan *plan) {
   return EB_OK;
 }
 
-eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t cpu_features, eb_w1a8_plan *plan) {
+/* What follows from the operation alone. */
+static eb_status plan_operation(const eb_w1a8 *op, eb_w1a8_plan *plan) {
   memset(plan, 0, sizeof(*plan));
   plan->op = *op;
   eb_status status = eb_window_resolve(&plan->op.window);
   if (status == EB_OK) status = check_options(&plan->op);
   if (status == EB_OK) status = check_counts(&plan->op);
-  const int32_t columns = plan->op.window.output_width;
-  if (status == EB_OK) status = choose_kernel(kernel_name, cpu_features, columns, &plan->kernel);
+  return status;
+}
+
+static void plan_depthwise(eb_w1a8_plan *plan) {
+  const eb_window *w = &plan->op.window;
+  plan->row_parts = plan->tile_rows = 1;
+  plan->row_tiles = w->batches * w->output_height;
+  plan->constants_offset = eb_align(sizeof(int32_t) * eb_w1a8_depthwise_words(plan));
+  plan->scratch_bytes = (size_t)w->filter_height * (size_t)w->filter_width * EB_W1A8_DEPTHWISE_TAP_BYTES;
+}
+
+/* tile_rows, tile_blocks: cut to what there is; tile_blocks 0: as many as make enough tiles. */
+static eb_status plan_convolution(eb_w1a8_plan *plan, int32_t tile_rows, int32_t tile_blocks) {
+  const eb_window *w = &plan->op.window;
+  plan->group_blocks = eb_ceil_div(plan->group_outputs, plan->kernel->channel_tile);
+  plan->tile_rows = eb_at_most(tile_rows, w->output_height);
+  plan->row_tiles = w->batches * eb_ceil_div(w->output_height, plan->tile_rows);
+  plan_segments(plan);
+  eb_status status = plan_scratch(plan);
+  if (status == EB_OK) status = plan_weights(plan);
   if (status != EB_OK) return status;
-  const int32_t rows = op->window.batches * plan->op.window.output_height;
-  plan->group_inputs = op->channels_in / op->groups;
-  plan->group_outputs = op->channels_out / op->groups;
-  plan->row_parts = 1;
-  if (op->depthwise) {
-    const int32_t taps = plan->op.window.filter_height * plan->op.window.filter_width;
-    plan->constants_offset = eb_align(sizeof(int32_t) * eb_w1a8_depthwise_words(plan));
-    plan->scratch_bytes = (size_t)taps * EB_W1A8_DEPTHWISE_TAP_BYTES;
+  const int32_t blocks = plan->op.groups * plan->group_blocks;
+  const int32_t parts = eb_at_most(blocks, eb_ceil_div(ENOUGH_TILES, plan->row_tiles));
+  plan->part_blocks = tile_blocks == 0 ? eb_ceil_div(blocks, parts) : eb_at_most(tile_blocks, blocks);
+  plan->row_parts = eb_ceil_div(blocks, plan->part_blocks);
+  return EB_OK;
+}
+
+static eb_status plan_kernel(eb_w1a8_plan *plan, int32_t tile_rows, int32_t tile_blocks) {
+  plan->group_inputs = plan->op.channels_in / plan->op.groups;
+  plan->group_outputs = plan->op.channels_out / plan->op.groups;
+  if (plan->op.depthwise) {
+    plan_depthwise(plan);
   } else {
-    plan->group_blocks = eb_ceil_div(plan->group_outputs, plan->kernel->channel_tile);
-    plan_segments(plan);
-    status = plan_scratch(plan);
-    if (status == EB_OK) status = plan_weights(plan);
+    const eb_status status = plan_convolution(plan, tile_rows, tile_blocks);
     if (status != EB_OK) return status;
-    const int32_t blocks = op->groups * plan->group_blocks;
-    plan->part_blocks = eb_ceil_div(blocks, eb_at_most(blocks, eb_ceil_div(ENOUGH_TILES, rows)));
-    plan->row_parts = eb_ceil_div(blocks, plan->part_blocks);
   }
-  plan->tiles = rows * plan->row_parts;
+  const int64_t tiles = (int64_t)plan->row_tiles * plan->row_parts;
+  if (tiles > INT32_MAX) return EB_TOO_LARGE;
+  plan->tiles = (int32_t)tiles;
   plan->persistent_bytes = plan->constants_offset + eb_w1a8_constants_bytes(plan);
   return EB_OK;
+}
+
+eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t cpu_features, eb_w1a8_plan *plan) {
+  eb_status status = plan_operation(op, plan);
+  if (status != EB_OK) return status;
+  status = choose_kernel(kernel_name, cpu_features, plan->op.window.output_width, &plan->kernel);
+  if (status != EB_OK) return status;
+  plan->order = EB_OUTPUT_STATIONARY;
+  return plan_kernel(plan, 1, 0);
+}
+
+eb_status eb_w1a8_plan_schedule(const eb_w1a8 *op, const eb_schedule *schedule, uint32_t cpu_features,
+                                eb_w1a8_plan *plan) {
+  if (schedule->kernel == NULL) return EB_UNKNOWN_KERNEL;
+  eb_status status = plan_operation(op, plan);
+  if (status != EB_OK) return status;
+  status = choose_kernel(schedule->kernel, cpu_features, INT32_MAX, &plan->kernel);
+  if (status != EB_OK) return status;
+  const int32_t orders = op->depthwise ? EB_OUTPUT_STATIONARY : plan->kernel->orders;
+  if (!eb_takes_order(orders, schedule->order)) return EB_BAD_SCHEDULE;
+  if (!eb_is_tile(schedule->tile_rows, 1) || !eb_is_tile(schedule->tile_pixels, 0)) return EB_BAD_SCHEDULE;
+  if (!eb_is_tile(schedule->tile_blocks, !op->depthwise)) return EB_BAD_SCHEDULE;
+  if (op->depthwise && schedule->tile_rows != 1) return EB_BAD_SCHEDULE;
+  plan->order = schedule->order;
+  return plan_kernel(plan, schedule->tile_rows, schedule->tile_blocks);
 }

@@ -28,13 +28,7 @@ typedef void (*eb_neon_count_fn)(const uint32_t *weights, const uint32_t *pixels
 /* [vectors of a step][words][vectors][lanes]; what the channels do not fill is 0. */
 EB_INLINE void eb_neon_pack(const uint32_t *filter, size_t filter_words, size_t words, int32_t channels,
                             int32_t vectors, uint32_t *packed) {
-  const int32_t step = vectors * EB_NEON_LANES;
-  for (int32_t first = 0; first < EB_NEON_CHANNELS; first += step) {
-    const int32_t left = channels - first;
-    eb_pack_lanes(filter, filter_words, words, left < 0 ? 0 : left < step ? left : step, step, packed);
-    filter += filter_words * (size_t)step;
-    packed += words * (size_t)step;
-  }
+  eb_pack_lanes_in_turn(filter, filter_words, words, channels, EB_NEON_CHANNELS, vectors * EB_NEON_LANES, packed);
 }
 
 /* Four words into all lanes of four vectors. */

@@ -60,7 +60,7 @@ static int delegate_graph(LiteContext *context, eb_delegate *delegate) {
   }
   nodes->size = 0;
   int status = LITE_OK;
-  if (!claim(delegate, context, plan, nodes, is_convolution)) {
+  if (!claim(delegate, context, plan, nodes, is_convolution) || !eb_schedules_are_for(delegate, nodes)) {
     context->report_error(context, "%s", delegate->message);
     status = LITE_ERROR;
   } else if (nodes->size > 0) {

@@ -19,10 +19,19 @@ enum eb_pack_int8 { EB_PACK_WHERE_IT_PAYS, EB_PACK_ALL, EB_PACK_NONE };
 
 typedef struct eb_partition eb_partition;
 
+/* How an op is to be computed. */
+typedef struct {
+  int op; /* its index in the file */
+  eb_schedule schedule;
+} eb_op_schedule;
+
 typedef struct {
   LiteDelegate lite; /* first: the interpreter knows the delegate by this address */
   char reserved[256]; /* zero: newer interpreters may read fields behind theirs */
   char kernel[64];    /* the forced kernel; empty: the best one */
+  char *schedule_text; /* the option `schedule`, whose names of kernels the schedules point to; NULL: none was given */
+  eb_op_schedule *schedules;
+  int schedule_count;
   int num_threads;    /* 0: as many as the interpreter recommends */
   int pack_int8;      /* enum eb_pack_int8 */
   bool keep_tensors;  /* nothing is fused, and every tensor has memory of its own */
@@ -115,6 +124,17 @@ extern const eb_op_kind eb_kind_w1a8_dense;
 
 /* What the interpreter calls to have its graph split. Not inlined, so that its return address lies in the interpreter. */
 int eb_delegate_prepare(LiteContext *context, LiteDelegate *lite);
+
+/* Takes the option `schedule`. False: it is none, or gives an op two, or there is no memory. */
+bool eb_schedules_read(eb_delegate *delegate, const char *text);
+
+/* The op's, or NULL: as the kernels choose. */
+const eb_schedule *eb_schedule_of(const eb_delegate *delegate, int op);
+
+/* Whether all are of ops among these. Refuses by eb_refuse. */
+bool eb_schedules_are_for(eb_delegate *delegate, const LiteIntArray *nodes);
+
+void eb_schedules_release(eb_delegate *delegate);
 
 /* Frees a destroyed delegate that has no partitions left. */
 void eb_release_delegate(eb_delegate *delegate);

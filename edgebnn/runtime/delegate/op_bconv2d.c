@@ -87,6 +87,13 @@ static bool pack(eb_delegate *delegate, const LiteContext *context, eb_op *op, c
   return true;
 }
 
+static eb_status make_plan(const eb_delegate *delegate, const eb_op *op, eb_bconv2d_plan *plan) {
+  const uint32_t features = eb_cpu_features();
+  const eb_schedule *schedule = eb_schedule_of(delegate, op->node);
+  if (schedule != NULL) return eb_bconv2d_plan_schedule(&op->as.bconv2d.op, schedule, features, plan);
+  return eb_bconv2d_plan_make(&op->as.bconv2d.op, eb_bconv2d_kernel_named(delegate->kernel, features), features, plan);
+}
+
 static bool fits_residual(eb_delegate *delegate, const LiteContext *context, const eb_op *op, const int *output_shape) {
   if (op->residual < 0) return true;
   const LiteTensor *residual = &context->tensors[op->residual];
@@ -106,13 +113,12 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   conv->op.window.input_height = input->dims->data[1];
   conv->op.window.input_width = input->dims->data[2];
   eb_bconv2d_plan plan;
-  const char *kernel = eb_bconv2d_kernel_named(delegate->kernel, eb_cpu_features());
-  const eb_status status = eb_bconv2d_plan_make(&conv->op, kernel, eb_cpu_features(), &plan);
-  if (!eb_refuse_status(delegate, op, status)) return false;
+  if (!eb_refuse_status(delegate, op, make_plan(delegate, op, &plan))) return false;
   if (!pack(delegate, context, op, &plan)) return false;
   conv->plan = plan;
-  /* Neighbouring tiles have the same windows; each is much work. */
-  op->units = (eb_units){.count = plan.tiles, .row = plan.chunks, .grain = 1};
+  /* Neighbouring tiles have the same windows, or the same weights; each is much work. */
+  const int64_t row = plan.order == EB_WEIGHT_STATIONARY ? plan.pixel_tiles : plan.chunks;
+  op->units = (eb_units){.count = plan.tiles, .row = row, .grain = 1};
   op->scratch_bytes = plan.scratch_bytes;
   output_shape[0] = plan.op.window.batches;
   output_shape[1] = plan.op.window.output_height;

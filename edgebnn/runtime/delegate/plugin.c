@@ -39,6 +39,8 @@ static bool set_option(eb_delegate *delegate, const char *key, const char *value
   } else if (strcmp(key, "kernels") == 0) {
     if (strlen(value) >= sizeof delegate->kernel || !known_kernel(value)) return false;
     strcpy(delegate->kernel, value);
+  } else if (strcmp(key, "schedule") == 0) {
+    return eb_schedules_read(delegate, value);
   } else if (strcmp(key, "pack_int8") == 0) {
     return set_pack_int8(delegate, value);
   } else if (strcmp(key, "profile") == 0) {
@@ -58,6 +60,7 @@ static bool set_option(eb_delegate *delegate, const char *key, const char *value
 void eb_release_delegate(eb_delegate *delegate) {
   if (!delegate->destroyed || delegate->partitions != NULL) return;
   eb_pool_destroy(delegate->pool);
+  eb_schedules_release(delegate);
   free(delegate);
 }
 
@@ -78,13 +81,14 @@ EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **valu
   const int options = (int)count; /* Python passes a C int: the upper half is not defined */
   for (int i = 0; i < options; i++) {
     if (set_option(delegate, keys[i], values[i])) continue;
-    char message[320];
+    char message[400];
     snprintf(message, sizeof message,
              "option %.60s=%.60s is none of num_threads=0..%d, kernels=NAME (one that this processor runs), "
-             "pack_int8=auto|all|none, keep_tensors=0|1, profile=0|1, log=0|1",
+             "schedule=OP:KERNEL:ORDER:TILES;..., pack_int8=auto|all|none, keep_tensors=0|1, profile=0|1, log=0|1",
              keys[i], values[i], EB_MAX_THREADS);
     if (report != NULL) report(message);
     eb_pool_destroy(pool);
+    eb_schedules_release(delegate);
     free(delegate);
     return NULL;
   }

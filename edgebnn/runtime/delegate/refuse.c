@@ -34,6 +34,12 @@ bool eb_refuse_op(eb_delegate *delegate, const eb_op *op, const char *format, ..
   return false;
 }
 
+/* By its schedule, or by the option. */
+static const char *kernel_asked_for(const eb_delegate *delegate, const eb_op *op) {
+  const eb_schedule *schedule = eb_schedule_of(delegate, op->node);
+  return schedule != NULL ? schedule->kernel : delegate->kernel;
+}
+
 bool eb_refuse_status(eb_delegate *delegate, const eb_op *op, eb_status status) {
   switch (status) {
     case EB_OK:
@@ -55,9 +61,11 @@ bool eb_refuse_status(eb_delegate *delegate, const eb_op *op, eb_status status) 
     case EB_UNSUPPORTED:
       return eb_refuse_op(delegate, op, "padding with zeros, packed output and an odd number of channels do not go together");
     case EB_UNKNOWN_KERNEL:
-      return eb_refuse_op(delegate, op, "there is no kernel '%s'", delegate->kernel);
+      return eb_refuse_op(delegate, op, "there is no kernel '%s'", kernel_asked_for(delegate, op));
+    case EB_BAD_SCHEDULE:
+      return eb_refuse_op(delegate, op, "its schedule is not one that '%s' can follow", kernel_asked_for(delegate, op));
     case EB_CPU_LACKS_KERNEL:
-      return eb_refuse_op(delegate, op, "this processor cannot run the kernel '%s'", delegate->kernel);
+      return eb_refuse_op(delegate, op, "this processor cannot run the kernel '%s'", kernel_asked_for(delegate, op));
   }
   return eb_refuse_op(delegate, op, "%s", eb_status_name(status));
 }

@@ -96,6 +96,8 @@ void eb_w1a8_output_shape(const LiteContext *context, const eb_op *op, const eb_
 
 eb_status eb_w1a8_make_plan(const eb_delegate *delegate, const eb_op *op, eb_w1a8_plan *plan) {
   const uint32_t features = eb_cpu_features();
+  const eb_schedule *schedule = eb_schedule_of(delegate, op->node);
+  if (schedule != NULL) return eb_w1a8_plan_schedule(&op->as.w1a8.op, schedule, features, plan);
   return eb_w1a8_plan_make(&op->as.w1a8.op, eb_w1a8_kernel_named(delegate->kernel, features), features, plan);
 }
 

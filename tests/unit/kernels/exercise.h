@@ -29,6 +29,20 @@ static void *allocate_aligned(size_t bytes, unsigned char **raw) {
   return memory;
 }
 
+/* One of the orders, and sizes of its tiles, of a kernel. */
+static eb_schedule draw_schedule(const char *kernel, int32_t orders, int has_pixels) {
+  eb_schedule schedule = {kernel, EB_OUTPUT_STATIONARY, 0, 0, 1 + (int32_t)(draw() % 3)};
+  if (orders == EB_ROW_STATIONARY) schedule.order = orders;
+  if ((orders & EB_WEIGHT_STATIONARY) != 0 && draw() % 2 == 0) schedule.order = EB_WEIGHT_STATIONARY;
+  const int32_t size = 1 + (int32_t)(draw() % 4);
+  if (has_pixels && schedule.order != EB_ROW_STATIONARY) {
+    schedule.tile_pixels = 8 * size;
+  } else {
+    schedule.tile_rows = size;
+  }
+  return schedule;
+}
+
 /* Packed pixels of random signs; the unused bits are 0. */
 static int32_t *draw_signs(size_t pixels, int32_t channels) {
   const size_t words = (size_t)eb_packed_words(channels);

@@ -15,9 +15,18 @@ static void fail(const char *what, const eb_w1a8 *op, const char *kernel) {
   exit(1);
 }
 
+/* Row by row, or by a schedule. */
+static eb_status plan_some_way(const eb_w1a8 *op, const char *kernel, eb_w1a8_plan *plan) {
+  if (draw() % 2 == 0) return eb_w1a8_plan_make(op, kernel, eb_cpu_features(), plan);
+  const int32_t orders = op->depthwise ? EB_OUTPUT_STATIONARY : EB_OUTPUT_STATIONARY | EB_WEIGHT_STATIONARY;
+  eb_schedule schedule = draw_schedule(kernel, orders, 0);
+  if (op->depthwise) schedule = (eb_schedule){kernel, EB_OUTPUT_STATIONARY, 0, 1, 0};
+  return eb_w1a8_plan_schedule(op, &schedule, eb_cpu_features(), plan);
+}
+
 static void check(const eb_w1a8 *op, const char *kernel) {
   eb_w1a8_plan plan;
-  const eb_status status = eb_w1a8_plan_make(op, kernel, eb_cpu_features(), &plan);
+  const eb_status status = plan_some_way(op, kernel, &plan);
   if (status == EB_EMPTY_OUTPUT || status == EB_CPU_LACKS_KERNEL) return;
   if (status != EB_OK) fail(eb_status_name(status), op, kernel);
   op = &plan.op;
