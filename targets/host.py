@@ -11,6 +11,7 @@ from edgebnn.graph.types import Array
 from edgebnn.runtime import conditions, power
 from edgebnn.runtime.conditions import Conditions
 from edgebnn.runtime.exact import open_exact
+from edgebnn.runtime.followed import HERE, followed
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.power import Energy
 from edgebnn.runtime.profile import Profile
@@ -26,10 +27,14 @@ class HostSession(Session):
     def __init__(self, model: ModelFile, *, threads: int, exact: bool, trace: bool) -> None:
         self._traced = trace
         open_interpreter = open_exact if exact else Interpreter
+        schedule = followed(model.given, model.content, model.name)
 
         def make() -> Interpreter:
             return open_interpreter(
-                model_content=model.content, num_threads=threads, experimental_preserve_all_tensors=trace
+                model_content=model.content,
+                num_threads=threads,
+                experimental_preserve_all_tensors=trace,
+                schedule=schedule,
             )
 
         try:
@@ -83,6 +88,10 @@ class HostTarget(Target):
     def pinned(self, processors: tuple[int, ...]) -> Iterator[None]:
         with conditions.pinned(processors):
             yield
+
+    @property
+    def scheduled_as(self) -> str:
+        return HERE
 
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> HostSession:
         return HostSession(model, threads=threads, exact=exact, trace=trace)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -10,36 +9,19 @@ from functools import cached_property
 from pathlib import Path
 
 from edgebnn.converters.write_tflite import to_bytes
-from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, UnsupportedOpError
+from edgebnn.errors import EdgebnnError, ModelFormatError, UnsupportedOpError
 from edgebnn.files import unreadable
 from edgebnn.graph import consistency, flatbuffer
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Array, Graph, Shape
-from edgebnn.kernels import schedules
-from edgebnn.kernels.schedules import LayerSchedule, Schedule
+from edgebnn.kernels.given_schedules import GivenSchedule, given_schedule
+from edgebnn.kernels.schedules import LayerSchedule
 from edgebnn.runtime import timing
 from edgebnn.runtime.entries import alike, choose, entries
 from edgebnn.runtime.model import Model, load
 from edgebnn.runtime.port import Port
 from edgebnn.runtime.power import Energy
 from edgebnn.runtime.timing import PairedTimes, Times
-
-
-@dataclass(frozen=True)
-class GivenSchedule:
-    """A schedule of a model, and where it comes from.
-
-    path:  the file, for messages.
-    asked: whether it was named, and must be followed; else it lay beside the model, for one machine.
-    """
-
-    path: str
-    schedule: Schedule
-    asked: bool
-
-    def holds_on(self, hardware: str) -> bool:
-        """Whether it is to be followed on ``hardware``: not if it only lay there, for another machine."""
-        return self.asked or self.schedule.hardware == hardware
 
 
 @dataclass(frozen=True)
@@ -155,34 +137,6 @@ def open_model(
     flatbuffer.check(content, str(source))
     consistency.check(content, str(source))
     return ModelFile(str(source), content, signature=signature, given=given_schedule(Path(source), content, schedule))
-
-
-def given_schedule(model: Path, content: bytes, schedule: Path | None = None) -> GivenSchedule | None:
-    """The schedule that a model is to follow.
-
-    Args:
-        model: its .tflite file.
-        content: its bytes.
-        schedule: the file that was named; None: the one beside the model, which must be of these bytes.
-
-    Returns:
-        The schedule; None if there is none, or one of another model lies there, which is warned of.
-
-    Raises:
-        InputError: the file cannot be read, is no schedule, or is one of another model although it was named.
-    """
-    path = model.with_suffix(".schedule.json") if schedule is None else schedule
-    if schedule is None and not path.is_file():
-        return None
-    found = schedules.read(path)
-    try:
-        schedules.check_model(found, content, str(path))
-    except InputError as error:
-        if schedule is not None:
-            raise
-        warnings.warn(f"not followed: {error}", stacklevel=2)
-        return None
-    return GivenSchedule(str(path), found, schedule is not None)
 
 
 class Session(ABC):

@@ -278,6 +278,7 @@ def parse_shares(text: str | None) -> tuple[float, ...]:
 @click.option("--image", "images", type=FILE, multiple=True, help="A picture to classify; may be given several times.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes told of each picture.")
 @click.option("--backend", type=click.Choice(["litert", "reference", "c"]), default="litert", show_default=True)
+@schedule_option
 @signature_option
 @threads_option
 def run(
@@ -287,6 +288,7 @@ def run(
     images: tuple[Path, ...],
     top: int,
     backend: str,
+    schedule: Path | None,
     signature: str | None,
     threads: int,
     as_json: bool,
@@ -301,10 +303,14 @@ def run(
     from edgebnn.targets.inputs import read_arrays, run_reference, write_arrays
     from edgebnn.targets.model_file import open_model
 
+    if schedule is not None and backend != "litert":
+        raise click.UsageError(f"--schedule: the kernels of {backend} follow none here; leave it out, or use litert")
     if images:
         if input_path or output_path or backend != "litert":
             raise click.UsageError("--image runs in litert and prints classes: no --input, --output or --backend")
-        _classify(edgebnn.load(model, num_threads=threads, signature=signature), images, top, as_json)
+        _classify(
+            edgebnn.load(model, num_threads=threads, signature=signature, schedule=schedule), images, top, as_json
+        )
         return
     if input_path is None or output_path is None:
         raise click.UsageError("give --input and --output, or --image")
@@ -319,7 +325,7 @@ def run(
         with status(f"compiling {model}"):
             outputs = run_native(file, arrays)
     else:
-        result = edgebnn.load(model, num_threads=threads, signature=signature)(*arrays)
+        result = edgebnn.load(model, num_threads=threads, signature=signature, schedule=schedule)(*arrays)
         outputs = result if isinstance(result, tuple) else (result,)
     write_arrays(output_path, file, outputs)
     shapes = [list(output.shape) for output in outputs]

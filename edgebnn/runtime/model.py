@@ -14,15 +14,19 @@ from typing import Any
 import numpy as np
 
 from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.files import unreadable
 from edgebnn.graph import batches, samples
 from edgebnn.graph.metadata import Metadata
 from edgebnn.graph.opdef import Axes
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Array, Shape, Tensor
+from edgebnn.kernels.given_schedules import beside, given_schedule
+from edgebnn.kernels.schedules import Schedule
 
 from . import images as image_inputs
 from .entries import Entry
 from .exact import open_exact
+from .followed import followed
 from .forking import Turns
 from .images import Prediction
 from .interpreter import Interpreter
@@ -336,6 +340,20 @@ def _stamp(source: str | bytes) -> tuple[int, ...]:
     return (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
 
 
+def _schedule(source: str | bytes, named: Path | None) -> Schedule | None:
+    """What is to be followed: what was named, or lies beside the file."""
+    if isinstance(source, bytes) and named is None:
+        return None
+    if not isinstance(source, bytes) and named is None and not beside(Path(source)).is_file():
+        return None
+    try:
+        content = source if isinstance(source, bytes) else Path(source).read_bytes()
+    except (OSError, ValueError) as error:
+        raise unreadable(str(source), error) from None
+    name = "model_content" if isinstance(source, bytes) else source
+    return followed(given_schedule(Path(name), content, named), content, name)
+
+
 def load(
     source: str | Path | bytes,
     num_threads: int = 1,
@@ -343,6 +361,7 @@ def load(
     kernels: str | None = None,
     pack_int8: PackInt8 | None = None,
     signature: str | None = None,
+    schedule: str | Path | None = None,
 ) -> Model:
     """Opens a .tflite file for inference: LiteRT with our delegate, no TensorFlow.
 
@@ -354,20 +373,25 @@ def load(
             its other built-in kernels.
         kernels, pack_int8: those of :class:`Interpreter`.
         signature: which signature to run of a file that has several.
+        schedule: a file of schedules that the kernels follow (``edgebnn plan --save-schedule``); by default
+            ``MODEL.schedule.json`` beside ``MODEL.tflite``, if it is of this model and for this machine.
 
     Returns:
         The model.
 
     Raises:
-        InputError: there is no such signature, or several and none is named. And what :class:`Interpreter` raises.
+        InputError: there is no such signature, or several and none is named; or the schedule is none of this model, or
+            asks for what no kernel does. And what :class:`Interpreter` raises.
     """
     open_interpreter = open_exact if exact else Interpreter
     held = source if isinstance(source, bytes) else os.fspath(source)
     given: dict[str, Any] = {"model_content": held} if isinstance(held, bytes) else {"model_path": held}
     name = "model_content" if isinstance(held, bytes) else held
 
+    found = _schedule(held, None if schedule is None else Path(schedule))
+
     def make() -> Interpreter:
-        return open_interpreter(**given, num_threads=num_threads, kernels=kernels, pack_int8=pack_int8)
+        return open_interpreter(**given, num_threads=num_threads, kernels=kernels, pack_int8=pack_int8, schedule=found)
 
     stamp = _stamp(held)
     runner = open_runner(make, name, signature)

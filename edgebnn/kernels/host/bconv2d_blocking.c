@@ -35,12 +35,15 @@ eb_bconv2d_blocking eb_bconv2d_choose_blocking(const eb_bconv2d_plan *plan, eb_c
   blocking.tile_pixels = eb_ceil_div(pixels, eb_ceil_div(pixels, most));
   const int64_t block_macs = (int64_t)plan->window_words * 32 * kernel->channel_tile * blocking.tile_pixels;
   blocking.tile_blocks = block_macs < TILE_MACS ? (int32_t)(TILE_MACS / block_macs) : 1;
+  /* A last tile of one block, or of one word of packed output, is not worth a tile. */
+  if (blocking.tile_blocks >= plan->group_blocks - 32 / kernel->channel_tile) blocking.tile_blocks = plan->group_blocks;
   return blocking;
 }
 
 /* n rounded up to a multiple, but no more than there are. */
 static int32_t whole(int32_t n, int32_t multiple, int32_t all) {
-  return n < all - multiple ? eb_round_up(n, multiple) : all;
+  const int64_t rounded = ((int64_t)n + multiple - 1) / multiple * multiple;
+  return rounded < all ? (int32_t)rounded : all;
 }
 
 eb_status eb_bconv2d_plan_block(eb_bconv2d_plan *plan, eb_bconv2d_blocking blocking) {
