@@ -555,6 +555,22 @@ def export(
     show(as_json, value, tables.package(made, str(output)))
 
 
+@verb("edgebnn report pruned.run --with pruned.tflite --with pi5.json")
+@click.argument("folder", type=FILE)
+@click.option(
+    "--with", "more", type=FILE, multiple=True, help="A .tflite file or a record of benchmark that lies elsewhere."
+)
+@click.option("-o", "--output", type=FILE, help="The page to write.  [default: report.html in FOLDER]")
+def report(folder: Path, more: tuple[Path, ...], output: Path | None, as_json: bool) -> None:
+    """Write one HTML page, which needs no network, of the models, records, pruning and training in a FOLDER."""
+    from edgebnn.reports import run_report
+
+    page = output or folder / run_report.PAGE
+    check_writable(page)
+    run_report.write(folder, more, page)
+    show(as_json, {"folder": str(folder), "page": str(page)}, f"wrote {page}")
+
+
 @verb("edgebnn targets")
 def targets(as_json: bool) -> None:
     """List where models can be run and measured, and what their figures are."""
