@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from matplotlib.axes import Axes
@@ -108,24 +109,24 @@ def _point(layer: LayerCosts) -> tuple[float, float]:
 def _number(axes: Axes, points: Sequence[tuple[float, float]]) -> None:
     """The numbers of the layers beside their points, those of points that lie together in one label."""
     groups: list[list[int]] = []
-    for index, (x, y) in enumerate(points):
-        for group in groups:
-            first_x, first_y = points[group[0]]
-            if max(x / first_x, first_x / x, y / first_y, first_y / y) < _TOGETHER:
-                group.append(index)
-                break
-        else:
-            groups.append([index])
+    for index in sorted(range(len(points)), key=lambda index: points[index]):
+        near = [group for group in groups if any(_are_near(points[index], points[one]) for one in group)]
+        groups = [group for group in groups if group not in near] + [[index, *(one for group in near for one in group)]]
     for group in groups:
+        xs, ys = zip(*(points[index] for index in group), strict=True)
         axes.annotate(
-            _ranges([index + 1 for index in group]),
-            points[group[0]],
+            _ranges(sorted(index + 1 for index in group)),
+            (math.sqrt(min(xs) * max(xs)), min(ys)),
             xytext=(0, -13),
             textcoords="offset points",
             ha="center",
             color=QUIET,
             fontsize=8,
         )
+
+
+def _are_near(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return all(max(a / b, b / a) < _TOGETHER for a, b in zip(one, other, strict=True))
 
 
 def _ranges(numbers: Sequence[int]) -> str:
