@@ -120,7 +120,7 @@ def measure(invoke: Callable[[], object], plugin: Plugin, nodes: Sequence[NodeIn
     segments = _segments(runs[0][2], nodes)
     durations = np.array([_durations(begin, end, times) for begin, end, times in runs], dtype=np.float64) / _NS_PER_MS
     totals = np.array([end - begin for begin, end, _ in runs], dtype=np.float64) / _NS_PER_MS
-    middle = _middle_half(totals)
+    middle = middle_half(totals)
     return _profile(segments, durations[middle].mean(axis=0), float(totals[middle].mean()))
 
 
@@ -131,7 +131,8 @@ def _timed(invoke: Callable[[], object], plugin: Plugin) -> tuple[int, int, tupl
     return begin, end, plugin.op_times()
 
 
-def _middle_half(totals: NDArray[np.float64]) -> NDArray[np.intp]:
+def middle_half(totals: NDArray[np.float64]) -> NDArray[np.intp]:
+    """The repeats whose total lies in the middle half, by their index."""
     quarter = len(totals) // 4
     return np.argsort(totals)[quarter : len(totals) - quarter]
 

@@ -37,7 +37,7 @@ class Agent:
         self._channel = channel
         self._number = 0
         try:
-            _skip_to_greeting(channel)
+            skip_to_greeting(channel)
             self.hello, _ = wire.decode(channel.receive)
             if self.hello.get("protocol") != wire.VERSION:
                 raise DeviceError("the agent on the device speaks another edgebnn's protocol")
@@ -77,7 +77,7 @@ class Agent:
         self._channel.close()
 
 
-def _skip_to_greeting(channel: Channel) -> None:
+def skip_to_greeting(channel: Channel) -> None:
     """Reads up to the end of the greeting: login shells may print something first."""
     seen = bytearray()
     while not seen.endswith(wire.GREETING):

@@ -52,6 +52,7 @@ class Connection:
         self._login |= {"port": port} if port else {}
         self._who = f"{user}@{host}" if user else host
         self._port = port
+        self._is_over = False
         self._loop = asyncio.new_event_loop()
         threading.Thread(target=self._loop.run_forever, daemon=True, name="edgebnn-ssh").start()
         self._open: asyncssh.SSHClientConnection | None = None
@@ -62,7 +63,10 @@ class Connection:
             raise
 
     def wait(self, work: Coroutine[Any, Any, Result]) -> Result:
-        """Has the thread do something, and waits for it."""
+        """Has the thread do something, and waits for it. Raises ConnectionLostError once this was closed."""
+        if self._is_over:
+            work.close()
+            raise self.lost()
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
             return future.result()
@@ -94,8 +98,9 @@ class Connection:
 
     def close(self) -> None:
         """Ends it, and what runs at its other end."""
-        if self._loop.is_running():
+        if not self._is_over:
             self.wait(self._closed())
+            self._is_over = True
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     async def _closed(self) -> None:
@@ -318,10 +323,8 @@ class SshChannel(Channel):
         return DeviceError(self._words.explain(f"signal {signal[0]}" if signal else f"exit code {status}"))
 
     def close(self) -> None:
-        try:
+        with suppress(ConnectionLostError, futures.CancelledError):
             self._connection.wait(self._close())
-        except (futures.CancelledError, RuntimeError):
-            return
 
     async def _close(self) -> None:
         try:

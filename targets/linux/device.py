@@ -127,6 +127,10 @@ class Device(ABC):
         """Starts the agent with the names of what it needs: the script that a Python begins with, and archives."""
 
     @abstractmethod
+    def launch(self, program: str) -> Channel:
+        """Starts a file of the store as a program."""
+
+    @abstractmethod
     def close(self) -> None:
         """Ends the connection and what runs on the device."""
 

@@ -72,6 +72,13 @@ class EmulatedDevice(Device):
         command = [*land.command, "-I", str(self._store / "files" / script), str(self._store), *archives]
         return ProcessChannel(command, land.clean_environment(), self._store)
 
+    def launch(self, program: str) -> Channel:
+        path = self._store / "files" / program
+        path.chmod(0o700)
+        land = self.user_land()
+        command = [self._system.emulator, str(path)]
+        return ProcessChannel(command, land.clean_environment(), self._store)
+
     def user_land(self) -> UserLand:
         """The system, made if it is not there. Raises UnavailableError."""
         return user_lands.make(self._system, cache_folder() / "arm")

@@ -104,6 +104,12 @@ class SshDevice(Device):
         run = f'exec {self.facts.interpreter} -I "$d/files/{script}" "$d" {" ".join(archives)}'
         return SshChannel(self._connection, _line(f"{_folder()}; {run}"))
 
+    def launch(self, program: str) -> Channel:
+        assert is_digest(program)
+        return SshChannel(
+            self._connection, _line(f'{_folder()}; chmod 700 "$d/files/{program}" && exec "$d/files/{program}"')
+        )
+
     def close(self) -> None:
         self._connection.close()
 

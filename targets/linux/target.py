@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
-from edgebnn.errors import EdgebnnError
+from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import Array
 from edgebnn.runtime.conditions import Conditions
 from edgebnn.runtime.power import Energy
@@ -19,7 +20,8 @@ from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, Session
 
 from .client import Agent, conditions_of, energy_of, profile_of, samples_of, words_of
-from .device import ConnectionLostError, Device, DeviceError
+from .device import Channel, ConnectionLostError, Device, DeviceError, lacking
+from .standalone import MACHINES, PackageSession
 from .store import digest
 from .wire import WireError
 
@@ -32,8 +34,13 @@ class Sent:
     bytes: int
 
 
+OnDevice: TypeAlias = "LinuxSession | PackageSession"
+
+
 class LinuxTarget(Target):
     """Models on a device, run by an agent that is put there when the first model is opened.
+
+    Where there is no Python that the agent can run in, each model runs as a program of its own.
 
     Attributes:
         sent: what was copied to the device, in this object's life.
@@ -41,28 +48,38 @@ class LinuxTarget(Target):
 
     def __init__(self, device: Device) -> None:
         self.name = device.name
-        self.device = device.facts.device
+        self._without_python = bool(lacking(device.facts)) and device.facts.processor in MACHINES
+        self.device = device.facts.device + (", by a stand-alone program" if self._without_python else "")
         self.kind = device.facts.kind
         self.sent: list[Sent] = []
         self._where = device
         self._agent: Agent | None = None
         self._started = 0
+        self._programs: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._unused: list[tuple[int, int]] = []
         self._lock = threading.RLock()
 
-    def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> LinuxSession:
+    def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> OnDevice:
+        if self._without_python:
+            return PackageSession(self, model, self._where.facts.processor, threads=threads, trace=trace)
         return LinuxSession(self, model, threads=threads, exact=exact, trace=trace)
 
     def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
         return self.open(model, threads=threads).profile(inputs, repeats)
 
-    def conditions(self) -> Conditions:
+    def conditions(self) -> Conditions | None:
+        if self._without_python:
+            return None
         return conditions_of(self._about().get("conditions"))
 
     def fingerprint(self) -> dict[str, str]:
+        if self._without_python:
+            return {"device": self.device, **self._where.facts.details}
         return words_of(self._about().get("fingerprint"))
 
     def versions(self) -> dict[str, str]:
+        if self._without_python:
+            return {"edgebnn": importlib.metadata.version("edgebnn")}
         return words_of(self._about().get("versions"))
 
     def _about(self) -> dict[str, Any]:
@@ -76,6 +93,8 @@ class LinuxTarget(Target):
         if not processors:
             yield
             return
+        if self._without_python:
+            raise InputError(f"{self.name}: programs for devices without Python are not pinned; leave --pin out")
         with self._lock:
             _, started = self.agent
             before = self.ask(started, "pin", processors=list(processors))[0].get("before")
@@ -89,6 +108,8 @@ class LinuxTarget(Target):
         """Ends what runs on the device, and the connection."""
         with self._lock:
             self._end_agent()
+            for channel in list(self._programs):
+                channel.close()
             self._where.close()
 
     def put(self, what: str, data: bytes) -> str:
@@ -112,6 +133,25 @@ class LinuxTarget(Target):
                 self._where.put(name, data)
                 self.sent.append(Sent(what, len(data)))
         return name
+
+    def launch(self, model: str, program: bytes) -> Channel:
+        """Starts a program on the device, put there if it is not there yet.
+
+        Args:
+            model: what it computes, in words.
+            program: its content.
+
+        Raises:
+            DeviceError: there is no room, it does not run there, or the way to the device fails.
+        """
+        name = digest(program)
+        with self._lock:
+            if name not in self._where.present([name]):
+                self._where.put(name, program)
+                self.sent.append(Sent(model, len(program)))
+            channel = self._where.launch(name)
+            self._programs.add(channel)
+            return channel
 
     @property
     def agent(self) -> tuple[Agent, int]:

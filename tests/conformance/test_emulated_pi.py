@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 
 import edgebnn
 from edgebnn.targets.linux import user_lands
+from edgebnn.targets.linux.emulated import EmulatedDevice
 from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.model_file import open_model
 from edgebnn.targets.noise import noise
@@ -75,3 +77,16 @@ def test_a_batch_of_samples_and_a_session_that_is_let_go(tmp_path: Path) -> None
         first, again = session.run(sample), session.run(sample)
         np.testing.assert_array_equal(first[0], again[0])
         del session
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_programs_for_devices_without_python_are_bit_exact(name: str) -> None:
+    where = emulated(name)._where
+    device = EmulatedDevice(name, where._system)  # type: ignore[attr-defined]
+    device.facts = replace(device.facts, python=None)
+    target = LinuxTarget(device)
+    assert target.validate(W1A8, count=2).bit_exact
+    result = target.validate(BINARY, count=1, layers=True)
+    assert result.passed
+    assert not any(layer.departs for layer in result.layers or ())
+    target.close()

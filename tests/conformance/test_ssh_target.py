@@ -269,6 +269,30 @@ def test_a_slow_link_is_waited_for_and_a_silent_one_is_not(bare: EmulatedPi, tmp
     device.close()
 
 
+def test_a_device_without_python_runs_a_model_as_a_program(tmp_path: Path) -> None:
+    land()
+    pi = EmulatedPi(tmp_path / "pi", python=False)
+    target = SshTarget(pi.name, pi.access)
+    assert "no Python" in target.device
+    assert "stand-alone program" in target.device
+    assert target.validate(W1A8, count=2).bit_exact
+    assert target.validate(BINARY, count=1, layers=True).passed
+    profile = target.profile(BINARY, repeats=4)
+    assert profile.kind == "emulated"
+    assert len(profile.ops) == 26
+    assert len(target.sent) == 2
+    session = target.open(open_model(W1A8))
+    sample = next(noise(open_model(W1A8), 1))
+    expected = session.run(sample)
+    target._where._connection._open.abort()  # type: ignore[attr-defined]
+    np.testing.assert_array_equal(session.run(sample)[0], expected[0])
+    assert len(target.sent) == 2
+    target.close()
+    assert soon(lambda: not pi.alive())
+    assert half_files(pi) == []
+    pi.close()
+
+
 def test_callers_at_the_same_time_do_not_collide(pi: EmulatedPi, deployed: SshTarget, tmp_path: Path) -> None:
     model = large(tmp_path, size=10**6)
 

@@ -34,7 +34,22 @@ _SHELL = replace(
         *("libacl1", "libattr1", "libgmp10", "libselinux1", "libpcre2-8-0"),
     ),
 )
-_PROGRAMS = ("uname", "cat", "mkdir", "mv", "rm", "wc", "sha256sum", "tr", "nproc", "grep", "getconf", "sleep", "env")
+_PROGRAMS = (
+    "uname",
+    "cat",
+    "mkdir",
+    "mv",
+    "rm",
+    "chmod",
+    "wc",
+    "sha256sum",
+    "tr",
+    "nproc",
+    "grep",
+    "getconf",
+    "sleep",
+    "env",
+)
 
 
 @functools.cache
@@ -131,6 +146,9 @@ class EmulatedPi:
             script = self._programs / name
             script.write_text(f'#!/bin/sh\nexec {shutil.which(land().system.emulator)} -L "{root}" "{path}" "$@"\n')
             script.chmod(0o755)
+        run = self._programs / "run"
+        run.write_text(f'#!/bin/sh\n[ -x "$1" ] && exec {shutil.which(land().system.emulator)} "$1"\n')
+        run.chmod(0o755)
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(30)
@@ -165,9 +183,11 @@ class EmulatedPi:
 
     async def _session(self, session: asyncssh.SSHServerProcess[bytes]) -> None:
         self.commands.append(session.command or "")
+        # What Linux for ARM would do with a file that was sent: here its kernel is another's.
+        command = (session.command or "").replace('exec "$d/files/', 'exec run "$d/files/')
         process = await asyncio.create_subprocess_exec(
             shutil.which(land().system.emulator) or "",
-            *("-L", str(land().root), str(land().root / "bin" / "dash"), "-c", session.command or ""),
+            *("-L", str(land().root), str(land().root / "bin" / "dash"), "-c", command),
             env={"PATH": str(self._programs), "HOME": str(self.home), "QEMU_CPU": land().system.cpu},
             cwd=self.home,
             stdin=asyncio.subprocess.PIPE,

@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import signal
 import time
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from edgebnn import machine
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
 from edgebnn.targets.host import HostTarget
 from edgebnn.targets.linux import client, wire
-from edgebnn.targets.linux.device import ConnectionLostError, DeviceError
+from edgebnn.targets.linux.device import ConnectionLostError, DeviceError, lacking
 from edgebnn.targets.linux.store import Store, digest
 from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.model_file import ModelFile, open_model
@@ -234,6 +237,73 @@ def test_outputs_that_the_model_does_not_have_are_refused(
     monkeypatch.setattr(target, "ask", lambda *a, **k: ({}, tuple(outputs)))
     with pytest.raises(DeviceError, match="other outputs"):
         session.run(next(noise(open_model(W1A8), 1)))
+
+
+@pytest.fixture
+def without_python(device: LocalDevice) -> Iterator[LinuxTarget]:
+    pytest.importorskip("ziglang")
+    device.facts = replace(device.facts, python=None, processor=machine.processor())
+    made = LinuxTarget(device)
+    yield made
+    made.close()
+
+
+def test_without_python_a_model_is_a_program_that_computes_shows_and_times_the_same(
+    without_python: LinuxTarget, device: LocalDevice
+) -> None:
+    assert "stand-alone program" in without_python.device
+    assert without_python.validate(W1A8, count=2, layers=True).bit_exact
+    result = without_python.validate(BINARY, count=1, layers=True)
+    assert result.passed
+    assert not any(layer.departs for layer in result.layers or ())
+    assert len(result.layers or ()) == 25
+    assert len(without_python.sent) == 2
+    profile = without_python.profile(BINARY, repeats=4)
+    assert [op.index for op in profile.ops] == [*range(25), -1]
+    assert profile.total == pytest.approx(sum(op.value for op in profile.ops))
+    session, other = (without_python.open(open_model(path)) for path in (W1A8, BINARY))
+    inputs, others = (next(noise(open_model(path), 1)) for path in (W1A8, BINARY))
+    assert len(session.times_against(inputs, other, others, 5).ratios) == 5
+    assert len(without_python.sent) == 2
+    without_python.close()
+    for channel in device.started:
+        with pytest.raises(ProcessLookupError):
+            os.kill(channel.pid, 0)
+
+
+def test_a_program_ends_with_its_caller_in_the_middle_of_its_work(
+    without_python: LinuxTarget, device: LocalDevice
+) -> None:
+    without_python.open(open_model(W1A8))
+    channel = device.started[-1]
+    inputs = b"".join(values.tobytes() for values in next(noise(open_model(W1A8), 1)))
+    channel.send(b"P" + (10**6).to_bytes(4, "little") + inputs)
+    begun = time.monotonic()
+    channel.close()
+    assert time.monotonic() - begun < 4.5, "it had to be killed"
+
+
+def test_what_a_program_cannot_do_is_refused(without_python: LinuxTarget) -> None:
+    with pytest.raises(InputError, match="one thread"):
+        without_python.open(open_model(W1A8), threads=2)
+
+
+@pytest.mark.parametrize(
+    ("facts", "words"),
+    [
+        ({"processor": "riscv64"}, "LiteRT has wheels for x86_64, aarch64, armv7l alone"),
+        ({"python": (3, 9)}, "Python is 3.9, and 3.10 is needed"),
+        ({"python": None}, "sudo apt install python3"),
+        ({"glibc": (2, 24)}, "it has glibc 2.24, and LiteRT's wheels need 2.27"),
+        ({"glibc": None}, "another C library than glibc"),
+        ({"processor": "armv7l", "has_numpy": False}, "sudo apt install python3-numpy"),
+        ({}, ""),
+    ],
+)
+def test_what_a_device_lacks_is_said_with_what_helps(device: LocalDevice, facts: dict[str, Any], words: str) -> None:
+    found = lacking(replace(device.facts, **{"processor": "aarch64", **facts}))
+    assert words in found
+    assert bool(found) == bool(words)
 
 
 def test_a_store_takes_nothing_but_hashes_and_forgets_what_was_not_used_for_longest(tmp_path: Path) -> None:

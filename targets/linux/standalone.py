@@ -1,0 +1,298 @@
+"""Models on devices without Python: the C package of a network as one static program, compiled here by zig.
+
+The program needs no library and no glibc, and runs on one thread. It computes what the reference executor computes, so
+an exact session is no other than a fast one; its profile has every op by itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import tempfile
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from edgebnn.converters.c_package.generate import generate
+from edgebnn.converters.c_package.package import Package
+from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.files import cache_folder
+from edgebnn.graph.shapes import open_sizes
+from edgebnn.graph.types import Array, Graph, Shape, Tensor
+from edgebnn.kernels.cores import HOSTS, PORTABLE, Core
+from edgebnn.runtime import build
+from edgebnn.runtime.profile import INTERPRETER, Kind, OpProfile, Profile, middle_half
+from edgebnn.runtime.timing import PairedTimes, Times
+from edgebnn.targets.model_file import ModelFile, Session
+
+from . import wire
+from .client import skip_to_greeting
+from .device import Channel, ConnectionLostError, DeviceError
+
+NAME = "network"
+_RUNNER = Path(__file__).parent / "runner.c"
+_FLAGS = ("-O2", "-ffp-contract=off", "-std=gnu11")
+_NS_PER_MS = 1e6
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What programs for a kind of processor are compiled with: zig's target and flags, and the package's core."""
+
+    zig_target: str
+    core: Core
+    flags: tuple[str, ...] = ()
+
+
+MACHINES: Mapping[str, Machine] = {
+    "x86_64": Machine("x86_64-linux-musl", HOSTS["linux-x86_64"]),
+    "aarch64": Machine("aarch64-linux-musl", HOSTS["linux-aarch64"]),
+    "armv7l": Machine("arm-linux-musleabihf", PORTABLE),
+    "armv6l": Machine("arm-linux-musleabihf", PORTABLE, ("-mcpu=arm1176jzf_s",)),
+}
+"""By the processor's name. Packages have kernels with NEON for AArch64 alone."""
+
+
+class Host(Protocol):
+    """What a session asks of its target."""
+
+    kind: Kind
+
+    def launch(self, model: str, program: bytes) -> Channel:
+        """Starts a program on the device, put there if it is not there yet. Raises DeviceError."""
+
+
+def program(package: Package, processor: str) -> Path:
+    """The package as a program for a kind of processor, compiled if it is not in the cache. Raises BuildError."""
+    machine = MACHINES[processor]
+    files = {**package.files, "runner.c": _RUNNER.read_text(encoding="utf-8")}
+    files |= {"network_io.h": _interface(package), "network_shown.c": _shown(package)}
+    compiler = build.zig_compiler(machine.zig_target)
+    made_of = repr((sorted(files.items()), compiler, machine.flags, _FLAGS)).encode()
+    path = cache_folder() / "programs" / hashlib.sha256(made_of).hexdigest()[:32]
+    if not path.is_file():
+        with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
+            folder = Path(name)
+            for file, text in files.items():
+                (folder / file).write_text(text, encoding="utf-8")
+            own = package.c_flags
+            kernels = [file for file in package.c_files if file != f"{package.name}.c"]
+            sources = [build.Source(folder / file, tuple(own.get(file, "").split())) for file in kernels]
+            sources += [build.Source(folder / file) for file in ("network_shown.c", "runner.c")]
+            flags = (*_FLAGS, *machine.flags, f"-I{folder}")
+            build.compile(path, sources, compiler, flags, ("-static", "-s", *machine.flags))
+    return path
+
+
+class PackageSession(Session):
+    """A model whose C package runs on a device: for inputs of each size that the file leaves open, one of its own."""
+
+    def __init__(self, host: Host, model: ModelFile, processor: str, *, threads: int, trace: bool) -> None:
+        if threads != 1:
+            raise InputError(
+                f"{model.name}: programs for devices without Python run on one thread; leave --threads at 1"
+            )
+        self._host, self._model, self._processor, self._traced = host, model, processor, trace
+        self._running: dict[tuple[Shape, ...], _Running] = {}
+        if not open_sizes(model.graph):  # which else the inputs tell
+            self._prepare(model.graph)
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        return self._at(inputs).run(inputs)
+
+    def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
+        if not self._traced:
+            raise ValueError("open the session with trace=True")
+        return self._at(inputs).trace(inputs)
+
+    def profile(self, inputs: Sequence[Array], repeats: int) -> Profile:
+        """The cost of every op."""
+        running = self._at(inputs)
+        moments = running.moments(inputs, repeats)
+        spans = np.diff(moments, axis=1).astype(np.float64) / _NS_PER_MS
+        chosen = spans[middle_half(spans.sum(axis=1))].mean(axis=0)
+        total = float(chosen.sum())
+        graph = self._model.graph_for(inputs)
+        places = {tensor: index for index, op in enumerate(graph.ops) for tensor in op.outputs}
+        ops = []
+        for layer, value in zip(running.package.layers, map(float, chosen[1:-1]), strict=True):
+            place = places[layer.outputs[0][0]]
+            ops.append(OpProfile(place, layer.kind, layer.name, value, value / total, layer.function, (place,)))
+        around = float(chosen[0] + chosen[-1])
+        ops.append(OpProfile(-1, INTERPRETER, "around the layers", around, around / total))
+        return Profile(self._host.kind, "ms", total, tuple(ops))
+
+    def times(self, inputs: Sequence[Array], repeats: int) -> Times:
+        return Times(self._at(inputs).times(inputs, repeats))
+
+    def times_against(
+        self, inputs: Sequence[Array], other: Session, other_inputs: Sequence[Array], repeats: int
+    ) -> PairedTimes:
+        if not isinstance(other, PackageSession):
+            raise ValueError("only programs on the same device can be timed in turn")
+        ours: list[float] = []
+        theirs: list[float] = []
+        for repeat in range(repeats):
+            turns = [(ours, self, inputs), (theirs, other, other_inputs)]
+            for times, session, values in turns if repeat % 2 == 0 else reversed(turns):
+                times += session.times(values, 1).samples_ms
+        return PairedTimes(Times(tuple(ours)), Times(tuple(theirs)))
+
+    def _at(self, inputs: Sequence[Array]) -> _Running:
+        shapes = tuple(values.shape for values in inputs)
+        return self._running.get(shapes) or self._prepare(self._model.graph_for(inputs))
+
+    def _prepare(self, graph: Graph) -> _Running:
+        running = _Running(self._package(graph), self._launch)
+        self._running[tuple(graph.tensors[index].shape for index in graph.inputs)] = running
+        return running
+
+    def _package(self, graph: Graph) -> Package:
+        core = MACHINES[self._processor].core
+        try:
+            return generate(graph, core, NAME, self._model.schedules_on(core.name))
+        except EdgebnnError as error:
+            prefixed = str(error) if str(error).startswith(self._model.name) else f"{self._model.name}: {error}"
+            raise type(error)(f"{prefixed}. The device has no Python that runs the file itself") from None
+
+    def _launch(self, package: Package) -> Channel:
+        return self._host.launch(self._model.name, program(package, self._processor).read_bytes())
+
+
+class _Running:
+    """A program on a device, started anew once where the connection drops."""
+
+    def __init__(self, package: Package, launch: Callable[[Package], Channel]) -> None:
+        self.package = package
+        self._launch = launch
+        self._channel = self._started()
+
+    def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        return self._checked(self._ask("R", 1, inputs), [argument.tensor for argument in self.package.outputs])
+
+    def trace(self, inputs: Sequence[Array]) -> dict[int, Array]:
+        """Every tensor that a layer left in the arena, its aliases, and the outputs."""
+        tensors = self.package.graph.tensors
+        shown = _in_arena(self.package)
+        wanted = [tensors[index] for _, index, _ in shown] + [argument.tensor for argument in self.package.outputs]
+        values = self._checked(self._ask("T", 1, inputs), wanted)
+        indices = [index for _, index, _ in shown] + [argument.index for argument in self.package.outputs]
+        found = dict(zip(self.package.graph.inputs, inputs, strict=True)) | dict(zip(indices, values, strict=True))
+        for alias, root in self.package.roots.items():
+            if root in found and alias not in found:
+                found[alias] = found[root].reshape(tensors[alias].shape)
+        return found
+
+    def moments(self, inputs: Sequence[Array], repeats: int) -> Array:
+        """For each timed inference, in nanoseconds: its begin, those of the layers and the last one's end, its end."""
+        answer = self._ask("P", repeats, inputs)
+        shape = (repeats, len(self.package.layers) + 3)
+        if len(answer) != 1 or answer[0].dtype != np.int64 or answer[0].shape != shape:
+            raise DeviceError("the device's answer holds no times")
+        if (np.diff(answer[0], axis=1) < 0).any() or not (answer[0][:, -1] > answer[0][:, 0]).all():
+            raise DeviceError("the device's clock runs backwards")
+        return answer[0]
+
+    def times(self, inputs: Sequence[Array], repeats: int) -> tuple[float, ...]:
+        """Milliseconds of whole inferences."""
+        moments = self.moments(inputs, repeats)
+        return tuple(float(time) / _NS_PER_MS for time in moments[:, -1] - moments[:, 0])
+
+    def _checked(self, values: Sequence[Array], wanted: Sequence[Tensor]) -> tuple[Array, ...]:
+        kinds = [(value.dtype, value.shape) for value in values]
+        if kinds != [(tensor.dtype.numpy, tensor.shape) for tensor in wanted]:
+            raise DeviceError("the device answers with other tensors than the model has")
+        return tuple(values)
+
+    def _ask(self, request: str, repeats: int, inputs: Sequence[Array]) -> tuple[Array, ...]:
+        expected = [argument.tensor for argument in self.package.inputs]
+        arrays = [
+            np.ascontiguousarray(v, t.dtype.numpy).reshape(t.shape) for v, t in zip(inputs, expected, strict=True)
+        ]
+        frame = struct.pack("<cI", request.encode(), repeats) + b"".join(array.tobytes() for array in arrays)
+        try:
+            return self._exchange(frame)
+        except ConnectionLostError:
+            self._channel = self._started()
+            return self._exchange(frame)
+
+    def _exchange(self, frame: bytes) -> tuple[Array, ...]:
+        self._channel.send(frame)
+        while True:
+            header, arrays = wire.decode(self._channel.receive)
+            if header.get("alive") is not True:
+                return arrays
+
+    def _started(self) -> Channel:
+        channel = self._launch(self.package)
+        weakref.finalize(self, channel.close)
+        try:
+            skip_to_greeting(channel)
+            hello, _ = wire.decode(channel.receive)
+            if hello.get("protocol") != wire.VERSION:
+                raise DeviceError("the program on the device is another edgebnn's")
+        except BaseException:
+            channel.close()
+            raise
+        return channel
+
+
+def _in_arena(package: Package) -> list[tuple[int, int, int]]:
+    """Layer, tensor and offset of everything that layers leave in the arena."""
+    return [
+        (number, index, offset)
+        for number, layer in enumerate(package.layers)
+        for index, offset in layer.outputs
+        if offset is not None
+    ]
+
+
+def _header(tensors: Sequence[Tensor]) -> str:
+    """The header of a frame with these arrays, as a C string."""
+    arrays = [{"dtype": tensor.dtype.numpy.name, "shape": list(tensor.shape)} for tensor in tensors]
+    return json.dumps(json.dumps({"arrays": arrays}))
+
+
+def _interface(package: Package) -> str:
+    """network_io.h."""
+    tensors = package.graph.tensors
+    inputs, outputs = ([a.tensor for a in side] for side in (package.inputs, package.outputs))
+    shown = [tensors[index] for _, index, _ in _in_arena(package)]
+    arguments, offset = [], 0
+    for side, arrays in (("inputs", package.inputs), ("outputs", package.outputs)):
+        offset = 0
+        for argument in arrays:
+            const = "const " if side == "inputs" else ""
+            arguments.append(f"({const}{argument.type} *)(void *)({side} + {offset})")
+            offset += argument.tensor.bytes
+    return "\n".join(
+        (
+            f'#include "{package.name}.h"',
+            f"#define NETWORK_INPUT_BYTES {sum(t.bytes for t in inputs)}u",
+            f"#define NETWORK_OUTPUT_BYTES {sum(t.bytes for t in outputs)}u",
+            f"#define NETWORK_SHOWN_BYTES {sum(t.bytes for t in shown)}u",
+            f"#define NETWORK_HELLO {json.dumps(json.dumps({'protocol': wire.VERSION, 'arrays': []}))}",
+            f"#define NETWORK_OUTPUTS {_header(outputs)}",
+            f"#define NETWORK_SHOWN {_header([*shown, *outputs])}",
+            f"#define network_call(inputs, outputs) {package.name}_invoke({', '.join(arguments)})",
+            "void network_show(int layer, uint8_t *shown);",
+            "",
+        )
+    )
+
+
+def _shown(package: Package) -> str:
+    """The network with a function that sees its arena."""
+    lines, to = [], 0
+    for number, index, offset in _in_arena(package):
+        size = package.graph.tensors[index].bytes
+        lines.append(f"  if (layer == {number}) memcpy(shown + {to}, {package.name}_arena + {offset}, {size}u);")
+        to += size
+    head = [f'#include "{package.name}.c"', "#include <string.h>", "void network_show(int layer, uint8_t *shown);"]
+    body = ["void network_show(int layer, uint8_t *shown) {", "  (void)layer, (void)shown;", *lines, "}", ""]
+    return "\n".join([*head, *body])
