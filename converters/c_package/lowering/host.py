@@ -25,7 +25,7 @@ _ROUND_TWICE, _ROUND_ONCE = 0, 1  # enum eb_rounding
 
 def _sources(core: Core) -> tuple[str, ...]:
     """The kernels of one processor, what chooses among them, and what they share."""
-    patterns = ("core/kernels.c", "core/*_portable.c", "host/*.c", f"{_ROOMS[core.host]}/*.c")
+    patterns = ("core/kernels.c", "core/*_portable*.c", "host/*.c", f"{_ROOMS[core.host]}/*.c")
     return tuple(sorted(str(path.relative_to(FOLDER)) for pattern in patterns for path in FOLDER.glob(pattern)))
 
 
