@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from edgebnn.errors import InputError
+from edgebnn.errors import InputError, ModelFormatError
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.graph.flatbuffer import IDENTIFIER
 from edgebnn.graph.kept_metadata import kept
 from edgebnn.graph.metadata import Metadata, recorded
 from edgebnn.graph.types import Graph
+from edgebnn.runtime import litert_limits
 
 from . import calibration as calibrating
 from . import converter_process
@@ -144,6 +145,10 @@ def _rewritten(
 
 def _written(graph: Graph, path: Path, portable: bool, findings: tuple[Finding, ...]) -> ConversionResult:
     data = to_bytes(graph)
+    try:
+        litert_limits.check(data, str(path))
+    except ModelFormatError as error:  # such as a range that calibration found to be next to nothing
+        raise ModelFormatError(f"{error}; the file would not run, and is not written") from None
     write_bytes(path, data)
     return ConversionResult(path, len(data), findings + _remarks(graph, portable, findings))
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 
+import edgebnn
 from edgebnn import machine
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
@@ -122,15 +123,22 @@ def test_tables_that_share_one_large_layout_are_read_in_time() -> None:
         ("SOFTMAX", (1e-20, 1 / 256), "below its resolution"),
     ],
 )
-def test_scales_that_end_litert_are_refused(kind: str, scales: tuple[float | None, ...], message: str) -> None:
+def test_scales_that_end_litert_are_refused(
+    kind: str, scales: tuple[float | None, ...], message: str, tmp_path: Path
+) -> None:
     def scaled(number: int, scale: float | None) -> Tensor:
         dtype = DType.BOOL if kind == "GREATER" and number == 2 else DType.INT8 if scale else DType.FLOAT32
         return tensor(f"t{number}", (1, 4), dtype, per_tensor(scale, -128) if scale else None)
 
     tensors = [scaled(number, scale) for number, scale in enumerate(scales)]
     options = {"SUB": SubOptions(), "SOFTMAX": SoftmaxOptions(1.0)}.get(kind, NoOptions())
+    content = to_bytes(one_op(kind, options, tensors[:-1], tensors[-1:]))
     with pytest.raises(ModelFormatError, match=message):
-        load(to_bytes(one_op(kind, options, tensors[:-1], tensors[-1:])))
+        load(content)
+    (tmp_path / "given.tflite").write_bytes(content)
+    with pytest.raises(ModelFormatError, match=f"{message}.*; the file would not run, and is not written"):
+        edgebnn.convert(tmp_path / "given.tflite", tmp_path / "out.tflite", "lce")
+    assert [path.name for path in tmp_path.iterdir()] == ["given.tflite"]
 
 
 @pytest.mark.parametrize("kind", ["STRIDED_SLICE", "BATCH_MATMUL", "RELU"])
