@@ -165,7 +165,7 @@ class _Generator:
 
     @cached_property
     def _calls(self) -> tuple[str, ...]:
-        calls = []
+        calls, arena = [], f"{self._name}_arena"
         for position, step in enumerate(self._steps):
             inputs = [self._pointer(self._root(t), position) for t in step.inputs]
             outputs = [self._pointer(t, position) for t in step.outputs]
@@ -174,10 +174,10 @@ class _Generator:
                 outputs = [f"(void *const[]){{{', '.join(outputs)}}}"]
             arguments = [f"&layer_{position}", *inputs, *outputs]
             if step.step.scratch_bytes:
-                arguments.append(f"{self._name}_arena + {self._layout.scratch[position]}")
+                arguments.append(f"{arena} + {self._layout.scratch[position]}")
             call = f"{step.step.function}({', '.join(arguments)});"
             moves = [
-                f"eb_move({self._name}_arena + {move.destination}, {self._name}_arena + {move.source}, {move.bytes}u);"
+                f"eb_move_bytes({arena} + {move.destination}, {arena} + {move.source}, {move.bytes}u);"
                 for move in self._layout.moves
                 if move.after == position
             ]

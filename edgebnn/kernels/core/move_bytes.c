@@ -3,7 +3,7 @@
 
 #include <stdint.h>
 
-void eb_move(void *to, const void *from, size_t bytes) {
+void eb_move_bytes(void *to, const void *from, size_t bytes) {
   uint32_t *target = (uint32_t *)to;
   const uint32_t *source = (const uint32_t *)from;
   uint8_t *target_end = (uint8_t *)to + bytes / 4 * 4;

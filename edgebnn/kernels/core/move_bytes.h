@@ -5,6 +5,6 @@
 #include <stddef.h>
 
 /* Both at multiples of 4 bytes. */
-void eb_move(void *to, const void *from, size_t bytes);
+void eb_move_bytes(void *to, const void *from, size_t bytes);
 
 #endif
