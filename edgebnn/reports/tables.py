@@ -291,9 +291,12 @@ def comparison(result: Comparison) -> Table:
     for change in result.changes:
         table.add_row(_plain(change.field), _plain(change.first or "-"), _plain(change.second or "-"))
     table.add_section()
-    first, second = (f"{value:,.4g} {result.unit}" for value in result.values)
-    table.add_row("median" if result.unit == "ms" else "total", first, second, style="bold")
-    (low, high), verdict = result.interval, {"same": "the same within the noise"}.get(result.verdict, result.verdict)
+    exact = result.unit != "ms"
+    first, second = (f"{value:,.0f} {result.unit}" if exact else format.cost(value, "ms") for value in result.values)
+    table.add_row("total" if exact else "median", first, second, style="bold")
+    (low, high), verdict = result.interval, str(result.verdict)
+    if verdict == "same":
+        verdict = "the same within the noise" if result.tolerance else "the same"
     told = f"{result.kind}: the second is {verdict}: {result.ratio:.3f} times the first"
     if low != high:
         told += f" ({low:.3f} to {high:.3f} with both medians' 95 % intervals)"

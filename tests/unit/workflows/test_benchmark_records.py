@@ -184,6 +184,14 @@ def test_a_difference_beyond_the_noise_is_one_and_one_within_is_none(tmp_path: P
         assert shown["verdict"] == verdict
 
 
+def test_counts_have_no_noise(tmp_path: Path) -> None:
+    counted: dict[str, Any] = {"kind": "simulated", "unit": "instructions", "samples_ms": (), "interval_ms": None}
+    first = record(tmp_path / "a.json", [1.0], **counted, value=1000.0)
+    assert compare(first, record(tmp_path / "b.json", [1.0], **counted, value=1000.0)).verdict == "same"
+    assert compare(first, record(tmp_path / "b.json", [1.0], **counted, value=1001.0)).verdict == "slower"
+    assert compare(first, record(tmp_path / "b.json", [1.0], **counted, value=999.0)).verdict == "faster"
+
+
 def test_what_changed_is_named(tmp_path: Path) -> None:
     first = record(tmp_path / "a.json", noisy(1, 0))
     second = record(
