@@ -59,8 +59,11 @@ def export(
     c_package.check(Path(out), package, chosen, force)
     if isinstance(model, Graph) and schedule is not None:
         raise InputError(f"{schedule}: a schedule belongs to a .tflite file, not to a graph")
-    file = open_model(model, schedule=None if schedule is None else Path(schedule))
-    graph = file.graph_for(next(samples(file, images, 1))) if images else file.graph
+    if isinstance(model, Graph) and not images:
+        file, graph = ModelFile(named, b"", model), model
+    else:
+        file = open_model(model, schedule=None if schedule is None else Path(schedule))
+        graph = file.graph_for(next(samples(file, images, 1))) if images else file.graph
     require_sizes(graph, named)
     core = PACKAGES[target] if target in PACKAGES else _core_with_room(file, graph, target)
     try:

@@ -217,6 +217,7 @@ def _facts(graph: Graph, name: str) -> Metadata | None:
     "--objective", type=click.Choice(["energy", "latency", "edp"]), help="What is least.  [default: the machine's own]"
 )
 @click.option("--zeros", metavar="SHARES", help="Of zeros in each layer's input, as in 0,0.4,0.7: they are compressed.")
+@click.option("--save-schedule", "saved", type=FILE, help="Write the kernels, loop orders and tiles that are picked.")
 @click.option("--html", "page", type=FILE, help="Write charts and loop nests to an HTML file.")
 def plan(
     model: str,
@@ -228,6 +229,7 @@ def plan(
     dataflows: tuple[str, ...],
     objective: str | None,
     zeros: str | None,
+    saved: Path | None,
     page: Path | None,
     as_json: bool,
 ) -> None:
@@ -239,11 +241,13 @@ def plan(
     from edgebnn.dataflow import hardware as machines
     from edgebnn.dataflow import plan as planning
     from edgebnn.reports import tables
+    from edgebnn.workflows import scheduling
     from edgebnn.workflows.deploying import file_of
 
     machine = machines.load(hardware)
-    if page is not None:
-        check_writable(page)
+    for written in (page, saved):
+        if written is not None:
+            check_writable(written)
     with status(f"reading {model}"):
         file, findings = file_of(model, to, None if calibration is None else calibration_inputs(calibration), imports)
     with status(f"planning for {machine.name}"):
@@ -259,8 +263,14 @@ def plan(
         from edgebnn.reports import dataflow_page
 
         dataflow_page.write(result, file.name, page)
-    value = {"model": file.name, **result.json(), "findings": [asdict(finding) for finding in findings]}
-    show(as_json, value, *([tables.findings(findings)] if findings else []), *tables.plan(result))
+    found = scheduling.picks(hardware, file)
+    if saved is not None:
+        scheduling.save(hardware, file, found, saved)
+    value = {"model": file.name, **result.json(), "schedules": [pick.json() for pick in found]}
+    value["findings"] = [asdict(finding) for finding in findings]
+    noticed = [tables.findings(findings)] if findings else []
+    picked = [tables.picks(found)] if found else []
+    show(as_json, value, *noticed, *tables.plan(result), *picked)
 
 
 def parse_shares(text: str | None) -> tuple[float, ...]:
@@ -376,7 +386,6 @@ def validate(
     from edgebnn.reports import tables
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
-    from edgebnn.workflows.provenance import provenance
 
     where = find_target(target)
     file = where.with_schedule(open_model(model, signature, schedule))
@@ -384,7 +393,7 @@ def validate(
     with status(f"validating on {target}"):
         result = where.validate(file, *arrays, count=count, tolerance=tolerance, layers=layers, threads=threads)
     value = {name: field for name, field in asdict(result).items() if name != "layers" or layers}
-    value |= {"schedule": file.schedule_path, **asdict(provenance(where, file))}
+    value["schedule"] = file.schedule_path
     show(as_json, value, *_following(file), tables.validation(result))
     return 0 if result.passed else 1
 
@@ -419,7 +428,6 @@ def profile(
     from edgebnn.reports import tables
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
-    from edgebnn.workflows.provenance import provenance
 
     where = target_in_unit(target, unit, wait_states)
     file = where.with_schedule(open_model(model, signature, schedule))
@@ -427,7 +435,7 @@ def profile(
     with status(f"profiling on {target}"):
         result = where.profile(file, *arrays, threads=threads, repeats=repeats)
     value = {"target": where.name, "device": where.device, "threads": threads, **asdict(result)}
-    value |= {"schedule": file.schedule_path, **asdict(provenance(where, file))}
+    value["schedule"] = file.schedule_path
     show(as_json, value, *_following(file), tables.profile(result, where.name, where.device))
 
 

@@ -17,6 +17,7 @@ from . import format
 
 if TYPE_CHECKING:  # only some installations have the training room, and what runs models needs LiteRT
     from edgebnn.converters.c_package.package import Package
+    from edgebnn.converters.c_package.picks import Pick
     from edgebnn.converters.findings import Finding
     from edgebnn.dataflow.estimate import Estimate
     from edgebnn.dataflow.plan import LayerPlan, Plan
@@ -211,6 +212,26 @@ def _planned(result: Plan) -> Table:
     left = f"; not planned: {', '.join(op.name for op in result.unplanned)}" if result.unplanned else ""
     where = f"{result.hardware.name}, batch {result.batch}, estimated; accesses by memory"
     table.caption = _plain(f"{where}; energy in {result.hardware.unit}: {shares}{left}")
+    return table
+
+
+def picks(found: Sequence[Pick]) -> Table:
+    """The kernel, loop order and tiles of each layer, what they cost, and the best of another kernel."""
+    table = _table("#", "layer", "picked")
+    for title in ("instructions", "scratch", "runner-up", "instructions"):
+        table.add_column(title, justify="right", overflow="fold")
+    for pick in found:
+        other = pick.runner_up
+        table.add_row(
+            str(pick.op),
+            _plain(format.layer(pick.name)),
+            str(pick.picked.schedule),
+            format.count(pick.picked.instructions),
+            format.size(pick.picked.scratch_bytes),
+            "" if other is None else str(other.schedule),
+            "" if other is None else format.count(other.instructions),
+        )
+    table.caption = "Kernels, loop orders and tiles: instructions estimated by the planner, scratch exact."
     return table
 
 

@@ -9,13 +9,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edgebnn.converters.c_package.lowering import choices
 from edgebnn.graph import counts
 from edgebnn.graph.execute import run
+from edgebnn.graph.opdef import op_view
 from edgebnn.graph.ops.elementwise import AddOptions, SubOptions
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.pool import Pool2DOptions
 from edgebnn.graph.ops.reduce import ReducerOptions
 from edgebnn.graph.types import DType, Graph
+from edgebnn.kernels.cores import CORES
+from edgebnn.kernels.schedules import LayerSchedule
 from tests.support.graphs import constant, one_op, per_tensor, tensor
 from tests.support.int8_layers import convolution, dense, depthwise, values
 from tests.support.simulated_packages import SimulatedPackages
@@ -117,9 +121,17 @@ FAST = {
 GRAPHS = tuple(dict.fromkeys([g for graphs in FAST.values() for g in graphs] + [g for g, _ in BARS.values()]))
 
 
+def fast(graph: Graph, core: str) -> list[LayerSchedule]:
+    """Convolutions by their fast kernel, also where the plain one is picked."""
+    found = choices(op_view(graph, 0), CORES[core])
+    if found is None:
+        return []
+    return [replace(next(c.schedule for c in found.candidates if c.schedule.kernel != "conv_int8"), op=0)]
+
+
 @pytest.fixture(scope="module", params=DSP)
 def simulated(request: pytest.FixtureRequest) -> SimulatedPackages:
-    return SimulatedPackages(GRAPHS, request.param)
+    return SimulatedPackages(GRAPHS, request.param, schedules=[fast(graph, request.param) for graph in GRAPHS])
 
 
 def instructions(simulated: SimulatedPackages, graph: Graph, function: str = "", number: int | None = None) -> float:
@@ -158,7 +170,7 @@ MOST_WITHOUT_DSP = {
 def test_kernels_without_the_dsp_extension(core: str) -> None:
     bars = MOST_WITHOUT_DSP[core]
     graphs = (*CONVOLUTIONS, *DEPTHWISE, *(BARS[name][0] for name in bars))
-    packages = SimulatedPackages(graphs, core)
+    packages = SimulatedPackages(graphs, core, schedules=[fast(graph, core) for graph in graphs])
     kernels = {"CONV_2D": "eb_conv_int8_words", "DEPTHWISE_CONV_2D": "eb_depthwise_int8_words"}
     found = [instructions(packages, graph, kernels[graph.ops[0].kind], number) for number, graph in enumerate(graphs)]
     for (name, most), spent in zip(bars.items(), found[-len(bars) :], strict=True):
@@ -186,7 +198,7 @@ def test_kernels_compiled_by_gcc(core: str) -> None:
     if shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("arm-none-eabi-gcc is not installed")
     graphs = (*CONVOLUTIONS, *DEPTHWISE, *DENSE, *SUMS, *AVERAGES, *MAXIMA, *MEANS)
-    packages = SimulatedPackages(graphs, core, "gcc")
+    packages = SimulatedPackages(graphs, core, "gcc", [fast(graph, core) for graph in graphs])
     for number, graph in enumerate(graphs):
         instructions(packages, graph, number=number)
 

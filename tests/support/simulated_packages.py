@@ -12,6 +12,7 @@ from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.c_package.package import Package
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import CORES
+from edgebnn.kernels.schedules import LayerSchedule
 from edgebnn.targets.cortex_m.image import Memory
 from edgebnn.targets.cortex_m.machine import Call, Machine
 from edgebnn.targets.cortex_m.toolchain import ToolchainName, compile_image
@@ -23,9 +24,17 @@ _MEMORY = Memory(flash_bytes=16 << 20, ram_bytes=16 << 20)
 class SimulatedPackages:
     """Networks as packages for one core, in one image."""
 
-    def __init__(self, graphs: Sequence[Graph], core: str, toolchain: ToolchainName = "zig") -> None:
+    def __init__(
+        self,
+        graphs: Sequence[Graph],
+        core: str,
+        toolchain: ToolchainName = "zig",
+        schedules: Sequence[Sequence[LayerSchedule]] = (),
+    ) -> None:
+        """``schedules``: of each network; by default the planner's picks."""
         self.packages: tuple[Package, ...] = tuple(
-            generate(graph, CORES[core], f"net{number}") for number, graph in enumerate(graphs)
+            generate(graph, CORES[core], f"net{number}", followed)
+            for number, (graph, followed) in enumerate(zip(graphs, schedules or [()] * len(graphs), strict=True))
         )
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)

@@ -11,6 +11,7 @@ from edgebnn.arithmetic.packing import pack, packed_channels
 from edgebnn.graph.ops.binary import LceBconv2dOptions
 from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.enums import Padding, TensorType
+from edgebnn.graph.ops.w1a8 import EdgebnnConv2dW1A8Options
 from edgebnn.graph.types import ABSENT, Array, DType, Graph, Op, Quantization, Tensor
 
 
@@ -55,8 +56,8 @@ def packed_input(layer: Layer) -> NDArray[np.int32]:
     return pack(np.random.default_rng(1).random(layer._input_shape) < 0.5)
 
 
-def binary(layer: Layer, output: DType = DType.FLOAT32) -> Graph:
-    """LceBconv2d with float32, int8 or packed (int32) output; weights are random."""
+def binary(layer: Layer, output: DType = DType.FLOAT32, pad_value: int = 1) -> Graph:
+    """LceBconv2d with float32, int8 or packed (int32) output; weights are random. ``pad_value``: 1, or 0."""
     rng = np.random.default_rng(0)
     filters = pack(rng.random(layer._filter_shape) < 0.5)
     channels = layer.channels_out
@@ -77,13 +78,43 @@ def binary(layer: Layer, output: DType = DType.FLOAT32) -> Graph:
     )
     options = LceBconv2dOptions(
         channels_in=layer.channels_in,
-        pad_values=1,
+        pad_values=pad_value,
         padding=Padding.SAME,
         stride_height=layer.stride,
         stride_width=layer.stride,
     )
     inputs = (0, 1, ABSENT, ABSENT, 4) if is_packed else (0, 1, 2, 3, ABSENT)
+    if is_packed and pad_value == 0:
+        inputs = (0, 1, 2, 3, 4)  # LCE does not use the multiplier then, but reads it
     return _graph(tensors, Op("LceBconv2d", inputs, (5,), options))
+
+
+def w1a8(layer: Layer, groups: int = 1) -> Graph:
+    """EdgebnnConv2dW1A8, quantized per channel, depthwise if ``groups`` are the channels; weights are random."""
+    rng = np.random.default_rng(0)
+    channels, depthwise = layer.channels_out, groups == layer.channels_in
+    minus = rng.random((channels, layer.filter, layer.filter, layer.channels_in // groups)) < 0.5
+    constants = {
+        "filter": pack(np.moveaxis(minus[..., 0], 0, -1)[None] if depthwise else minus),
+        "scale": rng.uniform(0.5, 1, channels).astype(np.float32) / 128,
+        "magnitude": np.full(channels, 127, np.int8),
+        "bias": rng.integers(-1000, 1000, channels).astype(np.int32),
+    }
+    output_scale = float(np.float32((layer.filter**2 * layer.channels_in) ** 0.5 / 40))
+    tensors = (
+        Tensor("input", layer._input_shape, DType.INT8, Quantization((2.0**-6,), (-5,))),
+        *(Tensor(name, data.shape, DType(data.dtype.name), data=data) for name, data in constants.items()),
+        Tensor("output", layer._output_shape, DType.INT8, Quantization((output_scale,), (3,))),
+    )
+    options = EdgebnnConv2dW1A8Options(
+        channels_in=layer.channels_in,
+        groups=1 if depthwise else groups,
+        depthwise=int(depthwise),
+        padding=Padding.SAME,
+        stride_height=layer.stride,
+        stride_width=layer.stride,
+    )
+    return _graph(tensors, Op("EdgebnnConv2dW1A8", (0, 1, 2, 3, 4), (5,), options))
 
 
 def float32(layer: Layer) -> Graph:

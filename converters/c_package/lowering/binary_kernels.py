@@ -18,7 +18,7 @@ from edgebnn.kernels.cores import PORTABLE, Core
 from edgebnn.kernels.schedules import TileSizes
 
 from .binary_conv import Convolution, pads_with_zeros, thresholds, zero_padding
-from .choices import NO_TILES, Kernel, Tiles
+from .choices import NO_TILES, Costs, Kernel, Tiles
 from .int8 import constant_data
 
 LANES, WORD_PLANES, TABLE_PLANES, LEAST_PLANES = 32, 30, 60, 11
@@ -74,28 +74,38 @@ def _can_slice(core: Core, conv: Convolution) -> bool:
 # ---- pixels side by side -------------------------------------------------------------------------------------------
 
 
-def _output_work(conv: Convolution, tiles: float) -> dict[str, float]:
-    """Counters of ``tiles`` tiles, all channels, are started and written."""
+def _output_work(conv: Convolution, tiles: NDArray[np.int64], times: int) -> dict[str, float]:
+    """Counters of tiles are started and written.
+
+    Args:
+        conv: the layer.
+        tiles: [T, 32] the numbers of their pixels; -1: none.
+        times: how often each tile's pixels are looked at for all channels: once for each chunk of them.
+    """
     kind, outputs = _NAMES[conv.output], conv.sizes.channels_out
-    work = {f"{kind} counters": tiles * outputs}
+    work: dict[str, float] = {f"{kind} counters": len(tiles) * outputs}
     if conv.output == DType.INT32:
-        work["packed blocks"] = tiles * -(-outputs // LANES)
-    if pads_with_zeros(conv):
-        work[f"{kind} paddings"] = tiles * outputs
-        work["padding classes"] = tiles
+        work["packed blocks"] = len(tiles) * -(-outputs // LANES)
+        work["packed pixels"] = conv.pixels * -(-outputs // LANES)
+    else:
+        work[f"{kind} outputs"] = conv.pixels * outputs
+    padding = zero_padding(conv)
+    if padding is not None:
+        sizes = conv.sizes.window.output
+        row, column = tiles // sizes[1] % sizes[0], tiles % sizes[1]
+        classes = padding.row_classes[row] * padding.sums.shape[2] + padding.column_classes[column]
+        ordered = np.sort(np.where(tiles < 0, -1, classes), axis=1)
+        found = (np.diff(ordered, axis=1, prepend=-1) > 0).sum()
+        work[f"{kind} paddings"] = found * outputs
+        work["padding pixels"] = conv.pixels * times
     return work
 
 
-_OUTPUT_COSTS = {
-    "packed counters": (50.0, 60.0),
-    "int8 counters": (700.0, 900.0),
-    "float counters": (2000.0, 5000.0),
-    "packed blocks": (700.0, 900.0),
-    "packed paddings": (50.0, 60.0),
-    "int8 paddings": (50.0, 60.0),
-    "float paddings": (50.0, 60.0),
-    "padding classes": (500.0, 600.0),
-}
+def _in_order(conv: Convolution) -> NDArray[np.int64]:
+    """Tiles [T, 32] of pixels in order."""
+    numbers = np.full(-(-conv.pixels // LANES) * LANES, -1)
+    numbers[: conv.pixels] = np.arange(conv.pixels)
+    return numbers.reshape(-1, LANES)
 
 
 def _sliced_tiles(conv: Convolution) -> Mapping[str, TileSizes]:
@@ -104,21 +114,25 @@ def _sliced_tiles(conv: Convolution) -> Mapping[str, TileSizes]:
 
 
 def _sliced_work(conv: Convolution, tiles: Tiles) -> Mapping[str, float]:
-    groups, words = conv.sizes.groups, _window_words(conv)
-    pixel_tiles = -(-conv.pixels // LANES)
-    gathered = pixel_tiles * groups * -(-conv.group_outputs // tiles["channels"])
-    of_tap = -(-conv.sizes.group_channels // LANES)
-    signs = min(conv.sizes.group_channels, LANES)
-    transposed = -(-_taps(conv) // max(1, LANES // signs)) if of_tap == 1 else _taps(conv) * of_tap
+    words, taps, window = _window_words(conv), _taps(conv), conv.sizes.window
+    of_tap, signs = packed_channels(conv.sizes.group_channels), min(conv.sizes.group_channels, LANES)
+    pixel_tiles = _in_order(conv)
+    chunks = conv.sizes.groups * -(-conv.group_outputs // tiles["channels"])
+    gathered = len(pixel_tiles) * chunks
+    rows = input_tensor(conv.view, 0).shape[0] * window.output[0]
+    transposed = -(-taps // (LANES // signs)) if of_tap == 1 else taps * of_tap
+    filled = min(words, 2 * -(-words // 2)) * WORD_PLANES - conv.sizes.products
     return {
-        "gathered taps": gathered * _taps(conv) * of_tap,
-        "gathered runs": gathered * _taps(conv) * of_tap * (LANES / min(LANES, conv.sizes.window.output[1])),
+        "gathered taps": gathered * taps * of_tap,
+        "gathered runs": (len(pixel_tiles) + rows) * chunks * taps * of_tap,
+        "gathered pixels": conv.pixels * chunks * taps * of_tap,
+        "strided pixels": conv.pixels * chunks * taps * of_tap * (window.stride[1] > 1),
         "transposed": gathered * transposed,
-        "tables": gathered * words,
-        "word pairs": pixel_tiles * conv.sizes.channels_out * (words // 2),
-        "single words": pixel_tiles * conv.sizes.channels_out * (words % 2),
+        "moved planes": gathered * (conv.sizes.products + filled),
+        "word pairs": len(pixel_tiles) * conv.sizes.channels_out * (words // 2),
+        "single words": len(pixel_tiles) * conv.sizes.channels_out * (words % 2),
         "tiles": gathered,
-        **_output_work(conv, pixel_tiles),
+        **_output_work(conv, pixel_tiles, chunks),
     }
 
 
@@ -162,6 +176,18 @@ def _rows_tiles(conv: Convolution) -> Mapping[str, TileSizes]:
     return {"columns": TileSizes(BYTE, LANES)}
 
 
+def _row_strips(conv: Convolution, columns: int) -> NDArray[np.int64]:
+    """Tiles [T, 32] of pixels in runs of ``columns``."""
+    batches, (height, width) = input_tensor(conv.view, 0).shape[0], conv.sizes.window.output
+    runs, strips = LANES // columns, -(-width // columns)
+    apart = -(-height // runs)
+    numbers = np.full((batches, runs * apart, strips * columns), -1)
+    numbers[:, :height, :width] = np.arange(conv.pixels).reshape(batches, height, width)
+    by_tile = numbers.reshape(batches, runs, apart, strips, columns).transpose(0, 3, 2, 1, 4)
+    lanes = by_tile.reshape(-1, runs * columns)
+    return np.pad(lanes, ((0, 0), (0, LANES - lanes.shape[1])), constant_values=-1)
+
+
 def _rows_work(conv: Convolution, tiles: Tiles) -> Mapping[str, float]:
     height, width = conv.sizes.window.output
     columns, batches = tiles["columns"], input_tensor(conv.view, 0).shape[0]
@@ -176,7 +202,8 @@ def _rows_work(conv: Convolution, tiles: Tiles) -> Mapping[str, float]:
         "filter rows": steps * _row_bytes(conv) * outputs,
         "calls": steps * _row_bytes(conv) * -(-outputs // LANES),
         "rows": steps * -(-outputs // LANES),
-        **_output_work(conv, steps),
+        "strips": strips,
+        **_output_work(conv, _row_strips(conv, columns), -(-outputs // LANES)),
     }
 
 
@@ -220,12 +247,14 @@ def _in_lanes(bits: NDArray[np.integer[Any]]) -> NDArray[np.int32]:
 
 def _by_channel_work(conv: Convolution, tiles: Tiles) -> Mapping[str, float]:
     blocks, kind = -(-conv.sizes.channels_out // LANES), _NAMES[conv.output]
-    gathered = conv.pixels * conv.sizes.groups * _taps(conv) * packed_channels(conv.sizes.group_channels)
+    taps = conv.pixels * conv.sizes.groups * _taps(conv)
     return {
-        "gathered words": gathered,
+        "gathered taps": taps,
+        "gathered words": taps * packed_channels(conv.sizes.group_channels),
         "flipped words": conv.pixels * blocks * _window_words(conv),
         f"{kind} blocks": conv.pixels * blocks,
         f"{kind} channels": conv.pixels * conv.sizes.channels_out,
+        "paddings": conv.pixels * conv.sizes.channels_out * (pads_with_zeros(conv) and kind != "packed"),
         "pixels": conv.pixels,
     }
 
@@ -256,7 +285,12 @@ def _by_channel_scratch(conv: Convolution, tiles: Tiles) -> int:
 
 def _plain_work(conv: Convolution, tiles: Tiles) -> Mapping[str, float]:
     sums = conv.pixels * conv.sizes.channels_out
-    return {"words": sums * _taps(conv) * packed_channels(conv.sizes.group_channels), "sums": sums}
+    return {
+        "signs": sums * conv.sizes.products,
+        "words": sums * _taps(conv) * packed_channels(conv.sizes.group_channels),
+        "taps": sums * _taps(conv),
+        f"{_NAMES[conv.output]} sums": sums,
+    }
 
 
 def _plain(conv: Convolution, tiles: Tiles) -> Step:
@@ -268,45 +302,77 @@ def _no_tiles(conv: Convolution) -> Mapping[str, TileSizes]:
     return NO_TILES
 
 
-_Costs = Mapping[str, tuple[float, float]]
-
-SLICED_COSTS: _Costs = MappingProxyType(
+SLICED_COSTS: Costs = MappingProxyType(
     {
-        "gathered taps": (100.0, 150.0),
-        "gathered runs": (40.0, 60.0),
-        "transposed": (560.0, 800.0),
-        "tables": (330.0, 500.0),
-        "word pairs": (292.0, 450.0),
-        "single words": (158.0, 250.0),
-        "tiles": (200.0, 300.0),
-        **_OUTPUT_COSTS,
+        "gathered taps": (10.4, 274.0),
+        "gathered runs": (91.7, 98.7),
+        "transposed": (435.0, 838.0),
+        "word pairs": (293.7, 451.7),
+        "single words": (173.8, 252.6),
+        "tiles": (134.4, 605.4),
+        "gathered pixels": (6.8, 7.8),
+        "strided pixels": (9.0, 8.3),
+        "moved planes": (12.1, 19.4),
+        "packed counters": (76.4, 136.8),
+        "int8 counters": (439.1, 645.7),
+        "float counters": (539.9, 790.3),
+        "packed blocks": (1051.0, 1047.2),
+        "packed pixels": (5.5, 0.0),
+        "int8 outputs": (7.5, 17.4),
+        "float outputs": (255.6, 403.7),
+        "packed paddings": (100.8, 114.8),
+        "int8 paddings": (1.9, 31.3),
+        "float paddings": (0.0, 0.0),
+        "padding pixels": (53.1, 67.1),
     }
 )
-ROWS_COSTS: _Costs = MappingProxyType(
+ROWS_COSTS: Costs = MappingProxyType(
     {
-        "read runs": (25.0, 40.0),
-        "read pixels": (2.5, 4.0),
-        "tables": (520.0, 800.0),
-        "filter rows": (345.0, 540.0),
-        "calls": (50.0, 70.0),
-        "rows": (100.0, 150.0),
-        **_OUTPUT_COSTS,
+        "read runs": (45.0, 68.0),
+        "read pixels": (9.7, 9.9),
+        "tables": (467.7, 773.7),
+        "filter rows": (352.5, 536.3),
+        "calls": (81.4, 112.3),
+        "rows": (0.0, 131.8),
+        "strips": (269.1, 505.1),
+        "packed counters": (91.0, 125.2),
+        "int8 counters": (403.5, 622.1),
+        "float counters": (481.7, 711.5),
+        "packed blocks": (670.0, 1034.1),
+        "packed pixels": (8.9, 8.3),
+        "int8 outputs": (10.4, 20.1),
+        "float outputs": (259.3, 409.7),
+        "packed paddings": (102.5, 113.7),
+        "int8 paddings": (53.4, 63.8),
+        "float paddings": (0.0, 0.0),
+        "padding pixels": (46.6, 60.4),
     }
 )
-BY_CHANNEL_COSTS: _Costs = MappingProxyType(
+BY_CHANNEL_COSTS: Costs = MappingProxyType(
     {
-        "gathered words": (30.0, 45.0),
-        "flipped words": (262.0, 385.0),
-        "packed blocks": (100.0, 120.0),
-        "int8 blocks": (400.0, 500.0),
-        "float blocks": (400.0, 500.0),
+        "gathered taps": (31.9, 51.1),
+        "gathered words": (33.7, 33.0),
+        "paddings": (6.8, 19.7),
+        "flipped words": (256.3, 388.2),
+        "packed blocks": (120.0, 162.1),
+        "int8 blocks": (393.3, 604.9),
+        "float blocks": (402.0, 530.4),
         "packed channels": (0.0, 0.0),
-        "int8 channels": (25.0, 40.0),
-        "float channels": (60.0, 200.0),
-        "pixels": (50.0, 70.0),
+        "int8 channels": (29.7, 48.1),
+        "float channels": (256.4, 409.6),
+        "pixels": (98.7, 306.5),
     }
 )
-PLAIN_COSTS: _Costs = MappingProxyType({"words": (100.0, 110.0), "sums": (50.0, 60.0)})
+PLAIN_COSTS: Costs = MappingProxyType(
+    {
+        "signs": (1.7, 1.9),
+        "words": (14.4, 17.1),
+        "taps": (41.0, 61.8),
+        "packed sums": (110.2, 538.8),
+        "int8 sums": (125.9, 520.9),
+        "float sums": (346.1, 912.7),
+    }
+)
 
 
 def _always(core: Core, conv: Convolution) -> bool:

@@ -12,16 +12,41 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
+
 from edgebnn.converters.c_package.program import Step
 from edgebnn.errors import InputError, UnsupportedOpError
+from edgebnn.graph.ops.windows import Window
 from edgebnn.kernels.cores import Core
 from edgebnn.kernels.schedules import KernelSpace, LayerSchedule, TileSizes
 
 Tiles = Mapping[str, int]
+Costs = Mapping[str, tuple[float, float]]
+"""Instructions each time, by what is done: of Thumb-2 cores, and of ARMv6-M."""
 NO_TILES: Mapping[str, TileSizes] = MappingProxyType({})
 
-SPARED = 0.02
-"""What the pick may cost more than the fewest instructions, if it takes less memory."""
+PRICE = 0.005
+"""Of a KiB of scratch, as a share of the layer's instructions: so much must it save, at least."""
+
+
+def taps_inside(window: Window, size: tuple[int, int]) -> int:
+    """Pairs of an output pixel and a tap that lies inside the image of ``size`` (height, width)."""
+    found = 1
+    for axis in (0, 1):
+        starts = np.arange(window.output[axis]) * window.stride[axis] - window.before[axis]
+        at = starts[:, None] + np.arange(window.filter[axis]) * window.dilation[axis]
+        found *= int(((at >= 0) & (at < size[axis])).sum())
+    return found
+
+
+def windows_inside(window: Window, size: tuple[int, int]) -> int:
+    """Output pixels whose windows lie wholly inside the image."""
+    found = 1
+    for axis in (0, 1):
+        starts = np.arange(window.output[axis]) * window.stride[axis] - window.before[axis]
+        ends = starts + (window.filter[axis] - 1) * window.dilation[axis]
+        found *= int(((starts >= 0) & (ends < size[axis])).sum())
+    return found
 
 
 @dataclass(frozen=True)
@@ -33,8 +58,7 @@ class Kernel:
     applies:  whether it computes this layer, on this core.
     tiles:    what it can cut by, and the sizes, for this layer.
     work:     what it does how often for a layer with tiles of these sizes, by name.
-    costs:    by the same names, instructions each time: of Thumb-2 cores, and of ARMv6-M. Fitted to exact counts
-              (tools/bench/schedules_cortex_m.py).
+    costs:    by the same names, what each time costs. Fitted to exact counts (tools/bench/schedules_cortex_m.py).
     scratch:  bytes that it needs.
     make:     its step.
     """
@@ -44,7 +68,7 @@ class Kernel:
     applies: Callable[[Core, Any], bool]
     tiles: Callable[[Any], Mapping[str, TileSizes]]
     work: Callable[[Any, Tiles], Mapping[str, float]]
-    costs: Mapping[str, tuple[float, float]]
+    costs: Costs
     scratch: Callable[[Any, Tiles], int]
     make: Callable[[Any, Tiles], Step]
 
@@ -65,6 +89,11 @@ class Candidate:
     schedule: LayerSchedule
     instructions: int
     scratch_bytes: int
+
+    @property
+    def cost(self) -> float:
+        """Instructions, with what the scratch is worth."""
+        return self.instructions * (1 + PRICE * self.scratch_bytes / 1024)
 
 
 @dataclass(frozen=True)
@@ -93,20 +122,19 @@ class Choices:
 
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
-        """All that a search tries, the fewest predicted instructions first. Their op is -1."""
+        """All that a search tries, the least cost first. Their op is -1."""
         found = [self._candidate(point) for space in self.spaces for point in space.candidates(-1, self.name)]
-        return tuple(sorted(found, key=lambda candidate: candidate.instructions))
+        return tuple(sorted(found, key=lambda candidate: candidate.cost))
 
     def _candidate(self, point: LayerSchedule) -> Candidate:
         kernel = self._able[point.kernel]
         instructions = round(kernel.instructions(self.core, self.layer, point.tiles))
         return Candidate(point, instructions, kernel.scratch(self.layer, point.tiles))
 
-    @cached_property
+    @property
     def pick(self) -> Candidate:
-        """The least memory among those with about the fewest instructions (:data:`SPARED`)."""
-        near = self.candidates[0].instructions * (1 + SPARED)
-        return min((c for c in self.candidates if c.instructions <= near), key=lambda c: c.scratch_bytes)
+        """The one of the least cost."""
+        return self.candidates[0]
 
     @cached_property
     def runner_up(self) -> Candidate | None:

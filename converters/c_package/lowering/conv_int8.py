@@ -25,7 +25,9 @@ from edgebnn.graph.ops.view import input_tensor, optional_input, options
 from edgebnn.graph.ops.windows import Window
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
+from edgebnn.kernels.schedules import TileSizes
 
+from .choices import NO_TILES, Choices, Costs, Kernel, Tiles, taps_inside, windows_inside
 from .int8 import (
     NarrowRescaling,
     Rescaling,
@@ -39,8 +41,6 @@ from .int8 import (
 
 QUAD = 4
 """Weights in a word."""
-MOST_AT_ONCE = 96
-"""Weights of a channel that cores without the DSP extension take at once: words for four pixels are 1.5 KiB."""
 
 
 @dataclass(frozen=True)
@@ -76,10 +76,31 @@ class Convolution:
         return np.asarray(self.bias - self.zero_point * self.weights.astype(np.int64).sum(axis=(2, 3, 4)).reshape(-1))
 
     @property
-    def part(self) -> int:
-        """Weights of a channel that are taken at once: as many each time, about."""
-        parts = -(-self.taps // MOST_AT_ONCE)
-        return -(-self.taps // (parts * QUAD)) * QUAD
+    def pixels(self) -> int:
+        """Of the output, all images together."""
+        return self.batches * self.window.output[0] * self.window.output[1]
+
+    @property
+    def gathered_runs(self) -> int:
+        """Runs of bytes that a window's values of one group lie in."""
+        whole_rows = self.weights.shape[0] == 1 and self.window.dilation[1] == 1
+        return self.window.filter[0] * (1 if whole_rows else self.window.filter[1])
+
+    def step(self, suffix: str, room: str, layer: Struct, scratch: int, begun: int) -> Step:
+        """``begun``: of several groups, pixels that may be written in part while their windows are still read."""
+        groups, outputs = self.weights.shape[:2]
+        in_pixel, out_pixel = groups * self.weights.shape[4], groups * outputs
+        lead = leads.sliding(self.window, self.batches, self.size, in_pixel, out_pixel)
+        partly = begun if groups > 1 or not suffix else 0  # the plain kernel writes channel by channel
+        return Step(
+            function=f"eb_conv_int8{suffix}",
+            header="core/conv_int8.h",
+            sources=(f"{room}/conv_int8{suffix}.c",),
+            layer=layer,
+            inputs=(0,),
+            scratch_bytes=scratch,
+            leads={0: lead + partly * out_pixel},
+        )
 
     def layer(self, weights: NDArray[np.int8], constants: NDArray[np.int64], part: int = 0) -> Struct:
         return Struct(
@@ -160,79 +181,162 @@ def _dsp(conv: Convolution) -> Struct:
     return conv.layer(np.ascontiguousarray(weights), constants)
 
 
-def _words(conv: Convolution) -> Struct:
+def _words(conv: Convolution, part: int) -> Struct:
     """Parts of at most ``part`` weights of every channel, one behind the other."""
     assert conv.narrow is not None
     groups, outputs = conv.weights.shape[:2]
     flat = conv.weights.reshape(groups, outputs, conv.taps)
     parts = []
-    for start in range(0, conv.taps, conv.part):
-        piece = flat[:, :, start : start + conv.part]
+    for start in range(0, conv.taps, part):
+        piece = flat[:, :, start : start + part]
         parts.append(np.pad(piece, ((0, 0), (0, 0), (0, -piece.shape[2] % QUAD))).reshape(groups, -1))
     narrow = conv.narrow
     constants = np.stack([conv.folded_bias, narrow.multiplier, narrow.addend, narrow.shift], axis=1)
-    return conv.layer(np.concatenate(parts, axis=1), constants, conv.part)
+    return conv.layer(np.concatenate(parts, axis=1), constants, part)
 
 
-def _dsp_scratch(conv: Convolution) -> int:
+def _dsp_scratch(conv: Convolution, tiles: Tiles) -> int:
     bytes_first = conv.weights.shape[4] % QUAD != 0
     return 16 * conv.quads + (QUAD * conv.quads if bytes_first else 0)
 
 
-@dataclass(frozen=True)
-class _Kernel:
-    """A variant.
-
-    applies: whether it is for this core and layer.
-    layer:   the layer in its order.
-    scratch: bytes that it needs.
-    begun:   pixels of the output that may be written in part while their windows are still read.
-    """
-
-    applies: Callable[[Core, Convolution], bool]
-    function: str
-    source: str
-    layer: Callable[[Convolution], Struct]
-    scratch: Callable[[Convolution], int]
-    begun: Callable[[Convolution], int]
+def _words_scratch(conv: Convolution, tiles: Tiles) -> int:
+    return 16 * (conv.weights.shape[1] + tiles["weights"])
 
 
-_KERNELS = (
-    _Kernel(
+def _no_tiles(conv: Convolution) -> Mapping[str, TileSizes]:
+    return NO_TILES
+
+
+def _parts(conv: Convolution) -> Mapping[str, TileSizes]:
+    """Weights of a channel that are taken at once: more take more scratch, fewer load and store sums more often."""
+    return {"weights": TileSizes(QUAD, conv.quads * QUAD)}
+
+
+def _gathering(conv: Convolution, windows: int) -> dict[str, float]:
+    """Windows are brought to halves of words, by one of three ways (conv_int8_dsp.c), those at the edges by pieces."""
+    height, width = conv.window.filter
+    edges = windows - windows * windows_inside(conv.window, conv.size) * conv.batches / conv.pixels
+    if conv.weights.shape[4] % QUAD == 0:
+        return {
+            "quad runs": windows * conv.gathered_runs,
+            "quads": windows * conv.quads,
+            "edge rows": edges * height,
+        }
+    if (height, conv.weights.shape[4] * width, conv.weights.shape[0]) == (3, 9, 1):
+        return {"nines": windows, "edge nines": edges}
+    rows, run = windows * conv.gathered_runs, conv.taps // conv.gathered_runs
+    return {
+        "words": rows * (run // QUAD),
+        "bytes": rows * (run % QUAD),
+        "edge bytes": edges * conv.taps,
+        "edge byte rows": edges * height,
+    }
+
+
+def _dsp_work(conv: Convolution, tiles: Tiles) -> Mapping[str, float]:
+    blocks, groups, outputs = -(-conv.pixels // 2), conv.weights.shape[0], conv.weights.shape[1]
+    return {
+        **_gathering(conv, 2 * blocks * groups),
+        "pair quads": blocks * groups * (outputs // 2) * conv.quads,
+        "pairs": blocks * groups * (outputs // 2),
+        "single quads": blocks * groups * (outputs % 2) * conv.quads,
+        "blocks": blocks * groups,
+    }
+
+
+def _words_work(conv: Convolution, tiles: Tiles) -> Mapping[str, float]:
+    blocks, groups, outputs = -(-conv.pixels // 4), conv.weights.shape[0], conv.weights.shape[1]
+    parts = -(-conv.taps // tiles["weights"])
+    return {
+        "weights": blocks * groups * outputs * conv.quads * QUAD,
+        "channel parts": blocks * groups * outputs * parts,
+        "channels": blocks * groups * outputs,
+        "gathered": blocks * groups * 4 * conv.taps,
+        "gathered parts": blocks * groups * 4 * parts,
+        "gathered runs": blocks * groups * 4 * conv.gathered_runs,
+    }
+
+
+def _plain_work(conv: Convolution, tiles: Tiles) -> Mapping[str, float]:
+    outputs, taps = conv.weights.shape[0] * conv.weights.shape[1], taps_inside(conv.window, conv.size)
+    return {
+        "macs": conv.batches * taps * outputs * conv.weights.shape[4],
+        "taps": conv.batches * taps * outputs,
+        "taps outside": (conv.pixels * conv.window.filter[0] * conv.window.filter[1] - conv.batches * taps) * outputs,
+        "outputs": conv.pixels * outputs,
+    }
+
+
+DSP_COSTS: Costs = {
+    "quad runs": (8.7, 0.0),
+    "quads": (3.1, 0.0),
+    "edge rows": (76.6, 0.0),
+    "nines": (0.7, 0.0),
+    "edge nines": (313.5, 0.0),
+    "words": (3.6, 0.0),
+    "bytes": (15.7, 0.0),
+    "edge bytes": (8.9, 0.0),
+    "edge byte rows": (24.5, 0.0),
+    "pair quads": (14.5, 0.0),
+    "pairs": (36.7, 0.0),
+    "single quads": (16.1, 0.0),
+    "blocks": (236.0, 0.0),
+}
+WORDS_COSTS: Costs = {
+    "weights": (6.4, 11.1),
+    "channel parts": (17.2, 18.0),
+    "channels": (113.0, 252.0),
+    "gathered": (3.0, 3.6),
+    "gathered parts": (133.1, 158.8),
+    "gathered runs": (89.2, 108.0),
+}
+PLAIN_COSTS: Costs = {
+    "macs": (5.6, 7.6),
+    "taps": (43.7, 67.3),
+    "taps outside": (14.9, 25.7),
+    "outputs": (82.7, 142.2),
+}
+
+CONVOLUTIONS = (
+    Kernel(
+        "conv_int8_dsp",
+        "os",
         lambda core, conv: core.dsp and conv.narrow is not None,
-        "eb_conv_int8_dsp",
-        "cortex_m/conv_int8_dsp.c",
-        _dsp,
+        _no_tiles,
+        _dsp_work,
+        DSP_COSTS,
         _dsp_scratch,
-        lambda conv: 0 if conv.weights.shape[0] == 1 else 2,
+        lambda conv, tiles: conv.step("_dsp", "cortex_m", _dsp(conv), _dsp_scratch(conv, tiles), 2),
     ),
-    _Kernel(
+    Kernel(
+        "conv_int8_words",
+        "os",
         lambda core, conv: not core.dsp and core.cpu != "" and conv.narrow is not None,
-        "eb_conv_int8_words",
-        "cortex_m/conv_int8_words.c",
-        _words,
-        lambda conv: 16 * (conv.weights.shape[1] + conv.part),
-        lambda conv: 0 if conv.weights.shape[0] == 1 else 4,
+        _parts,
+        _words_work,
+        WORDS_COSTS,
+        _words_scratch,
+        lambda conv, tiles: conv.step(
+            "_words", "cortex_m", _words(conv, tiles["weights"]), _words_scratch(conv, tiles), 4
+        ),
     ),
-    _Kernel(lambda core, conv: True, "eb_conv_int8", "core/conv_int8.c", _plain, lambda conv: 0, lambda conv: 1),
+    Kernel(
+        "conv_int8",
+        "os",
+        lambda core, conv: True,
+        _no_tiles,
+        _plain_work,
+        PLAIN_COSTS,
+        lambda conv, tiles: 0,
+        lambda conv, tiles: conv.step("", "core", _plain(conv), 0, 1),
+    ),
 )
 
 
-def conv(view: OpView, core: Core) -> Step:
-    """The step of a CONV_2D."""
-    made = convolution(view)
-    kernel = next(kernel for kernel in _KERNELS if kernel.applies(core, made))
-    in_pixel, out_pixel = input_tensor(view, 0).shape[3], view.outputs[0].shape[3]
-    lead = leads.sliding(made.window, made.batches, made.size, in_pixel, out_pixel) + kernel.begun(made) * out_pixel
-    return Step(
-        function=kernel.function,
-        header="core/conv_int8.h",
-        sources=(kernel.source,),
-        layer=kernel.layer(made),
-        inputs=(0,),
-        scratch_bytes=kernel.scratch(made),
-        leads={0: lead},
-    )
+def conv(view: OpView, core: Core) -> Choices:
+    """The kernels that there are for a CONV_2D."""
+    return Choices(view.name, convolution(view), core, CONVOLUTIONS)
 
 
 @dataclass(frozen=True)
@@ -378,7 +482,7 @@ def transpose_conv(view: OpView, core: Core) -> Step:
     )
 
 
-OPS: Mapping[tuple[str, DType], Callable[[OpView, Core], Step]] = MappingProxyType(
+OPS: Mapping[tuple[str, DType], Callable[[OpView, Core], Step | Choices]] = MappingProxyType(
     {
         ("CONV_2D", DType.INT8): conv,
         ("DEPTHWISE_CONV_2D", DType.INT8): depthwise,

@@ -98,3 +98,27 @@ def test_verbs(model: Path, tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert found["schedule"] == str(path)
     assert found["ops"][0]["kernel"] == "eb_conv_binary_float_by_channel"
+
+
+def test_plan_saves_what_exporting_picks(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "saved.json"
+    arguments = ["plan", str(model), "--hardware", "cortex-m4", "--save-schedule", str(path), "--json"]
+    result = CliRunner().invoke(cli, arguments)
+    assert result.exit_code == 0, result.output
+    (pick,) = json.loads(result.stdout)["schedules"]
+    assert pick["kernel"] == "conv_binary_rows"
+    assert pick["dataflow"] == "rs"
+    assert pick["instructions"] < pick["runner_up"]["instructions"]
+    assert pick["scratch_bytes"] > 0
+    (layer,) = schedules.read(path).layers
+    assert (layer.kernel, dict(layer.tiles)) == (pick["kernel"], pick["tiles"])
+    named = edgebnn.export(model, tmp_path / "named", schedule=path)
+    assert named.files == edgebnn.export(model, tmp_path / "default").files
+
+
+def test_plan_saves_no_schedule_where_none_is_followed(model: Path, tmp_path: Path) -> None:
+    path = tmp_path / "saved.json"
+    result = CliRunner().invoke(cli, ["plan", str(model), "--hardware", "eyeriss", "--save-schedule", str(path)])
+    assert isinstance(result.exception, InputError)
+    assert "no layer of it follows a schedule on eyeriss; leave --save-schedule out" in str(result.exception)
+    assert not path.exists()

@@ -1,0 +1,41 @@
+"""What `edgebnn plan` says of the kernels that follow schedules on a machine, and the file that it writes of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from edgebnn.converters.c_package.picks import Pick
+from edgebnn.converters.c_package.picks import picks as picks_on_core
+from edgebnn.errors import InputError
+from edgebnn.kernels import schedules
+from edgebnn.kernels.cores import CORES
+from edgebnn.kernels.schedules import Schedule
+from edgebnn.targets.model_file import ModelFile
+
+
+def picks(hardware: str, file: ModelFile) -> tuple[Pick, ...]:
+    """What is picked for each layer that has a choice.
+
+    Args:
+        hardware: as ``plan --hardware`` takes it.
+        file: the model.
+
+    Returns:
+        The picks in the order of the file; none on machines whose kernels follow no schedules.
+    """
+    return picks_on_core(file.graph, CORES[hardware]) if hardware in CORES else ()
+
+
+def save(hardware: str, file: ModelFile, found: Sequence[Pick], path: Path) -> None:
+    """Write the picks as a schedule of the model.
+
+    Raises:
+        InputError: there are none, the model is no .tflite file yet, or the file cannot be written.
+    """
+    if file.made_from is not None:
+        raise InputError(f"{file.name}: a schedule belongs to a .tflite file; convert the model first")
+    if not found:
+        raise InputError(f"{file.name}: no layer of it follows a schedule on {hardware}; leave --save-schedule out")
+    layers = tuple(pick.schedule for pick in found)
+    schedules.write(Schedule(schedules.fingerprint(file.content), hardware, layers), path)
