@@ -28,12 +28,12 @@ from .touches import (
 )
 from .workload import C, E, F, G, M, R, S
 
-_RUN_BELOW, _RUN_FRAME, _GATHER_FRAME = 24, 512, 304
+_RUN_BELOW, _RUN_FRAME, _GATHER_FRAME = 24, 576, 304
 """Of eb_bconv2d_run: how far below its caller's stack pointer it begins to use the stack, and how many bytes of it; and
 of what gathers, below that."""
-_KERNEL_BELOW = 592
+_KERNEL_BELOW = 656
 """Where a kernel's frame begins, once its registers are saved; it is aligned from there."""
-_BLOCK_BELOW, _BLOCK_BYTES = 96, 152
+_BLOCK_BELOW, _BLOCK_BYTES = 120, 152
 """Of what eb_bconv2d_run tells a kernel of a block: how far below its caller's stack pointer it lies, and its size."""
 _PLAN_BYTES = 192
 _ENTRIES, _ENTRY_BYTES = 256, 32

@@ -3,33 +3,24 @@
 How many channels and pixels a line computes side by side stands in the table (``core/*.kernels``). What it does to
 count them stands here, as its C says: in which pieces it goes through a window, what it makes of a piece first, what it
 looks up. How often each of these refers to memory is what a compiler makes of the C (gcc 12, -O3): the numbers that
-describe 240 layers drawn at random for each line best, counted by cachegrind. They are the same for every layer.
+describe some 200 layers drawn at random for each line best, counted by cachegrind. They are the same for every layer.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
 
-from edgebnn import kernels
 from edgebnn.errors import InputError
-
-_LINE = re.compile(r"^EB_\w+_KERNEL\((\w+)\s*,(.*?)\)$", re.MULTILINE | re.DOTALL)
-_FIELD = re.compile(r"\.(\w+)\s*=\s*(\d+)")
+from edgebnn.kernels.tables import lines
 
 
 @lru_cache
-def table(operation: str) -> Mapping[str, Mapping[str, int]]:
-    """The numbers in each line of an operation's table of kernels, by the line's name."""
-    return MappingProxyType(
-        {
-            name: MappingProxyType({field: int(number) for field, number in _FIELD.findall(fields)})
-            for name, fields in _LINE.findall(kernels.table(operation))
-        }
-    )
+def numbers(operation: str, name: str) -> Mapping[str, int]:
+    """Those of a line of an operation's table."""
+    return next(line.numbers for line in lines(operation) if line.name == name)
 
 
 @dataclass(frozen=True)
@@ -76,7 +67,7 @@ class BinaryLine:
     @property
     def fields(self) -> Mapping[str, int]:
         """Of its line in the table."""
-        return table("bconv2d")[self.name]
+        return numbers("bconv2d", self.name)
 
     @property
     def channel_tile(self) -> int:
@@ -236,3 +227,83 @@ def binary_line(name: str) -> BinaryLine:
     if name not in BINARY_LINES:
         raise InputError(f"no memory references are known of the kernel '{name}'; known: {', '.join(BINARY_LINES)}")
     return BINARY_LINES[name]
+
+
+@dataclass(frozen=True)
+class W1A8Line:
+    """A line of w1a8.kernels.
+
+    Attributes:
+        name: of the line.
+        pixels: that go through the same weights at a time; the last of a row, fewer than those, go one by one.
+        frame: bytes of its stack frame.
+        inside: cache lines of it, from its top, that are used for every lane.
+        references: loads and stores, by what there is one of: see :func:`.w1a8_nest.terms`.
+    """
+
+    name: str
+    pixels: int
+    frame: int
+    inside: tuple[int, ...]
+    references: Mapping[str, float]
+
+    @property
+    def fields(self) -> Mapping[str, int]:
+        """Of its line in the table."""
+        return numbers("w1a8", self.name)
+
+    @property
+    def channel_tile(self) -> int:
+        return self.fields["channel_tile"]
+
+
+W1A8_DRIVER: Mapping[str, float] = MappingProxyType(
+    {"layer": 103, "region": 69, "row": 28, "copied pixel": 47, "copied bytes": 1.2}
+)
+"""References of the driver of W1A8 convolution."""
+
+W1A8_LINES: Mapping[str, W1A8Line] = MappingProxyType(
+    {
+        line.name: line
+        for line in (
+            W1A8Line(
+                name="avx2",
+                pixels=2,
+                frame=960,
+                inside=(6, 7, 8, 9, 10),
+                references=MappingProxyType(
+                    {
+                        **{
+                            "staged pixel": 13,
+                            "staged table": 2.4,
+                            "pixel": 62,
+                            "stretch pixel": 17,
+                            "lane pixel": 9.1,
+                        },
+                        **{"8 channels": 10.1, "1 channel": 17.6},
+                    }
+                ),
+            ),
+            W1A8Line(
+                name="portable",
+                pixels=1,
+                frame=192,
+                inside=(0, 2),
+                references=MappingProxyType(
+                    {
+                        **{"staged pixel": 26, "staged table": 39.7, "block row": 151, "pixel": 128, "stretch": 4.2},
+                        **{"lane": 39.8, "8 channels": 30.5, "1 channel": 3.8},
+                    }
+                ),
+            ),
+        )
+    }
+)
+"""Lines of w1a8.kernels that were counted."""
+
+
+def w1a8_line(name: str) -> W1A8Line:
+    """The line ``name``. Raises InputError if there is none of which this is known."""
+    if name not in W1A8_LINES:
+        raise InputError(f"no memory references are known of the kernel '{name}'; known: {', '.join(W1A8_LINES)}")
+    return W1A8_LINES[name]

@@ -7,6 +7,7 @@ taken to be like the last of these.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -16,20 +17,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn.errors import InputError
+from edgebnn.graph.opdef import Loops, Macs
+from edgebnn.kernels.schedules import LayerSchedule
+from edgebnn.kernels.spaces import LayerShape
 
 from .bconv2d_nest import BinaryNest, terms
 from .bconv2d_touches import BinaryWalk
 from .caches import Cache, filtered
 from .hardware import Hardware
-from .kernel_lines import DRIVER, binary_line
+from .kernel_lines import DRIVER, W1A8_DRIVER, binary_line, w1a8_line
 from .touches import ARRAYS, Placement, Touches
-from .workload import Workload
+from .w1a8_nest import W1A8Nest
+from .w1a8_nest import terms as w1a8_terms
+from .w1a8_touches import W1A8Walk
+from .workload import Workload, workload
 
 ENOUGH_TOUCHES = 1_500_000
 """After so many no further turn of a nest's outer loop is walked."""
 FEWEST_TURNS = 3
 """That are walked in any case: the first finds the caches cold, the last may be shorter."""
-DATAFLOWS = ("os", "ws")
+_OUTPUT_BITS = {"float32": 32, "int8": 8, "int32": 1}
 
 
 @dataclass(frozen=True)
@@ -72,47 +79,92 @@ def caches_of(hardware: Hardware) -> tuple[Cache, ...]:
 
 
 def references(
-    layer: Workload,
-    kernel: str,
-    dataflow: str,
-    tiles: Mapping[str, int],
-    caches: Sequence[Cache],
-    *,
-    zero_padding: bool = False,
-    placement: Placement | None = None,
+    layer: LayerShape, schedule: LayerSchedule, caches: Sequence[Cache], placement: Placement | None = None
 ) -> References:
-    """What one run of a binary layer by a kernel costs.
+    """What one run of a layer costs.
 
     Args:
-        layer: of binary operands.
-        kernel: a line of bconv2d.kernels.
-        dataflow: "os" or "ws".
-        tiles: "pixels" and "blocks".
+        layer: that takes a schedule.
+        schedule: its kernel, loop order and tiles.
         caches: from the first level on.
-        zero_padding: whether padding is with zeros.
         placement: where the arrays lie; one after another if it is not known.
 
-    Returns:
-        References of the kernel, and of them the misses of each cache.
-
     Raises:
-        InputError: nothing is known of the kernel, or it cannot do this.
+        InputError: nothing is known of the kernel, or of what the schedule asks of it.
     """
-    if layer.precision != "binary" or dataflow not in DATAFLOWS:
-        raise InputError(
-            f"{layer.name}: no memory references are known of a {layer.precision} layer in order '{dataflow}'"
-        )
-    nest = BinaryNest(layer, binary_line(kernel), dataflow, tiles, zero_padding)
-    each = {**DRIVER, **nest.line.references}
-    count = sum(each.get(term, 0) * number for term, number in terms(nest).items())
+    return (_w1a8 if layer.operation == "w1a8" else _binary)(layer, schedule, caches, placement)
+
+
+def _binary(
+    layer: LayerShape, schedule: LayerSchedule, caches: Sequence[Cache], placement: Placement | None
+) -> References:
+    line = binary_line(schedule.kernel)
+    _check(schedule, ("pixels", "blocks"))
+    nest = BinaryNest(workload_of(layer), line, schedule.dataflow, schedule.tiles, layer.pads_with_zeros)
     walk = BinaryWalk(nest, placement or nest.placement())
-    turns = [
-        list(turn) for _, turn in groupby(nest.regions(), lambda r: r.first if dataflow == "os" else (r.group, r.block))
-    ]
+    regions = nest.regions()
+    os = schedule.dataflow == "os"
+    turns = [list(turn) for _, turn in groupby(regions, lambda r: r.first if os else (r.group, r.block))]
     work = [sum((r.end - r.first) * (r.block_end - r.block) for r in turn) for turn in turns]
-    missed = _missed((Touches.joined([walk.region(r) for r in turn]) for turn in turns), work, caches)
+    touches = (Touches.joined([walk.region(region) for region in turn]) for turn in turns)
+    count = _sum(terms(nest), {**DRIVER, **line.references})
+    return _found(count, _missed(touches, work, caches))
+
+
+def _w1a8(
+    layer: LayerShape, schedule: LayerSchedule, caches: Sequence[Cache], placement: Placement | None
+) -> References:
+    line = w1a8_line(schedule.kernel)
+    _check(schedule, ("rows", "blocks"))
+    if layer.depthwise:
+        raise InputError(f"{schedule.name}: no memory references are known of a depthwise layer")
+    nest = W1A8Nest(workload_of(layer), line, schedule.dataflow, schedule.tiles)
+    walk = W1A8Walk(nest, placement or nest.placement())
+    os = schedule.dataflow == "os"
+    turns = [list(turn) for _, turn in groupby(nest.regions(), lambda r: r.first if os else r.block)]
+    work = [sum((r.end - r.first) * (r.block_end - r.block) for r in turn) for turn in turns]
+    touches = (Touches.joined([walk.region(region) for region in turn]) for turn in turns)
+    count = _sum(w1a8_terms(nest), {**W1A8_DRIVER, **line.references})
+    return _found(count, _missed(touches, work, caches))
+
+
+def _check(schedule: LayerSchedule, tiles: Sequence[str]) -> None:
+    if schedule.dataflow not in ("os", "ws") or set(schedule.tiles) != set(tiles):
+        raise InputError(f"{schedule.name}: no memory references are known of {schedule}")
+
+
+def _sum(terms: Mapping[str, int], each: Mapping[str, float]) -> float:
+    return sum(each.get(term, 0) * number for term, number in terms.items())
+
+
+def _found(count: float, missed: NDArray[np.float64]) -> References:
     by_array = {name: tuple(round(n) for n in missed[:, i]) for i, name in enumerate(ARRAYS)}
     return References(round(count), tuple(round(n) for n in missed.sum(axis=1)), MappingProxyType(by_array))
+
+
+def workload_of(layer: LayerShape) -> Workload:
+    """The loops of a layer that takes a schedule."""
+    products = layer.pixels * layer.out_channels * math.prod(layer.filter_size) * (layer.in_channels // layer.groups)
+    before = [
+        max(0, (size - 1) * stride + (taps - 1) * dilation + 1 - there) // 2 if layer.padded else 0
+        for size, stride, taps, dilation, there in zip(
+            layer.out_size, layer.stride, layer.filter_size, layer.dilation, layer.in_size, strict=True
+        )
+    ]
+    loops = Loops(
+        groups=layer.groups,
+        batch=layer.batch,
+        out_channels=layer.out_channels // layer.groups,
+        in_channels=layer.in_channels // layer.groups,
+        macs=Macs(w1a8=products) if layer.operation == "w1a8" else Macs(binary=products),
+        out_size=layer.out_size,
+        filter_size=layer.filter_size,
+        in_size=layer.in_size,
+        before=(before[0], before[1]),
+        stride=layer.stride,
+        dilation=layer.dilation,
+    )
+    return workload(loops, "layer", _OUTPUT_BITS[layer.output_type])
 
 
 def _missed(turns: Iterator[Touches], work: Sequence[int], caches: Sequence[Cache]) -> NDArray[np.float64]:

@@ -7,15 +7,16 @@ import shutil
 import pytest
 
 from edgebnn.machine import processor
-from tools.bench.cachegrind import BARS, PACKAGE, Layer, Program, compare, rank_correlation
+from tools.bench.cachegrind import BARS, PACKAGE, Layer, Program, compare, rank_correlation, schedules_of
 
 LAYERS = (
     Layer(14, 128, 64, output="int8"),
     Layer(10, 256, 96, filter=1),
     Layer(16, 64, 40, stride=2, zeros=True),
     Layer(12, 64, 64, groups=2, output="packed"),
+    Layer(12, 64, 64, output="int8", operation="w1a8"),
+    Layer(10, 40, 48, stride=2, output="int8", operation="w1a8"),
 )
-SIZES = ((8, 1), (48, 2), (144, 1))
 
 pytestmark = [
     pytest.mark.skipif(shutil.which("valgrind") is None, reason=f"not installed: apt-get install {PACKAGE}"),
@@ -29,9 +30,14 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Program:
     return Program.compiled(tmp_path_factory.mktemp("cachegrind"))
 
 
-@pytest.mark.parametrize("kernel", ["sse4", "portable"])
-def test_predictions_keep_their_bars_and_rank_layers(program: Program, kernel: str) -> None:
-    found = [c for layer in LAYERS for c in compare(program, kernel, layer, SIZES, ["pi3"])]
+@pytest.mark.parametrize("operation", ["bconv2d", "w1a8"])
+def test_predictions_keep_their_bars_and_rank_schedules(program: Program, operation: str) -> None:
+    found = [
+        comparison
+        for layer in LAYERS
+        if layer.operation == operation
+        for comparison in compare(program, layer, schedules_of(layer, "portable"), ["pi3"])
+    ]
     for comparison in found:
         within = [abs(error) <= bar for error, bar in zip(comparison.errors, BARS, strict=True)]
         assert all(within), comparison
@@ -40,7 +46,8 @@ def test_predictions_keep_their_bars_and_rank_layers(program: Program, kernel: s
 
 
 def test_the_same_counts_on_every_run(program: Program) -> None:
-    first, second = (list(compare(program, "portable", LAYERS[1], SIZES[:1], ["pi4"])) for _ in range(2))
+    schedules = schedules_of(LAYERS[1], "portable")[:1]
+    first, second = (list(compare(program, LAYERS[1], schedules, ["pi4"])) for _ in range(2))
     assert first == second
 
 

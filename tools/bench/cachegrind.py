@@ -2,7 +2,7 @@
 """The model of data references and cache misses (edgebnn/dataflow/references.py) against valgrind's cachegrind: the
 kernels of this machine run one layer by one schedule, with the caches of a Raspberry Pi 3, 4 or 5.
 
-Usage: .venv/bin/python -m tools.bench.cachegrind [--json FILE] [--markdown FILE] [--kernel NAME]
+Usage: .venv/bin/python -m tools.bench.cachegrind [--json FILE] [--markdown FILE] [--caches NAME] [--every]
 
 Needs valgrind, binutils and a C compiler. Counts are simulated: exact, and the same on every run of the same program.
 valgrind 3.19 knows no AVX-512.
@@ -29,10 +29,10 @@ from edgebnn.dataflow.caches import Cache
 from edgebnn.dataflow.hardware import load
 from edgebnn.dataflow.references import References, references
 from edgebnn.dataflow.touches import Placement
-from edgebnn.dataflow.workload import Workload, workload
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.files import write_text
-from edgebnn.graph.opdef import Loops, Macs
+from edgebnn.kernels.schedules import LayerSchedule
+from edgebnn.kernels.spaces import LayerShape, spaces
 from edgebnn.runtime import build
 from tools.bench.arm_mca import OUTPUTS, encode_case
 
@@ -49,9 +49,12 @@ CACHES: Mapping[str, tuple[Cache, Cache]] = {
 """What cachegrind simulates: two levels. Of the Pi 5 the L2, the last of a core's own. The Zero 2 W is like a Pi 3."""
 HARDWARE = {"pi3": "pi-zero-2w", "pi4": "pi4", "pi5": "pi5"}
 """The machine whose figures say what a miss costs."""
-KERNELS = ("avx2", "sse4", "portable")
-SCHEDULES = ((8, 1), (48, 8), (192, 2))
-"""(pixels, blocks) that every layer is compared under: few, as many as the kernels take by themselves, and many."""
+KERNELS = {"bconv2d": ("avx2", "sse4", "portable"), "w1a8": ("avx2", "portable")}
+SIZES: Mapping[str, Sequence[tuple[str, tuple[int, int]]]] = {
+    "bconv2d": (("os", (8, 2)), ("os", (48, 8)), ("os", (192, 2)), ("ws", (48, 2))),
+    "w1a8": (("os", (1, 64)), ("os", (4, 64)), ("ws", (2, 1))),
+}
+"""Orders and tiles, of pixels or rows and of blocks, that every layer is compared under."""
 
 
 @dataclass(frozen=True)
@@ -90,24 +93,23 @@ class Layer:
         return self.filter**2 * self.channels_in // self.groups
 
     @property
-    def workload(self) -> Workload:
-        span = (self.filter - 1) * self.dilation + 1
-        before = max(0, (self.out_size - 1) * self.stride + span - self.size) // 2
-        products = self.out_size**2 * self.channels_out * self.terms
-        loops = Loops(
-            groups=self.groups,
+    def shape(self) -> LayerShape:
+        reach = (self.out_size - 1) * self.stride + (self.filter - 1) * self.dilation + 1
+        return LayerShape(
+            operation=self.operation,
             batch=1,
-            out_channels=self.channels_out // self.groups,
-            in_channels=self.channels_in // self.groups,
-            macs=Macs(binary=products) if self.operation == "bconv2d" else Macs(w1a8=products),
+            in_size=(self.size, self.size),
             out_size=(self.out_size, self.out_size),
             filter_size=(self.filter, self.filter),
-            in_size=(self.size, self.size),
-            before=(before, before),
             stride=(self.stride, self.stride),
             dilation=(self.dilation, self.dilation),
+            in_channels=self.channels_in,
+            out_channels=self.channels_out,
+            groups=self.groups,
+            output_type={"packed": "int32"}.get(self.output, self.output),
+            padded=reach > self.size,
+            pads_with_zeros=reach > self.size and self.zeros,
         )
-        return workload(loops, self.name, {"float32": 32, "int8": 8, "packed": 1}[self.output])
 
     def encode(self) -> bytes:
         """As run_cases.c reads it, with weights and inputs drawn at random."""
@@ -152,6 +154,16 @@ LAYERS = (
     Layer(9, 1024, 256, filter=1, zeros=True, output="int8"),
 )
 """None of those that references were counted on (edgebnn/dataflow/kernel_lines.py)."""
+W1A8_LAYERS = (
+    Layer(28, 64, 64, output="int8", operation="w1a8"),
+    Layer(14, 128, 128, output="int8", operation="w1a8"),
+    Layer(7, 256, 256, output="int8", operation="w1a8"),
+    Layer(28, 32, 64, stride=2, output="int8", operation="w1a8"),
+    Layer(14, 256, 96, filter=1, output="int8", operation="w1a8"),
+    Layer(20, 48, 40, groups=2, output="int8", operation="w1a8"),
+    Layer(16, 24, 72, dilation=2, output="int8", operation="w1a8"),
+    Layer(12, 64, 80, filter=5, output="int8", operation="w1a8"),
+)
 
 
 @dataclass(frozen=True)
@@ -180,18 +192,15 @@ class Program:
         build.compile(path, sources, build.find_compiler(), FLAGS, ("-static", "-no-pie"))
         return Program(path)
 
-    def placements(self, kernel: str, layer: Layer, schedules: Sequence[str]) -> list[Placement]:
-        """Where the arrays of a layer lie under each schedule."""
+    def placement(self, layer: Layer, schedule: LayerSchedule) -> Placement:
+        """Where the arrays of a layer lie, under all schedules of a kernel."""
         with tempfile.TemporaryDirectory() as folder:
             case = Path(folder) / "case"
             case.write_bytes(layer.encode())
-            lines = _run([str(self.path), kernel, str(case), "64", "0", *schedules]).splitlines()
-        table, literals = self._constants(f"{layer.operation}_{kernel}")
-        found = []
-        for line in lines:
-            _, _, stack, plan, *arrays = map(int, line.split())
-            found.append(Placement(stack - 24, plan, table, literals, *arrays))
-        return found
+            places = _run([str(self.path), str(case), "64", "0", text_of(schedule)]).split()
+        stack, plan, *arrays = map(int, places)
+        table, literals = self._constants(f"{layer.operation}_{schedule.kernel}")
+        return Placement(stack - 24, plan, table, literals, *arrays)
 
     def _constants(self, stem: str) -> tuple[int, int]:
         """Addresses of a kernel's look-up table and of the first number beside its program; 0: none."""
@@ -206,9 +215,9 @@ class Program:
         literals = [int(address, 16) for address in re.findall(r"\(%rip\).*# ([0-9a-f]+) <", code)]
         return table, min(literals, default=0) // 64 * 64
 
-    def count(self, kernel: str, layer: Layer, schedules: Sequence[str], caches: Sequence[Cache]) -> list[Counted]:
+    def count(self, layer: Layer, schedules: Sequence[LayerSchedule], caches: Sequence[Cache]) -> list[Counted]:
         """Of each schedule: the difference of two runs of the program, one of which ends before it."""
-        wanted = ["none", *schedules]
+        wanted = ["none", *map(text_of, schedules)]
         with tempfile.TemporaryDirectory() as folder:
             case, counts = Path(folder) / "case", Path(folder) / "counts"
             case.write_bytes(layer.encode())
@@ -218,7 +227,7 @@ class Program:
             valgrind = ["valgrind", "--tool=cachegrind", "--cache-sim=yes", f"--cachegrind-out-file={counts}"]
             totals = []
             for number in range(len(wanted) + 1):
-                run = [str(self.path), kernel, str(case), str(2 * caches[-1].capacity), str(number), *wanted]
+                run = [str(self.path), str(case), str(2 * caches[-1].capacity), str(number), *wanted]
                 _run([*valgrind, "--I1=32768,4,64", *simulated, *run])
                 totals.append(_totals(counts.read_text(encoding="utf-8")))
         cold, *runs = np.diff(np.array(totals), axis=0)
@@ -248,22 +257,40 @@ class Comparison:
         return References(counts.references, counts.misses, {}).cycles(load(HARDWARE[self.caches]))
 
 
+def text_of(schedule: LayerSchedule) -> str:
+    """As the kernels read it."""
+    tiles = ",".join(f"{name}={size}" for name, size in schedule.tiles.items())
+    return f"{schedule.kernel}:{schedule.dataflow}:{tiles}"
+
+
+def schedules_of(layer: Layer, kernel: str, *, every: bool = False) -> list[LayerSchedule]:
+    """Those that a layer is compared under; with ``every``, all that a search tries."""
+    (space,) = spaces(layer.shape, [kernel])
+    if every:
+        return list(space.candidates(0, layer.name))
+    found = []
+    for dataflow, sizes in SIZES[layer.operation]:
+        tiles = space.orders[dataflow]
+        rounded = {
+            name: tile.most if size >= tile.most else max(tile.step, size // tile.step * tile.step)
+            for (name, tile), size in zip(tiles.items(), sizes, strict=True)
+        }
+        found.append(LayerSchedule(0, layer.name, kernel, dataflow, rounded))
+    return [one for i, one in enumerate(found) if one not in found[:i]]
+
+
 def compare(
-    program: Program, kernel: str, layer: Layer, sizes: Sequence[tuple[int, int]], caches: Sequence[str]
+    program: Program, layer: Layer, schedules: Sequence[LayerSchedule], machines: Sequence[str]
 ) -> Iterator[Comparison]:
-    """A layer under schedules of (pixels, blocks), with several machines' caches."""
-    schedules = [f"{pixels}:{blocks}" for pixels, blocks in sizes]
-    places = program.placements(kernel, layer, schedules)
-    for machine in caches:
-        counted = program.count(kernel, layer, schedules, CACHES[machine])
-        for (pixels, blocks), place, counts in zip(sizes, places, counted, strict=True):
-            tiles = {"pixels": pixels, "blocks": blocks}
-            found = references(
-                layer.workload, kernel, "os", tiles, CACHES[machine], zero_padding=layer.zeros, placement=place
-            )
+    """A layer under schedules of one kernel, with several machines' caches."""
+    place = program.placement(layer, schedules[0])
+    for machine in machines:
+        counted = program.count(layer, schedules, CACHES[machine])
+        for schedule, counts in zip(schedules, counted, strict=True):
+            found = references(layer.shape, schedule, CACHES[machine], place)
             predicted = Counted(found.references, (found.misses[0], found.misses[1]))
-            schedule = f"os, pixels {pixels}, blocks {blocks}"
-            yield Comparison(kernel, layer.name, layer.output, schedule, machine, predicted, counts)
+            title = f"{layer.operation} {schedule.kernel}", layer.name, layer.output, text_of(schedule)
+            yield Comparison(*title, machine, predicted, counts)
 
 
 def rank_correlation(first: Sequence[float], second: Sequence[float]) -> float:
@@ -348,16 +375,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--json", type=Path)
     parser.add_argument("--markdown", type=Path)
-    parser.add_argument("--kernel", choices=KERNELS, action="append")
+    parser.add_argument("--caches", choices=CACHES, action="append", help="of these machines only")
+    parser.add_argument("--every", action="store_true", help="schedule that a search tries, not some")
     options = parser.parse_args()
     comparisons: list[Comparison] = []
     try:
         with tempfile.TemporaryDirectory() as folder:
             program = Program.compiled(Path(folder))
-            for kernel in options.kernel or KERNELS:
-                for layer in LAYERS:
+            for layer in (*LAYERS, *W1A8_LAYERS):
+                for kernel in KERNELS[layer.operation]:
                     print(f"counting {layer.name}, {layer.output}, {kernel}", file=sys.stderr, flush=True)
-                    comparisons.extend(compare(program, kernel, layer, SCHEDULES, tuple(CACHES)))
+                    schedules = schedules_of(layer, kernel, every=options.every)
+                    comparisons.extend(compare(program, layer, schedules, options.caches or list(CACHES)))
     except EdgebnnError as error:
         sys.exit(f"cachegrind: {error}")
     found = summary(comparisons)
