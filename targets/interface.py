@@ -110,6 +110,10 @@ class Target(ABC):
             EdgebnnError: the model cannot run there.
         """
 
+    def close(self) -> None:
+        """Ends what it holds open: connections, and processes on a device."""
+        return
+
     def conditions(self) -> Conditions | None:
         """What the device is under at this moment; None where it is not measured on."""
         return None

@@ -109,7 +109,10 @@ def find_target(name: str) -> Target:
     import edgebnn
     from edgebnn.targets.linux.access import Access
 
-    return edgebnn.target(name, Access(**click.get_current_context().meta.get(_ACCESS, {})))
+    context = click.get_current_context()
+    found = edgebnn.target(name, Access(**context.meta.get(_ACCESS, {})))
+    context.call_on_close(found.close)
+    return found
 
 
 threads_option = click.option("--threads", type=click.IntRange(1, 256), default=1, show_default=True)

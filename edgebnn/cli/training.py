@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from edgebnn.cli.options import ERR, FILE, import_option, show, status, target_option, threads_option, verb
+from edgebnn.cli.options import ERR, FILE, find_target, import_option, show, status, target_option, threads_option, verb
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.training.compute import COMPUTES
@@ -259,6 +259,7 @@ def prune(
     if output.suffix != ".keras":
         raise InputError(f"{output}: a pruned model is saved in Keras' own format; give a name that ends in .keras")
     check_writable(output)
+    place = find_target(target)
     folder = run_dir or output.with_suffix(".run")
     if not resume:
         for path in (output, RunFolder(folder).identity):
@@ -271,7 +272,7 @@ def prune(
         settings = replace(settings, long_term=recipe)
     with pruning_view(ERR) as progress:
         options = PruneOptions(settings, table, threads, workers, cluster, imports, hardware, progress)
-        result = prune_in(folder, network, data, target, budget, options)
+        result = prune_in(folder, network, data, place, budget, options)
     write_bytes(output, result.model_path.read_bytes())
     value = {**result.history, "model": str(output), "run_dir": str(folder)}
     show(as_json, value, reports.table(value), reports.summary(value), f"wrote {output}; history and charts: {folder}")

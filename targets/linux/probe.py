@@ -116,18 +116,12 @@ def _python(found: Mapping[str, str]) -> tuple[str, tuple[int, int] | None, list
 
 
 def _described(details: Mapping[str, str], emulated: bool) -> str:
-    """One line for people."""
+    """One line for people, which stays the same: temperature and clocks are noted with what is measured under them."""
     name = details.get("board") or details.get("cpu") or "Linux device"
     parts = [f"{name} ({details['processor']})"]
     parts += [f"{details['cores']} cores"] if "cores" in details else []
     parts += [details[key] for key in ("system",) if key in details]
     parts += [f"glibc {details['glibc']}"] if "glibc" in details else []
     parts += [f"Python {details['python']}"] if "python" in details else ["no Python"]
-    parts += [f"governor {details['governor']}"] if "governor" in details else []
-    if re.fullmatch(r"\d{4,6}", details.get("temperature", "")):
-        parts.append(f"{int(details['temperature']) / 1000:.0f} °C")
-    flags = re.fullmatch(r"throttled=0x([0-9a-f]{1,8})", details.get("throttled", ""))
-    if flags and int(flags[1], 16) & 0xF:
-        parts.append("throttled or under-voltage now")
     text = ", ".join(parts)
     return f"emulated {text}: times are the emulator's" if emulated else text

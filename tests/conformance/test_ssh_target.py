@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +15,9 @@ import pytest
 
 asyncssh = pytest.importorskip("asyncssh")
 
+from edgebnn.cli.main import main  # noqa: E402
 from edgebnn.errors import EdgebnnError, InputError  # noqa: E402
+from edgebnn.files import cache_folder  # noqa: E402
 from edgebnn.targets import target as target_named  # noqa: E402
 from edgebnn.targets.linux import bundle, wire  # noqa: E402
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError  # noqa: E402
@@ -25,6 +28,7 @@ from edgebnn.targets.noise import noise  # noqa: E402
 from tests.support.devices import BINARY, W1A8  # noqa: E402
 from tests.support.emulated_pi import EmulatedPi, land, small_disk  # noqa: E402
 
+ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.slow
 
 
@@ -306,6 +310,46 @@ def test_callers_at_the_same_time_do_not_collide(pi: EmulatedPi, deployed: SshTa
     with ThreadPoolExecutor(3) as pool:
         assert list(pool.map(use, range(3))) == [(True, "emulated")] * 3
     assert half_files(pi) == []
+
+
+def test_the_documented_commands_run_as_printed(
+    pi: EmulatedPi, deployed: SshTarget, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh = tmp_path / ".ssh"
+    ssh.mkdir()
+    keys = f"IdentityFile {pi.user_key}\nUserKnownHostsFile {pi.known_hosts}\n"
+    (ssh / "config").write_text(f"Host raspberrypi.local\nHostName 127.0.0.1\nPort {pi.port}\n{keys}")
+    monkeypatch.setenv("EDGEBNN_CACHE", str(cache_folder()))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "resnet8.tflite").write_bytes(W1A8.read_bytes())
+    pages = (ROOT / "README.md", ROOT / "docs" / "raspberry_pi.md")
+    lines = [line for page in pages for line in page.read_text(encoding="utf-8").splitlines()]
+    commands = sorted({line.partition("#")[0] for line in lines if line.startswith("edgebnn ") and "ssh://" in line})
+    assert len(commands) >= 3
+    for command in commands:
+        extra = ["--samples", "1"] if " validate " in command else ["--repeats", "4"]
+        with pytest.raises(SystemExit) as ended:
+            main([*shlex.split(command)[1:], *extra])
+        assert ended.value.code == 0, command
+
+
+def test_errors_are_one_line_and_exit_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for name, words in (
+        ("ssh://pi@127.0.0.1:1", "raspi-config"),
+        ("ssh://pi@nowhere.invalid", "no such host"),
+        ("ssh://pi:secret@host", "leave the password out"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["validate", str(W1A8), "--target", name])
+        assert ended.value.code == 2
+        printed = capsys.readouterr()
+        assert printed.err.count("\n") == 1
+        assert words in printed.err
+        assert "secret" not in printed.err + printed.out
 
 
 def test_addresses() -> None:

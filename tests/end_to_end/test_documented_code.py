@@ -41,11 +41,18 @@ ELSEWHERE = (
     "python3 tools/test.py",
     "python3 tools/build_wheels.py",
     "pip install",
+    "ssh-copy-id",
     ".venv/bin/pre-commit install",
     "benchmark_model",
     "--external_delegate_options",
 )
 """Commands that other tests run (the demo, wheels and their installation), that run now, or that are TFLite's own."""
+
+DEVICE = "ssh://"
+"""In commands that tests/conformance/test_ssh_target.py runs, on an emulated device."""
+
+EMULATED = "--target qemu-"
+"""In commands that need Debian's qemu-user-static."""
 
 FORMULA = "latency(widths) = "
 """The one fenced line that is no command."""
@@ -100,6 +107,10 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield place
 
 
+def can_emulate() -> bool:
+    return all(map(shutil.which, ("qemu-aarch64-static", "qemu-arm-static", "apt-get", "dpkg-deb")))
+
+
 def run(block: Block, line: str) -> None:
     """One command of a page; its comment is for people."""
     words = shlex.split(line, comments=True)
@@ -115,7 +126,7 @@ def ran(folder: Path) -> Path:
     """The folder after every command of every page."""
     for block in blocks(""):
         for line in block.text.splitlines():
-            if line.startswith("edgebnn "):
+            if line.startswith("edgebnn ") and DEVICE not in line and not (EMULATED in line and not can_emulate()):
                 for written in re.findall(r"-o (\S+\.keras)", line) if " prune " in line else ():
                     (folder / written).unlink(missing_ok=True)  # a page of its own begins anew
                     shutil.rmtree((folder / written).with_suffix(".run"), ignore_errors=True)
@@ -142,6 +153,8 @@ def test_python_runs_as_printed(ran: Path, monkeypatch: pytest.MonkeyPatch) -> N
 
     images = np.zeros((3, 28, 28, 1), np.float32)
     for block in blocks("python"):
+        if "qemu-" in block.text and not can_emulate():
+            continue
         names: dict[str, Any] = {
             "edgebnn": edgebnn,
             "Path": Path,
