@@ -18,6 +18,7 @@ from PIL import Image
 
 import edgebnn
 from edgebnn.cli import main as cli
+from edgebnn.graph.kept_metadata import kept
 from edgebnn.pruning.settings import Settings
 from edgebnn.runtime import build
 from edgebnn.training import datasets
@@ -137,6 +138,13 @@ def ran(folder: Path) -> Path:
 def test_every_command_runs_as_printed(ran: Path) -> None:
     for name in ("resnet8.keras", "resnet8.tflite", "pruned.keras", "retrained.tflite", "packed.tflite", "y.npy"):
         assert (ran / name).is_file(), name
+    for name in ("resnet8.tflite", "retrained.tflite", "packed.tflite"):
+        facts = edgebnn.load(ran / name).metadata
+        assert facts is not None, name
+        assert facts.labels == tuple("0123456789"), f"{name}: its labels are known from the data that it was trained on"
+    pruned = kept(ran / "pruned.keras")
+    assert pruned is not None
+    assert pruned.labels == tuple("0123456789")
     assert (ran / "packed.tflite").stat().st_size < (ran / "portable.tflite").stat().st_size
 
 
