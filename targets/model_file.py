@@ -106,7 +106,9 @@ class ModelFile:
         found = entries(self.content)
         if self.signature is None and not alike(found):
             return graph
-        return replace(graph, outputs=choose(found, self.signature, self.name).outputs)
+        chosen = choose(found, self.signature, self.name)
+        own = tuple(signature for signature in graph.signatures if signature.key == chosen.signature)
+        return replace(graph, outputs=chosen.outputs, signatures=own)
 
 
 def open_model(

@@ -199,6 +199,9 @@ def _cut(content: bytes, lacking: Collection[int]) -> list[_Cut]:
 _INPUTS, _OUTPUTS, _OPERATORS = 6, 8, 10
 """Places of these fields in the vtable of a SubGraph."""
 
+_SIGNATURES = 18
+"""Of this field in the vtable of a Model: its vector is emptied."""
+
 
 def _slots(graph: Any) -> tuple[int, ...]:
     """Where the fields stand in the file; nothing where one is absent."""
@@ -228,12 +231,16 @@ def _without_codes(content: bytes, used: Collection[int]) -> bytes:
 def _of_ops(
     content: bytes, graph: Any, numbers: Sequence[int], inputs: Collection[int], outputs: Sequence[int]
 ) -> bytes:
-    """The file with some of its ops only, other inputs and other outputs.
+    """The file with some of its ops only, other inputs and other outputs, and no signatures.
 
     Offsets in flatbuffers point forward. So the list of ops is shortened where it stands, and the new lists of inputs
     and outputs are put behind everything else.
     """
     data = bytearray(content)
+    model = schema.Model.GetRootAs(content)
+    signatures = model._tab.Offset(_SIGNATURES)
+    if signatures:  # which name other results
+        struct.pack_into("<I", data, model._tab.Vector(signatures) - 4, 0)
     at_inputs, at_outputs, at_operators = _slots(graph)
     start = at_operators + struct.unpack_from("<I", data, at_operators)[0]
     for place, number in enumerate(numbers):

@@ -303,6 +303,22 @@ def test_a_signature_that_leaves_out_results_gives_those_that_it_names_everywher
     assert len(open_model(both).graph.outputs) == 2  # none is meant: all are counted
 
 
+def test_a_file_with_a_signature_is_cut_at_what_reference_kernels_lack() -> None:
+    x, middle = tensor("x", (1, 4)), tensor("middle", ())
+    graph = chain(
+        [
+            ("ABS", NoOptions(), [x], [middle], 1),
+            ("ELU", NoOptions(), [middle], [tensor("bent", ())], 1),
+            ("NEG", NoOptions(), [middle], [tensor("turned", ())], 1),
+        ]
+    )
+    named = Signature("main", (("x", graph.inputs[0]),), tuple((f"y{n}", i) for n, i in enumerate(graph.outputs)))
+    model, values = load(to_bytes(replace(graph, signatures=(named,))), exact=True), noise(3, 4)
+    assert model.inexact == ("ELU 'bent'",)
+    for found, wanted in zip(outputs(model, [values]), (np.abs(values), -np.abs(values)), strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6)
+
+
 def test_an_input_that_a_signature_leaves_out_must_be_given() -> None:
     graph = two_results(Signature("main", (("y", 1),), (("d", 2),)))
     x, y = noise(3, 4), noise(3, 4, seed=1)
