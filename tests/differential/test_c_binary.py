@@ -205,12 +205,12 @@ def layer(channels_in: int, channels_out: int, output: str = "int32", size: int 
 
 BARS = (
     # A layer, and instructions for a word of 32 products, all of the layer: on Cortex-M3 to M33, and on M0+.
-    (layer(64, 64), 6.0, 9.3),
-    (layer(128, 128), 5.9, 9.0),
-    (layer(32, 32), 7.0, 11.2),
-    (layer(16, 16), 5.0, 8.0),
-    (layer(64, 64, pad_value=0), 6.9, 10.5),
-    (layer(64, 64, "int8"), 7.0, 11.2),
+    (layer(64, 64), 5.4, 8.2),
+    (layer(128, 128), 5.7, 8.6),
+    (layer(32, 32), 5.8, 8.8),
+    (layer(16, 16), 3.5, 5.3),
+    (layer(64, 64, pad_value=0), 6.1, 9.0),
+    (layer(64, 64, "int8"), 6.5, 10.2),
     (layer(128, 128, size=4), 9.4, 13.6),
 )
 
