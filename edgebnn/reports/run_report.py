@@ -192,6 +192,11 @@ def _card(path: Path, records: Sequence[Benchmark]) -> Card:
         return Card(path, sha256, len(file.content), None, None, str(error), own)
 
 
+_OF_HISTORY = {"resource", "unit", "kind", "initial", "initial_widths", "budget", "final", "met", "accuracy"}
+_OF_HISTORY |= {"held_out_accuracy"}
+_OF_ITERATION = {"iteration", "layer", "widths", "predicted", "measured", "accuracy", "proposals"}
+
+
 def _history(path: Path) -> dict[str, Any] | None:
     """The history of a pruning; None where there is none, or a file of that name that is something else."""
     if not path.is_file():
@@ -202,7 +207,15 @@ def _history(path: Path) -> dict[str, Any] | None:
         raise unreadable(path, error) from None
     except ValueError:
         raise InputError(f"{path}: is not JSON; the pruning that wrote it goes on with --resume") from None
-    return found if isinstance(found, dict) and "iterations" in found and "held_out_accuracy" in found else None
+    if not isinstance(found, dict) or "iterations" not in found:
+        return None
+    try:
+        whole = found.keys() >= _OF_HISTORY and all(one.keys() >= _OF_ITERATION for one in found["iterations"])
+    except (AttributeError, TypeError):
+        whole = False
+    if not whole:
+        raise InputError(f"{path}: is no whole history of a pruning; edgebnn prune --resume writes it again")
+    return found
 
 
 def _epochs(path: Path) -> tuple[Epoch, ...]:

@@ -110,6 +110,26 @@ def test_a_demos_folder_gives_the_demos_page(tmp_path: Path) -> None:
     assert page_of(tmp_path) == before
 
 
+def test_every_part_may_be_missing_or_short(folder: Path) -> None:
+    """A folder of a training of one epoch, a pruning without an iteration, records alone, models alone."""
+    history = json.loads(HISTORY.read_text())
+    (folder / "history.json").write_text(json.dumps({**history, "iterations": []}))
+    (folder / "metrics.jsonl").write_text(json.dumps({"epoch": 1, **EPOCH, "validation_accuracy": None}) + "\n")
+    parts = {
+        "history.json": "<h2>Pruning</h2>",
+        "metrics.jsonl": "<h2>Training</h2>",
+        "emulated.json": "<h2>Measurements</h2>",
+        "signs.tflite": "<h2>Signs",
+    }
+    contents = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for name, heading in parts.items():
+        for path in folder.iterdir():
+            path.unlink()
+        (folder / name).write_bytes(contents[name])
+        page = page_of(folder)
+        assert [one for one in parts.values() if one in page] == [heading]
+
+
 def test_what_cannot_be_told_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such folder"):
         page_of(tmp_path / "absent")
@@ -120,6 +140,14 @@ def test_what_cannot_be_told_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no page of edgebnn's"):
         page_of(folder)
     assert (folder / "report.html").read_text() == "mine"
+    (folder / "report.html").unlink()
+    history = (folder / "history.json").read_text()
+    for broken in ('{"iterations": [1]}', '{"iterations": []}', history.replace('"proposals"', '"x"')):
+        (folder / "history.json").write_text(broken)
+        with pytest.raises(InputError, match=r"history\.json: is no whole history"):
+            page_of(folder)
+    (folder / "history.json").write_text("[1]")  # of somebody else's
+    assert "<h2>Pruning" not in page_of(folder)
     (folder / "report.html").unlink()
     (folder / "metrics.jsonl").write_text('{"epoch": 1}')
     with pytest.raises(InputError, match=r"metrics\.jsonl: holds no metrics"):
