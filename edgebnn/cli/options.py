@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -95,6 +95,21 @@ _accept = click.option(
 _ACCESS = "edgebnn.cli.access"
 
 
+_targets = click.option(
+    "--target",
+    "targets",
+    multiple=True,
+    default=("host",),
+    show_default=True,
+    help="Where to measure; may be given several times, for equal boards that measure side by side.",
+)
+
+
+def targets_option(command: Command) -> Command:
+    """Where a verb measures: ``targets``, which :func:`find_targets` finds by the other options that are of ssh."""
+    return _targets(_key(_accept(command)))
+
+
 def target_option(command: Command) -> Command:
     """Where a verb runs: ``target``, which :func:`find_target` finds by the other options that are of ssh."""
     return _target(_key(_accept(command)))
@@ -134,6 +149,14 @@ _wait_states = click.option(
 def unit_options(command: Command) -> Command:
     """What figures a target gives: ``unit``, ``wait_states``."""
     return _unit(_wait_states(command))
+
+
+def find_targets(names: Sequence[str]) -> Target:
+    """The target of that name, or several equal boards as one. Raises EdgebnnError."""
+    from edgebnn.targets.boards_together import BoardsTogether
+
+    found = [find_target(name) for name in names]
+    return found[0] if len(found) == 1 else BoardsTogether(found)
 
 
 def target_in_unit(name: str, unit: Unit | None, wait_states: int) -> Target:

@@ -9,7 +9,17 @@ from typing import Any, Literal, TypeVar
 
 import click
 
-from edgebnn.cli.options import ERR, FILE, find_target, import_option, show, status, target_option, threads_option, verb
+from edgebnn.cli.options import (
+    ERR,
+    FILE,
+    find_targets,
+    import_option,
+    show,
+    status,
+    targets_option,
+    threads_option,
+    verb,
+)
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.training.compute import COMPUTES
@@ -178,7 +188,7 @@ def retrain(
 @verb("edgebnn prune resnet8.keras --data mnist --target host --budget latency=0.6x -o pruned.keras")
 @click.argument("model")
 @_data_option
-@target_option
+@targets_option
 @click.option(
     "--budget",
     default="latency=0.6x",
@@ -229,7 +239,7 @@ def retrain(
 def prune(
     model: str,
     data: str,
-    target: str,
+    targets: tuple[str, ...],
     budget: str,
     output: Path,
     long_term_epochs: int,
@@ -259,7 +269,7 @@ def prune(
     if output.suffix != ".keras":
         raise InputError(f"{output}: a pruned model is saved in Keras' own format; give a name that ends in .keras")
     check_writable(output)
-    place = find_target(target)
+    place = find_targets(targets)
     folder = run_dir or output.with_suffix(".run")
     if not resume:
         for path in (output, RunFolder(folder).identity):

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 from edgebnn.pruning.channels.layers import LayerShape
 from edgebnn.runtime.profile import Profile
+from edgebnn.targets.boards_together import BoardsTogether
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, open_model
 from edgebnn.targets.noise import Sample, noise
@@ -129,6 +130,13 @@ def measure_layers(
         EdgebnnError: as :func:`measure_models` does.
     """
     shapes = [replace(layer, name="") for layer in layers]
+    if isinstance(target, BoardsTogether):
+        several = list(dict.fromkeys(shapes))
+        measured = target.share(
+            several, lambda board, part: measure_layers(board, part, packed_output=packed_output, threads=threads)
+        )
+        found = dict(zip(several, measured, strict=True))
+        return tuple(found[shape] for shape in shapes)
     times: dict[LayerShape, float] = {}
     for batch in _batches(list(dict.fromkeys(shapes))):
         models = [open_model(layer_graph(shape, packed_output=packed_output)) for shape in batch]

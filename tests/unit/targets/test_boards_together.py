@@ -1,0 +1,85 @@
+"""Equal boards that share work: each piece is done once, and those of a board that drops out by another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from edgebnn.errors import EdgebnnError, InputError, InputWarning
+from edgebnn.graph.types import Array
+from edgebnn.runtime.profile import Profile
+from edgebnn.targets.boards_together import SHARE, BoardsTogether
+from edgebnn.targets.interface import Target
+from edgebnn.targets.linux.device import ConnectionLostError, DeviceError
+from edgebnn.targets.model_file import ModelFile, Session
+
+
+class Board(Target):
+    """A board that drops out after so many shares of work."""
+
+    def __init__(self, name: str, shares: int = 1000, device: str = "Pi 5") -> None:
+        self.name, self.device, self.kind = name, device, "measured"
+        self.shares = shares
+        self.done: list[int] = []
+
+    def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> Session:
+        raise NotImplementedError
+
+    def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
+        if not self.shares:
+            raise ConnectionLostError("the cable was pulled")
+        return Profile("measured", "ms", 1.0, ())
+
+
+def work(board: Target, part: Sequence[int]) -> Sequence[int]:
+    assert isinstance(board, Board)
+    if board.shares == 0:
+        raise ConnectionLostError("the cable was pulled")
+    board.shares -= 1
+    board.done += part
+    return [10 * piece for piece in part]
+
+
+def test_boards_work_side_by_side() -> None:
+    boards = [Board("a"), Board("b")]
+    together = threading.Barrier(2, timeout=10)
+
+    def work_together(board: Target, part: Sequence[int]) -> Sequence[int]:
+        if part[0] < 2 * SHARE:  # the first two shares: neither goes on without the other
+            together.wait()
+        return work(board, part)
+
+    assert BoardsTogether(boards).share(range(11), work_together) == tuple(range(0, 110, 10))
+    assert boards[0].done
+    assert boards[1].done
+    assert sorted(boards[0].done + boards[1].done) == list(range(11))
+
+
+@pytest.mark.parametrize("shares", [0, 1, 2])
+def test_a_board_that_drops_out_costs_its_share_and_no_more(shares: int) -> None:
+    boards = [Board("a", shares), Board("b")]
+    target = BoardsTogether(boards)
+    expected = tuple(range(0, 90, 10))
+    with pytest.warns(InputWarning, match="a dropped out, the others go on: the cable"):
+        assert all(target.share(range(9), work) == expected for _ in range(20))  # whoever is faster
+    assert len(boards[0].done) <= shares * SHARE
+    assert target.share([1], work) == (10,)
+    assert target.measure(ModelFile("m", b""), ()).total == 1.0
+
+
+def test_the_last_board_ends_it_and_other_errors_are_not_taken_for_a_drop() -> None:
+    with pytest.raises(DeviceError, match="cable"), pytest.warns(InputWarning):
+        BoardsTogether([Board("a", 0), Board("b", 0)]).share(range(9), work)
+
+    def refuse(board: Target, part: Sequence[int]) -> Sequence[int]:
+        raise EdgebnnError("the model cannot run")
+
+    with pytest.raises(EdgebnnError, match="cannot run"):
+        BoardsTogether([Board("a"), Board("b")]).share(range(9), refuse)
+
+
+def test_boards_must_be_equal() -> None:
+    with pytest.raises(InputError, match="a is Pi 5, b is Pi 4: they must be equal"):
+        BoardsTogether([Board("a"), Board("b", device="Pi 4")])
