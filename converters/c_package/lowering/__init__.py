@@ -24,7 +24,10 @@ from . import (
     cast,
     compare,
     conv_int8,
+    conv_w1a8,
     dense_int8,
+    dense_w1a8,
+    depthwise_int8,
     elementwise_int8,
     host,
     l2_normalization_int8,
@@ -37,7 +40,6 @@ from . import (
     softmax_int8,
     unary_float,
     view,
-    w1a8,
     windows_float,
 )
 from .choices import Choices
@@ -60,7 +62,10 @@ _CORES: tuple[Family, ...] = (
     cast.OPS,
     compare.OPS,
     conv_int8.OPS,
+    conv_w1a8.OPS,
     dense_int8.OPS,
+    dense_w1a8.OPS,
+    depthwise_int8.OPS,
     elementwise_int8.OPS,
     l2_normalization_int8.OPS,
     lookup.OPS,
@@ -72,7 +77,6 @@ _CORES: tuple[Family, ...] = (
     softmax_int8.OPS,
     unary_float.OPS,
     view.OPS,
-    w1a8.OPS,
     windows_float.OPS,
 )
 LOWERINGS = _table(*_CORES)

@@ -17,6 +17,14 @@ from numpy.typing import NDArray
 from edgebnn.arithmetic.fixed_point import quantize_multiplier, wrap_int32
 from edgebnn.arithmetic.multiply_shift import INT8
 from edgebnn.arithmetic.w1a8 import accumulator_range, weight_sums
+from edgebnn.graph.opdef import OpView
+from edgebnn.graph.ops.enums import Activation
+from edgebnn.graph.ops.fused import integer_bounds
+from edgebnn.graph.ops.view import input_tensor, optional_value, scale_and_zero_point, value
+from edgebnn.graph.ops.w1a8 import channel_factors
+from edgebnn.graph.types import Array
+
+from .int8 import constant_data
 
 NARROW = 2**28
 """Accumulators below this are multiplied by halves in 32 bits."""
@@ -79,3 +87,26 @@ class Channels:
         if self.short.all():
             return None
         return np.stack([self.constants, self.magnitude, *self.multipliers], axis=1).astype(np.int32)
+
+
+def constant_inputs(op: OpView) -> tuple[Array | None, ...]:
+    """The inputs behind the first, which must be constant."""
+    given = (i for i, tensor in enumerate(op.inputs) if i > 0 and tensor is not None)
+    found = {i: constant_data(op, i) for i in given}
+    return tuple(found.get(i) for i in range(len(op.inputs)))
+
+
+def channels_of(
+    op: OpView, signs: NDArray[np.bool_], values: tuple[Array | None, ...], activation: Activation
+) -> Channels:
+    """The output channels of a layer: ``signs`` [O, ...] of its weights, True for -1, and its other constants."""
+    factors = tuple(channel_factors(op, values))
+    bias = optional_value(values, 4)
+    return Channels(
+        signs.reshape(len(factors), -1),
+        value(op, values, 3).astype(np.int64),
+        np.zeros(len(factors), np.int32) if bias is None else bias.astype(np.int32),
+        factors,
+        (scale_and_zero_point(op, input_tensor(op, 0))[1], scale_and_zero_point(op, op.outputs[0])[1]),
+        integer_bounds(op, activation),
+    )

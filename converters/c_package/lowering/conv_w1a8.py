@@ -1,4 +1,4 @@
-"""Layers with 1-bit weights and int8 activations."""
+"""Convolutions with 1-bit weights and int8 activations."""
 
 from __future__ import annotations
 
@@ -10,31 +10,18 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn.arithmetic.multiply_shift import MultiplyShift
-from edgebnn.arithmetic.packing import unpack
-from edgebnn.arithmetic.w1a8 import accumulator_range, folded_bias
 from edgebnn.converters.c_package import leads
 from edgebnn.converters.c_package.program import Step, Struct, Value, geometry
 from edgebnn.graph.opdef import OpView
-from edgebnn.graph.ops.enums import Activation
-from edgebnn.graph.ops.fused import integer_bounds
-from edgebnn.graph.ops.view import input_tensor, optional_value, options, scale_and_zero_point, value
-from edgebnn.graph.ops.w1a8 import (
-    EdgebnnConv2dW1A8Options,
-    EdgebnnDenseW1A8Options,
-    channel_factors,
-    conv_signs,
-    conv_window,
-)
+from edgebnn.graph.ops.view import input_tensor, options, value
+from edgebnn.graph.ops.w1a8 import EdgebnnConv2dW1A8Options, conv_signs, conv_window
 from edgebnn.graph.ops.windows import Window
 from edgebnn.graph.types import Array
 from edgebnn.kernels.cores import Core
 from edgebnn.kernels.schedules import TileSizes
 
 from .choices import NO_TILES, Choices, Costs, Kernel, Tiles, taps_inside
-from .dense_int8 import Dense, int8_layer, proven
-from .int8 import constant_data
-from .w1a8_outputs import Channels
+from .w1a8_outputs import Channels, channels_of, constant_inputs
 from .w1a8_packing import VECTOR_BYTES, bytes_by_shift, signs_by_filter, signs_by_vector, taps_by_shift
 
 PIXELS = 4
@@ -98,33 +85,11 @@ class _Conv:
         return geometry(self.window, self.batches, self.size)
 
 
-def _constants(op: OpView) -> tuple[Array | None, ...]:
-    """The inputs behind the first, which must be constant."""
-    given = (i for i, tensor in enumerate(op.inputs) if i > 0 and tensor is not None)
-    found = {i: constant_data(op, i) for i in given}
-    return tuple(found.get(i) for i in range(len(op.inputs)))
-
-
-def _channels(
-    op: OpView, signs: NDArray[np.bool_], values: tuple[Array | None, ...], activation: Activation
-) -> Channels:
-    factors = tuple(channel_factors(op, values))
-    bias = optional_value(values, 4)
-    return Channels(
-        signs.reshape(len(factors), -1),
-        value(op, values, 3).astype(np.int64),
-        np.zeros(len(factors), np.int32) if bias is None else bias.astype(np.int32),
-        factors,
-        (scale_and_zero_point(op, input_tensor(op, 0))[1], scale_and_zero_point(op, op.outputs[0])[1]),
-        integer_bounds(op, activation),
-    )
-
-
 def _conv_of(op: OpView) -> _Conv:
     opts = options(op, EdgebnnConv2dW1A8Options)
-    window, values = conv_window(op), _constants(op)
+    window, values = conv_window(op), constant_inputs(op)
     words = value(op, values, 1)
-    outputs = _channels(op, conv_signs(op, words), values, opts.fused_activation_function)
+    outputs = channels_of(op, conv_signs(op, words), values, opts.fused_activation_function)
     depthwise = bool(opts.depthwise)
     groups = opts.channels_in if depthwise else opts.groups
     return _Conv(op, window, groups, depthwise, words, outputs)
@@ -447,95 +412,4 @@ def conv_w1a8(op: OpView, core: Core) -> Choices:
     return Choices(op.name, _conv_of(op), core, CONVOLUTIONS)
 
 
-@dataclass(frozen=True)
-class _Dense:
-    """``lines``: the outputs of each channel's accumulators in integers."""
-
-    rows: int
-    depth: int
-    words: Array
-    outputs: Channels
-    lines: tuple[MultiplyShift, ...]
-
-    def step(self, function: str, source: str, words: Array, constants: NDArray[np.int64], scratch_bytes: int) -> Step:
-        """``constants``: [O] of the kernel's accumulators."""
-        outputs = self.outputs
-        rows = [
-            (m, c, line.multiplier, line.offset & 0xFFFFFFFF, line.offset >> 32, line.shift)
-            for m, c, line in zip(outputs.magnitude, constants, self.lines, strict=True)
-        ]
-        fields: dict[str, Value] = {
-            "rows": self.rows,
-            "depth": self.depth,
-            "outputs": outputs.count,
-            "low": outputs.bounds[0],
-            "high": outputs.bounds[1],
-            "weights": words,
-            "constants": np.array(rows, np.int64).astype(np.int32),
-        }
-        return Step(
-            function=function,
-            header="core/dense_w1a8.h",
-            sources=(source,),
-            layer=Struct("eb_dense_w1a8_layer", fields),
-            inputs=(0,),
-            scratch_bytes=scratch_bytes,
-        )
-
-
-def _dense_bytes(dense: _Dense) -> Step:
-    words = bytes_by_shift(dense.outputs.minus).view(np.int32)
-    row_bytes = -(-dense.depth // 32) * 32
-    return dense.step("eb_dense_w1a8_bytes", "cortex_m/dense_w1a8.c", words, dense.outputs.constants, row_bytes)
-
-
-def _dense_plain(dense: _Dense) -> Step:
-    outputs = dense.outputs
-    constants = folded_bias(outputs.bias, outputs.magnitude, outputs.zero_points[0], outputs.minus)
-    return dense.step("eb_dense_w1a8", "core/dense_w1a8.c", dense.words, constants, 0)
-
-
-@dataclass(frozen=True)
-class DenseVariant:
-    """A kernel of dense layers: a C file and a line of :data:`DENSE`."""
-
-    name: str
-    runs_on: Callable[[Core], bool]
-    make: Callable[[_Dense], Step]
-
-
-DENSE = (DenseVariant("bytes", _is_cortex_m, _dense_bytes), DenseVariant("plain", lambda core: True, _dense_plain))
-"""Best first."""
-
-
-def dense_w1a8(op: OpView, core: Core) -> Step:
-    """The step of a dense layer.
-
-    One whose outputs are no lines of its accumulators, such as those that wrap, takes the kernel of int8 weights that
-    multiplies in double.
-    """
-    opts, values = options(op, EdgebnnDenseW1A8Options), _constants(op)
-    words, depth = value(op, values, 1), opts.channels_in
-    outputs = _channels(op, unpack(words, depth), values, opts.fused_activation_function)
-    rows = input_tensor(op, 0).elements // depth
-    zero_point, scales = outputs.zero_points[1], np.array(outputs.factors)
-    sums = accumulator_range(outputs.magnitude, outputs.zero_points[0], outputs.minus, outputs.bias)
-    lines = proven(sums, scales, zero_point, *outputs.bounds)
-    if lines is not None:
-        chosen = next(variant for variant in DENSE if variant.runs_on(core))
-        return chosen.make(_Dense(rows, depth, words, outputs, lines))
-    magnitude = outputs.magnitude.astype(np.int8)[:, None]
-    bias = folded_bias(outputs.bias, outputs.magnitude, outputs.zero_points[0], outputs.minus)
-    weights = np.where(outputs.minus, -magnitude, magnitude)
-    return Step(
-        function="eb_dense_int8_double",
-        header="core/dense_int8.h",
-        sources=("core/dense_int8_double.c",),
-        layer=int8_layer(Dense(rows, weights, 0, bias, scales, None, zero_point, *outputs.bounds)),
-        inputs=(0,),
-    )
-
-
-OPS: Mapping[str, Callable[[OpView, Core], Step | Choices]] = MappingProxyType(
-    {"EdgebnnConv2dW1A8": conv_w1a8, "EdgebnnDenseW1A8": dense_w1a8}
-)
+OPS: Mapping[str, Callable[[OpView, Core], Choices]] = MappingProxyType({"EdgebnnConv2dW1A8": conv_w1a8})
