@@ -130,6 +130,7 @@ def _output_never_computed(model: Any) -> None:
 def _no_ops(model: Any) -> None:
     model.subgraphs[0].operators = []
     model.subgraphs[0].outputs = model.subgraphs[0].inputs
+    model.signatureDefs = []
 
 
 def _two_subgraphs(model: Any) -> None:
