@@ -178,7 +178,7 @@ def parse(text: str, source: str) -> Hardware:
     """The machine that ``text``, the content of the file ``source``, describes. Raises InputError."""
     try:
         table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # ValueError: of TOML, or of a number with thousands of digits
         raise InputError(f"{source}: is not TOML ({error})") from None
     reader = _Reader(table, source)
     levels = tuple(_level(entry) for entry in reader.tables("levels"))
@@ -189,15 +189,15 @@ def parse(text: str, source: str) -> Hardware:
         source=reader.text("source"),
         unit=reader.text("energy_unit"),
         clock_hz=reader.number("clock_mhz", above=0) * 1e6,
-        rows=array.whole("rows"),
-        columns=array.whole("columns"),
+        rows=array.whole("rows", most=_MOST_PES),
+        columns=array.whole("columns", most=_MOST_PES),
         dataflows=reader.choices("dataflows", DATAFLOWS),
         levels=levels,
         network=_network(array),
         mac_energy=mac.by("energy", PRECISIONS),
         macs_per_cycle=mac.by("per_cycle", PRECISIONS, above=0),
-        word_bits=reader.whole("word_bits") if "word_bits" in table else None,
-        objective=reader.choices("objective", OBJECTIVES)[0] if "objective" in table else "energy",
+        word_bits=reader.whole("word_bits", most=1024) if "word_bits" in table else None,
+        objective=reader.choice("objective", OBJECTIVES) if "objective" in table else "energy",
         digest=hashlib.sha256(text.encode()).hexdigest()[:16],
     )
     for part in (reader, array, mac):
@@ -207,6 +207,10 @@ def parse(text: str, source: str) -> Hardware:
 
 
 DATAFLOWS = ("rs", "ws", "os", "os-soc-mop", "os-moc-mop", "os-moc-sop", "nlr")
+_LARGEST = 1e15
+"""Of energies and rates; the least above 0 is its inverse. What is beyond is no machine, and sums of it overflow."""
+_MOST_PES = 65536
+"""Processing elements along one side."""
 OBJECTIVES = ("energy", "latency", "edp")
 
 
@@ -295,6 +299,15 @@ def _check(hardware: Hardware, source: str) -> None:
             raise InputError(f"{source}: level {inner.name} is larger than {outer.name}, which stands before it")
 
 
+def _shown(value: Any) -> str:
+    """A value for a message of one line."""
+    try:
+        text = repr(value)
+    except ValueError:  # an integer of thousands of digits
+        return "so large a number"
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
 def _total(level: Level) -> float:
     if level.capacity is None:
         return math.inf
@@ -315,22 +328,27 @@ class _Reader:
 
     def text(self, name: str) -> str:
         value = self._get(name)
-        if not isinstance(value, str) or not value:
-            raise InputError(f"{self._where}: {name} must be a text, not {value!r}")
+        if not isinstance(value, str) or not value or not value.isprintable():
+            raise InputError(f"{self._where}: {name} must be a text of one line, not {_shown(value)}")
         return value
 
     def number(self, name: str, above: float | None = None) -> float:
         value = self._get(name)
-        fits = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
-        if not fits or (above is not None and value <= above):
+        known = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+        if not known or (above is not None and value <= above):
             kind = "a number of at least 0" if above is None else f"a number above {above:g}"
-            raise InputError(f"{self._where}: {name} must be {kind}, not {value!r}")
+            raise InputError(f"{self._where}: {name} must be {kind}, not {_shown(value)}")
+        if value > _LARGEST or 0 < value < 1 / _LARGEST:
+            limits = f"between {1 / _LARGEST:g} and {_LARGEST:g}"
+            raise InputError(f"{self._where}: {name} must be a number {limits}, not {_shown(value)}")
         return float(value)
 
     def whole(self, name: str, most: int = 2**62) -> int:
         value = self._get(name)
         if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
-            raise InputError(f"{self._where}: {name} must be a whole number of at least 1, not {value!r}")
+            raise InputError(
+                f"{self._where}: {name} must be a whole number of at least 1, up to {most}, not {_shown(value)}"
+            )
         return value
 
     def flag(self, name: str, default: bool = False) -> bool:
@@ -338,15 +356,21 @@ class _Reader:
             return default
         value = self._get(name)
         if not isinstance(value, bool):
-            raise InputError(f"{self._where}: {name} must be true or false, not {value!r}")
+            raise InputError(f"{self._where}: {name} must be true or false, not {_shown(value)}")
         return value
 
     def choices(self, name: str, known: tuple[str, ...]) -> tuple[str, ...]:
         value = self._get(name)
         chosen = [value] if isinstance(value, str) else value
         if not isinstance(chosen, list) or not chosen or any(item not in known for item in chosen):
-            raise InputError(f"{self._where}: {name} must be of {', '.join(known)}, not {value!r}")
+            raise InputError(f"{self._where}: {name} must be of {', '.join(known)}, not {_shown(value)}")
         return tuple(chosen)
+
+    def choice(self, name: str, known: tuple[str, ...]) -> str:
+        chosen = self.choices(name, known)
+        if len(chosen) > 1:
+            raise InputError(f"{self._where}: {name} must be one of {', '.join(known)}, not {len(chosen)} of them")
+        return chosen[0]
 
     def by(self, name: str, keys: tuple[str, ...], above: float | None = None) -> Mapping[str, float]:
         part = self.table(name)
@@ -359,7 +383,7 @@ class _Reader:
             return _Reader(default, f"{self._where}: {name}")
         value = self._get(name)
         if not isinstance(value, dict):
-            raise InputError(f"{self._where}: {name} must be a table, not {value!r}")
+            raise InputError(f"{self._where}: {name} must be a table, not {_shown(value)}")
         return _Reader(value, f"{self._where}: {name}")
 
     def tables(self, name: str) -> list[_Reader]:

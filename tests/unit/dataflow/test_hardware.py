@@ -69,6 +69,27 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("int8 = 1, float = 4 }", "int8 = 1 }", "lacks float"),
         ('name = "two memories"', "name = 2", "name must be a text"),
         ("[[levels]]", "[levels]", "not TOML"),
+        (
+            "clock_mhz = 100",
+            f"clock_mhz = {'9' * 400}",
+            r"clock_mhz must be a number between 1e-15 and 1e\+15, not 999",
+        ),
+        ("clock_mhz = 100", f"clock_mhz = {'9' * 5000}", "is not TOML"),
+        ("clock_mhz = 100", f"clock_mhz = 0x{'f' * 5000}", "clock_mhz must be .*so large a number"),
+        ("energy = 5", "energy = 1e308", "energy must be a number between"),
+        ("energy = 5", "energy = 1979-05-27", "energy must be a number"),
+        ("bytes_per_cycle = 4", "bytes_per_cycle = 5e-324", "bytes_per_cycle must be a number between"),
+        (
+            "clock_mhz = 100",
+            'clock_mhz = 100\nobjective = ["energy", "edp"]',
+            "objective must be one of .*not 2 of them",
+        ),
+        ("clock_mhz = 100", "clock_mhz = 100\nword_bits = 4611686018427387904", "word_bits must be a whole number"),
+        ("[mac]", "[array]\nrows = 1000000000\ncolumns = 1\n[mac]", "rows must be a whole number of at least 1, up to"),
+        ('"two memories"', '"two\\nmemories"', "name must be a text of one line"),
+        ("width = 32", 'holds = [["weights"]]\nwidth = 32', "holds must be of weights, inputs, outputs"),
+        ("capacity = 65536", "capacity = {}", "registers is larger than SRAM"),
+        ("capacity = 65536", "compression = 7\ncapacity = 65536", "compression must be a table"),
     ],
 )
 def test_impossible_files_are_refused_with_the_entry(tmp_path: Path, old: str, new: str, message: str) -> None:
