@@ -123,10 +123,11 @@ def test_targets_are_listed_with_what_they_tell(monkeypatch: pytest.MonkeyPatch)
     from edgebnn import targets
 
     found = {one.name: one for one in targets.targets()}
-    assert list(found) == list(TARGETS)
+    listed = [*TARGETS, "ssh://user@host"]
+    assert list(found) == listed
     assert (found["cortex-m7"].kind, found["cortex-m7"].unit) == ("simulated", "instructions")
     value = json.loads(CliRunner().invoke(cli, ["targets", "--json"]).stdout)
-    assert [one["name"] for one in value["targets"]] == list(TARGETS)
+    assert [one["name"] for one in value["targets"]] == listed
     monkeypatch.setitem(sys.modules, "edgebnn.targets.cortex_m.target", None)
     lacking = {one.name: one for one in targets.targets()}["cortex-m7"]
     assert (lacking.available, lacking.kind) == (False, None)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from edgebnn import machine
+from edgebnn import machine, targets
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
 from edgebnn.targets.host import HostTarget
 from edgebnn.targets.linux import client, wire
@@ -322,3 +324,14 @@ def test_a_store_takes_nothing_but_hashes_and_forgets_what_was_not_used_for_long
     assert [store.has(name) for name in names] == [True, False, True]
     with pytest.raises(EdgebnnError, match="not sent"):
         store.read(names[1])
+
+
+def test_without_its_library_ssh_is_listed_and_refused_with_the_remedy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    (facts,) = (one for one in targets.targets() if one.name.startswith("ssh://"))
+    assert not facts.available
+    assert "pip install 'edgebnn[targets]'" in facts.detail
+    monkeypatch.setitem(sys.modules, "edgebnn.targets.linux.ssh", None)
+    monkeypatch.delattr("edgebnn.targets.linux.ssh", raising=False)
+    with pytest.raises(EdgebnnError, match=r"pip install 'edgebnn\[targets\]'"):
+        targets.target("ssh://pi@raspberrypi.local")
