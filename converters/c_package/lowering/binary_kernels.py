@@ -28,6 +28,10 @@ ROW_TAPS, BYTE, FIRST_BIT = 3, 8, 3
 _NAMES = {DType.INT32: "packed", DType.INT8: "int8", DType.FLOAT32: "float"}
 
 
+_TILE_SOURCES = ("conv_binary_tiles", "conv_binary_tiles_{}")
+"""What counts pixels side by side; the kind of output in place of ``{}``."""
+
+
 def _step(
     conv: Convolution, suffix: str, sources: tuple[str, ...], layer: Struct, scratch: int, begun: int | None
 ) -> Step:
@@ -145,7 +149,7 @@ def _sliced(conv: Convolution, tiles: Tiles) -> Step:
     weights = (bits.reshape(flat.shape[0], words, WORD_PLANES) << np.arange(WORD_PLANES, dtype=np.uint32)).sum(axis=2)
     layer = conv.layer(weights.astype(np.int32), chunk)
     begun = 0 if chunk == conv.sizes.channels_out else LANES
-    names = ("conv_binary_sliced", "conv_binary_sliced_{}", "conv_binary_tiles", "conv_binary_tiles_{}")
+    names = ("conv_binary_sliced", "conv_binary_sliced_{}", "conv_binary_add", *_TILE_SOURCES)
     return _step(conv, "_sliced", _sources(conv, *names), layer, _sliced_scratch(conv, tiles), begun)
 
 
@@ -219,7 +223,7 @@ def _rows(conv: Convolution, tiles: Tiles) -> Step:
     weights = (flat << np.arange(FIRST_BIT, FIRST_BIT + BYTE * ROW_TAPS, dtype=np.uint32)).sum(axis=3, dtype=np.uint32)
     layer = conv.layer(weights.astype(np.int32), columns=columns)
     begun = 0 if columns == LANES and conv.sizes.window.output[1] <= LANES else None
-    names = ("conv_binary_rows", "conv_binary_rows_{}", "conv_binary_tiles", "conv_binary_tiles_{}")
+    names = ("conv_binary_rows", "conv_binary_rows_{}", *_TILE_SOURCES)
     return _step(conv, "_rows", _sources(conv, *names), layer, _rows_scratch(conv, tiles), begun)
 
 

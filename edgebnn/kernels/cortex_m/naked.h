@@ -3,7 +3,8 @@
 #ifndef EDGEBNN_NAKED_H
 #define EDGEBNN_NAKED_H
 
-#define EB_NAKED __attribute__((naked, noinline, used)) static
+#define EB_NAKED_FUNCTION __attribute__((naked, noinline, used))
+#define EB_NAKED EB_NAKED_FUNCTION static
 #define EB_UNUSED __attribute__((unused))
 
 /* gcc takes assembly for ARMv6-M for the older syntax otherwise. */
