@@ -25,6 +25,7 @@ from edgebnn.graph.ops.binary import LceBMaxPool2dOptions
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.types import Array, DType, Graph, Quantization
 from edgebnn.kernels.cores import CORES, PORTABLE, Core
+from edgebnn.kernels.schedules import LayerSchedule
 from edgebnn.targets.cortex_m.toolchain import ToolchainName
 from tests.support.binary_cases import ConvCase, conv_cases, conv_graph
 from tests.support.binary_graphs import dequantize_graph, pool_graph, quantize_graph
@@ -100,6 +101,7 @@ def poolings(draw: st.DrawFn) -> Case:
 
 KINDS: dict[str, Callable[[], st.SearchStrategy[Case]]] = {
     "conv": lambda: st.one_of(conv_cases(), conv_cases().map(slides)).map(convolution),
+    "rows": lambda: conv_cases().map(slides).map(convolution),
     "quantize": quantizations,
     "dequantize": dequantizations,
     "max_pool": poolings,
@@ -126,7 +128,8 @@ def compiled_here(
 
 
 def drawn_of_all(convolutions: int, others: int) -> list[Case]:
-    return [case for kind in KINDS for case in drawn(kind, convolutions if kind == "conv" else others)]
+    kinds = [kind for kind in KINDS if kind != "rows"]
+    return [case for kind in kinds for case in drawn(kind, convolutions if kind == "conv" else others)]
 
 
 def use_only(monkeypatch: pytest.MonkeyPatch, kernel: str) -> None:
@@ -146,12 +149,30 @@ def test_kernels_on_this_machine(kernel: str, monkeypatch: pytest.MonkeyPatch, t
         np.testing.assert_array_equal(package.invoke(case.x)[0], run(case.graph, (case.x,))[0])
 
 
-@pytest.mark.parametrize(
+EACH_CORE = pytest.mark.parametrize(
     ("core", "toolchain"), [*((core, "zig") for core in CORES), ("cortex-m0plus", "gcc"), ("cortex-m4", "gcc")]
 )
-def test_kernels_of_each_core(core: str, toolchain: ToolchainName) -> None:
+
+
+@EACH_CORE
+def test_rows_on_each_core(core: str, toolchain: ToolchainName) -> None:
+    skip_without(toolchain)
+    cases = drawn("rows", 8)
+    points = [LayerSchedule(0, "y", "conv_binary_rows", "rs", {"columns": 8 * (n % 4 + 1)}) for n in range(len(cases))]
+    packages = SimulatedPackages([case.graph for case in cases], core, toolchain, [[point] for point in points])
+    for number, case in enumerate(cases):
+        (found,), _ = packages.invoke(number, case.x)
+        np.testing.assert_array_equal(found, run(case.graph, (case.x,))[0])
+
+
+def skip_without(toolchain: ToolchainName) -> None:
     if toolchain == "gcc" and shutil.which("arm-none-eabi-gcc") is None:
         pytest.skip("arm-none-eabi-gcc is not installed")
+
+
+@EACH_CORE
+def test_kernels_of_each_core(core: str, toolchain: ToolchainName) -> None:
+    skip_without(toolchain)
     cases = drawn_of_all(6, 3)
     packages = SimulatedPackages([case.graph for case in cases], core, toolchain)
     for number, case in enumerate(cases):
