@@ -16,6 +16,7 @@ from rich.text import Text
 from . import format
 
 if TYPE_CHECKING:  # only some installations have the training room, and what runs models needs LiteRT
+    from edgebnn.converters.c_package.lowering.choices import Candidate
     from edgebnn.converters.c_package.package import Package
     from edgebnn.converters.c_package.picks import Pick
     from edgebnn.converters.findings import Finding
@@ -218,21 +219,27 @@ def _planned(result: Plan) -> Table:
 def picks(found: Sequence[Pick]) -> Table:
     """The kernel, loop order and tiles of each layer, what they cost, and the best of another kernel."""
     table = _table("#", "layer", "picked")
-    for title in ("instructions", "scratch", "runner-up", "instructions"):
-        table.add_column(title, justify="right", overflow="fold")
+    for title in ("instructions", "scratch", "runner-up", "instructions", "scratch"):
+        table.add_column(title, justify="left" if title == "runner-up" else "right", overflow="fold")
     for pick in found:
-        other = pick.runner_up
         table.add_row(
             str(pick.op),
             _plain(format.layer(pick.name)),
-            str(pick.picked.schedule),
-            format.count(pick.picked.instructions),
-            format.size(pick.picked.scratch_bytes),
-            "" if other is None else str(other.schedule),
-            "" if other is None else format.count(other.instructions),
+            *_candidate(pick.picked),
+            *(("", "", "") if pick.runner_up is None else _candidate(pick.runner_up)),
         )
-    table.caption = "Kernels, loop orders and tiles: instructions estimated by the planner, scratch exact."
+    table.caption = (
+        "Kernels, loop orders (rs row, ws weight, os output stationary) and tiles; instructions are estimated, scratch is "
+        "exact, and a KiB of it must save 0.5 % of a layer."
+    )
     return table
+
+
+def _candidate(candidate: Candidate) -> tuple[str, str, str]:
+    schedule = candidate.schedule
+    tiles = "".join(f", {name} {size}" for name, size in schedule.tiles.items())
+    named = f"{schedule.kernel} {schedule.dataflow}{tiles}"
+    return named, format.count(candidate.instructions), format.size(candidate.scratch_bytes)
 
 
 def _mapping(layer: LayerPlan) -> Group:
