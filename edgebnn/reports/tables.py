@@ -229,8 +229,8 @@ def picks(found: Sequence[Pick]) -> Table:
             *(("", "", "") if pick.runner_up is None else _candidate(pick.runner_up)),
         )
     table.caption = (
-        "Kernels, loop orders (rs row, ws weight, os output stationary) and tiles; instructions are estimated, scratch is "
-        "exact, and a KiB of it must save 0.5 % of a layer."
+        "Kernels, loop orders (rs row, ws weight, os output stationary) and tiles; instructions are estimated, scratch "
+        "is exact, and a KiB of it must save 0.5 % of a layer."
     )
     return table
 
