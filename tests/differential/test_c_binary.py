@@ -25,7 +25,7 @@ from edgebnn.graph.ops.binary import LceBMaxPool2dOptions
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.types import Array, DType, Graph, Quantization
 from edgebnn.kernels.cores import CORES, PORTABLE, Core
-from edgebnn.kernels.schedules import LayerSchedule
+from edgebnn.kernels.schedules import LayerSchedule, TileSizes
 from edgebnn.targets.cortex_m.toolchain import ToolchainName
 from tests.support.binary_cases import ConvCase, conv_cases, conv_graph
 from tests.support.binary_graphs import dequantize_graph, pool_graph, quantize_graph
@@ -184,6 +184,10 @@ def test_kernels_of_each_core(core: str, toolchain: ToolchainName) -> None:
 def test_outputs_may_lie_over_inputs(kernel: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     """As far apart as the step says, in one buffer."""
     use_only(monkeypatch, kernel)
+    if kernel == "_rows":  # with whole rows of narrow images: no output lies over the input otherwise
+        rows, plain = binary.KERNELS
+        whole = replace(rows, tiles=lambda conv: {"columns": TileSizes(32, 32)})
+        monkeypatch.setattr(binary, "KERNELS", (whole, plain))
     core = CORES["cortex-m4"] if kernel else PORTABLE
     cases = drawn_of_all(12, 8)
     for case, package in zip(cases, compiled_here(cases, core, tmp_path, ("-O1",)), strict=True):
