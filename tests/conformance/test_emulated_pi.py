@@ -11,12 +11,17 @@ import numpy as np
 import pytest
 
 import edgebnn
+from edgebnn.errors import InputWarning
+from edgebnn.targets.boards_together import BoardsTogether
 from edgebnn.targets.linux import user_lands
+from edgebnn.targets.linux.device import ConnectionLostError
 from edgebnn.targets.linux.emulated import EmulatedDevice
 from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.model_file import open_model
 from edgebnn.targets.noise import noise
+from edgebnn.workflows import measuring
 from tests.support.devices import BINARY, W1A8
+from tests.unit.workflows.test_layer_graph import conv
 
 pytestmark = pytest.mark.slow
 
@@ -90,3 +95,28 @@ def test_programs_for_devices_without_python_are_bit_exact(name: str) -> None:
     assert result.passed
     assert not any(layer.departs for layer in result.layers or ())
     target.close()
+
+
+def test_two_boards_measure_layers_side_by_side_and_one_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    emulated("qemu-aarch64")
+    monkeypatch.setattr(measuring, "LAYER_SECONDS", 0.0)
+    monkeypatch.setattr(measuring, "LAYER_RUNS", 0)
+    boards = [edgebnn.target("qemu-aarch64") for _ in range(2)]
+    together = BoardsTogether(boards)
+    layers = [conv("w1a1", out_channels=channels) for channels in range(32, 32 * 7, 32)]
+    times = measuring.measure_layers(together, layers)
+    assert len(times) == 6
+    assert all(time > 0 for time in times)
+    assert all(isinstance(board, LinuxTarget) and board._started == 1 for board in boards)
+
+    def gone(needed: object) -> None:
+        raise ConnectionLostError("the board is gone")
+
+    lost = boards[0]
+    assert isinstance(lost, LinuxTarget)
+    lost._end_agent()
+    monkeypatch.setattr(lost._where, "start", gone)
+    with pytest.warns(InputWarning, match="dropped out"):
+        times = measuring.measure_layers(together, layers)
+    assert len(times) == 6
+    together.close()

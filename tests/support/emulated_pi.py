@@ -132,6 +132,10 @@ class EmulatedPi:
         for process in self.processes:
             if process.returncode is None:
                 process.kill()
+            await process.wait()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=5)  # sessions that have yet to notice
 
     def _make_programs(self, python: bool) -> None:
         self._programs.mkdir()
