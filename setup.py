@@ -87,7 +87,7 @@ setup(
     ],
     package_data={
         "edgebnn": ["py.typed"],
-        "edgebnn.dataflow": ["hardware/*.toml"],
+        "edgebnn.dataflow": ["hardware/*.toml", "costs/*.toml"],
         "edgebnn.kernels": ["*/*.c", "*/*.h", "*/*.kernels"],
         "edgebnn.runtime": ["delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],

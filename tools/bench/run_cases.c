@@ -1,6 +1,7 @@
 /* Runs binary operations that are written in a file: for tests and counts under emulation.
  *
- * run_cases KERNEL CASES RESULTS REPEATS     (KERNEL: a line of bconv2d.kernels or w1a8.kernels, "best", or a schedule as
+ * run_cases KERNEL CASES RESULTS REPEATS [time]   prints the nanoseconds of the fastest of the repeats, if asked to
+ *                                             (KERNEL: a line of bconv2d.kernels or w1a8.kernels, "best", or a schedule as
  *                                             eb_schedule_parse reads it)
  *
  * CASES is a row of cases: an int32 kind, the operation's struct of kernels.h or w1a8.h, an int32 number of parts, and arrays,
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "w1a8.h"
 
@@ -23,6 +25,18 @@ typedef struct output {
 
 static FILE *cases, *results;
 static int repeats;
+static int64_t fastest = INT64_MAX; /* nanoseconds of a repeat */
+
+static int64_t now(void) {
+  struct timespec t;
+  timespec_get(&t, TIME_UTC);
+  return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+static void note_time_since(int64_t begin) {
+  const int64_t took = now() - begin;
+  if (took < fastest) fastest = took;
+}
 
 static void read_bytes(void *to, size_t bytes) {
   if (bytes > 0 && fread(to, bytes, 1, cases) != 1) exit(3);
@@ -86,11 +100,13 @@ static output run_bconv2d(void) {
     void *persistent = allocate(plan.persistent_bytes), *scratch = allocate(plan.scratch_bytes);
     eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
     for (int i = 0; i < repeats; i++) {
+      const int64_t begin_ns = now();
       for (int32_t part = parts; part > 0; part--) {
         const int32_t begin = (int32_t)((int64_t)plan.tiles * (part - 1) / parts);
         const int32_t end = (int32_t)((int64_t)plan.tiles * part / parts);
         eb_bconv2d_run(&plan, persistent, input, added == 0 ? NULL : residual, y.data, begin, end, scratch);
       }
+      note_time_since(begin_ns);
     }
     free(persistent);
     free(scratch);
@@ -168,11 +184,13 @@ static output run_w1a8(void) {
     void *persistent = allocate(plan.persistent_bytes), *scratch = allocate(plan.scratch_bytes);
     y.status = eb_w1a8_prepare(&plan, &constants, persistent);
     for (int i = 0; i < repeats && y.status == EB_OK; i++) {
+      const int64_t begin_ns = now();
       for (int32_t part = parts; part > 0; part--) {
         const int32_t begin = (int32_t)((int64_t)plan.tiles * (part - 1) / parts);
         const int32_t end = (int32_t)((int64_t)plan.tiles * part / parts);
         eb_w1a8_run(&plan, persistent, input, y.data, begin, end, scratch);
       }
+      note_time_since(begin_ns);
     }
     free(persistent);
     free(scratch);
@@ -195,7 +213,7 @@ static output run_case(int32_t kind) {
 }
 
 int main(int count, char **arguments) {
-  if (count != 5) return 2;
+  if (count != 5 && (count != 6 || strcmp(arguments[5], "time") != 0)) return 2;
   eb_schedule given;
   if (strchr(arguments[1], ':') != NULL) {
     if (eb_schedule_parse(arguments[1], &given) != EB_OK) return 2;
@@ -217,5 +235,6 @@ int main(int count, char **arguments) {
     if (y.bytes > 0) fwrite(y.data, y.bytes, 1, results);
     free(y.data);
   }
+  if (count == 6) printf("%lld\n", (long long)fastest);
   return fclose(results) == 0 ? 0 : 3;
 }
