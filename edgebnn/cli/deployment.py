@@ -263,13 +263,14 @@ def plan(
         from edgebnn.reports import dataflow_page
 
         dataflow_page.write(result, file.name, page)
-    found = scheduling.picks(hardware, file)
+    found, on_linux = scheduling.picks(hardware, file), scheduling.picks_on_linux(hardware, file)
     if saved is not None:
-        scheduling.save(hardware, file, found, saved)
-    value = {"model": file.name, **result.json(), "schedules": [pick.json() for pick in found]}
+        scheduling.save(hardware, file, [*found, *on_linux], saved)
+    described = [*(pick.json() for pick in found), *(pick.json() for pick in on_linux)]
+    value = {"model": file.name, **result.json(), "schedules": described}
     value["findings"] = [asdict(finding) for finding in findings]
     noticed = [tables.findings(findings)] if findings else []
-    picked = [tables.picks(found)] if found else []
+    picked = [tables.picks(found)] if found else [tables.picks_on_linux(on_linux)] if on_linux else []
     show(as_json, value, *noticed, *tables.plan(result), *picked)
 
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:  # only some installations have the training room, and what ru
     from edgebnn.converters.findings import Finding
     from edgebnn.dataflow.estimate import Estimate
     from edgebnn.dataflow.plan import LayerPlan, Plan
+    from edgebnn.dataflow.schedule_picks import Pick as LinuxPick
     from edgebnn.graph.analysis import Analysis
     from edgebnn.graph.metadata import Metadata
     from edgebnn.graph.opdef import Macs
@@ -240,6 +241,26 @@ def _candidate(candidate: Candidate) -> tuple[str, str, str]:
     tiles = "".join(f", {name} {size}" for name, size in schedule.tiles.items())
     named = f"{schedule.kernel} {schedule.dataflow}{tiles}"
     return named, format.count(candidate.instructions), format.size(candidate.scratch_bytes)
+
+
+def picks_on_linux(found: Sequence[LinuxPick]) -> Table:
+    """The kernel, loop order and tiles of each layer, what they cost, and the best of another kernel or order."""
+    unit = found[0].unit
+    table = _table("#", "layer", "picked")
+    for title in (unit, "runner-up", unit):
+        table.add_column(title, justify="left" if title == "runner-up" else "right", overflow="fold")
+    for pick in found:
+        other, cost = pick.runner_up if pick.runner_up is not None else ("", None)
+        table.add_row(
+            str(pick.schedule.op),
+            _plain(format.layer(pick.schedule.name)),
+            str(pick.schedule),
+            format.count(round(pick.cost)),
+            str(other),
+            "" if cost is None else format.count(round(cost)),
+        )
+    table.caption = f"Kernels, loop orders and tiles; {unit} are estimated."
+    return table
 
 
 def _mapping(layer: LayerPlan) -> Group:

@@ -7,10 +7,12 @@ from pathlib import Path
 
 from edgebnn.converters.c_package.picks import Pick
 from edgebnn.converters.c_package.picks import picks as picks_on_core
-from edgebnn.errors import InputError
+from edgebnn.dataflow import schedule_picks
+from edgebnn.errors import BuildError, InputError
 from edgebnn.kernels import schedules
 from edgebnn.kernels.cores import CORES
 from edgebnn.kernels.schedules import Schedule
+from edgebnn.runtime.followed import HERE, runnable
 from edgebnn.targets.model_file import ModelFile
 
 
@@ -27,7 +29,20 @@ def picks(hardware: str, file: ModelFile) -> tuple[Pick, ...]:
     return picks_on_core(file.graph, CORES[hardware]) if hardware in CORES else ()
 
 
-def save(hardware: str, file: ModelFile, found: Sequence[Pick], path: Path) -> None:
+def picks_on_linux(hardware: str, file: ModelFile) -> tuple[schedule_picks.Pick, ...]:
+    """The same for a machine that runs Linux; of the host, what its very processor runs.
+
+    Returns:
+        The picks in the order of the file; none on machines whose kernels' costs are not known, or on a host on which
+        nothing can be run.
+    """
+    try:
+        return schedule_picks.picks(file.graph, hardware, runnable() if hardware == HERE else None)
+    except BuildError:
+        return ()
+
+
+def save(hardware: str, file: ModelFile, found: Sequence[Pick | schedule_picks.Pick], path: Path) -> None:
     """Write the picks as a schedule of the model.
 
     Raises:

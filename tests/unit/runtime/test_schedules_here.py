@@ -130,6 +130,22 @@ def test_commands_follow_it(model: Path, tmp_path: Path) -> None:
         assert json.loads(result.stdout)["schedule"] == str(rows)
 
 
+@pytest.mark.parametrize("hardware", ["pi4", "host"])
+def test_plan_writes_what_it_picks(model: Path, tmp_path: Path, hardware: str) -> None:
+    path = tmp_path / "picked.json"
+    result = CliRunner().invoke(
+        cli, ["plan", str(model), "--hardware", hardware, "--save-schedule", str(path), "--json"]
+    )
+    assert result.exit_code == 0, result.output
+    (picked,) = json.loads(result.stdout)["schedules"]
+    saved = schedules.read(path)
+    assert (saved.hardware, saved.model) == (hardware, schedules.fingerprint(model.read_bytes()))
+    assert (saved.layers[0].kernel, saved.layers[0].op) == (picked["kernel"], picked["op"])
+    assert picked["candidates"] > 1
+    if hardware == "host":
+        assert kernel_of(model, path) == picked["kernel"]
+
+
 @given(case=conv_cases())
 def test_the_space_of_binary_layers_is_that_of_c(case: ConvCase) -> None:
     (layer,) = layers(conv_graph(case, case.operands()))
