@@ -179,7 +179,7 @@ class BinaryNest:
 
 
 def _whole(size: int, multiple: int, there_are: int) -> int:
-    return -(-size // multiple) * multiple if size < there_are - multiple else there_are
+    return min(-(-size // multiple) * multiple, there_are)
 
 
 def terms(nest: BinaryNest) -> Counter[str]:

@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import pytest
 
 from edgebnn.dataflow import references as module
+from edgebnn.dataflow.bconv2d_nest import BinaryNest
 from edgebnn.dataflow.caches import Cache
 from edgebnn.dataflow.hardware import load
-from edgebnn.dataflow.references import References, caches_of, references
+from edgebnn.dataflow.kernel_lines import binary_line
+from edgebnn.dataflow.references import References, caches_of, references, workload_of
 from edgebnn.errors import InputError
 from edgebnn.kernels.schedules import LayerSchedule
 from edgebnn.kernels.spaces import LayerShape
@@ -64,6 +66,13 @@ def test_small_tiles_read_weights_more_often_and_weight_stationary_tiles_do_not(
     assert few.by_array["weights"][0] > 10 * many.by_array["weights"][1]
     assert stationary.by_array["weights"][1] == many.by_array["weights"][1]
     assert stationary.references > few.references  # windows are gathered again for every block
+
+
+def test_a_pixel_beyond_whole_tiles_is_a_tile_of_its_own() -> None:
+    nest = BinaryNest(
+        workload_of(layer(channels=512, size=7)), binary_line("neon64"), "os", {"pixels": 48, "blocks": 16}
+    )
+    assert [(region.first, region.end) for region in nest.regions()] == [(0, 48), (48, 49)]
 
 
 def test_padding_with_zeros_costs_references() -> None:
