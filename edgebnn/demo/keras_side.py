@@ -69,8 +69,9 @@ def convert_models(
     """
     model = load_model(str(trained))
     before = lint_keras(model)
-    found = convert(model, deployed).findings
-    convert(model, in_int8, calibration=calibration_samples(dataset.train.images))
+    # From the saved model, which knows its labels and the range of its images.
+    found = convert(trained, deployed).findings
+    convert(trained, in_int8, calibration=calibration_samples(dataset.train.images))
     convert(_build(plan, dataset, "float"), in_float, to="float")
     subjects = (f"the Keras model {model.name}", f"the file {deployed.name}")
     return Converted(subjects, tuple(_finding(subjects[f not in before], f) for f in found))
@@ -97,7 +98,7 @@ def prune_model(
     with pruning_view(console) as progress:
         options = PruneOptions(asked.settings, progress=progress)
         result = prune_in(folder, trained, dataset, host, asked.budget, options)
-    convert(result.model, file)
+    convert(result.model_path, file)
     with bar(console, "images", len(test)) as update:
         deployed = accuracy(deployed_outputs(file, test.images, update), test.labels)
     history = result.history
@@ -150,7 +151,7 @@ def retrain_model(
         task = RetrainingTask(load_model(str(parent)), dataset, asked.plan)
         result = retrain(task, folder, deployment(dataset, to), progress=progress, tell=tell)
     write_bytes(file, result.file.read_bytes())
-    int8 = convert(load_model(str(result.model)), folder / "int8.tflite", to="w1a8", portable=True)
+    int8 = convert(result.model, folder / "int8.tflite", to="w1a8", portable=True)
     return Retraining(
         network=f"{asked.parent.model}, {', '.join(map(str, asked.parent.widths))} channels",
         required=asked.required,

@@ -109,7 +109,11 @@ def test_analyze_tells_it_and_fails_where_it_does_not_fit(capsys: pytest.Capture
         main(["analyze", str(RESNET), "--target", "bluepill-f103c8"])
     assert ended.value.code == 1
     assert "DOES NOT FIT" in capsys.readouterr().out
-    for wrong in (["--ram", "64k"], ["--target", "cortex-m4", "--ram", "64 apples"], ["--target", "host"]):
+    for wrong in (
+        ["--ram", "64k"],
+        ["--target", "cortex-m4", "--ram", "64 apples"],
+        ["--target", "host", "--ram", "64k"],
+    ):
         assert CliRunner().invoke(cli, ["analyze", str(RESNET), *wrong]).exit_code != 0
 
 
