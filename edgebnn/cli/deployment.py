@@ -387,6 +387,7 @@ def validate(
     from edgebnn.reports import tables
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
+    from edgebnn.workflows.provenance import provenance
 
     where = find_target(target)
     file = where.with_schedule(open_model(model, signature, schedule))
@@ -394,7 +395,7 @@ def validate(
     with status(f"validating on {target}"):
         result = where.validate(file, *arrays, count=count, tolerance=tolerance, layers=layers, threads=threads)
     value = {name: field for name, field in asdict(result).items() if name != "layers" or layers}
-    value["schedule"] = file.schedule_path
+    value |= {"schedule": file.schedule_path, **asdict(provenance(where, file))}
     show(as_json, value, *_following(file), tables.validation(result))
     return 0 if result.passed else 1
 
@@ -429,6 +430,7 @@ def profile(
     from edgebnn.reports import tables
     from edgebnn.targets.inputs import read_arrays
     from edgebnn.targets.model_file import open_model
+    from edgebnn.workflows.provenance import provenance
 
     where = target_in_unit(target, unit, wait_states)
     file = where.with_schedule(open_model(model, signature, schedule))
@@ -436,7 +438,7 @@ def profile(
     with status(f"profiling on {target}"):
         result = where.profile(file, *arrays, threads=threads, repeats=repeats)
     value = {"target": where.name, "device": where.device, "threads": threads, **asdict(result)}
-    value["schedule"] = file.schedule_path
+    value |= {"schedule": file.schedule_path, **asdict(provenance(where, file))}
     show(as_json, value, *_following(file), tables.profile(result, where.name, where.device))
 
 

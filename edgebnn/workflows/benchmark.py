@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from typing import Any
 
 from edgebnn.errors import EdgebnnError, InputError, one_line
@@ -22,6 +20,8 @@ from edgebnn.targets.inputs import samples
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, Session, open_model
 from edgebnn.targets.noise import Sample
+
+from .provenance import provenance
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,7 @@ class _Found:
 
 def _of(target: Target, model: ModelFile, result: Benchmark) -> Benchmark:
     """The result with what it is of."""
-    return replace(
-        result,
-        sha256=hashlib.sha256(model.content).hexdigest(),
-        schedule=model.schedule_path,
-        fingerprint=target.fingerprint(),
-        versions=target.versions(),
-        date=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-    )
+    return replace(result, schedule=model.schedule_path, **vars(provenance(target, model)))
 
 
 def _taking(

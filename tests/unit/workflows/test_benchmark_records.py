@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -270,3 +272,13 @@ def test_pairs_are_taken_until_their_ratio_is_known() -> None:
     found = until_precise(pairs, precision=0.01, seconds=1e9)
     assert len(found.ratios) == 20
     assert found.ratio == pytest.approx(2, rel=0.02)
+
+
+@pytest.mark.parametrize("verb", [["validate", "--samples", "1"], ["profile", "--repeats", "4"]])
+def test_other_results_say_what_they_are_of_too(verb: list[str]) -> None:
+    result = CliRunner().invoke(cli, [*verb, str(MODEL), "--json"], catch_exceptions=False)
+    found = json.loads(result.stdout)
+    assert found["sha256"] == hashlib.sha256(MODEL.read_bytes()).hexdigest()
+    assert found["fingerprint"] == HostTarget().fingerprint()
+    assert found["versions"] == HostTarget().versions()
+    assert datetime.fromisoformat(found["date"]).tzinfo is not None
