@@ -100,7 +100,7 @@ DATAFLOWS: Mapping[str, Dataflow] = MappingProxyType(
                 registers=frozenset((WEIGHTS,)),
                 block=frozenset((M, C)),
                 beside=frozenset((M, C, R, S)),
-                orders=ORDERS[:1],
+                orders=ORDERS[:2],
                 whole=frozenset((N, E, F)),
                 spans=frozenset((R, S)),
                 links=Links(slides=frozenset((E, F)), apart=frozenset((R,))),
