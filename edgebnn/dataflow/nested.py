@@ -25,6 +25,8 @@ TOLERANCE = 0.02
 """A mapping is taken when no other can be better by more than this share."""
 MOST = 12
 """Beginnings that are taken up at most: with four levels the last tenths of a per cent may be left open."""
+MOST_IN_VAIN = 200
+"""The same while nothing is found that is better than another dataflow's mapping."""
 _ORDERS = ORDERS[::2]
 _BLOCK_SIZES = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32)
 """Along one loop of what registers hold."""
@@ -119,7 +121,7 @@ class NestedSearch:
         while waiting:
             least, _, node = heapq.heappop(waiting)
             self.gap = max(0.0, 1 - least / self._least) if self._least else 0.0  # nothing is less than nothing
-            if self.gap <= TOLERANCE or (opened >= MOST and self._found is not None):
+            if self.gap <= TOLERANCE or opened >= (MOST_IN_VAIN if self._found is None else MOST):
                 break
             opened += 1
             tiles, orders, bits = node.next()
