@@ -182,7 +182,8 @@ def overfull(layer: Workload, hardware: Hardware, flow: Dataflow, tiles: Sizes) 
         tile = tiles[last] if level is levels[-1] else tiles[depth]
         kept = level.holds & registers(hardware, flow) if level is levels[-1] else level.holds
         sizes = {operand: _bytes(layer, tile, operand) for operand in OPERANDS if operand in kept}
-        if depth == len(levels) - 1 and R in flow.links.apart and OUTPUTS in sizes:
+        above_array = hardware.network is not None and depth == len(levels) - 1
+        if above_array and R in flow.links.apart and OUTPUTS in sizes:
             sizes[OUTPUTS] = sizes[OUTPUTS] + _delayed(layer, tile, tiles[last - 1], tiles[last])
         if isinstance(level.capacity, int) and sizes:
             found.append((f"{level.name} ({level.capacity} bytes)", _banked(sizes.values(), level) > level.capacity))
