@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -80,7 +81,7 @@ def blocks(language: str) -> list[Block]:
         for match in re.finditer(r"^```(\w*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
             line = text.count("\n", 0, match.start()) + 2
             found.append(Block(page, line, match[1], match[2]))
-    assert {block.language for block in found} == {"", "python", "c"}
+    assert {block.language for block in found} == {"", "python", "c", "json"}
     return [block for block in found if block.language == language]
 
 
@@ -154,6 +155,11 @@ def test_every_line_is_a_command_that_is_run_here_or_known_to_be_run_elsewhere()
             words = line.strip()
             known = not words or words.startswith(("edgebnn ", "#", FORMULA, *ELSEWHERE))
             assert known, f"{block.place}: {line}"
+
+
+def test_json_is_as_printed() -> None:
+    for block in blocks("json"):
+        assert json.loads(block.text), block.place
 
 
 def test_python_runs_as_printed(ran: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import os
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Coroutine, Iterator
@@ -131,7 +133,7 @@ class EmulatedPi:
             connection.abort()
         for process in self.processes:
             if process.returncode is None:
-                process.kill()
+                os.killpg(process.pid, signal.SIGKILL)  # what a shell started holds its pipes open
             await process.wait()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         if others:
@@ -197,6 +199,7 @@ class EmulatedPi:
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
+            start_new_session=True,
         )
         self.processes.append(process)
         assert process.stdout is not None

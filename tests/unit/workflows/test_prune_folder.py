@@ -18,7 +18,7 @@ from tests.unit.workflows.test_measuring import ScriptedTarget
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("run.json", '{"model": {}}', "holds another pruning"),
+        ("run.json", '{"model": {}}', "holds a run of another kind than this pruning"),
         ("model.keras", "a user's", "holds model.keras, which no pruning here has written"),
     ],
 )
