@@ -312,9 +312,7 @@ def _in_fours(conv: _Conv) -> bool:
     return channels == conv.groups and channels % 4 == 0 and taps <= HALVES_HOLD
 
 
-MVE_COSTS: Costs = {
-    "vectors": (12.0, 0.0),  # read from its source, as the next: no core with vectors is counted here
-    "outputs": (25.0, 0.0),
+_GATHER_COSTS: Costs = {
     "bytes": (31.3, 0.0),
     "taps": (39.4, 0.0),
     "tap words": (1.0, 0.0),
@@ -322,16 +320,16 @@ MVE_COSTS: Costs = {
     "rows": (38.9, 0.0),
     "row words": (2.9, 0.0),
 }
+MVE_COSTS: Costs = {
+    "vectors": (12.0, 0.0),  # read from its source, as the next: no core with vectors is counted here
+    "outputs": (25.0, 0.0),
+    **_GATHER_COSTS,
+}
 DSP_COSTS: Costs = {
     "filter words": (7.2, 0.0),
     "filters": (47.8, 0.0),
     "blocks": (294.4, 0.0),
-    "bytes": (31.3, 0.0),
-    "taps": (39.4, 0.0),
-    "tap words": (1.0, 0.0),
-    "column words": (8.4, 0.0),
-    "rows": (38.9, 0.0),
-    "row words": (2.9, 0.0),
+    **_GATHER_COSTS,
 }
 LOOKUP_COSTS: Costs = {
     "filter words": (5.1, 8.1),
