@@ -144,7 +144,7 @@ def analyze(
     """
     from edgebnn.dataflow.estimate import estimate
     from edgebnn.graph.analysis import analyze as count
-    from edgebnn.reports import tables
+    from edgebnn.reports import dataflow_tables, tables
     from edgebnn.targets.footprint import Limits
     from edgebnn.targets.inputs import read_arrays, samples
     from edgebnn.targets.model_file import open_model
@@ -164,7 +164,7 @@ def analyze(
     if estimated is not None:
         value["ops"] = [{**op, **estimated.json_of(op["index"])} for op in value["ops"]]
         value["estimate"] = estimated.json()
-    shown = [tables.analysis(result), *([] if estimated is None else [tables.estimate(estimated)])]
+    shown = [tables.analysis(result), *([] if estimated is None else [dataflow_tables.estimate(estimated)])]
     if place is None or not (place.is_microcontroller or flash or ram):
         show(as_json, value, *shown, *([] if facts is None else [tables.metadata(facts)]))
         return 0
@@ -227,7 +227,7 @@ def plan(
     """
     from edgebnn.dataflow import hardware as machines
     from edgebnn.dataflow import plan as planning
-    from edgebnn.reports import tables
+    from edgebnn.reports import dataflow_tables, tables
     from edgebnn.workflows import scheduling
     from edgebnn.workflows.deploying import file_of
 
@@ -257,8 +257,8 @@ def plan(
     value = {"model": file.name, **result.json(), "schedules": described}
     value["findings"] = [asdict(finding) for finding in findings]
     noticed = [tables.findings(findings)] if findings else []
-    picked = [tables.picks(found)] if found else [tables.picks_on_linux(on_linux)] if on_linux else []
-    show(as_json, value, *noticed, *tables.plan(result), *picked)
+    picked = [dataflow_tables.picks(found)] if found else [dataflow_tables.picks_on_linux(on_linux)] if on_linux else []
+    show(as_json, value, *noticed, *dataflow_tables.plan(result), *picked)
 
 
 def parse_shares(text: str | None) -> tuple[float, ...]:
