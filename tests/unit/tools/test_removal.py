@@ -15,6 +15,7 @@ from edgebnn.training.splits import Split
 from tools.experiments.cpu_time import timed
 from tools.experiments.removal import (
     PRECISIONS,
+    SCALES,
     SEEDS,
     Outcome,
     Run,
@@ -23,7 +24,6 @@ from tools.experiments.removal import (
     document,
     halved,
     markdown,
-    plan,
     read,
 )
 
@@ -32,18 +32,22 @@ def outcome(run: Run, short_term: float = 0.5) -> Outcome:
     return Outcome(run, run.steps or 25, 0.55, 0.3, short_term, 0.6, 0.65, 0.66, 0.6, ("stem",), {"stem": 8})
 
 
-def test_every_run_is_planned_once() -> None:
-    runs = plan()
+@pytest.mark.parametrize("size", SCALES)
+def test_every_run_is_planned_once(size: int) -> None:
+    scale = SCALES[size]()
+    runs, steps = scale.runs, scale.settings.steps
     assert len(set(runs)) == len({run.name for run in runs}) == len(runs)
     for precision in PRECISIONS:
         for seed in SEEDS:
-            assert {Run(precision, removal, 10, seed) for removal in ("cut", "gradual")} <= set(runs)
-        assert {Run(precision, "cut", None, 0), Run(precision, "cut", 160, 0)} <= set(runs)
+            assert {Run(precision, removal, steps, seed) for removal in ("cut", "gradual")} <= set(runs)
+        assert Run(precision, "cut", None, 0) in runs
+    assert steps < min(scale.more_steps)  # the time of a step comes from the difference
 
 
 def test_equal_steps_fill_the_time_of_a_gradual_proposal() -> None:
-    assert Seconds(cut=2.0, cut_more=5.0, gradual=3.5).equal_steps == 25
-    assert Seconds(cut=2.0, cut_more=5.0, gradual=1.9).equal_steps == 10
+    scale = SCALES[16]()
+    assert Seconds(cut=2.0, cut_more=5.0, gradual=3.5).equal_steps(scale) == 25
+    assert Seconds(cut=2.0, cut_more=5.0, gradual=1.9).equal_steps(scale) == 10
 
 
 def test_differences_are_paired_by_seed_and_have_their_standard_error() -> None:
@@ -57,7 +61,7 @@ def test_differences_are_paired_by_seed_and_have_their_standard_error() -> None:
     assert (alone.mean, alone.standard_error, alone.seeds) == (pytest.approx(1.0), None, 1)
     assert difference({}, cut, "short_term") is None
     equal_time = outcome(Run("float", "cut", None, 0), 0.505)
-    content = document([*cut.values(), *gradual.values(), equal_time], {"float": Seconds(2.0, 5.0, 3.5)})
+    content = document(SCALES[16](), [*cut.values(), *gradual.values(), equal_time], {"float": Seconds(2.0, 5.0, 3.5)})
     assert content["seconds_a_proposal"] == {"float": {"cut": 2.0, "cut_more": 5.0, "gradual": 3.5}}
     text = markdown(json.loads(json.dumps(content)))
     assert "| float | gradual minus cut, 10 steps | 3 | +0.00 ± 0.00 | +2.00 ± 0.58 | +0.00 ± 0.00 |" in text
