@@ -181,10 +181,9 @@ def _same(call: Call) -> Ids:
     return call.inputs[0]
 
 
-def _activation(call: Call) -> Ids:
-    if not elementwise_activation(call.layer.activation):
-        raise NotUnderstood("its function may mix channels")
-    return call.inputs[0]
+def _activation(call: Call) -> list[Ids]:
+    """What is not known by name is followed as functions of Lambda layers are."""
+    return [call.inputs[0]] if elementwise_activation(call.layer.activation) else follow(call)
 
 
 def _elementwise(call: Call) -> Ids:

@@ -44,8 +44,14 @@ def grouped_by(split: Function) -> Function:
     return middle
 
 
+@keras.utils.register_keras_serializable("tests.functions")
+def up_to_one(x: Any) -> Any:
+    return tf.clip_by_value(x, 0.0, 1.0)
+
+
 UNDERSTOOD: dict[str, Function] = {
     "identity": keras.layers.Lambda(lambda x: x, name="named"),
+    "activation by a function": keras.layers.Activation(up_to_one),
     "elementwise": keras.layers.Lambda(lambda x: tf.nn.relu6(x * 0.5 + 0.25)),
     "operators": lambda x: tf.nn.relu(x + x) * 2.0,
     "split": grouped_by(lambda x: tf.split(x, 2, axis=-1)),
@@ -89,6 +95,7 @@ REFUSED: dict[str, tuple[Function, str]] = {
     "fixed sizes": (lambda x: tf.concat(tf.split(x, [3, 5], axis=-1)[::-1], -1), "parts of fixed sizes"),
     "slices": (keras.layers.Lambda(lambda x: x[..., :4], name="slices"), "slices: no rule for what StridedSlice does"),
     "softmax": (keras.layers.Lambda(tf.nn.softmax, name="mixes"), "mixes: no rule for what Softmax does"),
+    "softmax as activation": (keras.layers.Activation("softmax", name="mixes"), "mixes: no rule for what Softmax does"),
     "mean": (lambda x: x - tf.reduce_mean(x, axis=-1, keepdims=True), "it mixes channels"),
     "scales": (lambda x: x * tf.constant(np.arange(8.0), tf.float32), "a constant for each channel"),
     "ratios": (lambda x: x / (tf.abs(x) + 1.0), "channels are divided by channels"),
