@@ -19,6 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 PYTHON = VENV / "bin" / "python"
+STAMP = VENV / "edgebnn-setup"
 TRAINING_PYTHONS = ((3, 10), (3, 11), (3, 12))
 """Those that TensorFlow 2.16 and LCE's converter have wheels for."""
 
@@ -53,12 +54,7 @@ def ensure_debian_packages(programs: dict[str, str]) -> None:
 
 def ensure_environment(extras: list[str]) -> None:
     """Make ``.venv`` and install edgebnn with ``extras``, unless that was done for this very setup.py and Python."""
-    wanted = hashlib.sha256(
-        "\n".join([(ROOT / "setup.py").read_text(encoding="utf-8"), sys.version, *sorted(extras)]).encode()
-    ).hexdigest()
-    stamp = VENV / "edgebnn-setup"
-    done = stamp.read_text(encoding="utf-8").split() if stamp.exists() else []
-    if wanted in done and PYTHON.exists():
+    if _installed(extras) and PYTHON.exists():
         say(f"environment {VENV} is ready")
         return
     started = time.monotonic()
@@ -71,20 +67,41 @@ def ensure_environment(extras: list[str]) -> None:
     say(f"installing edgebnn[{','.join(extras)}] (TensorFlow among it: a few minutes the first time)")
     run([str(PYTHON), "-m", "pip", "install", "--quiet", "--upgrade", "pip", "setuptools", "wheel"])
     run([str(PYTHON), "-m", "pip", "install", *_quiet(), "-e", f".[{','.join(extras)}]"])
-    # More than one set of extras may have been installed into the same environment; each is remembered.
-    stamp.write_text("\n".join([*done, wanted]), encoding="utf-8")
+    _remember(extras)
     say(f"environment ready after {time.monotonic() - started:.0f} s")
 
 
 def ensure_oracles(modules: list[str]) -> None:
     """Install what tests compare with, where that is possible: the tests of what is missing are skipped."""
-    wanted = f"import {', '.join(modules)}"
-    if subprocess.run([str(PYTHON), "-c", wanted], capture_output=True).returncode == 0:
-        return
-    say(f"installing what some tests compare with: {', '.join(modules)}")
-    command = [str(PYTHON), "-m", "pip", "install", "--quiet", "-e", ".[oracles]"]
-    if subprocess.run(command, cwd=ROOT, capture_output=True).returncode:
-        say("not all of them can be installed here; the tests that need them are skipped")
+    extra = ["oracles"]
+    if not _installed(extra):
+        say(f"installing what some tests compare with: {', '.join(modules)}")
+        command = [str(PYTHON), "-m", "pip", "install", "--quiet", "-e", ".[oracles]"]
+        if subprocess.run(command, cwd=ROOT, capture_output=True).returncode == 0:
+            _remember(extra)
+    missing = [
+        name
+        for name in modules
+        if subprocess.run([str(PYTHON), "-c", f"import {name}"], capture_output=True).returncode
+    ]
+    if missing:
+        say(f"not installed here: {', '.join(missing)}; the tests that compare with them are skipped")
+
+
+def _installed(extras: list[str]) -> bool:
+    """Whether ``extras`` of this very setup.py were installed by this Python."""
+    return STAMP.exists() and _digest(extras) in STAMP.read_text(encoding="utf-8").split()
+
+
+def _remember(extras: list[str]) -> None:
+    """More than one set of extras may have been installed into the same environment; each is remembered."""
+    with STAMP.open("a", encoding="utf-8") as stamp:
+        stamp.write(f"\n{_digest(extras)}")
+
+
+def _digest(extras: list[str]) -> str:
+    setup = (ROOT / "setup.py").read_text(encoding="utf-8")
+    return hashlib.sha256("\n".join([setup, sys.version, *sorted(extras)]).encode()).hexdigest()
 
 
 def training_stack() -> str:
