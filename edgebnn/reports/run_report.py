@@ -26,7 +26,7 @@ try:
     from markupsafe import Markup
     from matplotlib.figure import Figure
 except ImportError as error:
-    raise EdgebnnError(f"reports need jinja2 and matplotlib ({error}): pip install 'edgebnn[train]'") from error
+    raise EdgebnnError(f"reports need jinja2 and matplotlib ({error}): pip install 'edgebnn[reports]'") from error
 
 from . import comparison, format, html, plots, pruning, pruning_plots
 from .charts import in_page

@@ -206,4 +206,4 @@ def test_a_missing_package_is_named_with_the_remedy(package: str) -> None:
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("edgebnn.errors.EdgebnnError: reports need jinja2 and matplotlib (")
     assert package in last
-    assert "pip install 'edgebnn[train]'" in last
+    assert "pip install 'edgebnn[reports]'" in last

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-pytest.importorskip("matplotlib", reason="reports need the training extra")
+pytest.importorskip("matplotlib", reason="reports need edgebnn[reports]")
 
 from edgebnn.cli.main import cli
 from edgebnn.converters.write_tflite import to_bytes
