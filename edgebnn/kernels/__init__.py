@@ -17,12 +17,13 @@ CORE = FOLDER / "core"
 """Where the public headers lie."""
 
 
-OPERATIONS = ("bconv2d", "w1a8")
-"""Binary convolutions; 1-bit weights with 8-bit activations. Each has a table of kernels."""
+OPERATIONS = ("bconv2d", "w1a8", "conv2d_few", "conv2d_few_float")
+"""Binary convolutions; 1-bit weights with 8-bit activations; convolutions of few input channels, of int8 and of float32.
+Each has a table of kernels."""
 
 
 _OF_THE_RUNTIME = (
-    *("core/kernels.c", "core/bconv2d_*.c", "core/w1a8_*.c", "core/rows.c", "core/bmaxpool2d.c"),
+    *("core/kernels.c", "core/bconv2d_*.c", "core/w1a8_*.c", "core/conv2d_few_*.c", "core/rows.c", "core/bmaxpool2d.c"),
     *("x86/*.c", "neon/*.c", "host/*.c"),
 )
 

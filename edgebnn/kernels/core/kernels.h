@@ -92,7 +92,9 @@ enum eb_cpu_feature {
   EB_CPU_AVX512_BW = 1 << 3, /* with AVX512F, DQ and VL */
   EB_CPU_NEON_DOT = 1 << 4,  /* AArch64's dot products of bytes, with EB_CPU_NEON */
   EB_CPU_SSE41 = 1 << 5,     /* with SSSE3 */
-  EB_CPU_AVX_VNNI = 1 << 6   /* dot products of bytes, with EB_CPU_AVX2 */
+  EB_CPU_AVX_VNNI = 1 << 6,  /* dot products of bytes, with EB_CPU_AVX2 */
+  EB_CPU_AVX512_VNNI = 1 << 7, /* the same, with EB_CPU_AVX512_BW */
+  EB_CPU_FMA = 1 << 8          /* with EB_CPU_AVX2 */
 };
 
 /* Features of the running processor, as a sum of eb_cpu_feature. */

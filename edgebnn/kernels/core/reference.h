@@ -3,6 +3,7 @@
 #ifndef EDGEBNN_REFERENCE_H
 #define EDGEBNN_REFERENCE_H
 
+#include "conv2d_few.h"
 #include "w1a8.h"
 
 #ifdef __cplusplus
@@ -23,6 +24,10 @@ EB_EXPORT void eb_bconv2d_reference(const eb_bconv2d *op, const eb_bconv2d_const
 /* input and output as for eb_w1a8_run: convolutions, depthwise and dense layers. */
 EB_EXPORT void eb_w1a8_reference(const eb_w1a8 *op, const eb_w1a8_constants *constants, const int8_t *input,
                                  int8_t *output);
+
+/* As eb_conv2d_few_run; pool: that of the operation's plan. Sums of float32 are of double. */
+EB_EXPORT void eb_conv2d_few_reference(const eb_conv2d_few *op, const eb_window *pool,
+                                       const eb_conv2d_few_constants *constants, const void *input, void *output);
 
 #ifdef __cplusplus
 }

@@ -30,6 +30,8 @@ uint32_t eb_cpu_features(void) {
   if (__builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
       __builtin_cpu_supports("avx512vl"))
     features |= EB_CPU_AVX512_BW;
+  if (features & EB_CPU_AVX512_BW && __builtin_cpu_supports("avx512vnni")) features |= EB_CPU_AVX512_VNNI;
+  if (features & EB_CPU_AVX2 && __builtin_cpu_supports("fma")) features |= EB_CPU_FMA;
 #elif defined(__aarch64__)
   features |= EB_CPU_NEON; /* every AArch64 processor that runs an operating system has it */
 #if defined(__APPLE__)

@@ -8,7 +8,7 @@
 #include "../core/w1a8_depthwise.h"
 
 #if defined(__x86_64__)
-#include <immintrin.h>
+#include "requantize_avx512.h"
 
 enum {
   LANES = 32,        /* channels of a register of indices */
@@ -112,20 +112,6 @@ EB_INLINE void sum_run(const __m512i *lanes, size_t count, size_t rest, const ch
   }
 }
 
-EB_INLINE __m512i round_twice(__m512i sum, __m512i multiplier, __m512i left, __m512i right) {
-  const __m512i shifted = _mm512_sllv_epi32(sum, left), nudge = _mm512_set1_epi64(1 << 30);
-  const __m512i even = _mm512_mul_epi32(shifted, multiplier);
-  const __m512i odd = _mm512_mul_epi32(_mm512_srli_epi64(shifted, 32), _mm512_srli_epi64(multiplier, 32));
-  const __m512i low = _mm512_srli_epi64(_mm512_add_epi64(even, nudge), 31);
-  const __m512i high = _mm512_mask_blend_epi32(0xAAAA, low, _mm512_slli_epi64(_mm512_add_epi64(odd, nudge), 1));
-  const __m512i one = _mm512_set1_epi32(1);
-  const __m512i mask = _mm512_sub_epi32(_mm512_sllv_epi32(one, right), one);
-  const __m512i threshold = _mm512_add_epi32(_mm512_srli_epi32(mask, 1), _mm512_srli_epi32(high, 31));
-  const __mmask16 up = _mm512_cmpgt_epi32_mask(_mm512_and_si512(high, mask), threshold);
-  const __m512i down = _mm512_srav_epi32(high, right);
-  return _mm512_mask_add_epi32(down, up, down, one);
-}
-
 EB_INLINE __m256i round_once(__m256i sum, const double *factor) {
   const __m512d limit = _mm512_set1_pd(2e9), half = _mm512_set1_pd(0.5), one = _mm512_set1_pd(1.0);
   __m512d x = _mm512_mul_pd(_mm512_cvtepi32_pd(sum), _mm512_loadu_pd(factor));
@@ -145,7 +131,7 @@ EB_INLINE void write_half(const eb_w1a8_transform *t, int32_t first, int32_t lef
   const __m512i sum = _mm512_add_epi32(scaled, _mm512_loadu_si512(t->bias + first));
   __m512i y;
   if (t->rounding == EB_ROUND_TWICE) {
-    y = round_twice(sum, _mm512_loadu_si512(t->multiplier + first), _mm512_loadu_si512(t->left + first),
+    y = eb_avx512_round_twice(sum, _mm512_loadu_si512(t->multiplier + first), _mm512_loadu_si512(t->left + first),
                     _mm512_loadu_si512(t->right + first));
   } else {
     const __m256i low = round_once(_mm512_castsi512_si256(sum), t->factor + first);

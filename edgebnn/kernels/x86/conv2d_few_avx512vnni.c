@@ -1,0 +1,176 @@
+/* int8 convolution of few input channels with AVX-512 VNNI: `vpdpbusd` adds four products to each of 16 output channels, of
+ * inputs as u = x + 128, broadcast, and weights. 64 channels by six pixels take 24 registers of sums, four of weights and one
+ * of inputs; of fewer channels there are more pixels.
+ *
+ * Requantization of 16 sums takes 13 instructions where it is narrow: the products of even and odd channels are of 64 bits, and
+ * their upper halves are what is wanted.
+ */
+#include "../core/conv2d_few_output.h"
+
+#if defined(__x86_64__)
+#include "requantize_avx512.h"
+
+enum { LANES = 16, TILE = 64, MOST_PIXELS = 16, POOL_CHANNELS = LANES };
+
+/* In assembly, since gcc would copy sums from register to register. */
+#define DOT(sum, inputs, weights) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(inputs), "v"(weights))
+
+/* The constants of 16 channels. */
+typedef struct {
+  __m512i multiplier, odd_multiplier, addend, right;
+} narrow_constants;
+
+EB_INLINE narrow_constants narrow_at(const eb_conv2d_few_transform *t, int32_t c) {
+  narrow_constants k;
+  k.multiplier = _mm512_loadu_si512(t->multiplier + c);
+  k.odd_multiplier = _mm512_srli_epi64(k.multiplier, 32);
+  k.addend = _mm512_loadu_si512(t->addend + c);
+  k.right = _mm512_loadu_si512(t->right + c);
+  return k;
+}
+
+EB_INLINE __m512i round_narrow(__m512i sum, narrow_constants k) {
+  const __m512i nudge = _mm512_set1_epi64(1ll << 31), twice = _mm512_add_epi32(sum, sum);
+  const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(twice, k.multiplier), nudge);
+  const __m512i odd = _mm512_add_epi64(_mm512_mul_epi32(_mm512_srli_epi64(twice, 32), k.odd_multiplier), nudge);
+  const __m512i high = _mm512_mask_shuffle_epi32(odd, 0x5555, even, _MM_PERM_DDBB);
+  const __m512i below = _mm512_add_epi32(_mm512_srai_epi32(high, 31), k.addend);
+  return _mm512_srav_epi32(_mm512_add_epi32(high, below), k.right);
+}
+
+EB_INLINE __m128i bounded(__m512i y, const eb_conv2d_few_transform *t) {
+  const __m128i bytes = _mm512_cvtsepi32_epi8(y);
+  return _mm_min_epi8(_mm_max_epi8(bytes, _mm_set1_epi8((char)t->min)), _mm_set1_epi8((char)t->max));
+}
+
+EB_INLINE void store_bytes(__m128i bytes, int32_t count, int8_t *to) {
+  if (count >= LANES) {
+    _mm_storeu_si128((__m128i *)(void *)to, bytes);
+  } else {
+    _mm_mask_storeu_epi8(to, (__mmask16)((1u << count) - 1), bytes);
+  }
+}
+
+EB_INLINE void store_bits(__mmask16 bits, int32_t count, uint8_t *to) {
+  if (count < LANES) bits &= (__mmask16)((1u << count) - 1);
+  to[0] = (uint8_t)bits;
+  if (count > 8) to[1] = (uint8_t)(bits >> 8);
+}
+
+/* 16 channels from `c` on, of which `count` are there, of `pixels` pixels; output: of channel 0 of the first. */
+EB_INLINE void write_sums(const eb_conv2d_few_transform *t, int32_t c, int32_t count, const __m512i *sums, size_t step,
+                          int32_t pixels, const int32_t most, size_t stride, void *output) {
+  if (t->output_type == EB_PACKED) {
+    const __m512i threshold = _mm512_loadu_si512(t->threshold + c);
+    uint8_t *to = (uint8_t *)output + c / 8;
+#pragma GCC unroll 16
+    for (int p = 0; p < most; p++) {
+      if (p < pixels) store_bits(_mm512_cmplt_epi32_mask(sums[(size_t)p * step], threshold), count, to + (size_t)p * stride);
+    }
+    return;
+  }
+  int8_t *to = (int8_t *)output + c;
+  if (t->narrow) {
+    const narrow_constants k = narrow_at(t, c);
+#pragma GCC unroll 16
+    for (int p = 0; p < most; p++) {
+      if (p < pixels) store_bytes(bounded(round_narrow(sums[(size_t)p * step], k), t), count, to + (size_t)p * stride);
+    }
+    return;
+  }
+  const __m512i multiplier = _mm512_loadu_si512(t->multiplier + c), left = _mm512_loadu_si512(t->left + c);
+  const __m512i right = _mm512_loadu_si512(t->right + c), zero_point = _mm512_set1_epi32(t->zero_point);
+#pragma GCC unroll 16
+  for (int p = 0; p < most; p++) {
+    if (p >= pixels) break;
+    const __m512i y = eb_avx512_round_twice(sums[(size_t)p * step], multiplier, left, right);
+    store_bytes(bounded(_mm512_add_epi32(y, zero_point), t), count, to + (size_t)p * stride);
+  }
+}
+
+EB_INLINE void compute(const eb_conv2d_few_block *b, int32_t first, int32_t count, const int pixels, const int vectors) {
+  const __m512i *weights = b->weights;
+  const char *windows = b->windows + (size_t)first * b->window_bytes;
+  __m512i sums[MOST_PIXELS * 4];
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; v++) {
+    const __m512i bias = _mm512_loadu_si512((const int32_t *)b->bias + v * LANES);
+#pragma GCC unroll 16
+    for (int p = 0; p < pixels; p++) sums[p * vectors + v] = bias;
+  }
+  for (int32_t g = 0; g < b->groups; g++, weights += vectors, windows += 4) {
+    __m512i w[4];
+#pragma GCC unroll 4
+    for (int v = 0; v < vectors; v++) w[v] = _mm512_load_si512(weights + v);
+#pragma GCC unroll 16
+    for (int p = 0; p < pixels; p++) {
+      int32_t four;
+      memcpy(&four, windows + (size_t)p * b->window_bytes, sizeof(four));
+      const __m512i x = _mm512_set1_epi32(four);
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; v++) DOT(sums[p * vectors + v], x, w[v]);
+    }
+  }
+  if (b->sums != NULL) {
+    int32_t *to = (int32_t *)b->sums + (size_t)first * b->sum_stride;
+#pragma GCC unroll 16
+    for (int p = 0; p < pixels; p++) {
+      if (p >= count) break;
+#pragma GCC unroll 4
+      for (int v = 0; v < vectors; v++)
+        _mm512_storeu_si512(to + (size_t)p * b->sum_stride + v * LANES, sums[p * vectors + v]);
+    }
+    return;
+  }
+  char *output = (char *)b->output + (size_t)first * b->output_stride;
+#pragma GCC unroll 4
+  for (int v = 0; v < vectors; v++) {
+    write_sums(&b->transform, v * LANES, b->channels - v * LANES, sums + v, (size_t)vectors, count, pixels,
+               b->output_stride, output);
+  }
+}
+
+typedef void tile(const eb_conv2d_few_block *b, int32_t first, int32_t count);
+#define COMPUTE(pixels, vectors)                                                                     \
+  static void compute_##pixels##_##vectors(const eb_conv2d_few_block *b, int32_t first, int32_t count) { \
+    compute(b, first, count, pixels, vectors);                                                       \
+  }
+COMPUTE(16, 1)
+COMPUTE(8, 2)
+COMPUTE(8, 3)
+COMPUTE(6, 4)
+COMPUTE(4, 1)
+COMPUTE(4, 2)
+COMPUTE(4, 3)
+COMPUTE(4, 4)
+
+/* By the number of vectors of channels: many pixels, or four. Seven and eight are twice four, not six and four. */
+static void compute_all(const eb_conv2d_few_block *b, tile *many, int32_t of_many, tile *four) {
+  for (int32_t first = 0; first < b->pixel_count;) {
+    const int32_t left = b->pixel_count - first;
+    const int takes_four = left <= 4 || (left > of_many && left <= 8);
+    const int32_t taken = takes_four ? 4 : of_many;
+    (takes_four ? four : many)(b, first, eb_at_most(left, taken));
+    first += taken;
+  }
+}
+
+void eb_conv2d_few_avx512vnni(const eb_conv2d_few_block *b) {
+  eb_require_conv2d_few_block(b, TILE);
+  switch (eb_ceil_div(b->channels, LANES)) {
+    case 1: compute_all(b, compute_16_1, 16, compute_4_1); break;
+    case 2: compute_all(b, compute_8_2, 8, compute_4_2); break;
+    case 3: compute_all(b, compute_8_3, 8, compute_4_3); break;
+    default: compute_all(b, compute_6_4, 6, compute_4_4); break;
+  }
+}
+
+#define SUM int32_t
+#define FEW_KERNEL conv2d_few_avx512vnni
+EB_INLINE void write_pixel(const eb_conv2d_few_transform *t, int32_t first, int32_t count, const int32_t *sums,
+                           void *output) {
+  const __m512i x = _mm512_loadu_si512(sums);
+  write_sums(t, first, count, &x, 1, 1, 1, 0, output);
+}
+#include "../core/conv2d_few_rows.h"
+#endif
