@@ -43,6 +43,8 @@ def examine() -> tuple[Check, ...]:
         _try("delegate", _delegate, "see the compiler above; EDGEBNN_CACHE names another folder for the library"),
         _try("binary kernels", which_kernel, "unset EDGEBNN_KERNELS"),
         _try("W1A8 kernels", partial(which_kernel, "w1a8"), "unset EDGEBNN_KERNELS"),
+        _try("first layer int8", partial(which_kernel, "conv2d_few"), "unset EDGEBNN_KERNELS"),
+        _try("first layer float32", partial(which_kernel, "conv2d_few_float"), "unset EDGEBNN_KERNELS"),
         *(_package(name, False, "pip install 'edgebnn[train]'") for name in _TRAINING),
         *(_package(name, False, "pip install 'edgebnn[mcu]'") for name in _MICROCONTROLLERS),
         _package("asyncssh", False, "pip install 'edgebnn[targets]' (devices by ssh)"),

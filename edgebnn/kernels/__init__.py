@@ -18,8 +18,8 @@ CORE = FOLDER / "core"
 
 
 OPERATIONS = ("bconv2d", "w1a8", "conv2d_few", "conv2d_few_float")
-"""Binary convolutions; 1-bit weights with 8-bit activations; convolutions of few input channels, of int8 and of float32.
-Each has a table of kernels."""
+"""Binary convolutions; 1-bit weights with 8-bit activations; convolutions of few input channels, of int8 and of
+float32. Each has a table of kernels."""
 
 
 _OF_THE_RUNTIME = (

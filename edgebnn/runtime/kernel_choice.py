@@ -1,6 +1,7 @@
 """Which kernel of a table runs, and why: the best for this processor, or a forced one.
 
-There is a table for each operation: ``bconv2d`` (binary convolutions) and ``w1a8`` (1-bit weights, 8-bit activations).
+There is a table for each operation: ``bconv2d`` (binary convolutions), ``w1a8`` (1-bit weights, 8-bit activations),
+``conv2d_few`` and ``conv2d_few_float`` (convolutions of few input channels, of int8 and float32).
 A forced kernel runs the operations whose tables have it; the others run their best. The only place that reads the
 environment variable EDGEBNN_KERNELS; a program in C passes the delegate's option ``kernels`` instead.
 """
@@ -21,7 +22,7 @@ VARIABLE = "EDGEBNN_KERNELS"
 
 
 class _Line(ctypes.Structure):
-    """The first fields of eb_bconv2d_kernel and eb_w1a8_kernel."""
+    """The first fields of eb_bconv2d_kernel, eb_w1a8_kernel and eb_conv2d_few_kernel."""
 
     _fields_ = (("name", ctypes.c_char_p), ("cpu_features", ctypes.c_uint32))
 

@@ -1,4 +1,4 @@
-"""The kernels of convolution of few input channels against NumPy, over everything that such a layer can be: every line of
+"""The kernels of convolution of few input channels against NumPy, over all that such a layer can be: every line of
 conv2d_few.kernels bit for bit, every line of conv2d_few_float.kernels to the last digits."""
 
 from __future__ import annotations
@@ -102,7 +102,9 @@ def test_the_plain_loops_equal_numpy(case: Case) -> None:
         np.testing.assert_array_equal(y, expected)
 
 
-@pytest.mark.parametrize("factor", [0.0, 2.0**-40, 2.0**-32, 2.0**-23, 2.0**-22, 0.125, 0.25, 0.5, 1 - 2.0**-33, 1.0, 3.5])
+@pytest.mark.parametrize(
+    "factor", [0.0, 2.0**-40, 2.0**-32, 2.0**-23, 2.0**-22, 0.125, 0.25, 0.5, 1 - 2.0**-33, 1.0, 3.5]
+)
 @pytest.mark.parametrize("pool", [None, Pool()])
 @pytest.mark.parametrize("packed", [False, True])
 def test_factors_of_every_size(line: str, factor: float, pool: Pool | None, packed: bool) -> None:

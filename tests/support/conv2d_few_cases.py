@@ -1,4 +1,4 @@
-"""Convolutions of few input channels for tests of their kernels: all that they can be, operands, and outputs by NumPy."""
+"""Convolutions of few input channels, for tests of their kernels: all that they can be, and outputs by NumPy."""
 
 from __future__ import annotations
 

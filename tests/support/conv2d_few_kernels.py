@@ -1,4 +1,4 @@
-"""The kernels of convolution of few input channels (edgebnn/kernels/core/conv2d_few.h) called from Python, for tests."""
+"""The kernels of convolution of few input channels (edgebnn/kernels/core/conv2d_few.h), called from Python."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../../kernels/core/conv2d_few.h"
 #include "../../kernels/core/kernels.h"
 #include "../../kernels/core/w1a8.h"
 #include "pool.h"

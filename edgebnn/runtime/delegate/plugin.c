@@ -15,7 +15,8 @@ static bool parse_flag(const char *text, bool *flag) {
 /* Of any table: operations that have no kernel of that name run their best. */
 static bool known_kernel(const char *name) {
   const uint32_t features = eb_cpu_features();
-  return eb_bconv2d_kernel_named(name, features) != NULL || eb_w1a8_kernel_named(name, features) != NULL;
+  return eb_bconv2d_kernel_named(name, features) != NULL || eb_w1a8_kernel_named(name, features) != NULL ||
+         eb_conv2d_few_kernel_named(name, features) != NULL;
 }
 
 static bool set_pack_int8(eb_delegate *delegate, const char *value) {

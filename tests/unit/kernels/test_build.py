@@ -147,7 +147,7 @@ EB_W1A8_KERNEL(avx2, X86_64, "-mavx2", .channel_tile = 32)
     assert build.kernel_flags(table, "armv7l") == {"bconv2d_portable.c": ()}
 
 
-@pytest.mark.parametrize("operation", ["bconv2d", "w1a8"])
+@pytest.mark.parametrize("operation", kernels.OPERATIONS)
 def test_every_line_of_the_table_has_its_file(operation: str) -> None:
     flags = build.kernel_flags(kernels.table(operation), "x86_64")
     assert f"{operation}_portable.c" in flags

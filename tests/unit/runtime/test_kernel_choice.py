@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,14 +15,20 @@ from edgebnn.errors import InputError
 from edgebnn.runtime import build
 from edgebnn.runtime.kernel_choice import Choice, Kernels, check, choose, explain, read_table
 from edgebnn.runtime.plugin import load_plugin, which_kernel
-from tests.support import ckernels, w1a8_kernels
+from tests.support import ckernels, conv2d_few_kernels, w1a8_kernels
 
 KERNELS = Kernels(("avx2", "portable"), ("avx512",))
 DOT = Kernels(("neon64dot", "neon64", "portable"), (), least_columns=8)
 
 
 @pytest.mark.parametrize(
-    ("operation", "lines"), [("bconv2d", ckernels.kernel_lines), ("w1a8", w1a8_kernels.kernel_lines)]
+    ("operation", "lines"),
+    [
+        ("bconv2d", ckernels.kernel_lines),
+        ("w1a8", w1a8_kernels.kernel_lines),
+        ("conv2d_few", conv2d_few_kernels.kernel_lines),
+        ("conv2d_few_float", partial(conv2d_few_kernels.kernel_lines, conv2d_few_kernels.FLOAT32)),
+    ],
 )
 def test_the_table_is_that_of_the_library(operation: str, lines: Callable[[], Iterable[Any]]) -> None:
     features = ckernels.library().eb_cpu_features()
