@@ -10,7 +10,7 @@ from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, RuntimeMi
 from edgebnn.kernels.schedules import Schedule
 
 from .litert import Interpreter as LiteRTInterpreter
-from .plugin import PackInt8, Plugin, load_plugin
+from .plugin import FewChannels, PackInt8, Plugin, load_plugin
 from .profile import NodeInfo, Profile, measure
 from .source import ModelSource, open_model
 
@@ -21,7 +21,7 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
     """``tf.lite.Interpreter`` with the ops of Larq Compute Engine working.
 
     It takes every argument of the installed LiteRT's interpreter (``model_path``, ``model_content``,
-    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and three of its own. Delegates
+    ``experimental_delegates``, ``num_threads``, ``experimental_op_resolver_type``, ...) and four of its own. Delegates
     given are applied after ours. Like LiteRT's it keeps a state (of LSTM cells, of variables) from one invoke to the
     next, does not look at what a batch means, and is for one thread of one process: :func:`edgebnn.load` sees to that.
 
@@ -31,6 +31,8 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         pack_int8: which layers of a standard int8 file with two-valued weights run with 1-bit weights in memory: "auto"
             (those that gain by it here), "all" or "none"; default: what EDGEBNN_PACK_INT8 says, else "auto".
         schedule: how single layers are to be computed; the others are as without one.
+        few_channels: which convolutions of at most four input channels run on our kernels: "auto" (those that gain by
+            it here), "all" or "none"; default: what EDGEBNN_FEW_CHANNELS says, else "auto".
 
     Raises, where LiteRT would raise or crash on a bad model:
         ModelFormatError: the file is truncated, corrupt or inconsistent.
@@ -54,6 +56,7 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         kernels: str | None = None,
         pack_int8: PackInt8 | None = None,
         schedule: Schedule | None = None,
+        few_channels: FewChannels | None = None,
         **options: Any,
     ) -> None:
         if (model_path is None) == (model_content is None):
@@ -62,7 +65,9 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         preserve_all = bool(options.get("experimental_preserve_all_tensors", len(args) > 2 and args[2]))
         if schedule is not None and any(entry.subgraph for entry, _ in self.source.entries):
             raise InputError(f"{self.source.name}: has several graphs, whose ops a schedule cannot tell apart")
-        self._plugin = load_plugin(kernels, pack_int8, keep_tensors=preserve_all, schedule=schedule)
+        self._plugin = load_plugin(
+            kernels, pack_int8, keep_tensors=preserve_all, schedule=schedule, few_channels=few_channels
+        )
         delegates = [self._plugin.litert, *(experimental_delegates or ())]
         self._told = ""
         path = None if model_path is None else os.fspath(model_path)

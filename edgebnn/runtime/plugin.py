@@ -19,7 +19,12 @@ PackInt8 = Literal["auto", "all", "none"]
 """Which layers of a standard int8 file with two-valued weights run with 1-bit weights: those that gain by it on this
 processor, all, or none."""
 
+FewChannels = Literal["auto", "all", "none"]
+"""Which convolutions of at most four input channels run on our kernels: those that gain by it on this processor, all,
+or none."""
+
 PACK_INT8_VARIABLE = "EDGEBNN_PACK_INT8"
+FEW_CHANNELS_VARIABLE = "EDGEBNN_FEW_CHANNELS"
 
 LITERT_DELEGATE = Any
 """``ai_edge_litert.interpreter.Delegate``: LiteRT ships no types."""
@@ -125,6 +130,7 @@ def load_plugin(
     pack_int8: PackInt8 | None = None,
     keep_tensors: bool = False,
     schedule: Schedule | None = None,
+    few_channels: FewChannels | None = None,
 ) -> Plugin:
     """Loads the delegate into LiteRT.
 
@@ -134,13 +140,16 @@ def load_plugin(
         pack_int8: which int8 layers with two-valued weights run packed; default: EDGEBNN_PACK_INT8, else "auto".
         keep_tensors: no two ops become one, and the tensors between them keep their values.
         schedule: how single layers are to be computed.
+        few_channels: which convolutions of few input channels run on our kernels; default: EDGEBNN_FEW_CHANNELS, else
+            "auto".
 
     Returns:
         A delegate for one interpreter.
 
     Raises:
         BuildError: the library cannot be compiled or loaded.
-        InputError: there is no such kernel, or this processor lacks its instructions; or no such ``pack_int8``.
+        InputError: there is no such kernel, or this processor lacks its instructions; or no such ``pack_int8``
+            or ``few_channels``.
     """
     from .litert import load_delegate
 
@@ -152,6 +161,7 @@ def load_plugin(
         options = {
             "log": 0,
             "pack_int8": pack_int8 or os.environ.get(PACK_INT8_VARIABLE) or "auto",
+            "few_channels": few_channels or os.environ.get(FEW_CHANNELS_VARIABLE) or "auto",
             "keep_tensors": int(keep_tensors),
             **({"kernels": choice.name} if choice.name else {}),
             **({"schedule": schedule.text} if schedule is not None else {}),

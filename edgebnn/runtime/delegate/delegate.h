@@ -18,6 +18,9 @@ enum { EB_MAX_RANK = 8, EB_MAX_THREADS = 256, EB_OUTSIDE = -1 };
 /* Which int8 layers with two-valued weights are run with packed weights. */
 enum eb_pack_int8 { EB_PACK_WHERE_IT_PAYS, EB_PACK_ALL, EB_PACK_NONE };
 
+/* Which convolutions of few input channels are run by our kernels. */
+enum eb_few_channels { EB_FEW_WHERE_IT_PAYS, EB_FEW_ALL, EB_FEW_NONE };
+
 typedef struct eb_partition eb_partition;
 
 /* How an op is to be computed. */
@@ -35,6 +38,7 @@ typedef struct {
   int schedule_count;
   int num_threads;    /* 0: as many as the interpreter recommends */
   int pack_int8;      /* enum eb_pack_int8 */
+  int few_channels;   /* enum eb_few_channels */
   bool keep_tensors;  /* nothing is fused, and every tensor has memory of its own */
   bool log;           /* refusals go to standard error too */
   atomic_bool profiling;
@@ -61,6 +65,13 @@ typedef struct {
   int keep_num_dims; /* dense */
 } eb_op_w1a8;
 
+typedef struct {
+  eb_conv2d_few op;
+  eb_conv2d_few_plan plan;
+  void *persistent; /* packed weights; kept as long as the kernel stays the same */
+  bool is_w1a8;     /* made of our op with 1-bit weights */
+} eb_op_conv_few;
+
 /* What one call of a kind's run reads and writes. */
 typedef struct {
   const void *input;
@@ -77,7 +88,7 @@ typedef struct {
   int inputs[5];
   int residual; /* the tensor that is added, or EB_OUTSIDE: none */
   int output;
-  int added_node; /* the node of the addition that a convolution does too, or EB_OUTSIDE: none */
+  int added_node; /* the node of the addition or the pool that a convolution does too, or EB_OUTSIDE: none */
 
   /* Its place among the ops of the partition, by their indices there. */
   int input_op, residual_op; /* what gives its input and its residual; EB_OUTSIDE: an op outside */
@@ -94,6 +105,7 @@ typedef struct {
     eb_rows rows;
     eb_bmaxpool2d bmaxpool2d;
     eb_op_w1a8 w1a8;
+    eb_op_conv_few conv_few;
   } as;
   int64_t begin_ns, end_ns; /* of the last profiled invoke, eb_now */
 } eb_op;
@@ -120,6 +132,7 @@ extern const eb_op_kind eb_kind_dequantize;
 extern const eb_op_kind eb_kind_bconv2d;
 extern const eb_op_kind eb_kind_bmaxpool2d;
 extern const eb_op_kind eb_kind_add;
+extern const eb_op_kind eb_kind_few_pool;
 extern const eb_op_kind eb_kind_w1a8_conv2d;
 extern const eb_op_kind eb_kind_w1a8_dense;
 

@@ -1,10 +1,10 @@
 /* Finds for each op of a partition which other gives what it reads, and joins what can be done in one step: a residual
- * addition becomes the last step of the convolution in front of it, whose output is neither written nor read once more,
- * and needs no memory. Takes time in proportion to the number of ops, but for sorting them. */
+ * addition, or pooling, becomes the last step of the convolution in front of it, whose output is neither written nor read once
+ * more, and needs no memory. Takes time in proportion to the number of ops, but for sorting them. */
 #include <stdlib.h>
 #include <string.h>
 
-#include "delegate.h"
+#include "op_kinds.h"
 
 /* A tensor, and the op that gives it. */
 typedef struct {
@@ -78,6 +78,21 @@ static void join_additions(eb_partition *partition, const int *uses) {
   }
 }
 
+/* A pool takes the place of the convolution in front of it, which leaves, unless its own output is needed too: then it is
+ * computed twice. False: there is none, which the delegate has seen to when it claimed the pool. */
+static bool join_pools(eb_partition *partition, const int *uses) {
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    const int convolution = op->input_op;
+    if (op->kind != &eb_kind_few_pool) continue;
+    if (convolution < 0 || !eb_op_is_conv_few(&partition->ops[convolution]))
+      return eb_refuse_op(partition->delegate, op, "is not in one partition with the convolution in front of it");
+    eb_few_pool_join(&partition->ops[convolution], op);
+    if (uses[convolution] == 1 && !partition->ops[convolution].leaves) partition->ops[convolution].kind = NULL;
+  }
+  return true;
+}
+
 /* Closes the empty places. place: where each op stands then. */
 static void close_up(eb_partition *partition, int *place) {
   int count = 0;
@@ -97,16 +112,18 @@ bool eb_connect(eb_partition *partition, const LiteIntArray *outputs) {
   source *sources = malloc(count * sizeof *sources);
   int *uses = calloc(count, sizeof *uses);
   const bool is_memory = sources != NULL && uses != NULL;
+  bool joined = true;
   if (is_memory) {
     for (int i = 0; i < partition->count; i++) sources[i] = (source){partition->ops[i].output, i};
     qsort(sources, count, sizeof *sources, by_tensor);
     connect(partition, sources, outputs, uses);
     if (!partition->delegate->keep_tensors) {
       join_additions(partition, uses);
+      joined = join_pools(partition, uses);
       close_up(partition, uses);
     }
   }
   free(sources);
   free(uses);
-  return is_memory || eb_refuse(partition->delegate, "no memory");
+  return is_memory ? joined : eb_refuse(partition->delegate, "no memory");
 }

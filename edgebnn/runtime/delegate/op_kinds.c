@@ -33,11 +33,19 @@ bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNod
 bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                           int32_t builtin_code, eb_op *op) {
   if (builtin_code == LITE_BUILTIN_ADD) return eb_add_recognize(context, node, index, op);
-  return eb_int8_recognize(delegate, context, node, index, builtin_code, op);
+  if (builtin_code == LITE_BUILTIN_MAX_POOL_2D) return eb_few_pool_recognize(context, node, index, op);
+  const bool packs_all = delegate->pack_int8 == EB_PACK_ALL;
+  if (packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op)) return true;
+  if (builtin_code == LITE_BUILTIN_CONV_2D && eb_conv_few_recognize(delegate, context, node, index, op)) return true;
+  return !packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op);
 }
 
 size_t eb_builtin_params_bytes(int32_t builtin_code) {
-  return builtin_code == LITE_BUILTIN_ADD ? sizeof(LiteAddParams) : eb_int8_params_bytes(builtin_code);
+  switch (builtin_code) {
+    case LITE_BUILTIN_ADD: return sizeof(LiteAddParams);
+    case LITE_BUILTIN_MAX_POOL_2D: return sizeof(LitePoolParams);
+    default: return eb_int8_params_bytes(builtin_code);
+  }
 }
 
 bool eb_read_options(eb_delegate *delegate, const LiteNode *node, const eb_op *op, const eb_option *options,

@@ -29,6 +29,26 @@ size_t eb_int8_params_bytes(int32_t builtin_code);
 /* Whether 1-bit weights make the recognised layer faster on this processor than int8 ones (docs/performance.md). */
 bool eb_int8_pays(const eb_op *op);
 
+/* ---- convolutions of few input channels, and MAX_POOL_2D behind them (op_conv_few.c, conv_few_pays.c) --------------- */
+
+/* A CONV_2D that our kernels take, and that pays, or all of these, or none, as the delegate is told. */
+bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                           eb_op *op);
+
+/* Makes a read op with 1-bit weights one of these, where it has few input channels, and no schedule. */
+void eb_conv_few_take_w1a8(const eb_delegate *delegate, const LiteContext *context, eb_op *op);
+
+bool eb_op_is_conv_few(const eb_op *op);
+
+/* Whether they are faster than the interpreter's on this processor (docs/performance.md). */
+bool eb_conv_few_pays(const eb_conv2d_few_plan *plan);
+
+/* A MAX_POOL_2D that can become a part of such a convolution; by itself it does not run. */
+bool eb_few_pool_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
+
+/* Puts the convolution, pooled, in the place of the pool that reads it. */
+void eb_few_pool_join(const eb_op *convolution, eb_op *pool);
+
 /* ---- ADD of float32 (op_rows.c) ----------------------------------------------------------------------------------- */
 
 /* That of two tensors of one shape, neither of them a constant. */

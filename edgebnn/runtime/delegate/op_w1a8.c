@@ -70,7 +70,9 @@ static bool read_conv2d(eb_delegate *delegate, const LiteContext *context, const
   if (!check_words(delegate, context, op, signs)) return false;
   if (context->tensors[op->inputs[INPUT]].dims->size != 4 || context->tensors[op->output].dims->size != 4)
     return eb_refuse_op(delegate, op, "its input and output must have 4 dimensions");
-  return read_shared(delegate, context, version, activation, op);
+  if (!read_shared(delegate, context, version, activation, op)) return false;
+  eb_conv_few_take_w1a8(delegate, context, op);
+  return true;
 }
 
 static bool read_dense(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, eb_op *op) {

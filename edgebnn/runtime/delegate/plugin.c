@@ -6,6 +6,7 @@
 
 #include "delegate.h"
 #include "edgebnn.h"
+#include "op_kinds.h"
 
 static bool parse_flag(const char *text, bool *flag) {
   *flag = strcmp(text, "1") == 0;
@@ -19,12 +20,13 @@ static bool known_kernel(const char *name) {
          eb_conv2d_few_kernel_named(name, features) != NULL;
 }
 
-static bool set_pack_int8(eb_delegate *delegate, const char *value) {
+/* Both kinds of choice have the same names for their values. */
+static bool parse_choice(const char *text, int *choice) {
   static const char *const values[] = {
       [EB_PACK_WHERE_IT_PAYS] = "auto", [EB_PACK_ALL] = "all", [EB_PACK_NONE] = "none"};
   for (int i = 0; i < (int)(sizeof values / sizeof *values); i++) {
-    if (strcmp(value, values[i]) != 0) continue;
-    delegate->pack_int8 = i;
+    if (strcmp(text, values[i]) != 0) continue;
+    *choice = i;
     return true;
   }
   return false;
@@ -43,7 +45,9 @@ static bool set_option(eb_delegate *delegate, const char *key, const char *value
   } else if (strcmp(key, "schedule") == 0) {
     return eb_schedules_read(delegate, value);
   } else if (strcmp(key, "pack_int8") == 0) {
-    return set_pack_int8(delegate, value);
+    return parse_choice(value, &delegate->pack_int8);
+  } else if (strcmp(key, "few_channels") == 0) {
+    return parse_choice(value, &delegate->few_channels);
   } else if (strcmp(key, "profile") == 0) {
     if (!parse_flag(value, &flag)) return false;
     atomic_store(&delegate->profiling, flag);
@@ -85,7 +89,7 @@ EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **valu
     char message[400];
     snprintf(message, sizeof message,
              "option %.60s=%.60s is none of num_threads=0..%d, kernels=NAME (one that this processor runs), "
-             "schedule=OP:KERNEL:ORDER:TILES;..., pack_int8=auto|all|none, keep_tensors=0|1, profile=0|1, log=0|1",
+             "schedule=OP:KERNEL:ORDER:TILES;..., pack_int8=auto|all|none, few_channels=auto|all|none, keep_tensors=0|1, profile=0|1, log=0|1",
              keys[i], values[i], EB_MAX_THREADS);
     if (report != NULL) report(message);
     eb_pool_destroy(pool);
@@ -115,6 +119,7 @@ EB_EXPORT void edgebnn_delegate_forget(TfLiteDelegate *lite) { eb_forget_refusal
 /* Empty where an op has no choice of kernels, or is not prepared yet. */
 static const char *kernel_of(const eb_op *op) {
   if (op->kind == &eb_kind_bconv2d && op->as.bconv2d.plan.kernel != NULL) return op->as.bconv2d.plan.kernel->name;
+  if (eb_op_is_conv_few(op) && op->as.conv_few.plan.kernel != NULL) return op->as.conv_few.plan.kernel->name;
   if (eb_op_is_w1a8(op) && op->as.w1a8.plan.kernel != NULL) return op->as.w1a8.plan.kernel->name;
   return "";
 }

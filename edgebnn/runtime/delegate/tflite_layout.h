@@ -46,6 +46,7 @@ enum {
   LITE_BUILTIN_CONV_2D = 3,
   LITE_BUILTIN_DEPTHWISE_CONV_2D = 4,
   LITE_BUILTIN_FULLY_CONNECTED = 9,
+  LITE_BUILTIN_MAX_POOL_2D = 17,
   LITE_BUILTIN_CUSTOM = 32,
   LITE_BUILTIN_DELEGATE = 51
 };
@@ -128,6 +129,14 @@ typedef struct {
   int activation;
   int dilation_width, dilation_height;
 } LiteDepthwiseConvParams;
+
+/* As far as it is read. */
+typedef struct {
+  int padding;
+  int stride_width, stride_height;
+  int filter_width, filter_height;
+  int activation;
+} LitePoolParams;
 
 /* As far as it is read. */
 typedef struct {

@@ -1,0 +1,196 @@
+"""First layers in the delegate: int8 ones give every bit of the reference executor (which is that of TFLite's reference
+kernels), pooled or not, whoever else reads what they give."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from ai_edge_litert.interpreter import OpResolverType
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgebnn.converters.w1a8 import to_w1a8
+from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.errors import InputError
+from edgebnn.graph.execute import run
+from edgebnn.graph.ops.enums import Activation, Padding
+from edgebnn.graph.ops.pool import Pool2DOptions
+from edgebnn.graph.types import Array, Graph
+from edgebnn.runtime.interpreter import Interpreter
+from tests.support.conv2d_few_graphs import first_layer, pooled
+from tests.support.examples import examples
+from tests.support.graphs import constant, per_channel
+
+POOL = Pool2DOptions(Padding.SAME, stride_w=2, stride_h=2, filter_width=3, filter_height=3)
+
+
+def open_graph(graph: Graph, few_channels: str = "all", threads: int = 1, preserve: bool = False) -> Interpreter:
+    interpreter = Interpreter(
+        model_content=to_bytes(graph),
+        num_threads=threads,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=preserve,
+        few_channels=few_channels,  # type: ignore[arg-type]
+    )
+    interpreter.allocate_tensors()
+    return interpreter
+
+
+def invoke(interpreter: Interpreter, x: Array) -> list[Array]:
+    interpreter.set_tensor(interpreter.get_input_details()[0]["index"], x)
+    interpreter.invoke()
+    return [interpreter.get_tensor(detail["index"]) for detail in interpreter.get_output_details()]
+
+
+def ours(interpreter: Interpreter) -> list[str]:
+    return [op.label for op in interpreter.profile(repeats=1).ops if op.kernel not in ("litert", "")]
+
+
+def noise(graph: Graph, seed: int = 0) -> Array:
+    shape = graph.tensors[graph.inputs[0]].shape
+    return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
+
+
+PAIR = st.tuples(st.integers(1, 4), st.integers(1, 4))
+LAYERS = st.builds(
+    first_layer,
+    st.tuples(st.integers(1, 20), st.integers(1, 40)),
+    st.tuples(st.integers(1, 4), st.integers(1, 100)),
+    filter_size=st.tuples(st.integers(1, 7), st.integers(1, 11)),
+    stride=PAIR,
+    dilation=st.just((1, 1)) | PAIR,
+    activation=st.sampled_from((Activation.NONE, Activation.RELU, Activation.RELU6)),
+    batches=st.integers(1, 3),
+    zero_points=st.tuples(st.integers(-128, 127), st.integers(-128, 127)),
+    bias=st.booleans(),
+    per_tensor_scale=st.booleans(),
+    seed=st.integers(0, 2**16),
+)
+POOLS = st.none() | st.builds(
+    Pool2DOptions,
+    st.just(Padding.SAME),
+    stride_w=st.integers(1, 3),
+    stride_h=st.integers(1, 3),
+    filter_width=st.integers(1, 4),
+    filter_height=st.integers(1, 4),
+)
+
+
+@given(graph=LAYERS, pool=POOLS, threads=st.integers(1, 3), seed=st.integers(0, 99))
+@settings(max_examples=examples(40))
+def test_int8_layers_of_all_kinds(graph: Graph, pool: Pool2DOptions | None, threads: int, seed: int) -> None:
+    graph = graph if pool is None else pooled(graph, pool)
+    x = noise(graph, seed)
+    interpreter = open_graph(graph, threads=threads)
+    (y,) = invoke(interpreter, x)
+    np.testing.assert_array_equal(y, run(graph, [x])[0])
+    assert ours(interpreter) == ["CONV_2D" if pool is None else "CONV_2D + MAX_POOL_2D"]
+
+
+@pytest.mark.parametrize("padding", [Padding.SAME, Padding.VALID])
+@pytest.mark.parametrize("is_pooled", [False, True])
+def test_the_first_layer_of_a_resnet(padding: Padding, is_pooled: bool) -> None:
+    graph = first_layer((224, 224), (3, 64), filter_size=(7, 7), stride=(2, 2), padding=padding)
+    graph = pooled(graph, replace(POOL, padding=padding)) if is_pooled else graph
+    x = noise(graph)
+    for threads in (1, 2):
+        (y,) = invoke(open_graph(graph, threads=threads), x)
+        np.testing.assert_array_equal(y, run(graph, [x])[0])
+
+
+def test_what_others_read_too_is_given_besides_the_pool() -> None:
+    graph = pooled(first_layer((12, 14), (3, 24)), POOL)
+    graph = replace(graph, outputs=(graph.ops[0].outputs[0], *graph.outputs))
+    x = noise(graph)
+    interpreter = open_graph(graph)
+    for y, expected in zip(invoke(interpreter, x), run(graph, [x]), strict=True):
+        np.testing.assert_array_equal(y, expected)
+    assert ours(interpreter) == ["CONV_2D", "CONV_2D + MAX_POOL_2D"]
+
+
+def test_two_pools_of_one_convolution() -> None:
+    graph = pooled(first_layer((12, 14), (3, 24)), POOL)
+    other = pooled(replace(graph, outputs=graph.ops[0].outputs), replace(POOL, filter_width=2))
+    graph = replace(other, outputs=(*graph.outputs, *other.outputs))
+    x = noise(graph)
+    for y, expected in zip(invoke(open_graph(graph), x), run(graph, [x]), strict=True):
+        np.testing.assert_array_equal(y, expected)
+
+
+def test_preserved_tensors_keep_their_values() -> None:
+    graph = pooled(first_layer((12, 14), (3, 24)), POOL)
+    x = noise(graph)
+    interpreter = open_graph(graph, preserve=True)
+    (y,) = invoke(interpreter, x)
+    inner = graph.ops[0].outputs[0]
+    expected = run(replace(graph, outputs=(inner, *graph.outputs)), [x])
+    np.testing.assert_array_equal(interpreter.get_tensor(inner), expected[0])
+    np.testing.assert_array_equal(y, expected[1])
+
+
+def test_other_batches_after_a_resize() -> None:
+    graph = pooled(first_layer((12, 14), (3, 24), batches=1), POOL)
+    interpreter = open_graph(graph)
+    for batches in (1, 4, 2):
+        wider = pooled(first_layer((12, 14), (3, 24), batches=batches), POOL)
+        interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (batches, 12, 14, 3))
+        interpreter.allocate_tensors()
+        x = noise(wider, batches)
+        np.testing.assert_array_equal(invoke(interpreter, x)[0], run(wider, [x])[0])
+
+
+def binary_weights(graph: Graph, value: int = 127) -> Graph:
+    """The same with weights of -value and value."""
+    index = graph.ops[0].inputs[1]
+    weights = graph.tensors[index]
+    assert weights.data is not None
+    data = np.where(weights.data >= 0, value, -value).astype(np.int8)
+    tensors = list(graph.tensors)
+    tensors[index] = replace(weights, data=data)
+    return replace(graph, tensors=tuple(tensors))
+
+
+def test_weights_of_two_values() -> None:
+    """Of four channels they are packed in the file; of fewer that would not be smaller."""
+    graph = pooled(binary_weights(first_layer((30, 31), (4, 70), filter_size=(11, 11), stride=(4, 4))), POOL)
+    packed, _ = to_w1a8(graph)
+    assert [op.kind for op in packed.ops] == ["EdgebnnConv2dW1A8", "MAX_POOL_2D"]
+    x = noise(packed)
+    for form, few_channels, label in (
+        (packed, "all", "EdgebnnConv2dW1A8 + MAX_POOL_2D"),
+        (packed, "none", "EdgebnnConv2dW1A8"),
+        (graph, "all", "CONV_2D + MAX_POOL_2D"),
+    ):
+        interpreter = open_graph(form, few_channels)
+        np.testing.assert_array_equal(invoke(interpreter, x)[0], run(form, [x])[0])
+        assert ours(interpreter) == [label]
+
+
+def left(graph: Graph) -> bool:
+    """Whether the interpreter runs it, and right."""
+    x = noise(graph)
+    interpreter = open_graph(graph)
+    np.testing.assert_array_equal(invoke(interpreter, x)[0], run(graph, [x])[0])
+    return ours(interpreter) == []
+
+
+def test_what_is_not_a_first_layer_is_left() -> None:
+    assert left(first_layer((6, 6), (5, 8)))
+    weak = first_layer((6, 6), (3, 8))
+    index = weak.ops[0].inputs[2]
+    tensors = list(weak.tensors)
+    quantization = per_channel([0.05] * 8, 0)
+    tensors[index] = constant("bias", np.full(8, 2**31 - 5, np.int32), quantization)
+    assert left(replace(weak, tensors=tuple(tensors)))
+
+
+def test_none_are_taken_if_so_told() -> None:
+    graph = first_layer((12, 14), (3, 24))
+    interpreter = open_graph(graph, "none")
+    x = noise(graph)
+    np.testing.assert_array_equal(invoke(interpreter, x)[0], run(graph, [x])[0])
+    assert ours(interpreter) == []
+    with pytest.raises(InputError, match="few_channels=some"):
+        open_graph(graph, "some")
