@@ -24,14 +24,19 @@ def pruning_view(console: Console) -> Iterator[ProgressCallback]:
     columns = (TextColumn("  {task.description}"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[left]}"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
         task = bars.add_task("pruning", total=None, left="")
+        is_measuring = False
 
         def update(at: PruningProgress) -> None:
+            nonlocal is_measuring
             if at.stage == "note":
                 console.print(f"  {escape(at.message)}", highlight=False)
                 return
             if at.stage == "accepted":
                 console.print(f"  {escape(_accepted(at))}", highlight=False)
             left = "" if at.seconds_left is None else f"about {timedelta(seconds=round(at.seconds_left))} left"
+            if at.stage == "table" and not is_measuring:
+                console.print(f"  measuring {at.total} layers or so for the latency table, {left}", highlight=False)
+            is_measuring = at.stage == "table"
             bars.update(task, description=escape(_title(at)), completed=at.done, total=at.total or None, left=left)
 
         yield update

@@ -7,6 +7,7 @@ step is seen.
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
@@ -103,7 +104,7 @@ class _Sampler:
     ) -> None:
         self._table, self._measure, self._path = table, measure, path
         self._sampling, self._progress = sampling, progress
-        self._done, self._expected = 0, 0
+        self._done, self._began = 0, time.monotonic()
 
     def extend(self, plan: Plan) -> LatencyTable:
         wanted = {
@@ -111,11 +112,11 @@ class _Sampler:
         }
         for shape, span in wanted.items():
             self._put(shape, _widened(self._table.entries.get(shape), self._steps(shape), span))
-        self._expected = len(wanted) * (self._sampling.most // 2 + self._sampling.held_back)
+        held_back = len(wanted) * self._sampling.held_back
         growing = list(wanted)
         while growing:
-            self._sample({shape: self._table.entries[shape].missing() for shape in growing})
-            growing = self._refined(growing)
+            self._sample({shape: self._table.entries[shape].missing() for shape in growing}, held_back)
+            growing = self._refined(growing, held_back)
         self._hold_back(list(wanted))
         return self._table
 
@@ -126,10 +127,10 @@ class _Sampler:
             return False
         return bool(entry.held_back) or not _between(entry, shape, self._sampling)
 
-    def _refined(self, shapes: Sequence[LayerShape]) -> list[LayerShape]:
+    def _refined(self, shapes: Sequence[LayerShape], held_back: int) -> list[LayerShape]:
         """Probe the middles between samples; the signatures that got further channel counts, where that was wrong."""
         probes = {shape: _probes(self._table.entries[shape], self._steps(shape)) for shape in shapes}
-        self._sample({shape: list(found) for shape, found in probes.items()})
+        self._sample({shape: list(found) for shape, found in probes.items()}, held_back)
         return [shape for shape in shapes if self._add_worst(shape, probes[shape])]
 
     def _add_worst(self, shape: LayerShape, probes: Mapping[Point, Axes]) -> bool:
@@ -152,20 +153,25 @@ class _Sampler:
 
     def _hold_back(self, shapes: Sequence[LayerShape]) -> None:
         chosen = {shape: _between(self._table.entries[shape], shape, self._sampling) for shape in shapes}
-        for shape, times in self._timed(chosen):
+        for shape, times in self._timed(chosen, 0):
             entry = self._table.entries[shape]
             samples = tuple((*where, took, entry.at(where, self._steps(shape))) for where, took in times.items())
             self._put(shape, replace(entry, held_back=(*entry.held_back, *samples)))
 
-    def _sample(self, points: Points) -> None:
+    def _sample(self, points: Points, held_back: int) -> None:
         known = {shape: self._table.entries[shape].samples for shape in points}
         wanted = {shape: [where for where in points[shape] if where not in known[shape]] for shape in points}
-        for shape, times in self._timed(wanted):
+        usual = self._sampling.most // 2
+        later = sum(max(0, usual - len(known[shape]) - len(wanted[shape])) for shape in points)
+        for shape, times in self._timed(wanted, later + held_back):
             entry = self._table.entries[shape]
             self._put(shape, replace(entry, samples={**entry.samples, **times}))
 
-    def _timed(self, points: Points) -> Iterator[tuple[LayerShape, dict[Point, float]]]:
-        """Measures points in batches; what was received is saved before the next batch."""
+    def _timed(self, points: Points, later: int) -> Iterator[tuple[LayerShape, dict[Point, float]]]:
+        """Measures points in batches; what was received is saved before the next batch.
+
+        ``later``: about how many are to follow in further calls.
+        """
         pairs = [(shape, where) for shape, wheres in points.items() for where in wheres]
         for start in range(0, len(pairs), self._sampling.batch):
             batch = pairs[start : start + self._sampling.batch]
@@ -181,8 +187,14 @@ class _Sampler:
             if self._path is not None:
                 self._table.save(self._path)
             self._done += len(batch)
-            total = max(self._expected, self._done)
-            self._progress(Progress("table", done=self._done, total=total, layer=layers[-1].name))
+            self._tell(len(pairs) - start - len(batch) + later, layers[-1].name)
+
+    def _tell(self, left: int, layer: str) -> None:
+        """The time left is estimated by the pace of this session: what an earlier one measured took it no time."""
+        pace = (time.monotonic() - self._began) / self._done
+        self._progress(
+            Progress("table", done=self._done, total=self._done + left, layer=layer, seconds_left=pace * left)
+        )
 
     def _steps(self, shape: LayerShape) -> Point:
         return self._table.device.granularity.steps(shape)

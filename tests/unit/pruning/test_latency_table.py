@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,10 @@ from edgebnn.models.alexnet import alexnet
 from edgebnn.models.resnet import resnet
 from edgebnn.pruning.channels.coupling import Plan, couple
 from edgebnn.pruning.channels.layers import LayerShape
+from edgebnn.pruning.latency import sampling
 from edgebnn.pruning.latency.sampling import Sampling, measured
 from edgebnn.pruning.latency.table import Device, Granularity, LatencyTable, signature
+from edgebnn.pruning.progress import Progress
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.resources import Costs, resource
 
@@ -157,6 +160,34 @@ def test_an_interrupted_sampling_goes_on_where_it_was(tmp_path: Path, binary: Pl
     table = measured(binary, rest, DEVICE, tmp_path / "table.json")
     assert table.entries == expected.entries
     assert len(rest.layers) + len(broken.layers) == len(whole.layers)
+
+
+def test_the_time_left_is_told_and_does_not_count_what_was_measured_before(
+    tmp_path: Path, binary: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, told = 0.0, list[tuple[float, Progress]]()
+    monkeypatch.setattr(sampling.time, "monotonic", lambda: now)
+
+    def second_a_layer(layers: Sequence[LayerShape]) -> list[float]:
+        nonlocal now
+        now += len(layers)
+        return list(map(staircase, layers))
+
+    def stop_at(seconds: float, at: Progress) -> None:
+        told.append((now, at))
+        if now > seconds:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "table.json"
+    with pytest.raises(KeyboardInterrupt):
+        measured(binary, second_a_layer, DEVICE, path, progress=lambda at: stop_at(40, at))
+    broken_off, begun = now, len(told)
+    measured(binary, second_a_layer, DEVICE, path, progress=lambda at: stop_at(math.inf, at))
+    left = [(at.seconds_left or 0.0, now - when) for when, at in told]
+    assert all(abs(estimate - true) <= max(5.0, 0.6 * true) for estimate, true in left)
+    assert left[-1] == (0.0, 0.0)
+    assert {at.done + (at.seconds_left or 0) - at.total for _, at in told} == {0.0}, "a second a layer"
+    assert left[begun][0] < left[0][0] - broken_off / 2
 
 
 @pytest.mark.parametrize(

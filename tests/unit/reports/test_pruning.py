@@ -122,10 +122,22 @@ def test_amounts(value: float, unit: str, text: str) -> None:
     assert amount(value, unit) == text
 
 
+def test_the_view_shows_the_time_that_measuring_still_takes() -> None:
+    console = Console(file=io.StringIO(), width=200, force_terminal=True)
+    with pruning_view(console) as tell:
+        tell(Progress("table", done=100, total=300, layer="conv2d_8_8", seconds_left=200.4))
+        tell(Progress("table", done=200, total=300, layer="conv2d_8_16", seconds_left=99.7))
+    assert isinstance(console.file, io.StringIO)
+    shown = console.file.getvalue()
+    assert "conv2d_8_16" in shown
+    assert "about 0:01:40 left" in shown
+
+
 def test_the_view_writes_a_line_for_each_iteration_and_note() -> None:
     console = Console(file=io.StringIO(), width=200)
     with pruning_view(console) as tell:
-        tell(Progress("table", done=3, total=9, layer="conv2d_8_8"))
+        for done in (3, 6):
+            tell(Progress("table", done=done, total=300, layer="conv2d_8_8", seconds_left=3725.2 - done))
         tell(Progress("search", iteration=1, done=1, total=2, layer="[conv]", accuracy=0.5, unit="ms"))
         tell(Progress("note", message="[fc] is passed over"))
         tell(Progress("accepted", 1, 4, 2, 2, "conv[0:4]", 0.91, predicted=2.0, budget=1.5, unit="ms"))
@@ -133,6 +145,7 @@ def test_the_view_writes_a_line_for_each_iteration_and_note() -> None:
     assert isinstance(console.file, io.StringIO)
     lines = [line.strip() for line in console.file.getvalue().splitlines()]
     assert lines == [
+        "measuring 300 layers or so for the latency table, about 1:02:02 left",
         "[fc] is passed over",
         "iteration 1 of about 4: cut conv[0:4], now 2 ms (budget 1.5), 91.00 % on images held out",
     ]
