@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Peak memory of a process that runs a whole binary network: our interpreter against LCE's.
 
-Usage: .venv/bin/python -m tools.bench.memory [--network NAME] [--rounds N] [--cache DIR] [--json FILE]
-       [--markdown FILE]
+Usage: .venv/bin/python -m tools.bench.memory [--network NAME]... [--zoo] [--around float|int8] [--rounds N]
+       [--cache DIR] [--json FILE] [--markdown FILE]
 
 Each interpreter runs in a fresh process: it imports what it needs, runs a network of one layer, so that all code is
 loaded, and notes its resident memory; then it reads the file, makes the interpreter and infers three times. The growth
@@ -23,7 +23,7 @@ from statistics import median
 import numpy as np
 
 from edgebnn import machine
-from tools.bench.models import NETWORKS, content
+from tools.bench import networks
 from tools.bench.publishing import command_line, publish
 
 BAR = 1.2
@@ -121,17 +121,16 @@ def markdown(results: list[Result], rounds: int) -> str:
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("--network", choices=NETWORKS, action="append", help="may be repeated (default: all)")
+    networks.add_options(parser)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where converted networks are kept")
     parser.add_argument("--child", nargs=2, metavar=("INTERPRETER", "FILE"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.child:
         run = {"edgebnn": _ours, "lce": _lce}[options.child[0]]()
         print(growth_mib(run, Path(options.child[1])))
         return
-    names = options.network or list(NETWORKS)
-    results = [compare(name, content(name, options.cache), options.rounds) for name in names]
+    names = [name for name in networks.chosen(options) if networks.ALL[name].to == "lce"]  # what LCE runs
+    results = [compare(name, networks.content(name, options.cache, options.around), options.rounds) for name in names]
     found = {
         "bar": BAR,
         "rounds": options.rounds,

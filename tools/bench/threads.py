@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """What a second thread is worth: one process with two threads against two processes with one each, in turn.
 
-Usage: .venv/bin/python -m tools.bench.threads [--network NAME] [--rounds N] [--seconds S] [--cache DIR] [--json FILE]
-       [--markdown FILE]
+Usage: .venv/bin/python -m tools.bench.threads [--network NAME]... [--zoo] [--around float|int8] [--rounds N]
+       [--seconds S] [--cache DIR] [--json FILE] [--markdown FILE]
 
 Two cores are not always twice one (shared caches, shared cores, other processes), so two copies of the single-threaded
 run, at work at once, say what there is to be had. A ratio is inferences a second with two threads / those of both
@@ -20,16 +20,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 
 from edgebnn import machine
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.runtime.interpreter import Interpreter
+from tools.bench import networks
 from tools.bench.bconv2d import RESNET, prepared
 from tools.bench.layers import binary
-from tools.bench.models import NETWORKS, content
 from tools.bench.publishing import command_line, publish
 
 BAR = 0.85
@@ -138,16 +137,17 @@ def markdown(results: list[Result], rounds: int, load: float) -> str:
 
 def main() -> None:
     parser = command_line(__doc__)
-    parser.add_argument("--network", choices=NETWORKS, action="append", help="may be repeated (default: all)")
+    networks.add_options(parser)
     parser.add_argument("--rounds", type=int, default=9)
     parser.add_argument("--seconds", type=float, default=0.5, help="of each measurement")
-    parser.add_argument("--cache", type=Path, default=Path("build/bench"), help="where converted networks are kept")
     options = parser.parse_args()
     load = os.getloadavg()[0]
     models = {layer.name: to_bytes(binary(layer)) for layer in RESNET}
-    models |= {name: content(name, options.cache) for name in options.network or NETWORKS}
+    names = networks.chosen(options)
+    models |= {name: networks.content(name, options.cache, options.around) for name in names}
     results = [compare(name, model, options.rounds, options.seconds) for name, model in models.items()]
-    found = {"bar": BAR, "load": load, "rounds": options.rounds, "models": [asdict(result) for result in results]}
+    measured = {"bar": BAR, "around": options.around, "load": load, "rounds": options.rounds}
+    found = {**measured, "models": [asdict(result) for result in results]}
     publish(options, markdown(results, options.rounds, load), found, threads=2)
 
 
