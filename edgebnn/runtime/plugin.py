@@ -34,7 +34,7 @@ LITERT_DELEGATE = Any
 class OpTime:
     """When one of our ops ran in the last profiled invoke. ``node`` is its index in the file, ``partition`` that of the
     first op that ran in the same node of the interpreter; times are those of time.perf_counter_ns; ``kernel`` is empty
-    for ops that have only one; ``added`` is the index of the ADD that was done with it, or -1."""
+    for ops that have only one; ``joined`` are the indices of the ops that were done with it."""
 
     node: int
     partition: int
@@ -43,14 +43,15 @@ class OpTime:
     kernel: str
     begin_ns: int
     end_ns: int
-    added: int = -1
+    joined: tuple[int, ...] = ()
 
 
 class _OpTime(ctypes.Structure):
     _fields_ = (
         ("node", ctypes.c_int),
         ("partition", ctypes.c_int),
-        ("added", ctypes.c_int),
+        ("joined_count", ctypes.c_int),
+        ("joined", ctypes.POINTER(ctypes.c_int)),
         ("op", ctypes.c_char_p),
         ("name", ctypes.c_char_p),
         ("kernel", ctypes.c_char_p),
@@ -118,7 +119,7 @@ class Plugin:
                 kernel=t.kernel.decode(),
                 begin_ns=t.begin_ns,
                 end_ns=t.end_ns,
-                added=t.added,
+                joined=tuple(t.joined[: t.joined_count]),
             )
             for t in times
         ]

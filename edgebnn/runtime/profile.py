@@ -34,7 +34,7 @@ class OpProfile:
     index: of the op in the file, of the first one for a stretch, -1 for the interpreter's own time.
     op: its kind, or those of the stretch with their numbers ("CONV_2D x2 + ADD"). name: the layer, the last one of a
     stretch. value: in the profile's unit. share: of the total, 0 to 1. kernel: what ran it, if that is known.
-    members: indices of all ops of the stretch, or of a convolution and the addition that is done with it, whose kind is
+    members: indices of all ops of the stretch, or of one of ours and those that are done with it, whose kinds are
     then in ``fused``.
     """
 
@@ -157,7 +157,7 @@ def _segments(times: Sequence[OpTime], nodes: Sequence[NodeInfo]) -> list[_Segme
         opens = op.partition != partition
         partition = op.partition
         result.append(_Segment(tuple(stretches.get(number - 1, ())) if opens else ()))
-        result.append(_Segment(tuple(by_index[node] for node in (op.node, op.added) if node >= 0), op))
+        result.append(_Segment(tuple(by_index[node] for node in (op.node, *op.joined)), op))
     return [*result, _Segment(tuple(stretches.get(number, ())))]
 
 
@@ -165,7 +165,7 @@ def _stretches(times: Sequence[OpTime], nodes: Sequence[NodeInfo]) -> dict[int, 
     """The ops that are not ours, by the number of our partitions that ran before them: LiteRT splits the graph so that
     every op runs as early as the partitions that it needs allow."""
     order = {partition: number for number, partition in enumerate(dict.fromkeys(op.partition for op in times), 1)}
-    ours = {node: order[op.partition] for op in times for node in (op.node, op.added)}
+    ours = {node: order[op.partition] for op in times for node in (op.node, *op.joined)}
     done: dict[int, int] = {}
     stretches: dict[int, list[NodeInfo]] = {}
     for node in nodes:

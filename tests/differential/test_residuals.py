@@ -85,5 +85,5 @@ def test_an_addition_stays_where_the_convolution_is_needed_besides() -> None:
     assert joined(WITH_ITSELF) == ["LceQuantize", "LceBconv2d", "ADD", "LceQuantize", "LceBconv2d"]
 
 
-def test_an_addition_with_an_activation_is_left_to_the_interpreter() -> None:
-    assert joined(Residual(64, (("conv", 0, 0), ("add, relu", 0, 1)), 0)) == ["LceQuantize", "LceBconv2d", "ADD"]
+def test_an_addition_with_an_activation_becomes_part_of_the_convolution_too() -> None:
+    assert joined(Residual(64, (("conv", 0, 0), ("add, relu", 0, 1)), 0)) == ["LceQuantize", "LceBconv2d + ADD"]

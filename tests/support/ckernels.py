@@ -121,6 +121,34 @@ class Rows(ctypes.Structure):
     )
 
 
+class Step(ctypes.Structure):
+    """eb_step."""
+
+    _fields_ = (
+        ("kind", ctypes.c_int32),
+        ("low", ctypes.c_float),
+        ("high", ctypes.c_float),
+        ("operand", ctypes.c_void_p),
+        ("stride", ctypes.c_size_t),
+        ("rows", ctypes.c_int64),
+        ("sum", ctypes.c_void_p),
+    )
+
+
+class OutputSteps(ctypes.Structure):
+    """eb_output_steps."""
+
+    _fields_ = (("count", ctypes.c_int32), ("step", Step * 4), ("output_stride", ctypes.c_size_t))
+
+
+def steps_of(*steps: Step, output_stride: int = 0) -> OutputSteps:
+    return OutputSteps(len(steps), (Step * 4)(*steps), output_stride)
+
+
+STEP_KINDS = {"mul": 0, "add": 1, "prelu": 2, "clamp": 3, "sum": 4}
+"""enum eb_step_kind."""
+
+
 class Bmaxpool2d(ctypes.Structure):
     """eb_bmaxpool2d."""
 
@@ -232,13 +260,17 @@ class Convolution:
         if residual is not None and in_place:
             y[...] = residual
             residual = y
+        channels = self.output_shape[-1]
+        added = residual is not None and steps_of(
+            Step(STEP_KINDS["add"], operand=residual.ctypes.data, stride=channels, rows=1)
+        )
         bounds = tile_bounds or (0, self.plan.tiles)
         for begin, end in reversed(list(pairwise(bounds))):
             library().eb_bconv2d_run(
                 ctypes.byref(self.plan),
                 pointer(self.persistent),
                 pointer(moved),
-                pointer(residual),
+                ctypes.byref(added) if added else None,
                 pointer(y),
                 begin,
                 end,

@@ -99,12 +99,15 @@ static output run_bconv2d(void) {
     y.data = allocate(y.bytes);
     void *persistent = allocate(plan.persistent_bytes), *scratch = allocate(plan.scratch_bytes);
     eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
+    const eb_output_steps steps = {
+        .count = added != 0,
+        .step = {{.kind = EB_STEP_ADD, .operand = residual, .stride = (size_t)op.channels_out, .rows = 1}}};
     for (int i = 0; i < repeats; i++) {
       const int64_t begin_ns = now();
       for (int32_t part = parts; part > 0; part--) {
         const int32_t begin = (int32_t)((int64_t)plan.tiles * (part - 1) / parts);
         const int32_t end = (int32_t)((int64_t)plan.tiles * part / parts);
-        eb_bconv2d_run(&plan, persistent, input, added == 0 ? NULL : residual, y.data, begin, end, scratch);
+        eb_bconv2d_run(&plan, persistent, input, added == 0 ? NULL : &steps, y.data, begin, end, scratch);
       }
       note_time_since(begin_ns);
     }

@@ -82,7 +82,8 @@ struct eb_bconv2d_block {
   void *output;                 /* the first channel; packed: the word that holds its bit */
   size_t output_stride;         /* from pixel to pixel, in elements; packed: in words */
   int32_t first_bit;            /* packed: the first channel's bit in its word */
-  const float *residual;        /* NULL, or what is added to float output, in the same places; may be the output */
+  const eb_output_steps *steps; /* NULL, or what else is done */
+  int32_t first_pixel, first_channel; /* of the block, in the whole output */
   int32_t pads_after;           /* padding is taken back after the transform */
   const int32_t *const *padding; /* NULL, or for each pixel NULL or what zero padding takes back, [channels] */
 };
@@ -94,7 +95,7 @@ EB_INLINE void eb_require_bconv2d_block(const eb_bconv2d_block *b, int32_t chann
   EB_REQUIRE(b->words > 0 && b->words % word_multiple == 0 && b->pixel_count > 0);
   EB_REQUIRE(b->channels > 0 && b->channels <= channel_tile && channel_tile <= EB_MOST_CHANNEL_TILE);
   EB_REQUIRE(b->output_type == EB_PACKED ? b->threshold != NULL : b->multiplier != NULL && b->bias != NULL);
-  EB_REQUIRE(b->residual == NULL || b->output_type == EB_FLOAT32);
+  EB_REQUIRE(b->steps == NULL || b->output_type != EB_PACKED);
   (void)b, (void)channel_tile, (void)word_multiple;
 }
 

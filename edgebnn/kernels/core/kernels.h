@@ -132,6 +132,38 @@ typedef struct eb_schedule {
  * changed, and must last as long as the schedule: the kernel's name stays in it. EB_OK or EB_BAD_SCHEDULE. */
 EB_EXPORT eb_status eb_schedule_parse(char *text, eb_schedule *schedule);
 
+/* ---- steps: what else is done with rows of output --------------------------------------------------------------- */
+
+enum eb_step_kind {
+  EB_STEP_MUL,   /* y * x */
+  EB_STEP_ADD,   /* y + x */
+  EB_STEP_PRELU, /* y >= 0 ? y : y * x */
+  EB_STEP_CLAMP, /* y < low ? low : y > high ? high : y */
+  EB_STEP_SUM    /* int8: y + x by `sum`, which takes them in this order; all others are of float32 */
+};
+
+struct eb_int8_sum; /* int8_sum.h */
+
+/* One operation on each value y of a row. Row r finds its x, a value a channel, r / rows strides behind `operand`. Nothing is
+ * contracted or put in another order, so that each step gives the bits of an op of its own. */
+typedef struct eb_step {
+  int32_t kind; /* enum eb_step_kind */
+  float low, high;
+  const void *operand; /* float or int8_t; NULL: EB_STEP_CLAMP */
+  size_t stride;       /* in elements; 0: all rows have the same x */
+  int64_t rows;        /* one after another that have the same x, at least 1 */
+  const struct eb_int8_sum *sum;
+} eb_step;
+
+enum { EB_MOST_STEPS = 4 };
+
+/* In the order in which they are done, after all else; and where the output goes. */
+typedef struct eb_output_steps {
+  int32_t count;
+  eb_step step[EB_MOST_STEPS];
+  size_t output_stride; /* from row to row, in elements; 0: the rows follow each other */
+} eb_output_steps;
+
 /* ---- LceBconv2d ------------------------------------------------------------------------------------------------ */
 
 /* The operation, as in the file. K = filter_height * filter_width * channels_in / groups.
@@ -238,10 +270,11 @@ EB_EXPORT void eb_bconv2d_prepare(const eb_bconv2d_plan *plan, const int32_t *fi
 
 /* input: [batches, input_height, input_width, ceil(channels_in / 32)] packed;
  * output: [batches, output_height, output_width, channels_out] float or int8_t, or packed int32_t;
- * residual: NULL, or with float output a tensor of the output's shape that is added to it last. It alone may overlap the
- * output, if it lies in the same place. */
+ * steps: NULL, or what is done with float or int8 output, whose rows are its pixels. An operand may overlap the output if each
+ * of its values lies where the output's value does that it makes. */
 EB_EXPORT void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input,
-                              const float *residual, void *output, int32_t tile_begin, int32_t tile_end, void *scratch);
+                              const eb_output_steps *steps, void *output, int32_t tile_begin, int32_t tile_end,
+                              void *scratch);
 
 /* ---- LceQuantize, LceDequantize -------------------------------------------------------------------------------- */
 
@@ -266,11 +299,12 @@ EB_EXPORT void eb_quantize_run(const eb_rows *op, const void *input, int32_t *ou
 EB_EXPORT void eb_dequantize_run(const eb_rows *op, const int32_t *input, void *output, int64_t row_begin,
                                  int64_t row_end);
 
-/* ---- ADD of float32 ----------------------------------------------------------------------------------------------- */
+/* ---- steps alone -------------------------------------------------------------------------------------------------- */
 
-/* output = a + b, for rows as above of float32. */
-EB_EXPORT void eb_add_run(const eb_rows *op, const float *a, const float *b, float *output, int64_t row_begin,
-                          int64_t row_end);
+/* output = the steps of input, for rows as above, of float32 or int8. A value of the input or of an operand may lie where the
+ * output's value does that it makes. input_stride: from row to row, in elements. */
+EB_EXPORT void eb_steps_run(const eb_rows *op, const eb_output_steps *steps, const void *input, size_t input_stride,
+                            void *output, int64_t row_begin, int64_t row_end);
 
 /* ---- LceBMaxPool2d ---------------------------------------------------------------------------------------------- */
 

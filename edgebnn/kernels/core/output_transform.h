@@ -20,12 +20,13 @@
  * 7. SAME padding with zeros has no packed value. Taps in the padding are computed as if they were +1 and so add the sum of
  *    their weights, p, to the dot product: too much. dot - p = K - (x + p), so that adding p to x takes it back, before
  *    everything else. For float output without activation LCE takes it back last instead: p times -m is added to y.
- * 8. A residual is added to float output after all that.
+ * 8. Then come the steps of kernels.h (steps.h), on float or int8 output.
  */
 #ifndef EDGEBNN_OUTPUT_TRANSFORM_H
 #define EDGEBNN_OUTPUT_TRANSFORM_H
 
 #include "bconv2d_block.h"
+#include "steps.h"
 
 #if defined(__AVX2__)
 #include <immintrin.h>
@@ -61,12 +62,29 @@ EB_INLINE void eb_output_float(const eb_bconv2d_block *b, const int32_t *restric
  * lies at a half or beyond reaches the next integer (0.5f itself would carry 0.49999997f there). */
 EB_INLINE int8_t eb_round(float y) { return (int8_t)(int32_t)(y + __builtin_copysignf(0x1.fffffep-2f, y)); }
 
-/* With vectors, of rows of `lanes` sums: as many channels as there are whole vectors; returns their number. The constants
- * of a vector are loaded once for all rows. What is too small for an int32 becomes the least one, which saturates as
- * well. */
+/* With vectors, of rows of `lanes` sums, of pixels from `first` of the block on: as many channels as there are whole vectors;
+ * returns their number. The constants of a vector are loaded once for all rows. What is too small for an int32 becomes the
+ * least one, which saturates as well. `steps` are done in the vector's registers. */
 #if defined(__AVX512F__)
+/* The steps of a row of 16 channels: what they add to 8-bit values in 32 bits. */
+EB_INLINE __m512i eb_sum_sixteen(const eb_output_steps *steps, int64_t row, int32_t channel, __m512i y) {
+  for (int32_t i = 0; i < steps->count; i++) {
+    const eb_step *s = &steps->step[i];
+    const int8_t *from = (const int8_t *)s->operand + eb_step_at(s, row) + channel;
+    const __m512i x = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+    const __m512i first = _mm512_mullo_epi32(y, _mm512_set1_epi32(s->sum->first_factor));
+    const __m512i second = _mm512_mullo_epi32(x, _mm512_set1_epi32(s->sum->second_factor));
+    const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(first, second), _mm512_set1_epi32(s->sum->addend));
+    y = _mm512_sra_epi32(sum, _mm_cvtsi32_si128(s->sum->shift));
+    y = _mm512_min_epi32(_mm512_max_epi32(y, _mm512_set1_epi32(s->sum->low)), _mm512_set1_epi32(s->sum->high));
+  }
+  return y;
+}
+
 EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes,
-                                         int32_t rows, int32_t channels, int8_t *restrict output) {
+                                         int32_t first, int32_t rows, int32_t channels, const eb_output_steps *steps,
+                                         int8_t *output) {
+  const size_t stride = b->output_stride;
   const __m512 low = _mm512_set1_ps(b->clamp_min), high = _mm512_set1_ps(b->clamp_max);
   const __m512 half = _mm512_set1_ps(0x1.fffffep-2f), most = _mm512_set1_ps(127.0f);
   const __m512i sign = _mm512_set1_epi32(INT32_MIN);
@@ -79,15 +97,36 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
       y = _mm512_min_ps(_mm512_add_ps(_mm512_mul_ps(y, multiplier), bias), most);
       /* y's bit where `sign` has one, else half's */
       const __m512i away = _mm512_ternarylogic_epi32(sign, _mm512_castps_si512(y), _mm512_castps_si512(half), 0xca);
-      const __m512i rounded = _mm512_cvttps_epi32(_mm512_add_ps(y, _mm512_castsi512_ps(away)));
-      _mm_storeu_si128((__m128i *)(void *)(output + (size_t)r * b->output_stride + c), _mm512_cvtsepi32_epi8(rounded));
+      __m512i rounded = _mm512_cvttps_epi32(_mm512_add_ps(y, _mm512_castsi512_ps(away)));
+      if (steps != NULL) {
+        rounded = _mm512_max_epi32(rounded, _mm512_set1_epi32(-128));
+        rounded = eb_sum_sixteen(steps, b->first_pixel + first + r, b->first_channel + c, rounded);
+      }
+      _mm_storeu_si128((__m128i *)(void *)(output + (size_t)r * stride + c), _mm512_cvtsepi32_epi8(rounded));
     }
   }
   return c;
 }
 #elif defined(__AVX2__)
+/* The steps of a row of 8 channels: what they add to 8-bit values in 32 bits. */
+EB_INLINE __m256i eb_sum_eight(const eb_output_steps *steps, int64_t row, int32_t channel, __m256i y) {
+  for (int32_t i = 0; i < steps->count; i++) {
+    const eb_step *s = &steps->step[i];
+    const int8_t *from = (const int8_t *)s->operand + eb_step_at(s, row) + channel;
+    const __m256i x = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
+    const __m256i first = _mm256_mullo_epi32(y, _mm256_set1_epi32(s->sum->first_factor));
+    const __m256i second = _mm256_mullo_epi32(x, _mm256_set1_epi32(s->sum->second_factor));
+    const __m256i sum = _mm256_add_epi32(_mm256_add_epi32(first, second), _mm256_set1_epi32(s->sum->addend));
+    y = _mm256_sra_epi32(sum, _mm_cvtsi32_si128(s->sum->shift));
+    y = _mm256_min_epi32(_mm256_max_epi32(y, _mm256_set1_epi32(s->sum->low)), _mm256_set1_epi32(s->sum->high));
+  }
+  return y;
+}
+
 EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes,
-                                         int32_t rows, int32_t channels, int8_t *restrict output) {
+                                         int32_t first, int32_t rows, int32_t channels, const eb_output_steps *steps,
+                                         int8_t *output) {
+  const size_t stride = b->output_stride;
   const __m256 low = _mm256_set1_ps(b->clamp_min), high = _mm256_set1_ps(b->clamp_max);
   const __m256 half = _mm256_set1_ps(0x1.fffffep-2f), most = _mm256_set1_ps(127.0f);
   const __m256 sign = _mm256_set1_ps(-0.0f);
@@ -99,9 +138,13 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
       if (b->clamps) y = _mm256_max_ps(_mm256_min_ps(y, high), low);
       y = _mm256_min_ps(_mm256_add_ps(_mm256_mul_ps(y, multiplier), bias), most);
       const __m256 away = _mm256_or_ps(_mm256_and_ps(y, sign), half);
-      const __m256i rounded = _mm256_cvttps_epi32(_mm256_add_ps(y, away));
+      __m256i rounded = _mm256_cvttps_epi32(_mm256_add_ps(y, away));
+      if (steps != NULL) {
+        rounded = _mm256_max_epi32(rounded, _mm256_set1_epi32(-128));
+        rounded = eb_sum_eight(steps, b->first_pixel + first + r, b->first_channel + c, rounded);
+      }
       const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
-      _mm_storel_epi64((__m128i *)(void *)(output + (size_t)r * b->output_stride + c), _mm_packs_epi16(words, words));
+      _mm_storel_epi64((__m128i *)(void *)(output + (size_t)r * stride + c), _mm_packs_epi16(words, words));
     }
   }
   return c;
@@ -132,7 +175,7 @@ EB_INLINE int8x16_t eb_round_sixteen(const eb_bconv2d_block *b, const int32_t *x
 }
 
 EB_INLINE int32_t eb_round_all(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t rows,
-                               int32_t channels, int clamps, int8_t *restrict output) {
+                               int32_t channels, int clamps, int8_t *restrict output, size_t stride) {
   int32_t c = 0;
 #pragma GCC unroll 2
   for (; c + 16 <= channels; c += 16) {
@@ -143,7 +186,7 @@ EB_INLINE int32_t eb_round_all(const eb_bconv2d_block *b, const int32_t *restric
     }
     int8_t *to = output + c;
 #pragma GCC unroll 4
-    for (int32_t r = 0; r < rows; r++, to += b->output_stride) {
+    for (int32_t r = 0; r < rows; r++, to += stride) {
       vst1q_s8(to, eb_round_sixteen(b, x + r * lanes + c, &a, clamps));
     }
   }
@@ -151,30 +194,41 @@ EB_INLINE int32_t eb_round_all(const eb_bconv2d_block *b, const int32_t *restric
 }
 
 EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes,
-                                         int32_t rows, int32_t channels, int8_t *restrict output) {
-  if (!__builtin_constant_p(channels)) return 0; /* gcc would warn of kernels whose tiles are less than 16 channels */
-  return b->clamps ? eb_round_all(b, x, lanes, rows, channels, 1, output)
-                   : eb_round_all(b, x, lanes, rows, channels, 0, output);
+                                         int32_t first, int32_t rows, int32_t channels, const eb_output_steps *steps,
+                                         int8_t *output) {
+  const size_t stride = b->output_stride;
+  (void)first;
+  /* Tiles of less than 16 channels: gcc would warn. */
+  if (!__builtin_constant_p(channels) || steps != NULL) return 0;
+  return b->clamps ? eb_round_all(b, x, lanes, rows, channels, 1, output, stride)
+                   : eb_round_all(b, x, lanes, rows, channels, 0, output, stride);
 }
 #else
 EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes,
-                                         int32_t rows, int32_t channels, int8_t *restrict output) {
-  (void)b, (void)x, (void)lanes, (void)rows, (void)channels, (void)output;
+                                         int32_t first, int32_t rows, int32_t channels, const eb_output_steps *steps,
+                                         int8_t *output) {
+  (void)b, (void)x, (void)lanes, (void)first, (void)rows, (void)channels, (void)steps, (void)output;
   return 0; /* the compiler does as well */
 }
 #endif
 
-/* The same y, rounded and saturated, of rows of `lanes` sums. */
-EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t rows,
-                              int32_t channels, int8_t *restrict output) {
+/* The same y, rounded and saturated, with the steps, of rows of `lanes` sums. The output may lie where an operand does. */
+EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, int32_t first, int32_t rows, const int32_t *restrict x,
+                              int32_t lanes, int32_t channels) {
   const float *restrict multiplier = b->multiplier, *restrict bias = b->bias;
   const float low = b->clamp_min, high = b->clamp_max;
-  const int32_t done = eb_output_int8_vectors(b, x, lanes, rows, channels, output);
+  const eb_output_steps *steps = b->steps != NULL && b->steps->count > 0 ? b->steps : NULL;
+  int8_t *output = (int8_t *)b->output + (size_t)first * b->output_stride;
+  const int32_t done = eb_output_int8_vectors(b, x, lanes, first, rows, channels, steps, output);
   for (int32_t r = 0; r < rows && done < channels; r++, x += lanes, output += b->output_stride) {
+    int8_t row[EB_MOST_CHANNEL_TILE];
     for (int32_t c = done; c < channels; c++) {
       const float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
-      output[c] = eb_round(eb_clamp(y, -128.0f, 127.0f));
+      row[c] = eb_round(eb_clamp(y, -128.0f, 127.0f));
     }
+    if (steps != NULL)
+      eb_apply_int8_steps(steps, b->first_pixel + first + r, b->first_channel + done, channels - done, row + done);
+    memcpy(output + done, row + done, (size_t)(channels - done));
   }
 }
 
@@ -229,13 +283,13 @@ EB_INLINE void eb_unpad_float(const eb_bconv2d_block *b, const int32_t *restrict
   for (int32_t c = 0; c < channels; c++) y[c] += b->multiplier[c] * (float)padding[c];
 }
 
-/* One pixel, with what is added to it after all else. The output may lie where the residual does. */
-EB_INLINE void eb_output_added(const eb_bconv2d_block *b, const int32_t *restrict x, const int32_t *padding,
-                               const float *residual, int32_t channels, float *output) {
+/* One pixel, with the steps. The output may lie where an operand does. */
+EB_INLINE void eb_write_stepped(const eb_bconv2d_block *b, const int32_t *restrict x, const int32_t *padding,
+                                int32_t pixel, int32_t channels, float *output) {
   float y[EB_MOST_CHANNEL_TILE];
   eb_output_float(b, x, channels, y);
   if (padding != NULL) eb_unpad_float(b, padding, channels, y);
-  for (int32_t c = 0; c < channels; c++) y[c] += residual[c];
+  eb_apply_steps(b->steps, pixel, b->first_channel, channels, y);
   memcpy(output, y, (size_t)channels * sizeof(float));
 }
 
@@ -244,10 +298,9 @@ EB_INLINE void eb_write_floats(const eb_bconv2d_block *b, int32_t first, int32_t
   for (int32_t p = 0; p < pixels; p++) {
     const int32_t *row = x + (size_t)p * (size_t)lanes;
     const int32_t *padding = b->pads_after ? b->padding[first + p] : NULL;
-    const size_t at = (size_t)(first + p) * b->output_stride;
-    float *output = (float *)b->output + at;
-    if (b->residual != NULL) {
-      eb_output_added(b, row, padding, b->residual + at, channels, output);
+    float *output = (float *)b->output + (size_t)(first + p) * b->output_stride;
+    if (b->steps != NULL && b->steps->count > 0) {
+      eb_write_stepped(b, row, padding, b->first_pixel + first + p, channels, output);
       continue;
     }
     eb_output_float(b, row, channels, output);
@@ -261,7 +314,7 @@ EB_INLINE void eb_write_rows(const eb_bconv2d_block *b, int32_t first, int32_t p
   const size_t at = (size_t)first * b->output_stride;
   switch (b->output_type) {
     case EB_FLOAT32: eb_write_floats(b, first, pixels, x, lanes, channels); break;
-    case EB_INT8: eb_output_int8(b, x, lanes, pixels, channels, (int8_t *)b->output + at); break;
+    case EB_INT8: eb_output_int8(b, first, pixels, x, lanes, channels); break;
     default:
       for (int32_t p = 0; p < pixels; p++) {
         const size_t to = at + (size_t)p * b->output_stride;

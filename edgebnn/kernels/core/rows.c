@@ -1,5 +1,5 @@
-/* What is done row by row: signs into packed words (32 elements become a word, bit 1 for a negative one), words back into
- * +1 and -1, and the sum of two float tensors. */
+/* What is done row by row: signs into packed words (32 elements become a word, bit 1 for a negative one), and words back into
+ * +1 and -1. */
 #include "numbers.h"
 
 #if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
@@ -199,15 +199,4 @@ void eb_dequantize_run(const eb_rows *op, const int32_t *input, void *output, in
       }
     }
   }
-}
-
-/* ---- sums ---------------------------------------------------------------------------------------------------------- */
-
-void eb_add_run(const eb_rows *op, const float *a, const float *b, float *output, int64_t row_begin, int64_t row_end) {
-  EB_REQUIRE(0 <= row_begin && row_begin <= row_end && row_end <= op->rows && op->channels > 0);
-  const size_t first = (size_t)row_begin * (size_t)op->channels;
-  const size_t count = (size_t)(row_end - row_begin) * (size_t)op->channels;
-  const float *restrict x = a + first, *restrict y = b + first;
-  float *restrict sum = output + first;
-  for (size_t i = 0; i < count; i++) sum[i] = x[i] + y[i];
 }

@@ -103,8 +103,8 @@ static void fill_padding(const eb_bconv2d_plan *plan, const memory *m, int32_t r
 }
 
 /* Where a block's output goes, and what makes it. first: its first output channel, among all. */
-static void aim(const eb_bconv2d_plan *plan, const region *r, const memory *m, int32_t first, const float *residual,
-                void *output, eb_bconv2d_block *b) {
+static void aim(const eb_bconv2d_plan *plan, const region *r, const memory *m, int32_t first, void *output,
+                eb_bconv2d_block *b) {
   const eb_bconv2d *op = &plan->op;
   const size_t pixel = (size_t)r->pixel_begin;
   b->first_bit = first % 32;
@@ -116,10 +116,11 @@ static void aim(const eb_bconv2d_plan *plan, const region *r, const memory *m, i
   }
   b->multiplier = (const float *)m->constants + first;
   b->bias = b->multiplier + op->channels_out;
-  b->output_stride = (size_t)op->channels_out;
+  b->output_stride = b->steps != NULL && b->steps->output_stride != 0 ? b->steps->output_stride : (size_t)op->channels_out;
+  b->first_pixel = r->pixel_begin;
+  b->first_channel = first;
   const size_t at = pixel * b->output_stride + (size_t)first;
   b->output = op->output_type == EB_FLOAT32 ? (void *)((float *)output + at) : (void *)((int8_t *)output + at);
-  b->residual = residual == NULL ? NULL : residual + at;
 }
 
 /* Where a row stationary kernel finds the windows. */
@@ -136,7 +137,7 @@ static void aim_at_lines(const eb_bconv2d_plan *plan, const uint32_t *lines, eb_
 }
 
 static void run_region(const eb_bconv2d_plan *plan, const region *r, const memory *m, const uint32_t *windows,
-                       const float *residual, void *output) {
+                       const eb_output_steps *steps, void *output) {
   const int32_t tile = plan->kernel->channel_tile;
   const int pads = eb_pads_with_zeros(&plan->op);
   eb_bconv2d_block b = {
@@ -150,6 +151,7 @@ static void run_region(const eb_bconv2d_plan *plan, const region *r, const memor
       .clamp_max = (float)plan->clamp_max,
       .padding = pads ? m->pointers : NULL,
       .pads_after = eb_pads_after_transform(&plan->op),
+      .steps = steps,
   };
   if (plan->order == EB_ROW_STATIONARY) aim_at_lines(plan, windows, &b);
   const int32_t rows = pads ? find_padding(plan, r, m) : 0;
@@ -158,7 +160,7 @@ static void run_region(const eb_bconv2d_plan *plan, const region *r, const memor
     const int32_t first = r->group * plan->group_channels + block * tile;
     b.weights = m->weights + index * eb_block_bytes(plan);
     b.channels = eb_at_most(plan->group_channels - block * tile, tile);
-    aim(plan, r, m, first, residual, output, &b);
+    aim(plan, r, m, first, output, &b);
     fill_padding(plan, m, rows, first, b.channels);
     plan->kernel->run(&b);
   }
@@ -189,11 +191,11 @@ static region region_of(const eb_bconv2d_plan *plan, int32_t tile) {
   return r;
 }
 
-void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input, const float *residual,
-                    void *output, int32_t tile_begin, int32_t tile_end, void *scratch) {
+void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const int32_t *input,
+                    const eb_output_steps *steps, void *output, int32_t tile_begin, int32_t tile_end, void *scratch) {
   EB_REQUIRE(0 <= tile_begin && tile_begin <= tile_end && tile_end <= plan->tiles);
   EB_REQUIRE(eb_is_aligned(persistent) && eb_is_aligned(scratch) && input != NULL && output != NULL);
-  EB_REQUIRE(residual == NULL || plan->op.output_type == EB_FLOAT32);
+  EB_REQUIRE(steps == NULL || plan->op.output_type != EB_PACKED);
   const memory m = memory_of(plan, persistent, scratch);
   const int by_rows = plan->order == EB_ROW_STATIONARY;
   const int in_place = !by_rows && eb_bconv2d_reads_in_place(plan);
@@ -214,7 +216,7 @@ void eb_bconv2d_run(const eb_bconv2d_plan *plan, const void *persistent, const i
         gathered_pixel = r.pixel_begin;
         gathered_group = r.group;
       }
-      run_region(plan, &r, &m, windows, residual, output);
+      run_region(plan, &r, &m, windows, steps, output);
     }
   }
 }

@@ -8,12 +8,18 @@
 #include <stdint.h>
 
 #include "../../kernels/core/conv2d_few.h"
+#include "../../kernels/core/int8_sum.h"
 #include "../../kernels/core/kernels.h"
+#include "../../kernels/core/pool2d.h"
+#include "../../kernels/core/thresholds.h"
 #include "../../kernels/core/w1a8.h"
 #include "pool.h"
 #include "tflite_layout.h"
 
 enum { EB_MAX_RANK = 8, EB_MAX_THREADS = 256, EB_OUTSIDE = -1 };
+
+/* Tensors that one op reads while it runs, and nodes that were joined with it, at most. */
+enum { EB_MOST_READ = 8, EB_MOST_JOINED = 8 };
 
 /* Which int8 layers with two-valued weights are run with packed weights. */
 enum eb_pack_int8 { EB_PACK_WHERE_IT_PAYS, EB_PACK_ALL, EB_PACK_NONE };
@@ -72,13 +78,47 @@ typedef struct {
   bool is_w1a8;     /* made of our op with 1-bit weights */
 } eb_op_conv_few;
 
-/* What one call of a kind's run reads and writes. */
 typedef struct {
-  const void *input;
-  const void *residual; /* or NULL */
+  eb_rows rows;
+  eb_thresholds thresholds; /* those of the steps in front, or NULLs */
+} eb_op_quantize;
+
+typedef struct {
+  eb_rows rows;
+  int channels[EB_MOST_READ]; /* of each part, as the file has it */
+} eb_op_concat;
+
+typedef struct {
+  eb_rows rows;
+  int before, after; /* channels of zeros */
+} eb_op_pad;
+
+/* What one call of a kind's run reads and writes: the op's reads, and how far its rows lie apart, in elements. */
+typedef struct {
+  const void *read[EB_MOST_READ];
+  size_t stride[EB_MOST_READ];
   void *output;
+  size_t output_stride;
   void *scratch;
 } eb_op_memory;
+
+/* A tensor that an op reads while it runs. */
+typedef struct {
+  int tensor;
+  int op;      /* of the partition, that gives it; EB_OUTSIDE: one outside, or a constant */
+  int channel; /* from which on it is read */
+} eb_read;
+
+/* An eb_step whose operand is one of the op's reads. */
+typedef struct {
+  int kind; /* enum eb_step_kind */
+  int read; /* EB_OUTSIDE: EB_STEP_CLAMP */
+  float low, high;
+  eb_int8_sum sum;
+  bool part;    /* the operand is some channels of a wider tensor */
+  bool shared;  /* for the present shapes: all rows have the same operand, */
+  int64_t rows; /* or so many one after another */
+} eb_op_step;
 
 /* One op as the delegate runs it. */
 typedef struct {
@@ -86,15 +126,21 @@ typedef struct {
   const char *name; /* of its first output tensor: the layer's name */
   int node;   /* index of the node, which is the op's index in the file */
   int inputs[5];
-  int residual; /* the tensor that is added, or EB_OUTSIDE: none */
   int output;
-  int added_node; /* the node of the addition or the pool that a convolution does too, or EB_OUTSIDE: none */
+  eb_read reads[EB_MOST_READ]; /* the first is its input */
+  int read_count;
+  eb_op_step steps[EB_MOST_STEPS]; /* of its output; of the input in front of signs and pooling */
+  int step_count;
+  int joined[EB_MOST_JOINED]; /* nodes that it does too */
+  int joined_count;
 
   /* Its place among the ops of the partition, by their indices there. */
-  int input_op, residual_op; /* what gives its input and its residual; EB_OUTSIDE: an op outside */
-  int last_reader;           /* of its output; itself: none */
-  bool leaves;               /* the output is needed outside */
-  int holder;                /* the output lies in the memory of this op's output */
+  int last_reader; /* of its output; itself: none */
+  bool leaves;     /* the output is needed outside */
+  int holder;      /* the output lies in the memory of this op's output */
+  int root;        /* the output is some channels of this op's output, or all of its own */
+  int channel;     /* from which on */
+  bool holds_parts; /* others' outputs are channels of its */
 
   /* What an op's prepare sets for the present shapes, having found it empty. */
   eb_units units;       /* of work in one invoke; row 0: does not matter; grain 0: the delegate chooses */
@@ -103,6 +149,10 @@ typedef struct {
   union {
     eb_op_bconv2d bconv2d;
     eb_rows rows;
+    eb_op_quantize quantize;
+    eb_op_concat concat;
+    eb_op_pad pad;
+    eb_pool2d pool;
     eb_bmaxpool2d bmaxpool2d;
     eb_op_w1a8 w1a8;
     eb_op_conv_few conv_few;
@@ -120,19 +170,26 @@ struct eb_op_kind {
   bool (*prepare)(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape);
   void (*run)(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end);
   void (*release)(eb_op *op);
+  bool strided; /* rows of its output, and of what it reads, may be parts of longer ones */
 };
 
 /* An op of a kind, for the node `index`, of which nothing is read yet. */
 static inline eb_op eb_op_new(const eb_op_kind *kind, int index) {
-  return (eb_op){.kind = kind, .name = "", .node = index, .residual = EB_OUTSIDE, .added_node = EB_OUTSIDE};
+  return (eb_op){.kind = kind, .name = "", .node = index};
+}
+
+static inline void eb_op_reads(eb_op *op, int tensor) {
+  op->reads[op->read_count++] = (eb_read){.tensor = tensor, .op = EB_OUTSIDE};
 }
 
 extern const eb_op_kind eb_kind_quantize;
 extern const eb_op_kind eb_kind_dequantize;
 extern const eb_op_kind eb_kind_bconv2d;
 extern const eb_op_kind eb_kind_bmaxpool2d;
-extern const eb_op_kind eb_kind_add;
 extern const eb_op_kind eb_kind_few_pool;
+extern const eb_op_kind eb_kind_concatenation;
+extern const eb_op_kind eb_kind_pad;
+extern const eb_op_kind eb_kind_add_padded;
 extern const eb_op_kind eb_kind_w1a8_conv2d;
 extern const eb_op_kind eb_kind_w1a8_dense;
 
@@ -175,7 +232,7 @@ bool eb_op_is_w1a8(const eb_op *op);
 
 /* Finds each op's place among the others, and joins what can be done in one step. outputs: the partition's tensors that are
  * needed outside. Refuses by eb_refuse: no memory. */
-bool eb_connect(eb_partition *partition, const LiteIntArray *outputs);
+bool eb_connect(eb_partition *partition, const LiteContext *context, const LiteIntArray *outputs);
 
 /* Chooses the ops' holders, for the tensors' present sizes. False: no memory. */
 bool eb_share_memory(eb_partition *partition, const LiteContext *context);

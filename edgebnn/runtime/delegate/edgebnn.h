@@ -52,7 +52,8 @@ EDGEBNN_API int edgebnn_delegate_mismatch(const TfLiteDelegate *delegate);
 typedef struct {
   int node;           /* index of the op in the file */
   int partition;      /* node of the first op of its partition */
-  int added;          /* index of the ADD or MAX_POOL_2D that is a part of it, or -1 */
+  int joined_count;   /* of the ops that are a part of it, */
+  const int *joined;  /* and their indices */
   const char *op;     /* custom code */
   const char *name;   /* first output tensor */
   const char *kernel; /* of a convolution; else empty */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "op_kinds.h"
+#include "op_steps.h"
 #include "system.h"
 
 enum { INPUT, FILTER, MULTIPLIER, BIAS, THRESHOLD };
@@ -94,15 +95,6 @@ static eb_status make_plan(const eb_delegate *delegate, const eb_op *op, eb_bcon
   return eb_bconv2d_plan_make(&op->as.bconv2d.op, eb_bconv2d_kernel_named(delegate->kernel, features), features, plan);
 }
 
-static bool fits_residual(eb_delegate *delegate, const LiteContext *context, const eb_op *op, const int *output_shape) {
-  if (op->residual < 0) return true;
-  const LiteTensor *residual = &context->tensors[op->residual];
-  bool fits = residual->dims->size == 4;
-  for (int i = 0; i < 4 && fits; i++) fits = residual->dims->data[i] == output_shape[i];
-  return fits || eb_refuse_op(delegate, op, "what is added to it, '%s', has no longer its output's shape",
-                              eb_tensor_name(residual));
-}
-
 static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape) {
   eb_op_bconv2d *conv = &op->as.bconv2d;
   const LiteTensor *input = &context->tensors[op->inputs[INPUT]];
@@ -124,13 +116,15 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   output_shape[1] = plan.op.window.output_height;
   output_shape[2] = plan.op.window.output_width;
   output_shape[3] = conv->op.output_type == EB_PACKED ? eb_packed_words(conv->op.channels_out) : conv->op.channels_out;
-  return fits_residual(delegate, context, op, output_shape);
+  return eb_steps_settle(delegate, context, op, output_shape, 4);
 }
 
 static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_bconv2d *conv = &op->as.bconv2d;
-  eb_bconv2d_run(&conv->plan, conv->persistent, memory->input, memory->residual, memory->output, (int32_t)begin,
-                 (int32_t)end, memory->scratch);
+  const eb_output_steps steps = eb_steps_bind(op, memory, memory->output_stride);
+  eb_bconv2d_run(&conv->plan, conv->persistent, memory->read[0],
+                 conv->op.output_type == EB_PACKED ? NULL : &steps, memory->output, (int32_t)begin, (int32_t)end,
+                 memory->scratch);
 }
 
 static void release(eb_op *op) { eb_free(op->as.bconv2d.persistent); }
@@ -140,4 +134,5 @@ const eb_op_kind eb_kind_bconv2d = {.custom_code = "LceBconv2d",
                                     .read = read_op,
                                     .prepare = prepare,
                                     .run = run,
-                                    .release = release};
+                                    .release = release,
+                                    .strided = true};

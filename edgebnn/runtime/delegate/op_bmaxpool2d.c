@@ -40,7 +40,7 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
 }
 
 static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
-  eb_bmaxpool2d_run(&op->as.bmaxpool2d, memory->input, memory->output, (int32_t)begin, (int32_t)end);
+  eb_bmaxpool2d_run(&op->as.bmaxpool2d, memory->read[0], memory->output, (int32_t)begin, (int32_t)end);
 }
 
 const eb_op_kind eb_kind_bmaxpool2d = {

@@ -1,5 +1,5 @@
 /* CONV_2D of few input channels: a network's first layer, of int8, or of our custom op with 1-bit weights, which become bytes;
- * and MAX_POOL_2D behind it, which becomes a part of it (fusion.c). int8 outputs are those of TFLite's reference kernels, bit
+ * and MAX_POOL_2D behind it, which becomes a part of it (join.c). int8 outputs are those of TFLite's reference kernels, bit
  * for bit. What is not recognised is left to the interpreter, without a word. */
 #include <stdlib.h>
 #include <string.h>
@@ -139,7 +139,7 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
 
 static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_conv_few *layer = &op->as.conv_few;
-  eb_conv2d_few_run(&layer->plan, layer->persistent, memory->input, memory->output, (int32_t)begin, (int32_t)end,
+  eb_conv2d_few_run(&layer->plan, layer->persistent, memory->read[0], memory->output, (int32_t)begin, (int32_t)end,
                     memory->scratch);
 }
 
@@ -246,6 +246,7 @@ bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *conte
   for (int k = 0; k < inputs; k++) op->inputs[k] = node->inputs->data[k];
   op->output = node->outputs->data[0];
   if (op->inputs[INPUT] < 0 || op->inputs[WEIGHTS] < 0 || op->output < 0) return false;
+  eb_op_reads(op, op->inputs[INPUT]);
   op->name = eb_tensor_name(&context->tensors[op->output]);
   const LiteIntArray *input = tensor_of(context, op, INPUT)->dims, *filter = tensor_of(context, op, WEIGHTS)->dims;
   if (input->size != 4 || filter->size != 4 || filter->data[3] != input->data[3]) return false;
@@ -288,6 +289,7 @@ bool eb_few_pool_recognize(const LiteContext *context, const LiteNode *node, int
   op->inputs[INPUT] = node->inputs->data[0];
   op->output = node->outputs->data[0];
   if (op->inputs[INPUT] < 0 || op->output < 0) return false;
+  eb_op_reads(op, op->inputs[INPUT]);
   op->name = eb_tensor_name(&context->tensors[op->output]);
   if (params->activation != EB_ACT_NONE || !is_padding(params->padding)) return false;
   if (!is_step(params->stride_height) || !is_step(params->stride_width)) return false;
@@ -312,8 +314,9 @@ void eb_few_pool_join(const eb_op *convolution, eb_op *pool) {
   layer->pool_stride_height = window.pool_stride_height;
   layer->pool_stride_width = window.pool_stride_width;
   layer->pool_padding = window.pool_padding;
-  joined.added_node = pool->node;
+  joined.joined[joined.joined_count++] = pool->node;
   joined.output = pool->output;
   joined.leaves = pool->leaves;
+  joined.root = pool->root;
   *pool = joined;
 }

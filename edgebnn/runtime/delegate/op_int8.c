@@ -189,12 +189,12 @@ static const struct {
 #undef LAYER
 };
 
-size_t eb_int8_params_bytes(int32_t builtin_code) {
+int eb_int8_params_bytes(int32_t builtin_code) {
   switch (builtin_code) {
     case LITE_BUILTIN_CONV_2D: return sizeof(LiteConvParams);
     case LITE_BUILTIN_DEPTHWISE_CONV_2D: return sizeof(LiteDepthwiseConvParams);
     case LITE_BUILTIN_FULLY_CONNECTED: return sizeof(LiteFullyConnectedParams);
-    default: return 0;
+    default: return -1;
   }
 }
 
@@ -210,6 +210,7 @@ bool eb_int8_recognize(const eb_delegate *delegate, const LiteContext *context, 
     for (int k = 0; k < inputs; k++) op->inputs[k] = node->inputs->data[k];
     op->output = node->outputs->data[0];
     if (op->inputs[INPUT] < 0 || op->inputs[WEIGHTS] < 0 || op->output < 0) return false;
+    eb_op_reads(op, op->inputs[INPUT]);
     op->name = eb_tensor_name(&context->tensors[op->output]);
     return layers[i].read(context, node, op, &activation) && is_int8_layer(delegate, context, op, activation) &&
            is_two_valued(context, op);

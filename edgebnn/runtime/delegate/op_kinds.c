@@ -27,23 +27,42 @@ bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNod
     return eb_refuse_op(delegate, op, "has %d inputs, expected %d", node->inputs->size, kind->inputs);
   memcpy(op->inputs, node->inputs->data, (size_t)kind->inputs * sizeof(int));
   if (op->inputs[0] < 0) return eb_refuse_op(delegate, op, "its input is absent");
+  eb_op_reads(op, op->inputs[0]);
   return kind->read(delegate, context, node, op);
 }
 
 bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                           int32_t builtin_code, eb_op *op) {
-  if (builtin_code == LITE_BUILTIN_ADD) return eb_add_recognize(context, node, index, op);
-  if (builtin_code == LITE_BUILTIN_MAX_POOL_2D) return eb_few_pool_recognize(context, node, index, op);
   const bool packs_all = delegate->pack_int8 == EB_PACK_ALL;
-  if (packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op)) return true;
-  if (builtin_code == LITE_BUILTIN_CONV_2D && eb_conv_few_recognize(delegate, context, node, index, op)) return true;
-  return !packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op);
+  switch (builtin_code) {
+    case LITE_BUILTIN_CONCATENATION: return eb_concat_recognize(context, node, index, op);
+    case LITE_BUILTIN_PAD: return eb_pad_recognize(context, node, index, op);
+    case LITE_BUILTIN_AVERAGE_POOL_2D:
+    case LITE_BUILTIN_MAX_POOL_2D:
+      return eb_pool2d_recognize(context, node, index, builtin_code, op) ||
+             (builtin_code == LITE_BUILTIN_MAX_POOL_2D && eb_few_pool_recognize(context, node, index, op));
+    case LITE_BUILTIN_CONV_2D:
+      return (packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op)) ||
+             eb_conv_few_recognize(delegate, context, node, index, op) ||
+             (!packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op));
+    default:
+      return eb_steps_recognize(context, node, index, builtin_code, op) ||
+             eb_int8_recognize(delegate, context, node, index, builtin_code, op);
+  }
 }
 
-size_t eb_builtin_params_bytes(int32_t builtin_code) {
+int eb_builtin_params_bytes(int32_t builtin_code) {
   switch (builtin_code) {
-    case LITE_BUILTIN_ADD: return sizeof(LiteAddParams);
+    case LITE_BUILTIN_ADD:
+    case LITE_BUILTIN_MUL: return sizeof(LiteAddParams);
+    case LITE_BUILTIN_CONCATENATION: return sizeof(LiteConcatenationParams);
+    case LITE_BUILTIN_AVERAGE_POOL_2D:
     case LITE_BUILTIN_MAX_POOL_2D: return sizeof(LitePoolParams);
+    case LITE_BUILTIN_PAD:
+    case LITE_BUILTIN_PRELU:
+    case LITE_BUILTIN_RELU:
+    case LITE_BUILTIN_RELU6:
+    case LITE_BUILTIN_RELU_N1_TO_1: return 0;
     default: return eb_int8_params_bytes(builtin_code);
   }
 }

@@ -16,15 +16,15 @@ bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNod
 bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                           int32_t builtin_code, eb_op *op);
 
-/* Bytes that are read of a builtin op's params (LiteNode.builtin_data); 0 for ops that are never recognised. */
-size_t eb_builtin_params_bytes(int32_t builtin_code);
+/* Bytes that are read of a builtin op's params (LiteNode.builtin_data); -1 for ops that are never recognised. */
+int eb_builtin_params_bytes(int32_t builtin_code);
 
 /* ---- int8 layers with two-valued weights (op_int8.c, int8_pays.c) ------------------------------------------------- */
 
 /* Those whose sums fit in 32 bits. The op's plan is for the input's present shape. */
 bool eb_int8_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                        int32_t builtin_code, eb_op *op);
-size_t eb_int8_params_bytes(int32_t builtin_code);
+int eb_int8_params_bytes(int32_t builtin_code);
 
 /* Whether 1-bit weights make the recognised layer faster on this processor than int8 ones (docs/performance.md). */
 bool eb_int8_pays(const eb_op *op);
@@ -49,10 +49,23 @@ bool eb_few_pool_recognize(const LiteContext *context, const LiteNode *node, int
 /* Puts the convolution, pooled, in the place of the pool that reads it. */
 void eb_few_pool_join(const eb_op *convolution, eb_op *pool);
 
-/* ---- ADD of float32 (op_rows.c) ----------------------------------------------------------------------------------- */
+/* ---- ops of the interpreter's between binary ones (op_steps.c, op_concat.c, op_pool2d.c) ---------------------------- */
 
-/* That of two tensors of one shape, neither of them a constant. */
-bool eb_add_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
+bool eb_steps_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op);
+bool eb_concat_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
+bool eb_pad_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
+bool eb_pool2d_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op);
+
+bool eb_op_is_pool2d(const eb_op *op);
+
+/* ---- rows (op_rows.c) ---------------------------------------------------------------------------------------------- */
+
+/* Fills `rows` and output_shape from an input whose last dimension becomes `channels`, and counts the op's units. */
+bool eb_rows_settle(eb_delegate *delegate, eb_op *op, const LiteTensor *input, int channels, int *output_shape,
+                    eb_rows *rows);
+
+/* Gives an LceQuantize of float32 the thresholds of steps in front of it. False: there are none, or no memory. */
+bool eb_quantize_find_thresholds(const eb_output_steps *steps, int32_t channels, eb_op *op);
 
 /* ---- options and constants ------------------------------------------------------------------------------------------ */
 

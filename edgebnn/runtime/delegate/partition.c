@@ -64,7 +64,7 @@ static void *init(LiteContext *context, const char *buffer, size_t length) {
   eb_partition *partition = calloc(1, sizeof *partition);
   if (partition == NULL) return NULL;
   partition->delegate = delegate;
-  partition->usable = read_ops(partition, context, params->nodes) && eb_connect(partition, params->outputs);
+  partition->usable = read_ops(partition, context, params->nodes) && eb_connect(partition, context, params->outputs);
   if (!partition->usable) partition->refusal = kept_refusal(delegate);
   partition->next = delegate->partitions;
   if (partition->next != NULL) partition->next->previous = partition;
@@ -100,7 +100,7 @@ static bool list_temporaries(const eb_partition *partition, LiteNode *node) {
   inner->size = 0;
   for (int i = 0; i < partition->count; i++) {
     const eb_op *op = &partition->ops[i];
-    if (!op->leaves && op->holder == i) inner->data[inner->size++] = op->output;
+    if (!op->leaves && op->root == i && op->holder == i) inner->data[inner->size++] = op->output;
   }
   free(node->temporaries);
   node->temporaries = inner;
@@ -177,13 +177,42 @@ static void run_range(void *pointer, int64_t begin, int64_t end, int thread) {
   run->op->kind->run(run->op, &memory, begin, end);
 }
 
-static void *output_of(const eb_partition *partition, const LiteContext *context, int index) {
-  return context->tensors[partition->ops[partition->ops[index].holder].output].data;
+static size_t element_bytes(const LiteTensor *tensor) {
+  return tensor->type == LITE_FLOAT32 || tensor->type == LITE_INT32 ? 4 : 1;
 }
 
-/* Where a tensor is that the op at `index`, or one outside, gives. */
-static const void *data_of(const eb_partition *partition, const LiteContext *context, int tensor, int index) {
-  return index >= 0 ? output_of(partition, context, index) : context->tensors[tensor].data;
+static size_t row_elements(const LiteTensor *tensor) {
+  return tensor->dims->size < 1 ? 1 : (size_t)tensor->dims->data[tensor->dims->size - 1];
+}
+
+/* NULL: it has no memory. */
+static char *output_of(const eb_partition *partition, const LiteContext *context, int index, size_t *stride) {
+  const eb_op *op = &partition->ops[index], *root = &partition->ops[op->root];
+  const LiteTensor *whole = &context->tensors[root->output];
+  char *data = context->tensors[partition->ops[root->holder].output].data;
+  *stride = row_elements(whole);
+  return data == NULL ? NULL : data + (size_t)op->channel * element_bytes(whole);
+}
+
+static const char *read_from(const eb_partition *partition, const LiteContext *context, const eb_read *read,
+                             size_t *stride) {
+  const LiteTensor *tensor = &context->tensors[read->tensor];
+  const char *data = tensor->data;
+  *stride = row_elements(tensor);
+  if (read->op >= 0) data = output_of(partition, context, read->op, stride);
+  return data == NULL ? NULL : data + (size_t)read->channel * element_bytes(tensor);
+}
+
+/* False: a tensor has no memory. */
+static bool find_memory(const eb_partition *partition, const LiteContext *context, int index, eb_op_memory *memory) {
+  const eb_op *op = &partition->ops[index];
+  memory->scratch = partition->scratch;
+  memory->output = output_of(partition, context, index, &memory->output_stride);
+  for (int i = 0; i < op->read_count; i++) {
+    memory->read[i] = read_from(partition, context, &op->reads[i], &memory->stride[i]);
+    if (memory->read[i] == NULL) return false;
+  }
+  return memory->output != NULL;
 }
 
 static int invoke(LiteContext *context, LiteNode *node) {
@@ -195,13 +224,8 @@ static int invoke(LiteContext *context, LiteNode *node) {
   const bool profiling = atomic_load_explicit(&partition->delegate->profiling, memory_order_relaxed);
   for (int i = 0; i < partition->count; i++) {
     eb_op *op = &partition->ops[i];
-    const eb_op_memory memory = {
-        .input = data_of(partition, context, op->inputs[0], op->input_op),
-        .residual = op->residual < 0 ? NULL : data_of(partition, context, op->residual, op->residual_op),
-        .output = output_of(partition, context, i),
-        .scratch = partition->scratch};
-    run_argument run = {.op = op, .memory = memory, .thread_scratch = partition->thread_scratch};
-    if (memory.input == NULL || memory.output == NULL || (memory.residual == NULL && op->residual >= 0)) {
+    run_argument run = {.op = op, .thread_scratch = partition->thread_scratch};
+    if (!find_memory(partition, context, i, &run.memory)) {
       context->report_error(context, "%s '%s': a tensor has no memory", op->kind->custom_code, op->name);
       return LITE_ERROR;
     }

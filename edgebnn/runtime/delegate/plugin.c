@@ -137,7 +137,8 @@ EB_EXPORT int edgebnn_profile_read(const TfLiteDelegate *lite, edgebnn_op_time *
       if (count >= capacity) continue;
       times[count] = (edgebnn_op_time){.node = op->node,
                                        .partition = partition->ops[0].node,
-                                       .added = op->added_node,
+                                       .joined_count = op->joined_count,
+                                       .joined = op->joined,
                                        .op = op->kind->custom_code,
                                        .name = op->name,
                                        .kernel = kernel_of(op),

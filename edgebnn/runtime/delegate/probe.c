@@ -159,9 +159,10 @@ static bool node_probed(prober *probe, LiteContext *context, int index, const ch
   if (*place != NULL && *place != first) return mismatch(probe, "size of a registration");
   *place = first;
 
-  const size_t params = eb_builtin_params_bytes(entry.builtin_code);
-  if (params > 0 && fields.builtin_data != NULL) {
-    if (!readable(probe, fields.builtin_data, params)) return mismatch(probe, "parameters of a layer");
+  const int params = eb_builtin_params_bytes(entry.builtin_code);
+  if (params >= 0 && (params == 0 || fields.builtin_data != NULL)) {
+    if (params > 0 && !readable(probe, fields.builtin_data, (size_t)params))
+      return mismatch(probe, "parameters of a layer");
     return tensors_probed(probe, context, fields.inputs) && tensors_probed(probe, context, fields.outputs);
   }
   char name[MAX_NAME] = "";

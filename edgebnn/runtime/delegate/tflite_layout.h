@@ -43,12 +43,20 @@ enum { LITE_FLOAT32 = 1, LITE_INT32 = 2, LITE_BOOL = 6, LITE_INT8 = 9 };
 enum { LITE_MMAP_RO = 1, LITE_ARENA_RW = 2, LITE_DYNAMIC = 4 };
 enum {
   LITE_BUILTIN_ADD = 0,
+  LITE_BUILTIN_AVERAGE_POOL_2D = 1,
+  LITE_BUILTIN_CONCATENATION = 2,
   LITE_BUILTIN_CONV_2D = 3,
   LITE_BUILTIN_DEPTHWISE_CONV_2D = 4,
   LITE_BUILTIN_FULLY_CONNECTED = 9,
   LITE_BUILTIN_MAX_POOL_2D = 17,
+  LITE_BUILTIN_MUL = 18,
+  LITE_BUILTIN_RELU = 19,
+  LITE_BUILTIN_RELU_N1_TO_1 = 20,
+  LITE_BUILTIN_RELU6 = 21,
   LITE_BUILTIN_CUSTOM = 32,
-  LITE_BUILTIN_DELEGATE = 51
+  LITE_BUILTIN_PAD = 34,
+  LITE_BUILTIN_DELEGATE = 51,
+  LITE_BUILTIN_PRELU = 54
 };
 enum { LITE_PADDING_SAME = 1, LITE_PADDING_VALID = 2 };
 enum { LITE_AFFINE_QUANTIZATION = 1, LITE_OPTIONAL_TENSOR = -1 };
@@ -109,10 +117,15 @@ typedef struct {
   _Bool might_have_side_effect;
 } LiteNode;
 
-/* builtin_data of ADD, as far as it is read. */
+/* builtin_data of ADD and MUL, as far as it is read. */
 typedef struct {
   int activation;
 } LiteAddParams;
+
+typedef struct {
+  int axis;
+  int activation;
+} LiteConcatenationParams;
 
 /* builtin_data of CONV_2D; newer releases have a field more. */
 typedef struct {

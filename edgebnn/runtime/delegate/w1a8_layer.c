@@ -23,14 +23,18 @@ static int32_t bound(float real, const LiteTensor *output) {
   return q < -128 ? -128 : q > 127 ? 127 : q;
 }
 
-bool eb_w1a8_set_ends(eb_w1a8 *layer, const LiteTensor *input, const LiteTensor *output, int32_t activation) {
+bool eb_w1a8_range(const LiteTensor *output, int32_t activation, int32_t *least, int32_t *greatest) {
   static const float lowest[] = {-FLT_MAX, 0.0f, -1.0f, 0.0f}, highest[] = {FLT_MAX, FLT_MAX, 1.0f, 6.0f};
   if (activation < EB_ACT_NONE || activation > EB_ACT_RELU6) return false;
+  *least = bound(lowest[activation], output);
+  *greatest = bound(highest[activation], output);
+  return true;
+}
+
+bool eb_w1a8_set_ends(eb_w1a8 *layer, const LiteTensor *input, const LiteTensor *output, int32_t activation) {
   layer->input_zero_point = input->params.zero_point;
   layer->output_zero_point = output->params.zero_point;
-  layer->output_min = bound(lowest[activation], output);
-  layer->output_max = bound(highest[activation], output);
-  return true;
+  return eb_w1a8_range(output, activation, &layer->output_min, &layer->output_max);
 }
 
 eb_window eb_w1a8_dense_window(void) {
@@ -147,7 +151,7 @@ bool eb_w1a8_prepare_op(eb_delegate *delegate, const LiteContext *context, eb_op
 
 void eb_w1a8_run_op(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_w1a8 *layer = &op->as.w1a8;
-  eb_w1a8_run(&layer->plan, layer->persistent, memory->input, memory->output, (int32_t)begin, (int32_t)end,
+  eb_w1a8_run(&layer->plan, layer->persistent, memory->read[0], memory->output, (int32_t)begin, (int32_t)end,
               memory->scratch);
 }
 

@@ -12,6 +12,9 @@ bool eb_w1a8_is_quantized(const LiteTensor *tensor);
  * exists, or that an int8 layer does not have. */
 bool eb_w1a8_set_ends(eb_w1a8 *layer, const LiteTensor *input, const LiteTensor *output, int32_t activation);
 
+/* The least and the greatest output under an activation of the schema's numbers. False if it is none that exists. */
+bool eb_w1a8_range(const LiteTensor *output, int32_t activation, int32_t *least, int32_t *greatest);
+
 /* The window of a dense layer, all but the image. */
 eb_window eb_w1a8_dense_window(void);
 

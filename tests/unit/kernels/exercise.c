@@ -64,6 +64,9 @@ static void check_bconv2d(const eb_bconv2d *op, const eb_bconv2d_kernel *kernel,
   void *persistent = allocate_aligned(plan.persistent_bytes, &raw_persistent);
   void *scratch = allocate_aligned(plan.scratch_bytes, &raw_scratch);
 
+  const eb_output_steps added = {
+      .count = 1,
+      .step = {{.kind = EB_STEP_ADD, .operand = output + GUARD, .stride = (size_t)op->channels_out, .rows = 1}}};
   float *residual = adds ? (float *)(void *)(output + GUARD) : NULL;
   for (size_t i = 0; residual != NULL && i < pixels * (size_t)op->channels_out; i++) residual[i] = (float)(draw() % 99);
   const eb_bconv2d_constants constants = {filter, multiplier, bias, threshold};
@@ -71,8 +74,9 @@ static void check_bconv2d(const eb_bconv2d *op, const eb_bconv2d_kernel *kernel,
 
   eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
   const int32_t middle = plan.tiles / 2;
-  eb_bconv2d_run(&plan, persistent, input, residual, output + GUARD, middle, plan.tiles, scratch);
-  eb_bconv2d_run(&plan, persistent, input, residual, output + GUARD, 0, middle, scratch);
+  const eb_output_steps *steps = adds ? &added : NULL;
+  eb_bconv2d_run(&plan, persistent, input, steps, output + GUARD, middle, plan.tiles, scratch);
+  eb_bconv2d_run(&plan, persistent, input, steps, output + GUARD, 0, middle, scratch);
   if (!are_equal(op, output + GUARD, expected, pixels * row)) fail("wrong output", op);
   for (size_t i = 0; i < GUARD; i++) {
     if (output[i] != 0xA5 || output[GUARD + pixels * row + i] != 0xA5) fail("wrote outside its output", op);

@@ -1,0 +1,30 @@
+/* Average and greatest value of windows of float32, of what steps make of each value. Sums go through a window row by row, as
+ * in TFLite's reference kernels, and taps outside the image do not count. */
+#ifndef EDGEBNN_POOL2D_H
+#define EDGEBNN_POOL2D_H
+
+#include "kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct eb_pool2d {
+  eb_window window; /* dilation must be 1 */
+  int32_t channels;
+  int32_t averages; /* else the greatest */
+  float low, high;  /* of the activation */
+} eb_pool2d;
+
+/* Resolves the window, and gives the number of tiles: some channels of an output pixel. */
+EB_EXPORT eb_status eb_pool2d_check(eb_pool2d *op, int32_t *tiles);
+
+/* steps: of input values, whose rows are pixels; it may be NULL. Strides from pixel to pixel, in elements. */
+EB_EXPORT void eb_pool2d_run(const eb_pool2d *op, const eb_output_steps *steps, const float *input, size_t input_stride,
+                             float *output, size_t output_stride, int32_t tile_begin, int32_t tile_end);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

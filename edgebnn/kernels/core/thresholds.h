@@ -1,0 +1,33 @@
+/* Signs of what steps make of a float, by one comparison with a threshold of the channel. Multiplications by a constant and
+ * additions of one, rounded, keep or turn round the order of numbers: what becomes negative lies on one side of a number. */
+#ifndef EDGEBNN_THRESHOLDS_H
+#define EDGEBNN_THRESHOLDS_H
+
+#include "kernels.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* Channel c of x becomes negative (bit 1) where
+ *   the float of ((bits of x & keep[c]) ^ flip[c]) < limit[c]
+ * which is x < limit, -x < limit, or |x| < limit. Each array has as many elements as packed words have bits; unused bits
+ * come out 0. */
+typedef struct eb_thresholds {
+  uint32_t *keep, *flip;
+  float *limit;
+} eb_thresholds;
+
+/* Those of steps of kinds EB_STEP_MUL and EB_STEP_ADD whose operands are the same for all rows: exactly the bits that
+ * eb_steps_run and eb_quantize_run give, for every float. EB_UNSUPPORTED: no threshold does, or a constant is no number. */
+EB_EXPORT eb_status eb_thresholds_find(const eb_output_steps *steps, int32_t channels, const eb_thresholds *found);
+
+/* As eb_quantize_run of float32. input_stride: from row to row, in elements. */
+EB_EXPORT void eb_quantize_by_thresholds(const eb_rows *op, const eb_thresholds *thresholds, const float *input,
+                                         size_t input_stride, int32_t *output, int64_t row_begin, int64_t row_end);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,141 @@
+/* Which nodes the delegate runs: all custom ops of ours; int8 layers with packed weights where that pays; and of the
+ * interpreter's ops around binary ones those by which a tensor is neither written nor read once more:
+ *   - what lies between: it reads, through others like it, what one of ours gives, and gives what one of ours reads; so a
+ *     trunk of additions and concatenations is one partition;
+ *   - steps behind a convolution, and pooling behind one of few channels, which become a part of it;
+ *   - constant steps (batch normalizations) all readers of which are signs, or pooling of what ours give: thresholds. */
+#include "claim.h"
+
+#include <stdlib.h>
+
+#include "op_kinds.h"
+#include "op_steps.h"
+
+typedef enum { NOT_OURS, CANDIDATE, CLAIMED } claim_state;
+
+typedef struct {
+  claim_state state;
+  bool constant_steps;
+  eb_op op;
+} claim_node;
+
+/* What is known of a tensor. */
+typedef struct {
+  bool given;     /* by ours, or through candidates from that */
+  bool needed;    /* by ours, or through candidates for that */
+  bool convolved; /* a convolution gives it, or steps behind one */
+  bool few;       /* a convolution of few channels gives it */
+  bool stepped;   /* constant steps give it */
+  int readers;    /* nodes that read it, */
+  int may_fold;   /* those of them that could do constant steps that give it, */
+  int fold;       /* and that will */
+} claim_tensor;
+
+typedef struct {
+  eb_delegate *delegate;
+  LiteContext *context;
+  claim_node *nodes; /* in the order of the plan */
+  claim_tensor *tensors;
+  int count;
+} claims;
+
+static bool packing_is_wanted(const eb_delegate *delegate, const eb_op *op) {
+  return delegate->pack_int8 == EB_PACK_ALL || (delegate->pack_int8 == EB_PACK_WHERE_IT_PAYS && eb_int8_pays(op));
+}
+
+static bool read_node(claims *c, int index, claim_node *node) {
+  LiteNode *lite;
+  LiteRegistration *registration;
+  if (c->context->get_node_and_registration(c->context, index, &lite, &registration) != LITE_OK)
+    return eb_refuse(c->delegate, "node %d cannot be read", index);
+  for (int i = 0; i < lite->inputs->size; i++) {
+    if (lite->inputs->data[i] >= 0) c->tensors[lite->inputs->data[i]].readers++;
+  }
+  if (registration->builtin_code == LITE_BUILTIN_CUSTOM) {
+    const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
+    if (kind == NULL) return true;
+    node->state = CLAIMED;
+    return eb_op_read(c->delegate, c->context, lite, index, kind, &node->op);
+  }
+  if (!eb_builtin_recognize(c->delegate, c->context, lite, index, registration->builtin_code, &node->op)) return true;
+  node->constant_steps = eb_op_is_steps(&node->op) && eb_steps_are_constant(c->context, &node->op);
+  node->state = CANDIDATE;
+  if (eb_op_is_conv_few(&node->op)) node->state = CLAIMED;
+  if (eb_op_is_w1a8(&node->op)) node->state = packing_is_wanted(c->delegate, &node->op) ? CLAIMED : NOT_OURS;
+  return true;
+}
+
+static claim_tensor *input_of(const claims *c, const claim_node *node) { return &c->tensors[node->op.reads[0].tensor]; }
+
+static claim_tensor *output_of(const claims *c, const claim_node *node) { return &c->tensors[node->op.output]; }
+
+/* Whether it could do constant steps that give its input. */
+static bool may_fold(const claim_node *node) {
+  return node->op.kind == &eb_kind_quantize || eb_op_is_pool2d(&node->op) || node->constant_steps;
+}
+
+/* From the first node to the last. */
+static void look_forward(claims *c) {
+  for (int i = 0; i < c->count; i++) {
+    claim_node *node = &c->nodes[i];
+    if (node->op.kind == &eb_kind_few_pool)
+      node->state = input_of(c, node)->few && !c->delegate->keep_tensors ? CLAIMED : NOT_OURS;
+    if (node->state == NOT_OURS) continue;
+    claim_tensor *output = output_of(c, node);
+    output->given = node->state == CLAIMED;
+    output->convolved = node->op.kind == &eb_kind_bconv2d;
+    output->stepped = node->constant_steps;
+    output->few = eb_op_is_conv_few(&node->op);
+    for (int r = 0; r < node->op.read_count; r++) {
+      const claim_tensor *read = &c->tensors[node->op.reads[r].tensor];
+      output->given = output->given || read->given;
+      output->convolved = output->convolved || (read->convolved && eb_op_is_steps(&node->op));
+    }
+    if (may_fold(node)) input_of(c, node)->may_fold++;
+  }
+}
+
+/* For a candidate, of which all that reads what it gives is decided. */
+static bool is_wanted(const claims *c, const claim_node *node) {
+  const claim_tensor *input = input_of(c, node), *output = output_of(c, node);
+  if (output->given && output->needed) return true;
+  if (eb_op_is_steps(&node->op) && output->convolved) return true;
+  if (node->constant_steps) return output->readers > 0 && output->fold == output->readers;
+  return eb_op_is_pool2d(&node->op) && input->given && input->stepped && input->may_fold == input->readers;
+}
+
+/* From the last node to the first. */
+static void look_backward(claims *c) {
+  for (int i = c->count - 1; i >= 0; i--) {
+    claim_node *node = &c->nodes[i];
+    if (node->state == CANDIDATE && is_wanted(c, node)) node->state = CLAIMED;
+    if (node->state == NOT_OURS || (node->state == CANDIDATE && !output_of(c, node)->needed)) continue;
+    for (int r = 0; r < node->op.read_count; r++) c->tensors[node->op.reads[r].tensor].needed = true;
+    if (node->state == CLAIMED && may_fold(node)) input_of(c, node)->fold++;
+  }
+}
+
+static bool claim_all(claims *c, const LiteIntArray *plan, LiteIntArray *nodes) {
+  for (int i = 0; i < c->count; i++) {
+    if (!read_node(c, plan->data[i], &c->nodes[i])) return false;
+  }
+  look_forward(c);
+  look_backward(c);
+  for (int i = 0; i < c->count; i++) {
+    if (c->nodes[i].state == CLAIMED) nodes->data[nodes->size++] = plan->data[i];
+  }
+  return true;
+}
+
+bool eb_claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *plan, LiteIntArray *nodes) {
+  claims c = {.delegate = delegate,
+              .context = context,
+              .nodes = calloc((size_t)plan->size + 1, sizeof *c.nodes),
+              .tensors = calloc(context->tensors_size + 1, sizeof *c.tensors),
+              .count = plan->size};
+  const bool is_memory = c.nodes != NULL && c.tensors != NULL;
+  const bool claimed = is_memory ? claim_all(&c, plan, nodes) : eb_refuse(delegate, "no memory");
+  free(c.nodes);
+  free(c.tensors);
+  return claimed;
+}

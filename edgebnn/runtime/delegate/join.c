@@ -1,0 +1,97 @@
+/* Steps behind: an element-wise op that alone needs a convolution's output is done with the convolution, whose output is neither
+ * written nor read once more, and needs no memory. A residual addition is one; RealToBinaryNet has a scale of each sample, a
+ * PReLU and an addition. */
+#include "fusion.h"
+#include "op_kinds.h"
+#include "op_steps.h"
+
+/* Whether the op at `index` is a convolution whose output one op alone needs, and that has room for those steps. */
+static bool can_join(const eb_partition *partition, const int *uses, int index, const eb_op *steps) {
+  if (index < 0 || uses[index] != 1) return false;
+  const eb_op *op = &partition->ops[index];
+  if (op->kind != &eb_kind_bconv2d || op->leaves || op->as.bconv2d.op.output_type == EB_PACKED) return false;
+  return eb_has_room(op, steps->read_count - 1, steps->step_count, steps->joined_count + 1);
+}
+
+/* The operand of the first step, where it has the output's shape and may change places with the input; else EB_OUTSIDE. */
+static int other_of(const eb_op *steps) {
+  const int kind = steps->steps[0].kind;
+  const bool turns = kind == EB_STEP_ADD || kind == EB_STEP_MUL || kind == EB_STEP_SUM;
+  return turns && eb_step_is_elementwise(&steps->steps[0]) ? steps->steps[0].read : EB_OUTSIDE;
+}
+
+static void change_places(eb_op *steps) {
+  const int other = steps->steps[0].read;
+  const eb_read input = steps->reads[0];
+  steps->reads[0] = steps->reads[other];
+  steps->reads[other] = input;
+  eb_int8_sum *sum = &steps->steps[0].sum;
+  const int32_t factor = sum->first_factor;
+  sum->first_factor = sum->second_factor;
+  sum->second_factor = factor;
+}
+
+/* The convolution takes the place of the steps, where all that they read is there; it leaves its own place empty. */
+static void join(eb_op *convolution, eb_op *steps) {
+  eb_op joined = *convolution;
+  const int before = joined.read_count - 1;
+  for (int r = 1; r < steps->read_count; r++) joined.reads[joined.read_count++] = steps->reads[r];
+  for (int s = 0; s < steps->step_count; s++) {
+    eb_op_step *step = &joined.steps[joined.step_count++];
+    *step = steps->steps[s];
+    if (step->read != EB_OUTSIDE) step->read += before;
+  }
+  eb_note_joined(&joined, steps);
+  joined.output = steps->output;
+  joined.leaves = steps->leaves;
+  joined.root = steps->root;
+  *steps = joined;
+  convolution->kind = NULL;
+}
+
+void eb_join_steps(eb_partition *partition, const int *uses) {
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    if (!eb_op_is_steps(op)) continue;
+    const int other = other_of(op);
+    if (other != EB_OUTSIDE && can_join(partition, uses, op->reads[other].op, op)) change_places(op);
+    if (can_join(partition, uses, op->reads[0].op, op)) join(&partition->ops[op->reads[0].op], op);
+  }
+}
+
+void eb_join_pads(eb_partition *partition, const int *uses) {
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    if (!eb_op_is_steps(op) || op->step_count != 1 || op->steps[0].kind != EB_STEP_ADD || other_of(op) != 1) continue;
+    for (int r = 0; r < 2; r++) {
+      const int index = op->reads[r].op;
+      if (index < 0 || uses[index] != 1) continue;
+      eb_op *pad = &partition->ops[index];
+      if (pad->kind != &eb_kind_pad || pad->leaves) continue;
+      const eb_read whole = op->reads[1 - r];
+      op->kind = &eb_kind_add_padded;
+      op->as.pad = pad->as.pad;
+      op->reads[0] = whole;
+      op->reads[1] = pad->reads[0];
+      op->step_count = 0;
+      eb_note_joined(op, pad);
+      pad->kind = NULL;
+      break;
+    }
+  }
+}
+
+/* Pooling behind a convolution of few channels takes its place, and the convolution leaves, unless its own output is needed too:
+ * then it is computed twice. False, by eb_refuse: there is none, which the delegate has seen to when it claimed the pool. */
+bool eb_join_pools(eb_partition *partition, const int *uses) {
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    const int convolution = op->kind == NULL ? EB_OUTSIDE : op->reads[0].op;
+    if (op->kind != &eb_kind_few_pool) continue;
+    if (convolution < 0 || !eb_op_is_conv_few(&partition->ops[convolution]))
+      return eb_refuse_op(partition->delegate, op, "is not in one partition with the convolution in front of it");
+    eb_few_pool_join(&partition->ops[convolution], op);
+    if (uses[convolution] == 1 && !partition->ops[convolution].leaves) partition->ops[convolution].kind = NULL;
+  }
+  return true;
+}

@@ -1,0 +1,74 @@
+/* AVERAGE_POOL_2D and MAX_POOL_2D of float32. */
+#include <math.h>
+#include <float.h>
+
+#include "op_kinds.h"
+#include "op_steps.h"
+
+static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape) {
+  const LiteTensor *input = &context->tensors[op->reads[0].tensor];
+  const int *shape = input->dims->data;
+  eb_pool2d pool = op->as.pool;
+  if (input->dims->size != 4) return eb_refuse_op(delegate, op, "input '%s' must have 4 dimensions", eb_tensor_name(input));
+  pool.window.batches = shape[0];
+  pool.window.input_height = shape[1];
+  pool.window.input_width = shape[2];
+  pool.channels = shape[3];
+  int32_t tiles;
+  if (!eb_refuse_status(delegate, op, eb_pool2d_check(&pool, &tiles))) return false;
+  op->as.pool = pool;
+  op->units.count = tiles;
+  output_shape[0] = pool.window.batches;
+  output_shape[1] = pool.window.output_height;
+  output_shape[2] = pool.window.output_width;
+  output_shape[3] = pool.channels;
+  return eb_steps_settle(delegate, context, op, shape, 4);
+}
+
+static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
+  const eb_output_steps steps = eb_steps_bind(op, memory, 0);
+  eb_pool2d_run(&op->as.pool, &steps, memory->read[0], memory->stride[0], memory->output, memory->output_stride,
+                (int32_t)begin, (int32_t)end);
+}
+
+static const eb_op_kind kind_average = {
+                            .custom_code = "AVERAGE_POOL_2D", .prepare = prepare, .run = run, .strided = true},
+                        kind_max = {.custom_code = "MAX_POOL_2D", .prepare = prepare, .run = run, .strided = true};
+
+bool eb_op_is_pool2d(const eb_op *op) { return op->kind != NULL && op->kind->run == run; }
+
+bool eb_pool2d_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op) {
+  static const float lowest[] = {-FLT_MAX, 0.0f, -1.0f, 0.0f}, highest[] = {FLT_MAX, FLT_MAX, 1.0f, 6.0f};
+  const LitePoolParams *params = node->builtin_data;
+  if (params == NULL || node->inputs->size != 1 || node->outputs->size != 1) return false;
+  if (node->inputs->data[0] < 0 || node->outputs->data[0] < 0) return false;
+  const LiteTensor *input = &context->tensors[node->inputs->data[0]];
+  const LiteTensor *output = &context->tensors[node->outputs->data[0]];
+  if (input->type != LITE_FLOAT32 || output->type != LITE_FLOAT32 || input->allocation_type == LITE_MMAP_RO) return false;
+  if (input->dims->size != 4 || output->dims->size != 4 || input->dims->data[3] != output->dims->data[3]) return false;
+  if (params->activation < EB_ACT_NONE || params->activation > EB_ACT_RELU6) return false;
+  if (params->padding != LITE_PADDING_SAME && params->padding != LITE_PADDING_VALID) return false;
+  *op = eb_op_new(builtin_code == LITE_BUILTIN_AVERAGE_POOL_2D ? &kind_average : &kind_max, index);
+  eb_op_reads(op, node->inputs->data[0]);
+  op->output = node->outputs->data[0];
+  op->name = eb_tensor_name(output);
+  op->as.pool = (eb_pool2d){.window = {.batches = input->dims->data[0],
+                                       .input_height = input->dims->data[1],
+                                       .input_width = input->dims->data[2],
+                                       .filter_height = params->filter_height,
+                                       .filter_width = params->filter_width,
+                                       .stride_height = params->stride_height,
+                                       .stride_width = params->stride_width,
+                                       .dilation_height = 1,
+                                       .dilation_width = 1,
+                                       .padding = params->padding == LITE_PADDING_SAME ? EB_PADDING_SAME
+                                                                                       : EB_PADDING_VALID},
+                            .channels = input->dims->data[3],
+                            .averages = builtin_code == LITE_BUILTIN_AVERAGE_POOL_2D,
+                            .low = lowest[params->activation],
+                            .high = highest[params->activation]};
+  eb_pool2d pool = op->as.pool;
+  int32_t tiles;
+  return eb_pool2d_check(&pool, &tiles) == EB_OK && pool.window.output_height == output->dims->data[1] &&
+         pool.window.output_width == output->dims->data[2];
+}

@@ -1,0 +1,78 @@
+"""What the delegate makes of ops between binary convolutions, against the reference executor, bit for bit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+
+from edgebnn.graph.execute import run
+from edgebnn.graph.shapes import resize
+from edgebnn.graph.types import Graph
+from tests.differential.test_residuals import delegate_run
+from tests.support.between_graphs import DENSE, GATED, MELIUS, Between, betweens, image
+from tests.support.examples import examples
+
+
+@settings(max_examples=examples(150))
+@given(case=betweens())
+@example(DENSE)
+@example(MELIUS)
+@example(GATED)
+def test_outputs_equal_the_reference(case: Between) -> None:
+    graph = case.graph()
+    x = image(case, graph)
+    for threads in (1, 2):
+        interpreter = delegate_run(graph, x, threads)
+        for index, y in zip(graph.outputs, run(graph, [x]), strict=True):
+            np.testing.assert_array_equal(interpreter.get_tensor(index), y)
+
+
+@settings(max_examples=examples(30))
+@given(case=betweens())
+@example(DENSE)
+@example(MELIUS)
+def test_batches_equal_the_reference(case: Between) -> None:
+    moves = tuple(move for move in case.moves if move[0] != "gate")  # whose file is for one sample
+    graph = Between(case.channels, moves or (("conv", 0, 0),), case.seed).graph()
+    x = image(case, graph, batches=3)
+    interpreter = delegate_run(graph, x)
+    for index, y in zip(graph.outputs, run(resize(graph, [x.shape]), [x]), strict=True):
+        np.testing.assert_array_equal(interpreter.get_tensor(index), y)
+
+
+@settings(max_examples=examples(30))
+@given(case=betweens())
+@example(MELIUS)
+def test_tensors_that_are_to_be_preserved_are(case: Between) -> None:
+    graph = case.graph()
+    x = image(case, graph)
+    floats = tuple(i for op in graph.ops for i in op.outputs)
+    expected = run(Graph(graph.name, graph.tensors, graph.ops, graph.inputs, floats), [x])
+    interpreter = delegate_run(graph, x, preserve=True)
+    for index, y in zip(floats, expected, strict=True):
+        np.testing.assert_array_equal(interpreter.get_tensor(index), y)
+
+
+def labels(case: Between) -> list[str]:
+    """Of the ops that ran, ours and the interpreter's stretches."""
+    graph = case.graph()
+    interpreter = delegate_run(graph, image(case, graph))
+    return [entry.label for entry in interpreter.profile(repeats=2).ops if entry.members]
+
+
+@pytest.mark.parametrize("case", [DENSE, MELIUS, GATED])
+def test_a_trunk_is_one_partition(case: Between) -> None:
+    graph = case.graph()
+    interpreter = delegate_run(graph, image(case, graph))
+    entries = [entry for entry in interpreter.profile(repeats=2).ops if entry.members]
+    assert all(entry.kernel != "litert" for entry in entries)
+
+
+def test_batch_normalizations_become_thresholds() -> None:
+    assert labels(Between(32, (("conv", 0, 4),), 0, kept=0)) == ["LceQuantize + ADD + MUL", "LceBconv2d"]
+
+
+def test_scales_and_prelus_become_part_of_the_convolution() -> None:
+    case = Between(33, (("conv", 0, 6), ("prelu", 0, 0), ("relu", 0, 1), ("add", 0, 3)), 0, kept=0)
+    assert "LceBconv2d + PRELU + RELU6 + ADD" in labels(case)
