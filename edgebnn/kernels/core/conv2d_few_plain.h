@@ -1,9 +1,28 @@
 /* A kernel of convolution of few input channels in plain C: a window's inputs one by one, times the weights of the channels
- * side by side. What includes this defines SUM, INPUT (which weights are too), KERNEL (the function) and what conv2d_few_rows.h
- * wants. */
+ * side by side. What includes this defines SUM, INPUT (which weights are too), KERNEL (the function), FEW_KERNEL (its name) and
+ * write_pixel, of conv2d_few_output.h. */
 #include "conv2d_few_output.h"
 
 enum { LANES = 8, POOL_CHANNELS = LANES };
+
+typedef struct {
+  SUM sums[POOL_CHANNELS];
+} pooled;
+
+EB_INLINE pooled pool_load(const SUM *sums) {
+  pooled p;
+  memcpy(p.sums, sums, sizeof(p.sums));
+  return p;
+}
+
+EB_INLINE pooled pool_max(pooled a, pooled b) {
+  for (int32_t c = 0; c < POOL_CHANNELS; c++) a.sums[c] = b.sums[c] > a.sums[c] ? b.sums[c] : a.sums[c];
+  return a;
+}
+
+EB_INLINE void write_pooled(const eb_conv2d_few_transform *t, int32_t first, int32_t count, pooled sums, void *output) {
+  write_pixel(t, first, count, sums.sums, output);
+}
 
 #include "conv2d_few_rows.h"
 

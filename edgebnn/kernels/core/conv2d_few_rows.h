@@ -2,8 +2,9 @@
  * sums pooled. Plain loops, compiled with the flags of the kernel that includes this, which defines before
  *   SUM, int32_t or float;
  *   POOL_CHANNELS, which are pooled at a time: a divisor of the kernel's channel_multiple;
- *   void write_pixel(const eb_conv2d_few_transform *t, int32_t first, int32_t count, const SUM *sums, void *output):
- *     `count` channels from `first` on, at most POOL_CHANNELS, of one pixel, whose output of channel 0 is the first;
+ *   pooled, so many sums; pooled pool_load(const SUM *sums), pooled pool_max(pooled a, pooled b);
+ *   void write_pooled(const eb_conv2d_few_transform *t, int32_t first, int32_t count, pooled sums, void *output):
+ *     `count` channels from `first` on of one pixel, whose output of channel 0 is the first;
  * and FEW_KERNEL, its name. */
 #ifndef EDGEBNN_CONV2D_FEW_ROWS_H
 #define EDGEBNN_CONV2D_FEW_ROWS_H
@@ -22,89 +23,95 @@ EB_INLINE int32_t eb_few_quantize(float x, float scale, int32_t zero_point) {
   return q < -128 ? -128 : q > 127 ? 127 : q;
 }
 
+/* What a row says is taken out of it before anything is written: a byte written could be part of it, to the compiler. */
+EB_INLINE void eb_few_stage_bytes(const int8_t *restrict x, int32_t count, uint8_t flip, uint8_t *restrict to) {
+  for (int32_t i = 0; i < count; i++) to[i] = (uint8_t)((uint8_t)x[i] ^ flip);
+}
+
+EB_INLINE void eb_few_quantize_bytes(const float *restrict x, int32_t count, float scale, int32_t zero_point, uint8_t flip,
+                                     uint8_t *restrict to) {
+  for (int32_t i = 0; i < count; i++) to[i] = (uint8_t)((uint8_t)eb_few_quantize(x[i], scale, zero_point) ^ flip);
+}
+
+EB_INLINE void eb_few_stage_wide(const int8_t *restrict x, int32_t count, int16_t *restrict to) {
+  for (int32_t i = 0; i < count; i++) to[i] = x[i];
+}
+
+EB_INLINE void eb_few_quantize_wide(const float *restrict x, int32_t count, float scale, int32_t zero_point,
+                                    int16_t *restrict to) {
+  for (int32_t i = 0; i < count; i++) to[i] = (int16_t)eb_few_quantize(x[i], scale, zero_point);
+}
+
 EB_INLINE void eb_few_stage(const eb_conv2d_few_stage *row) {
-  const int8_t *restrict x = row->input;
-  const float *restrict f = row->input;
-  uint8_t *restrict bytes = row->to;
-  int16_t *restrict wide = row->to;
   const int quantizes = row->input_type == EB_FLOAT32;
+  const uint8_t flip = row->staged == EB_STAGED_UINT8 ? 0x80 : 0;
   if (row->staged == EB_STAGED_FLOAT) {
     memcpy(row->to, row->input, (size_t)row->count * sizeof(float));
+  } else if (row->staged == EB_STAGED_INT16 && quantizes) {
+    eb_few_quantize_wide(row->input, row->count, row->scale, row->zero_point, row->to);
   } else if (row->staged == EB_STAGED_INT16) {
-    if (quantizes) {
-      for (int32_t i = 0; i < row->count; i++) wide[i] = (int16_t)eb_few_quantize(f[i], row->scale, row->zero_point);
-    } else {
-      for (int32_t i = 0; i < row->count; i++) wide[i] = x[i];
-    }
+    eb_few_stage_wide(row->input, row->count, row->to);
+  } else if (quantizes) {
+    eb_few_quantize_bytes(row->input, row->count, row->scale, row->zero_point, flip, row->to);
   } else {
-    const uint8_t flip = row->staged == EB_STAGED_UINT8 ? 0x80 : 0;
-    if (quantizes) {
-      for (int32_t i = 0; i < row->count; i++) {
-        bytes[i] = (uint8_t)((uint8_t)eb_few_quantize(f[i], row->scale, row->zero_point) ^ flip);
-      }
-    } else {
-      for (int32_t i = 0; i < row->count; i++) bytes[i] = (uint8_t)((uint8_t)x[i] ^ flip);
-    }
+    eb_few_stage_bytes(row->input, row->count, flip, row->to);
   }
 }
 
 /* ---- gathering ---------------------------------------------------------------------------------------------------- */
 
-/* Segments of at most `size` bytes, as if they were of that many. */
-EB_INLINE void eb_few_gather_as(const eb_conv2d_few_gather *g, const size_t size) {
-  for (int32_t p = 0; p < g->count; p++) {
-    const size_t from = (size_t)p * g->pixel_bytes;
-    char *to = g->windows + (size_t)p * g->window_bytes;
-    for (int32_t s = 0; s < g->segment_count; s++, to += g->segment_bytes) memcpy(to, g->segments[s] + from, size);
-  }
-}
-
-EB_INLINE void eb_few_gather_long(const eb_conv2d_few_gather *g) {
-  for (int32_t p = 0; p < g->count; p++) {
-    const size_t from = (size_t)p * g->pixel_bytes;
-    char *to = g->windows + (size_t)p * g->window_bytes;
-    for (int32_t s = 0; s < g->segment_count; s++, to += g->segment_bytes) {
-      for (size_t i = 0; i < g->segment_bytes; i += 64) memcpy(to + i, g->segments[s] + from + i, 64);
+/* Segments of at most `size` bytes, as if they were of that many; `steps` of them, for longer ones. */
+EB_INLINE void eb_few_gather_as(const eb_conv2d_few_gather *g, const size_t size, const size_t steps) {
+  const char *const *segments = g->segments;
+  const size_t pixel_bytes = g->pixel_bytes, window_bytes = g->window_bytes, segment_bytes = g->segment_bytes;
+  const int32_t count = g->count, segment_count = g->segment_count;
+  size_t from = 0;
+  char *window = g->windows;
+  for (int32_t p = 0; p < count; p++, from += pixel_bytes, window += window_bytes) {
+    char *to = window;
+    for (int32_t s = 0; s < segment_count; s++, to += segment_bytes) {
+      for (size_t i = 0; i < steps; i++) memcpy(to + i * size, segments[s] + from + i * size, size);
     }
   }
 }
 
 EB_INLINE void eb_few_gather(const eb_conv2d_few_gather *g) {
   if (g->segment_bytes <= 8) {
-    eb_few_gather_as(g, 8);
+    eb_few_gather_as(g, 8, 1);
   } else if (g->segment_bytes <= 16) {
-    eb_few_gather_as(g, 16);
+    eb_few_gather_as(g, 16, 1);
   } else if (g->segment_bytes <= 32) {
-    eb_few_gather_as(g, 32);
+    eb_few_gather_as(g, 32, 1);
+  } else if (g->segment_bytes <= 48) {
+    eb_few_gather_as(g, 16, 3);
+  } else if (g->segment_bytes <= 64) {
+    eb_few_gather_as(g, 32, 2);
   } else {
-    eb_few_gather_long(g);
+    eb_few_gather_as(g, 64, (g->segment_bytes + 63) / 64);
   }
 }
 
 /* ---- pooling ------------------------------------------------------------------------------------------------------ */
 
-EB_INLINE void eb_few_pool_pixel(const eb_conv2d_few_pool *p, int32_t begin, int32_t end, int32_t first, void *output) {
-  SUM most[POOL_CHANNELS];
-  for (int32_t r = 0; r < p->row_count; r++) {
-    for (int32_t x = begin; x < end; x++) {
-      const SUM *restrict sums = (const SUM *)p->rows[r] + (size_t)x * p->sum_stride + (size_t)first;
-      if (r == 0 && x == begin) {
-        memcpy(most, sums, sizeof(most));
-      } else {
-        for (int32_t c = 0; c < POOL_CHANNELS; c++) most[c] = sums[c] > most[c] ? sums[c] : most[c];
-      }
-    }
-  }
-  write_pixel(&p->transform, first, eb_at_most(p->channels - first, POOL_CHANNELS), most, output);
-}
-
 EB_INLINE void eb_few_pool(const eb_conv2d_few_pool *p) {
-  const size_t bytes = p->transform.output_type == EB_FLOAT32 ? sizeof(float) : 1;
-  for (int32_t x = 0; x < p->pixel_count; x++) {
-    const int32_t left = x * p->stride - p->pad_left;
-    const int32_t begin = eb_at_least(left, 0), end = eb_at_most(left + p->width, p->columns);
-    char *output = (char *)p->output + (size_t)x * p->output_stride * bytes;
-    for (int32_t c = 0; c < p->channels; c += POOL_CHANNELS) eb_few_pool_pixel(p, begin, end, c, output);
+  const eb_conv2d_few_transform t = p->transform;
+  const size_t bytes = t.output_type == EB_FLOAT32 ? sizeof(float) : 1, step = p->sum_stride, stride = p->output_stride;
+  const void *const *rows = p->rows;
+  const int32_t channels = p->channels, row_count = p->row_count, columns = p->columns;
+  const int32_t count = p->pixel_count, width = p->width, pool_stride = p->stride, pad_left = p->pad_left;
+  char *output = p->output;
+  for (int32_t x = 0; x < count; x++, output += stride * bytes) {
+    const int32_t left = x * pool_stride - pad_left;
+    const int32_t begin = eb_at_least(left, 0), end = eb_at_most(left + width, columns);
+    for (int32_t c = 0; c < channels; c += POOL_CHANNELS) {
+      const size_t at = (size_t)begin * step + (size_t)c;
+      pooled most = pool_load((const SUM *)rows[0] + at);
+      for (int32_t r = 0; r < row_count; r++) {
+        const SUM *sums = (const SUM *)rows[r] + at;
+        for (int32_t i = begin; i < end; i++, sums += step) most = pool_max(most, pool_load(sums));
+      }
+      write_pooled(&t, c, eb_at_most(channels - c, POOL_CHANNELS), most, output);
+    }
   }
 }
 

@@ -38,9 +38,17 @@ EB_INLINE __m512i round_narrow(__m512i sum, narrow_constants k) {
   return _mm512_srav_epi32(_mm512_add_epi32(high, below), k.right);
 }
 
-EB_INLINE __m128i bounded(__m512i y, const eb_conv2d_few_transform *t) {
-  const __m128i bytes = _mm512_cvtsepi32_epi8(y);
-  return _mm_min_epi8(_mm_max_epi8(bytes, _mm_set1_epi8((char)t->min)), _mm_set1_epi8((char)t->max));
+/* The activation. */
+typedef struct {
+  __m128i min, max;
+} bounds;
+
+EB_INLINE bounds bounds_of(const eb_conv2d_few_transform *t) {
+  return (bounds){_mm_set1_epi8((char)t->min), _mm_set1_epi8((char)t->max)};
+}
+
+EB_INLINE __m128i bounded(__m512i y, bounds b) {
+  return _mm_min_epi8(_mm_max_epi8(_mm512_cvtsepi32_epi8(y), b.min), b.max);
 }
 
 EB_INLINE void store_bytes(__m128i bytes, int32_t count, int8_t *to) {
@@ -70,11 +78,12 @@ EB_INLINE void write_sums(const eb_conv2d_few_transform *t, int32_t c, int32_t c
     return;
   }
   int8_t *to = (int8_t *)output + c;
+  const bounds between = bounds_of(t);
   if (t->narrow) {
     const narrow_constants k = narrow_at(t, c);
 #pragma GCC unroll 16
     for (int p = 0; p < most; p++) {
-      if (p < pixels) store_bytes(bounded(round_narrow(sums[(size_t)p * step], k), t), count, to + (size_t)p * stride);
+      if (p < pixels) store_bytes(bounded(round_narrow(sums[(size_t)p * step], k), between), count, to + (size_t)p * stride);
     }
     return;
   }
@@ -84,7 +93,7 @@ EB_INLINE void write_sums(const eb_conv2d_few_transform *t, int32_t c, int32_t c
   for (int p = 0; p < most; p++) {
     if (p >= pixels) break;
     const __m512i y = eb_avx512_round_twice(sums[(size_t)p * step], multiplier, left, right);
-    store_bytes(bounded(_mm512_add_epi32(y, zero_point), t), count, to + (size_t)p * stride);
+    store_bytes(bounded(_mm512_add_epi32(y, zero_point), between), count, to + (size_t)p * stride);
   }
 }
 
@@ -122,11 +131,13 @@ EB_INLINE void compute(const eb_conv2d_few_block *b, int32_t first, int32_t coun
     }
     return;
   }
-  char *output = (char *)b->output + (size_t)first * b->output_stride;
+  const eb_conv2d_few_transform t = b->transform;
+  const size_t stride = b->output_stride;
+  const int32_t channels = b->channels;
+  char *output = (char *)b->output + (size_t)first * stride;
 #pragma GCC unroll 4
   for (int v = 0; v < vectors; v++) {
-    write_sums(&b->transform, v * LANES, b->channels - v * LANES, sums + v, (size_t)vectors, count, pixels,
-               b->output_stride, output);
+    write_sums(&t, v * LANES, channels - v * LANES, sums + v, (size_t)vectors, count, pixels, stride, output);
   }
 }
 
@@ -167,10 +178,15 @@ void eb_conv2d_few_avx512vnni(const eb_conv2d_few_block *b) {
 
 #define SUM int32_t
 #define FEW_KERNEL conv2d_few_avx512vnni
-EB_INLINE void write_pixel(const eb_conv2d_few_transform *t, int32_t first, int32_t count, const int32_t *sums,
-                           void *output) {
-  const __m512i x = _mm512_loadu_si512(sums);
-  write_sums(t, first, count, &x, 1, 1, 1, 0, output);
+typedef __m512i pooled;
+
+EB_INLINE pooled pool_load(const int32_t *sums) { return _mm512_loadu_si512(sums); }
+
+EB_INLINE pooled pool_max(pooled a, pooled b) { return _mm512_max_epi32(a, b); }
+
+EB_INLINE void write_pooled(const eb_conv2d_few_transform *t, int32_t first, int32_t count, pooled sums, void *output) {
+  write_sums(t, first, count, &sums, 1, 1, 1, 0, output);
 }
+
 #include "../core/conv2d_few_rows.h"
 #endif
