@@ -6,6 +6,7 @@ over them.
 
 from __future__ import annotations
 
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from edgebnn import machine
-from edgebnn.errors import InputError
+from edgebnn.errors import InputError, InputWarning, one_line
 from edgebnn.graph.types import Array, Graph
 from edgebnn.runtime.conditions import Conditions
 from edgebnn.runtime.profile import Kind, Profile, Unit
@@ -64,7 +65,7 @@ class Target(ABC):
         return ""
 
     def with_schedule(self, model: ModelFile) -> ModelFile:
-        """``model`` without its schedule if that only lay beside the file, for another machine.
+        """``model`` without its schedule if that only lay beside the file, for another machine, which is warned of.
 
         Raises:
             InputError: a schedule was asked for, and kernels here follow none.
@@ -74,7 +75,12 @@ class Target(ABC):
             return model
         if given.asked and not self.scheduled_as:
             raise InputError(f"{given.path}: kernels on {self.name} follow no schedule; leave --schedule out")
-        return model if given.holds_on(self.scheduled_as) else replace(model, given=None)
+        if given.holds_on(self.scheduled_as):
+            return model
+        remedy = "; --schedule has it followed all the same" if self.scheduled_as else ""
+        made_for = one_line(given.schedule.hardware)
+        warnings.warn(f"{given.path}: not followed on {self.name}: it is for {made_for}{remedy}", InputWarning, 2)
+        return replace(model, given=None)
 
     @abstractmethod
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> Session:

@@ -12,13 +12,13 @@ import numpy as np
 from edgebnn import machine
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.c_package.package import Package
-from edgebnn.graph import memory_bound, samples
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels.cores import HOSTS, PORTABLE
 from edgebnn.runtime import build
 
 from .inputs import run_with
 from .model_file import ModelFile
+from .running import run_samples
 
 NAME = "network"
 _FLAGS = ("-O2", "-ffp-contract=off", "-fPIC", "-std=gnu11")
@@ -63,11 +63,8 @@ def run_native(model: ModelFile, arrays: Sequence[Array]) -> tuple[Array, ...]:
     """
 
     def compute(graph: Graph, values: Sequence[Array]) -> tuple[Array, ...]:
-        memory_bound.check_graph(graph)
         core = next((core for core in HOSTS.values() if core.host == machine.processor()), PORTABLE)
-        package = NativePackage(generate(graph, core, NAME))
-        call = samples.call(graph.name, samples.inputs_of(graph), values)
-        return call.run(lambda shapes, counted: None, lambda parts: [package.run(part.arrays) for part in parts], 1)
+        return run_samples(NativePackage(generate(graph, core, NAME)), graph, values)
 
     return run_with(model, arrays, compute)
 

@@ -6,6 +6,7 @@ models may load TensorFlow.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,18 +33,26 @@ from edgebnn.cli.options import (
 from edgebnn.files import check_writable, write_text
 
 if TYPE_CHECKING:
+    from edgebnn.graph.types import Array
     from edgebnn.runtime.model import Model
     from edgebnn.runtime.profile import Unit
-    from edgebnn.targets.model_file import ModelFile
+    from edgebnn.targets.model_file import ModelFile, Session
 
 
-@verb("edgebnn run resnet8.tflite --image cat.jpg")
+@verb("edgebnn run resnet8.tflite --image cat.jpg --target ssh://pi@raspberrypi.local")
 @click.argument("model", type=FILE)
+@target_option
 @click.option("--input", "input_path", type=FILE, help="An .npy of inputs [N, ...]; .npz for several.")
 @click.option("--output", "output_path", type=FILE, help="The .npy to write; .npz for several outputs.")
 @click.option("--image", "images", type=FILE, multiple=True, help="A picture to classify; may be given several times.")
 @click.option("--top", type=click.IntRange(1), default=5, show_default=True, help="Classes told of each picture.")
-@click.option("--backend", type=click.Choice(["litert", "reference", "c"]), default="litert", show_default=True)
+@click.option(
+    "--backend",
+    type=click.Choice(["litert", "reference", "c"]),
+    default="litert",
+    show_default=True,
+    help="What runs it on the host.",
+)
 @schedule_option
 @signature_option
 @threads_option
@@ -52,6 +61,7 @@ def run(
     input_path: Path | None,
     output_path: Path | None,
     images: tuple[Path, ...],
+    target: str,
     top: int,
     backend: str,
     schedule: Path | None,
@@ -63,27 +73,38 @@ def run(
 
     Outputs are real numbers, also those of int8 models. For pictures the file has to say what it takes: edgebnn convert
     records it.
-    Every file that LiteRT runs can be run; the reference executor, and c, which is the network's C package compiled for
-    this machine, know fewer ops.
+    Every file that LiteRT runs can be run on the host; other targets, the reference executor, and c, which is the
+    network's C package compiled for this machine, know fewer ops.
     """
     from edgebnn.targets.inputs import read_arrays, run_reference, write_arrays
     from edgebnn.targets.model_file import open_model
+    from edgebnn.targets.running import run_on
 
     if schedule is not None and backend != "litert":
         raise click.UsageError(f"--schedule: the kernels of {backend} follow none here; leave it out, or use litert")
+    if backend != "litert" and target != "host":
+        raise click.UsageError(f"--backend {backend} runs on the host alone; leave it out for --target {target}")
     if images:
         if input_path or output_path or backend != "litert":
             raise click.UsageError("--image runs in litert and prints classes: no --input, --output or --backend")
-        _classify(
-            edgebnn.load(model, num_threads=threads, signature=signature, schedule=schedule), images, top, as_json
-        )
+        if target == "host":
+            here = edgebnn.load(model, num_threads=threads, signature=signature, schedule=schedule)
+            _classify(here, images, top, as_json)
+        else:
+            file, there = _opened(target, model, signature, schedule, threads)
+            here = edgebnn.load(model, signature=signature)
+            _classify(here, images, top, as_json, lambda pixels: run_on(there, file, (pixels,)))
         return
     if input_path is None or output_path is None:
         raise click.UsageError("give --input and --output, or --image")
     file = open_model(model, signature)
     arrays = read_arrays(input_path, file)
     check_writable(output_path)
-    if backend == "reference":
+    if target != "host":
+        with status(f"running on {target}"):
+            file, there = _opened(target, model, signature, schedule, threads)
+            outputs = run_on(there, file, arrays)
+    elif backend == "reference":
         outputs = run_reference(file, arrays, threads)
     elif backend == "c":
         from edgebnn.targets.native import run_native
@@ -99,17 +120,35 @@ def run(
     value = {
         "model": file.name,
         "signature": signature,
-        "backend": backend,
+        "target": target,
+        "backend": backend if target == "host" else None,
         "output": str(output_path),
         "shapes": shapes,
     }
     show(as_json, value, f"wrote {output_path}{which}: {', '.join(map(str, shapes))}")
 
 
-def _classify(model: Model, images: tuple[Path, ...], top: int, as_json: bool) -> None:
+def _opened(
+    target: str, model: Path, signature: str | None, schedule: Path | None, threads: int
+) -> tuple[ModelFile, Session]:
+    """The model on a target."""
+    from edgebnn.targets.model_file import open_model
+
+    where = find_target(target)
+    file = where.with_schedule(open_model(model, signature, schedule))
+    return file, where.open(file, threads=threads)
+
+
+def _classify(
+    model: Model,
+    images: tuple[Path, ...],
+    top: int,
+    as_json: bool,
+    run: Callable[[Array], Sequence[Array]] | None = None,
+) -> None:
     from edgebnn.reports import tables
 
-    found = list(zip(map(str, images), model.classify_all(images, top), strict=True))
+    found = list(zip(map(str, images), model.classify_all(images, top, run), strict=True))
     listed = [{"image": name, "classes": [asdict(one) for one in classes]} for name, classes in found]
     show(as_json, {"model": model.name, "images": listed}, tables.predictions(found))
 

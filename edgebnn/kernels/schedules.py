@@ -190,9 +190,14 @@ def check_model(schedule: Schedule, model: bytes, where: str) -> None:
 
 def write(schedule: Schedule, path: Path) -> None:
     """Write ``schedule`` as JSON: the file appears whole or not at all. Raises InputError if it cannot be written."""
+    write_text(path, to_text(schedule))
+
+
+def to_text(schedule: Schedule) -> str:
+    """``schedule`` as JSON, which :func:`parse` reads."""
     layers = [{**vars(layer), "tiles": dict(layer.tiles)} for layer in schedule.layers]
     value = {"format": FORMAT, "model": schedule.model, "hardware": schedule.hardware, "layers": layers}
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    return json.dumps(value, indent=2) + "\n"
 
 
 def read(path: Path) -> Schedule:
@@ -207,6 +212,11 @@ def read(path: Path) -> Schedule:
         raise InputError(f"{path}: is not text in UTF-8") from None
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
+    return parse(text, str(path))
+
+
+def parse(text: str, path: str) -> Schedule:
+    """The schedule that a text holds; ``path``: its file, for messages. Raises InputError as :func:`read` does."""
     try:
         value = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -214,16 +224,16 @@ def read(path: Path) -> Schedule:
     if not isinstance(value, dict) or value.get("format") != FORMAT:
         remedy = "edgebnn plan --save-schedule makes one"
         raise InputError(f'{path}: is no schedule, whose "format" is "{FORMAT}"; {remedy}')
-    listed = _field(value, "layers", list, str(path))
+    listed = _field(value, "layers", list, path)
     layers = tuple(_layer(item, f"{path}: layers[{i}]") for i, item in enumerate(listed))
     ops = [layer.op for layer in layers]
     twice = [layer for layer in layers if ops.count(layer.op) > 1]
     if twice:
         raise InputError(one_line(f"{path}: op {twice[0].op} ({twice[0].name}) has two schedules; leave one"))
-    model = _field(value, "model", str, str(path))
+    model = _field(value, "model", str, path)
     if len(model) != 64 or not set(model) <= set("0123456789abcdef"):
         raise InputError(f'{path}: "model" must be the SHA-256 of the .tflite file, 64 hexadecimal digits')
-    return Schedule(model, _field(value, "hardware", str, str(path)), layers)
+    return Schedule(model, _field(value, "hardware", str, path), layers)
 
 
 def _layer(value: object, where: str) -> LayerSchedule:

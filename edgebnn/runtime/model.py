@@ -110,12 +110,15 @@ class Model:
         """
         return next(iter(self.classify_all([image], top)))
 
-    def classify_all(self, images: Iterable[Any], top: int = 5) -> Iterable[tuple[Prediction, ...]]:
+    def classify_all(
+        self, images: Iterable[Any], top: int = 5, run: Callable[[Array], Sequence[Array]] | None = None
+    ) -> Iterable[tuple[Prediction, ...]]:
         """:meth:`classify` for many images, of which no more than a batch is held at a time.
 
         Args:
             images: each as :meth:`prepare` takes it.
             top: so many classes for each, at most.
+            run: what makes of prepared images what the model makes of them, such as the same model on another device.
 
         Returns:
             For each image its labels with scores, best first.
@@ -129,7 +132,7 @@ class Model:
         labels = self.metadata.labels if self.metadata is not None else ()
         waiting = iter(images)
         while batch := [self.prepare(image) for image in itertools.islice(waiting, MAX_BATCH)]:
-            given = self(np.concatenate(batch))
+            given = self(np.concatenate(batch)) if run is None else tuple(run(np.concatenate(batch)))
             scores = np.asarray(given[which] if isinstance(given, tuple) else given)
             if scores.ndim < 2 or scores[0].size != scores.shape[-1] or (labels and len(labels) != scores.shape[-1]):
                 classes = f"each of {len(labels)} classes" if labels else "classes"

@@ -13,7 +13,7 @@ import platform
 import queue
 import signal
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -22,6 +22,8 @@ from edgebnn import errors, machine
 from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.files import unreadable
 from edgebnn.graph.types import Array
+from edgebnn.kernels import schedules
+from edgebnn.kernels.given_schedules import GivenSchedule
 from edgebnn.runtime import conditions
 from edgebnn.targets.host import HostSession
 from edgebnn.targets.model_file import ModelFile
@@ -55,6 +57,13 @@ def serve(folder: str) -> None:
         except (EdgebnnError, OSError, MemoryError) as error:
             frame = wire.encode({"error": _explained(error), "kind": _kind(error), "id": header.get("id")})
         line.send(frame)
+
+
+def _given(schedule: Mapping[str, str] | None) -> GivenSchedule | None:
+    """The schedule that the caller has chosen for this device, which must be followed."""
+    if schedule is None:
+        return None
+    return GivenSchedule(schedule["path"], schedules.parse(schedule["text"], schedule["path"]), asked=True)
 
 
 def _kind(error: BaseException) -> str:
@@ -166,7 +175,7 @@ class Agent:
         """A session on a model of the store's."""
         content = self._store.read(str(header["file"]))
         self._store.trim()
-        model = ModelFile(str(header["name"]), content, signature=header["signature"])
+        model = ModelFile(str(header["name"]), content, signature=header["signature"], given=_given(header["schedule"]))
         session = HostSession(
             model, threads=int(header["threads"]), exact=bool(header["exact"]), trace=bool(header["trace"])
         )

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from edgebnn.errors import EdgebnnError, one_line
 from edgebnn.runtime.profile import Kind
@@ -66,6 +67,16 @@ def lacking(facts: Facts) -> str:
     if bundle.PROCESSORS[facts.processor].own_numpy and not facts.has_numpy:
         return "its Python has no NumPy, of which there is no wheel for it: sudo apt install python3-numpy"
     return ""
+
+
+_PLANNED = MappingProxyType({"0xd03": "pi-zero-2w", "0xd08": "pi4", "0xd0b": "pi5"})
+"""What schedules call the machine, by the number that the kernel gives its AArch64 cores (A53, A72, A76)."""
+
+
+def planned_as(facts: Facts) -> str:
+    """What ``edgebnn plan --hardware`` calls such a device; its processor's name where it knows none."""
+    known = facts.processor == "aarch64"
+    return _PLANNED.get(facts.details.get("part", ""), facts.processor) if known else facts.processor
 
 
 def _dotted(version: tuple[int, int]) -> str:

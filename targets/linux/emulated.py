@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import os
+import re
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -43,7 +44,7 @@ class EmulatedDevice(Device):
             glibc=(2, system.glibc),
             python=(version[0], version[1]),
             interpreter=f"python{system.python}",
-            details={},
+            details={"part": part[1]} if (part := re.search(r"CPU part\s*: (\w+)", system.cpuinfo)) else {},
         )
         self._system = system
         self._store = cache_folder() / "devices" / system.name / importlib.metadata.version("edgebnn")

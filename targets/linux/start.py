@@ -11,11 +11,14 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 import time
 import zipfile
+from collections.abc import Iterator
 from typing import NoReturn
 
 OLDEST = (3, 10)
+ALIVE_SECONDS = 2.0
 _LEFTOVER_SECONDS = 600.0
 
 
@@ -23,14 +26,36 @@ def main() -> None:
     if sys.version_info[:2] < OLDEST:
         _fail(f"Python {sys.version_info[0]}.{sys.version_info[1]} is too old: edgebnn needs 3.10 or newer")
     store, archives = sys.argv[1], sys.argv[2:]
-    try:
-        folders = [unpacked(store, archive) for archive in archives]
-    except OSError as error:
-        _fail(f"{store}: {error.strerror or error}")
-    sys.path[:0] = folders
-    from edgebnn.targets.linux.agent import serve
+    with saying_alive():
+        try:
+            folders = [unpacked(store, archive) for archive in archives]
+        except OSError as error:
+            _fail(f"{store}: {error.strerror or error}")
+        sys.path[:0] = folders
+        from edgebnn.targets.linux.agent import serve
 
     serve(store)
+
+
+@contextlib.contextmanager
+def saying_alive() -> "Iterator[None]":
+    """Dots on standard output meanwhile, in front of the agent's greeting, so that slow cards are waited for."""
+    is_over = threading.Event()
+
+    def say() -> None:
+        while not is_over.wait(ALIVE_SECONDS):
+            try:
+                os.write(1, b".")
+            except OSError:
+                os._exit(0)  # nobody is there any more
+
+    thread = threading.Thread(target=say, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def unpacked(store: str, archive: str) -> str:

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import Array
+from edgebnn.kernels import schedules
 from edgebnn.runtime.conditions import Conditions
 from edgebnn.runtime.power import Energy
 from edgebnn.runtime.profile import Profile
@@ -20,7 +21,7 @@ from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, Session
 
 from .client import Agent, conditions_of, energy_of, profile_of, samples_of, words_of
-from .device import Channel, ConnectionLostError, Device, DeviceError, lacking
+from .device import Channel, ConnectionLostError, Device, DeviceError, lacking, planned_as
 from .standalone import MACHINES, PackageSession
 from .store import digest
 from .wire import WireError
@@ -58,6 +59,10 @@ class LinuxTarget(Target):
         self._programs: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._unused: list[tuple[int, int]] = []
         self._lock = threading.RLock()
+
+    @property
+    def scheduled_as(self) -> str:
+        return "" if self._without_python else planned_as(self._where.facts)
 
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> OnDevice:
         if self._without_python:
@@ -286,6 +291,7 @@ class LinuxSession(Session):
             file=name,
             name=self._model.name,
             signature=self._model.signature,
+            schedule=self._schedule(),
             **self._options,
         )
         session, inexact = answer.get("session"), answer.get("inexact")
@@ -294,6 +300,13 @@ class LinuxSession(Session):
         self._started, self.number = started, session
         self._inexact = tuple(str(one) for one in inexact)
         weakref.finalize(self, self._target.release, started, session)
+
+    def _schedule(self) -> dict[str, str] | None:
+        """The schedule to follow there, and what messages call it."""
+        given = self._model.given
+        if given is None or not given.holds_on(self._target.scheduled_as):
+            return None
+        return {"path": given.path, "text": schedules.to_text(given.schedule)}
 
     def _ask(self, do: str, inputs: Sequence[Array], **header: Any) -> tuple[Any, tuple[Array, ...]]:
         try:

@@ -94,6 +94,10 @@ def test_verbs(model: Path, tmp_path: Path) -> None:
     found = json.loads(result.stdout)
     assert found["bit_exact"]
     assert found["schedule"] == str(path)
+    result = CliRunner().invoke(cli, ["run", *arguments, "--output", str(tmp_path / "y.npy"), "--json"])
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["target"] == "cortex-m4"
+    np.testing.assert_allclose(np.load(tmp_path / "y.npy"), edgebnn.load(model)(CASE.operands().x))
     result = CliRunner().invoke(cli, ["profile", *arguments, "--json"])
     found = json.loads(result.stdout)
     assert found["schedule"] == str(path)

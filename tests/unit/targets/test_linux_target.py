@@ -15,15 +15,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+import edgebnn
 from edgebnn import machine, targets
-from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
+from edgebnn.errors import EdgebnnError, InputError, InputWarning, ModelFormatError
+from edgebnn.graph.layer_shapes import layers
+from edgebnn.kernels import schedules
+from edgebnn.kernels.schedules import LayerSchedule, Schedule
 from edgebnn.targets.host import HostTarget
-from edgebnn.targets.linux import client, wire
+from edgebnn.targets.linux import client, start, wire
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError, lacking
 from edgebnn.targets.linux.store import Store, digest
 from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.model_file import ModelFile, open_model
 from edgebnn.targets.noise import noise
+from edgebnn.targets.running import run_on
 from edgebnn.workflows.benchmark import Effort, benchmark
 from tests.support.devices import BINARY, INT8, W1A8, LocalDevice
 
@@ -77,6 +82,69 @@ def test_a_device_says_what_it_is_and_what_it_is_under(target: LinuxTarget) -> N
     result = benchmark(target, model, effort=Effort(repeats=4, cool_seconds=0))
     assert result.fingerprint == here.fingerprint()
     assert result.before is not None
+
+
+def scheduled(folder: Path, kernel: str, hardware: str, name: str = "net.schedule.json") -> tuple[Path, Path]:
+    """A model, and a schedule of its first binary layer."""
+    model, path = folder / "net.tflite", folder / name
+    model.write_bytes(BINARY.read_bytes())
+    op = next(layer for layer in layers(open_model(BINARY).graph) if layer.shape.operation == "bconv2d").op
+    layer = LayerSchedule(op, "binary", kernel, "rs", {"rows": 2, "blocks": 4})
+    schedules.write(Schedule(schedules.fingerprint(model.read_bytes()), hardware, (layer,)), path)
+    return model, path
+
+
+def kernels_on(target: LinuxTarget, model: ModelFile) -> list[str]:
+    profile = target.profile(target.with_schedule(model), repeats=4)
+    return [op.kernel for op in profile.ops if op.op == "LceBconv2d"]
+
+
+def test_a_schedule_that_is_named_goes_with_the_model(target: LinuxTarget, tmp_path: Path) -> None:
+    model, path = scheduled(tmp_path, "portablers", "pi4", "a.json")
+    first, *others = kernels_on(target, open_model(model, schedule=path))
+    assert first == "portablers"
+    assert "portablers" not in others
+    assert "portablers" not in kernels_on(target, open_model(model))
+    model, path = scheduled(tmp_path, "abacus", "pi4", "a.json")
+    with pytest.raises(InputError, match=rf"^{path}: op \d+ \(binary\): there is no kernel 'abacus' for it; use "):
+        kernels_on(target, open_model(model, schedule=path))
+
+
+def test_the_schedule_beside_a_model_goes_with_it_to_its_machine_alone(device: LocalDevice, tmp_path: Path) -> None:
+    model, _ = scheduled(tmp_path, "portablers", "pi5")
+    device.facts = replace(device.facts, processor="aarch64", details={"part": "0xd0b"})
+    pi5 = LinuxTarget(device)
+    assert kernels_on(pi5, open_model(model))[0] == "portablers"
+    device.facts = replace(device.facts, details={"part": "0xd08"})
+    pi4 = LinuxTarget(device)
+    with pytest.warns(InputWarning, match=r"schedule\.json: not followed on local: it is for pi5; --schedule has it"):
+        assert "portablers" not in kernels_on(pi4, open_model(model))
+    pi5.close()
+    pi4.close()
+
+
+def test_programs_for_devices_without_python_refuse_a_schedule(device: LocalDevice, tmp_path: Path) -> None:
+    device.facts = replace(device.facts, python=None)
+    model, path = scheduled(tmp_path, "portablers", "host", "a.json")
+    with pytest.raises(InputError, match="kernels on local follow no schedule; leave --schedule out"):
+        LinuxTarget(device).with_schedule(open_model(model, schedule=path))
+
+
+def test_many_samples_run_on_a_device_as_on_the_host(target: LinuxTarget) -> None:
+    model = open_model(BINARY)
+    images = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
+    (found,) = run_on(target.open(model), model, [images])
+    np.testing.assert_array_equal(found, edgebnn.load(BINARY)(images))
+
+
+def test_a_slow_start_is_waited_for(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(start, "ALIVE_SECONDS", 0.01)
+    with start.saying_alive():
+        time.sleep(0.3)
+    said = capfd.readouterr().out
+    assert set(said) == {"."}
+    time.sleep(0.1)
+    assert capfd.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
