@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import repeat
 
 import numpy as np
 
 from edgebnn.errors import EdgebnnError, InputError
 
-from . import execute, samples
+from . import execute, memory_bound, samples
 from .opdef import COUNTED, Axes, OpView
 from .ops import OPS
 from .shapes import resize, walk
@@ -141,4 +142,12 @@ def run_all(
         with ThreadPoolExecutor(threads) as pool:
             return list(pool.map(run, parts))
 
-    return call.run(independence(graph), runs, BATCH)
+    most = memory_bound.together(_bytes_of_one(graph, call) * threads, BATCH)
+    return call.run(independence(graph), runs, most)
+
+
+def _bytes_of_one(graph: Graph, call: samples.Call) -> int:
+    """What one sample needs at the same time, as far as it is known."""
+    with suppress(EdgebnnError):  # where the open first axis is no batch
+        graph = resize(graph, call.single())
+    return memory_bound.working_bytes(graph)

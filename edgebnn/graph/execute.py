@@ -35,7 +35,7 @@ def run(graph: Graph, inputs: Sequence[Array]) -> tuple[Array, ...]:
 
     Raises:
         InputError: the inputs do not fit (:func:`edgebnn.graph.shapes.resize` gives the graph another batch size), or
-            an op needs more memory than is free.
+            it needs more memory than is free.
         UnsupportedOpError: naming op and layer.
     """
     values = _execute(graph, inputs, keep_all=False)
@@ -109,7 +109,7 @@ def definition(view: OpView) -> OpDef:
 
 
 def _execute(graph: Graph, inputs: Sequence[Array], keep_all: bool) -> dict[int, Array]:
-    memory_bound.check_graph(graph)
+    memory_bound.check_graph(graph, keep_all)
     values = {i: tensor.data for i, tensor in enumerate(graph.tensors) if tensor.data is not None}
     values.update(_checked_inputs(graph, inputs))
     last_use = {i: step for step, op in enumerate(graph.ops) for i in (*op.inputs, *op.outputs)}

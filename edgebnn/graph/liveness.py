@@ -7,6 +7,7 @@ and the interpreter's own structures are not counted.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from .types import Graph
@@ -36,6 +37,14 @@ class ArenaPlan:
     bytes: int
 
 
+@dataclass(frozen=True)
+class Peak:
+    """The most bytes that are needed at the same time, and the op that needs them."""
+
+    bytes: int
+    op: int
+
+
 def live_ranges(graph: Graph) -> tuple[Live, ...]:
     """When each computed tensor is needed.
 
@@ -45,19 +54,57 @@ def live_ranges(graph: Graph) -> tuple[Live, ...]:
     Returns:
         The ranges of its inputs and of every op's outputs, in order of first use.
     """
-    end = len(graph.ops) - 1
-    first = dict.fromkeys(graph.inputs, 0)
+    return ranges(
+        [(op.inputs, op.outputs) for op in graph.ops],
+        graph.inputs,
+        graph.outputs,
+        lambda index: graph.tensors[index].bytes,
+    )
+
+
+def ranges(
+    ops: Sequence[tuple[Iterable[int], Iterable[int]]],
+    given: Iterable[int],
+    results: Iterable[int],
+    size: Callable[[int], int],
+) -> tuple[Live, ...]:
+    """:func:`live_ranges` of a model told by the indices of its tensors.
+
+    Args:
+        ops: inputs and outputs of each.
+        given: tensors that are there from the start.
+        results: those that are needed to the end.
+        size: bytes of a tensor.
+
+    Returns:
+        The ranges of ``given`` and of every op's outputs, in order of first use.
+    """
+    first = dict.fromkeys(given, 0)
     last = dict(first)
-    for position, op in enumerate(graph.ops):
-        for index in op.inputs:
+    for position, (reads, writes) in enumerate(ops):
+        for index in reads:
             if index in first:
                 last[index] = position
-        for index in op.outputs:
+        for index in writes:
             first[index] = last[index] = position
-    for index in graph.outputs:
+    for index in results:
         if index in first:
-            last[index] = end
-    return tuple(Live(index, _rounded(graph.tensors[index].bytes), first[index], last[index]) for index in first)
+            last[index] = len(ops) - 1
+    return tuple(Live(index, _rounded(size(index)), first[index], last[index]) for index in first)
+
+
+def peak(lives: Sequence[Live]) -> Peak:
+    """When the most of ``lives`` are needed together."""
+    changes: dict[int, int] = {}
+    for live in lives:
+        changes[live.first] = changes.get(live.first, 0) + live.bytes
+        changes[live.last + 1] = changes.get(live.last + 1, 0) - live.bytes
+    most, now = Peak(0, 0), 0
+    for op in sorted(changes):
+        now += changes[op]
+        if now > most.bytes:
+            most = Peak(now, op)
+    return most
 
 
 def plan_arena(graph: Graph) -> ArenaPlan:
@@ -103,10 +150,7 @@ def arena_lower_bound_bytes(graph: Graph) -> int:
     Returns:
         Bytes that are live during the op with the most of them.
     """
-    ranges = live_ranges(graph)
-    return max(
-        (sum(live.bytes for live in ranges if live.first <= op <= live.last) for op in range(len(graph.ops))), default=0
-    )
+    return peak(live_ranges(graph)).bytes
 
 
 def _best_gap(taken: list[tuple[int, int]], size: int) -> int:

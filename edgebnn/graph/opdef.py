@@ -109,6 +109,7 @@ class Limits:
     adds:        it adds in fixed point, so that no input's scale may be too far above the output's.
     compares:    its operands' scales become fixed-point factors as they are.
     bounded:     it multiplies and divides scales in float32, which they must not leave.
+    axes:        its first input has so many at least.
     """
 
     required: int | None = None
@@ -117,6 +118,7 @@ class Limits:
     adds: bool = False
     compares: bool = False
     bounded: bool = False
+    axes: int = 0
 
 
 @dataclass(frozen=True)

@@ -188,6 +188,10 @@ class Call:
             return None
         return [(size, known[size]) for size in sizes]
 
+    def single(self) -> tuple[Shape, ...]:
+        """The shapes of the inputs for one sample, or for as many as the file takes at a time."""
+        return tuple(array.shape for array in self._part(0, self.batch))
+
     def _axes(self, independent: Independent, size: int) -> Axes | None:
         return independent(tuple(array.shape for array in self._part(0, size)), self.counted)
 

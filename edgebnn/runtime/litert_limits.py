@@ -74,6 +74,8 @@ def _refusal(graph: Any, op: Any, kind: int) -> str:
         return f"has {len(inputs)} inputs, too few for {_NAMES.get(kind)}"
     if ABSENT in inputs[:required] or (ABSENT in outputs and kind != _OPS.CUSTOM):
         return f"lacks an input or output (inputs {inputs}, outputs {outputs})"
+    if limits.axes and len(integers(graph.Tensors(inputs[0]).ShapeAsNumpy())) < limits.axes:
+        return f"is given one number, and {_NAMES.get(kind)} works along an axis"
     eight_bit = (_TYPES.INT8, _TYPES.UINT8)
     given = [graph.Tensors(index) for index in inputs if index != ABSENT and graph.Tensors(index).Type() in eight_bit]
     if limits.compares and any(not _scales(tensor).size or (_scales(tensor) >= 1).any() for tensor in given):

@@ -15,7 +15,7 @@ import numpy as np
 
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.files import unreadable
-from edgebnn.graph import batches, samples
+from edgebnn.graph import batches, memory_bound, samples
 from edgebnn.graph.metadata import Metadata
 from edgebnn.graph.opdef import Axes
 from edgebnn.graph.tflite import parse
@@ -36,7 +36,7 @@ from .profile import Profile
 from .runner import Outputs, Runner, ShapeError, open_runner
 
 MAX_BATCH = 32
-"""Samples of one invoke. More gains nothing and costs activation memory."""
+"""Samples of one invoke, fewer where memory is short. More gains nothing and costs activation memory."""
 
 
 class Model:
@@ -75,6 +75,7 @@ class Model:
         source = self._runner.interpreter.source
         self.metadata: Metadata | None = source.metadata
         self._unread = source.unread
+        self._working_bytes = source.working_bytes[self._runner.entry.subgraph]
         self.inputs: tuple[Port, ...] = _with_pixels(self._runner.inputs, self.metadata)
         self.outputs: tuple[Port, ...] = self._runner.outputs
 
@@ -181,7 +182,7 @@ class Model:
         call = self._call(images)
         with self._ready():
             try:
-                self._runner.run(call.parts(self._independent, MAX_BATCH)[0][0].arrays)
+                self._runner.run(call.parts(self._independent, self._most)[0][0].arrays)
             except ShapeError:
                 self._runner.run(call.parts(_alone, MAX_BATCH)[0][0].arrays)
             return self._runner.profile(repeats)
@@ -210,6 +211,11 @@ class Model:
             yield
 
     @property
+    def _most(self) -> int:
+        """Samples of one invoke, at most."""
+        return memory_bound.together(self._working_bytes, MAX_BATCH)
+
+    @property
     def _runner(self) -> Runner:
         return self._turns.thing
 
@@ -228,7 +234,7 @@ class Model:
     def _run(self, call: samples.Call) -> tuple[Array, ...]:
         runs = self._runs(self._runner, keep=False)
         try:
-            return call.run(self._independent, runs, MAX_BATCH)
+            return call.run(self._independent, runs, self._most)
         except ShapeError:
             outputs = call.run(_alone, runs, MAX_BATCH)
             self._independent = _alone  # samples that may run together, on kernels that do not bear it

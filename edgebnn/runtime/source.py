@@ -24,12 +24,13 @@ CUSTOM_OPS = tuple(sorted(kind for kind, entry in OPS.items() if entry.custom))
 @dataclass(frozen=True)
 class ModelSource:
     """Where a model came from. ``custom_ops`` pairs each custom op of the file with its layer; ``entries`` are what can
-    be run, each with what it keeps between runs; ``metadata`` what the model says of itself, None where nothing, and
-    why that cannot be read in ``unread``."""
+    be run, each with what it keeps between runs; ``working_bytes`` what each graph of the file needs at the same time;
+    ``metadata`` what the model says of itself, None where nothing, and why that cannot be read in ``unread``."""
 
     name: str
     custom_ops: tuple[tuple[str, str], ...]
     entries: tuple[tuple[Entry, State], ...]
+    working_bytes: tuple[int, ...]
     metadata: Metadata | None
     unread: str = ""
 
@@ -72,13 +73,13 @@ def _checked(data: bytes | mmap.mmap, name: str) -> ModelSource:
     end = flatbuffer.check(data, name)
     custom_ops = consistency.check(data, name)
     litert_limits.check(data, name)
-    memory_bound.check_file(data, name)
+    working_bytes = memory_bound.check_file(data, name)
     found = entries.entries(data)
     states = tuple((entry, entries.state(data, entry.subgraph)) for entry in found)
     try:
-        return ModelSource(name, custom_ops, states, _metadata(data, end, name))
+        return ModelSource(name, custom_ops, states, working_bytes, _metadata(data, end, name))
     except ModelFormatError as error:  # which is no reason not to run it
-        return ModelSource(name, custom_ops, states, None, str(error))
+        return ModelSource(name, custom_ops, states, working_bytes, None, str(error))
 
 
 def _metadata(data: bytes | mmap.mmap, end: int, name: str) -> Metadata | None:

@@ -129,7 +129,7 @@ def _prelu_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, .
 def _hard_swish_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
     if x.dtype == np.float32:
-        return (x * np.clip(x + np.float32(3), 0, 6) / np.float32(6),)
+        return (x * np.clip(x + np.float32(3), np.float32(0), np.float32(6)) / np.float32(6),)
     scale, centred = _centred(view, input_tensor(view, 0), x)
     output_scale, zero_point = scale_and_zero_point(view, view.outputs[0])
     fine = scale * np.float32(1 / 128)
@@ -310,6 +310,6 @@ OPS = (
         schema="LogSoftmaxOptions",
         types=FLOAT,
         batch=kept_but_last,
-        limits=Limits(scaled=True),
+        limits=Limits(scaled=True, axes=1),
     ),
 )

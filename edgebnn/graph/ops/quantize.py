@@ -47,7 +47,7 @@ def _along_axis(view: OpView, tensor: Tensor) -> tuple[Array, Array]:
     scales = np.asarray(tensor.quantization.scale, np.float32)
     zero_points = np.asarray(tensor.quantization.zero_point, np.int64)
     if tensor.quantization.per_tensor:
-        return scales, zero_points[:1]
+        return scales[0], zero_points[0]
     shape = [1] * len(tensor.shape)
     shape[tensor.quantization.axis] = scales.size
     return scales.reshape(shape), np.broadcast_to(zero_points, scales.shape).reshape(shape)

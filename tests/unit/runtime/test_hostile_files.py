@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import flatbuffers
@@ -21,16 +22,18 @@ from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, UnsupportedOpError
 from edgebnn.graph.batches import run_all
+from edgebnn.graph.execute import trace
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.ops.activation import SoftmaxOptions
 from edgebnn.graph.ops.elementwise import SubOptions
+from edgebnn.graph.ops.shape_ops import ConcatenationOptions
 from edgebnn.graph.ops.view import NoOptions
-from edgebnn.graph.types import ABSENT, DType, Graph, Signature, Tensor
+from edgebnn.graph.types import ABSENT, DType, Graph, Op, Signature, Tensor
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.model import load
 from edgebnn.targets.inputs import run_reference
 from edgebnn.targets.model_file import open_model
-from tests.support.graphs import constant, one_op, per_tensor, tensor
+from tests.support.graphs import chain, constant, one_op, per_tensor, tensor
 from tests.support.topologies import lce_bytes
 
 ROOT = Path(__file__).parents[3]
@@ -277,3 +280,52 @@ def test_tensors_beyond_the_memory_that_is_free_are_refused_before_they_are_made
             run(path)
     with pytest.raises(InputError, match=message):
         run_reference(file, [x])
+
+
+def _fan(branches: int, size: int) -> Graph:
+    """So many results of ``size`` floats, all of which the last op reads."""
+    x, y = tensor("x", (1, size)), tensor("y", (1, branches * size))
+    made = [tensor(f"t{i}", (1, size)) for i in range(branches)]
+    ops = [Op("RELU", (0,), (i + 1,), NoOptions()) for i in range(branches)]
+    ops.append(Op("CONCATENATION", tuple(range(1, branches + 1)), (branches + 1,), ConcatenationOptions(axis=1)))
+    return Graph("main", (x, *made, y), tuple(ops), (0,), (branches + 1,))
+
+
+def test_memory_is_counted_over_all_that_is_needed_at_once_not_op_by_op(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Forty results of 32 MB that wait for the last op: no op but that one needs more than 64 MB."""
+    ops = _fan(40, 8 << 20).ops[:-1]
+    graph = replace(_fan(40, 8 << 20), ops=ops, outputs=tuple(range(1, 41)))
+    path = tmp_path / "many.tflite"
+    path.write_bytes(to_bytes(graph))
+    monkeypatch.setattr(machine, "free_memory", lambda: 1 << 30)
+    for run in (
+        load,
+        lambda path: Interpreter(str(path)),
+        lambda path: run_all(read(path), [np.zeros((1, 8 << 20), np.float32)]),
+    ):
+        with pytest.raises(InputError, match=r"layer 't39' needs 1\.3 GiB of memory at once; 1\.0 GiB are free here"):
+            run(path)
+
+
+def test_tracing_keeps_every_tensor_and_counts_them_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = [f"t{i}" for i in range(41)]
+    graph = chain([("RELU", NoOptions(), (tensor(a, (1, 8 << 20)),), (tensor(b, (1, 8 << 20)),), 1)
+                   for a, b in pairwise(names)])  # fmt: skip
+    monkeypatch.setattr(machine, "free_memory", lambda: 1 << 30)
+    with pytest.raises(InputError, match=r"needs 1\.3 GiB of memory at once"):
+        trace(graph, [np.zeros((1, 8 << 20), np.float32)])
+
+
+def test_as_many_samples_run_together_as_memory_allows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One needs 12 MB: all 32 would need 384."""
+    graph, x = _fan(3, 1 << 19), np.arange(8 << 19, dtype=np.float32).reshape(8, -1)
+    model = load(to_bytes(graph))
+    sizes: list[int] = []
+    whole = model._runner.run
+    monkeypatch.setattr(model._runner, "run", lambda arrays, keep: sizes.append(len(arrays[0])) or whole(arrays, keep))
+    monkeypatch.setattr(machine, "free_memory", lambda: 80 << 20)
+    for outputs in (model(x), run_all(graph, [x])[0]):
+        np.testing.assert_array_equal(outputs, np.tile(x, (1, 3)))
+    assert sizes == [3, 3, 2]
