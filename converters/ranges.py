@@ -52,7 +52,7 @@ def measured_ranges(graph: Graph, samples: Sequence[Array]) -> dict[int, Range]:
         probe.invoke()
         for index, detail in zip(computed, outputs, strict=True):
             values = probe.get_tensor(detail["index"])
-            low, high = float(values.min()), float(values.max())
+            low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
             known = ranges.get(index, (low, high))
             ranges[index] = min(low, known[0]), max(high, known[1])
     return ranges

@@ -1,4 +1,4 @@
-"""Reductions over axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, ARG_MAX and ARG_MIN."""
+"""Reductions over axes: MEAN, SUM, REDUCE_MAX, REDUCE_MIN, REDUCE_PROD, REDUCE_ANY, REDUCE_ALL, ARG_MAX and ARG_MIN."""
 
 from __future__ import annotations
 
@@ -129,6 +129,14 @@ def _prod_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ..
     return (np.asarray(x.prod(axis=reduced_axes(view), dtype=x.dtype)).reshape(view.outputs[0].shape),)
 
 
+def _any_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return (np.asarray(value(view, values, 0).any(axis=reduced_axes(view))).reshape(view.outputs[0].shape),)
+
+
+def _all_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return (np.asarray(value(view, values, 0).all(axis=reduced_axes(view))).reshape(view.outputs[0].shape),)
+
+
 def arg_axis(view: OpView) -> int:
     """The axis along which ARG_MAX and ARG_MIN look."""
     return axis_of(view, scalar(view, 1), len(input_tensor(view, 0).shape))
@@ -210,6 +218,24 @@ OPS = (
         types=_PLAIN_NUMBERS,
         batch=_batch,
         limits=Limits(scaled=True),
+    ),
+    OpDef(
+        "REDUCE_ANY",
+        ReducerOptions,
+        _infer,
+        _any_run,
+        schema="ReducerOptions",
+        types=unchanged(DType.BOOL),
+        batch=_batch,
+    ),
+    OpDef(
+        "REDUCE_ALL",
+        ReducerOptions,
+        _infer,
+        _all_run,
+        schema="ReducerOptions",
+        types=unchanged(DType.BOOL),
+        batch=_batch,
     ),
     OpDef(
         "ARG_MAX", ArgMaxOptions, _arg_infer, _arg_max_run, schema="ArgMaxOptions", types=_ARG_TYPES, batch=_arg_batch

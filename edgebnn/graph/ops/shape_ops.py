@@ -9,9 +9,9 @@ import numpy as np
 from edgebnn.graph.opdef import COUNTED, Axes, Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape, Tensor
 
-from .batch_axis import only, reshaped
+from .batch_axis import kept, only, reshaped
 from .enums import Activation, TensorType
-from .types import ANY, EVERY_TYPE
+from .types import ANY, EVERY_TYPE, unchanged
 from .view import (
     NoOptions,
     axis_of,
@@ -22,6 +22,7 @@ from .view import (
     input_tensor,
     optional_input,
     options,
+    same_shape,
     scalar,
     shape_argument,
     unsupported,
@@ -339,7 +340,13 @@ def _fill_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ..
 
 
 _SPLIT_TYPES = tuple((DType.INT32, t) for t in EVERY_TYPE)
+_FILL_TYPES = tuple((a, b) for a in (DType.INT32, DType.INT64) for b in EVERY_TYPE)
 _SHAPE_TYPES = tuple((a, b) for a in EVERY_TYPE for b in (DType.INT32, DType.INT64))
+
+
+def _zeros_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return (np.zeros_like(value(view, values, 0)),)
+
 
 OPS = (
     OpDef(
@@ -450,5 +457,14 @@ OPS = (
     OpDef(
         "TILE", NoOptions, _tile_infer, _tile_run, schema="TileOptions", types=ANY, batch=_tile_batch, same_scale=True
     ),
-    OpDef("FILL", NoOptions, _fill_infer, _fill_run, schema="FillOptions", types=_SPLIT_TYPES, same_scale=True),
+    OpDef(
+        "ZEROS_LIKE",
+        NoOptions,
+        same_shape,
+        _zeros_run,
+        schema="ZerosLikeOptions",
+        types=unchanged(DType.FLOAT32, DType.INT32, DType.INT64),
+        batch=kept,
+    ),
+    OpDef("FILL", NoOptions, _fill_infer, _fill_run, schema="FillOptions", types=_FILL_TYPES, same_scale=True),
 )

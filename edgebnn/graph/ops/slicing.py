@@ -1,4 +1,4 @@
-"""SLICE and STRIDED_SLICE, PAD, PADV2 and MIRROR_PAD, and the exchanges of space with depth and batch."""
+"""SLICE and STRIDED_SLICE, REVERSE_V2, PAD, PADV2 and MIRROR_PAD, and the exchanges of space with depth and batch."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from .shape_ops import moved
 from .types import ANY
 from .view import (
     NoOptions,
+    axis_of,
     bad_input,
     constant,
     input_tensor,
@@ -271,7 +272,38 @@ def _from_batch_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Arr
     return moved(x[(slice(None), *cropped)])
 
 
+def _reversed_axes(view: OpView) -> tuple[int, ...]:
+    rank = len(input_tensor(view, 0).shape)
+    return tuple(axis_of(view, int(axis), rank) for axis in constant(view, 1).reshape(-1))
+
+
+def _reverse_infer(view: OpView) -> tuple[Shape, ...]:
+    axes = sorted(_reversed_axes(view))
+    if len(set(axes)) < len(axes) or axes != list(range(axes[0], axes[0] + len(axes))):
+        raise unsupported(view, f"the axes {axes}", "one axis, or several that follow each other")
+    return (input_tensor(view, 0).shape,)
+
+
+def _reverse_batch(view: OpView, axes: Axes) -> Axes | None:
+    axis = only(axes, 0)
+    return None if axis is None or axis in _reversed_axes(view) else (axis,)
+
+
+def _reverse_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
+    return moved(np.flip(value(view, values, 0), _reversed_axes(view)))
+
+
 OPS = (
+    OpDef(
+        "REVERSE_V2",
+        NoOptions,
+        _reverse_infer,
+        _reverse_run,
+        schema="ReverseV2Options",
+        types=ANY,
+        batch=_reverse_batch,
+        same_scale=True,
+    ),
     OpDef(
         "SLICE",
         NoOptions,

@@ -102,6 +102,12 @@ def _gather(draw: Draw, shape: Shape) -> tuple[Options, list[Tensor | None]]:
     return GatherOptions(axis=axis), [int32("indices", indices)]
 
 
+def _reverse(draw: Draw, shape: Shape) -> tuple[Options, list[Tensor | None]]:
+    first = draw(st.integers(0, len(shape) - 1))
+    last = draw(st.integers(first, len(shape) - 1))
+    return NoOptions(), [int32("axes", draw(st.permutations(range(first, last + 1))))]
+
+
 def _tile(draw: Draw, shape: Shape) -> tuple[Options, list[Tensor | None]]:
     return NoOptions(), [int32("repeats", [draw(st.integers(1, 3)) for _ in shape])]
 
@@ -245,6 +251,7 @@ MOVING: Mapping[str, Cases] = {
     "PADV2": pad_v2,
     "MIRROR_PAD": moving("MIRROR_PAD", _mirror_pad),
     "GATHER": moving("GATHER", _gather),
+    "REVERSE_V2": moving("REVERSE_V2", _reverse),
     "TILE": moving("TILE", _tile),
     "BROADCAST_TO": moving("BROADCAST_TO", _broadcast_to),
     "SPACE_TO_BATCH_ND": moving("SPACE_TO_BATCH_ND", _split_batches, rank=4),

@@ -12,6 +12,7 @@ from edgebnn.graph.ops.enums import TensorType
 from edgebnn.graph.ops.reduce import ArgMaxOptions, ArgMinOptions
 from edgebnn.graph.ops.resize import ResizeBilinearOptions, ResizeNearestNeighborOptions
 from edgebnn.graph.ops.view import NoOptions
+from edgebnn.graph.types import DType
 from tests.support.graphs import per_tensor
 from tests.support.op_cases.base import Case, Cases
 from tests.support.op_cases.elementwise import (
@@ -34,7 +35,7 @@ from tests.support.op_cases.elementwise import (
 from tests.support.op_cases.linear import batch_matmul, conv_2d, depthwise_conv_2d, fully_connected, transpose_conv
 from tests.support.op_cases.moving import MOVING, resize
 from tests.support.op_cases.reductions import arg, pool, reduction
-from tests.support.op_cases.typed import cast, dequantize, fill, logical, quantize, shape_of
+from tests.support.op_cases.typed import cast, dequantize, fill, logical, quantize, shape_of, zeros_like
 
 COMMON: Mapping[str, Cases] = {
     "CONV_2D": conv_2d,
@@ -127,6 +128,9 @@ OF_SEVERAL_TYPES: Mapping[str, st.SearchStrategy[Case]] = {
     "CAST": cast(),
     "SHAPE": shape_of(),
     "FILL": fill(),
+    "ZEROS_LIKE": zeros_like(),
+    "REDUCE_ANY": reduction("REDUCE_ANY")(DType.BOOL),
+    "REDUCE_ALL": reduction("REDUCE_ALL")(DType.BOOL),
     "LOGICAL_AND": logical("LOGICAL_AND"),
     "LOGICAL_OR": logical("LOGICAL_OR"),
     "LOGICAL_NOT": logical("LOGICAL_NOT"),

@@ -19,7 +19,6 @@ from tests.support.op_cases.base import (
     any_shape,
     case,
     generator,
-    int32,
     power,
     values,
 )
@@ -83,9 +82,14 @@ def shape_of(draw: Draw) -> Case:
 @st.composite
 def fill(draw: Draw) -> Case:
     dtype = draw(st.sampled_from([DType.FLOAT32, DType.INT32, DType.BOOL]))
-    return case(
-        draw, "FILL", NoOptions(), [int32("shape", draw(any_shape())), tensor("x", (), dtype)], tensor("y", (), dtype)
-    )
+    shape = constant("shape", np.asarray(draw(any_shape()), draw(st.sampled_from([np.int32, np.int64]))))
+    return case(draw, "FILL", NoOptions(), [shape, tensor("x", (), dtype)], tensor("y", (), dtype))
+
+
+@st.composite
+def zeros_like(draw: Draw) -> Case:
+    dtype = draw(st.sampled_from([DType.FLOAT32, DType.INT32, DType.INT64]))
+    return case(draw, "ZEROS_LIKE", NoOptions(), [tensor("x", draw(any_shape()), dtype)], tensor("y", (), dtype))
 
 
 def logical(kind: str) -> st.SearchStrategy[Case]:
