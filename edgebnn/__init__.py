@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from edgebnn.runtime.model import load
     from edgebnn.targets import target
     from edgebnn.targets.exporting import export
+    from edgebnn.targets.linux.deploying import deploy
     from edgebnn.workflows.prune import prune
     from edgebnn.workflows.retrain import retrain
 
@@ -27,6 +28,7 @@ _PUBLIC = {
     "Interpreter": "edgebnn.runtime.interpreter",
     "Metadata": "edgebnn.graph.metadata",
     "convert": "edgebnn.converters.convert",
+    "deploy": "edgebnn.targets.linux.deploying",
     "export": "edgebnn.targets.exporting",
     "load": "edgebnn.runtime.model",
     "read": "edgebnn.converters.read_tflite",
@@ -42,6 +44,7 @@ __all__ = [
     "Metadata",
     "__version__",
     "convert",
+    "deploy",
     "export",
     "load",
     "preprocessing",

@@ -18,6 +18,7 @@ from edgebnn.files import unreadable, write_bytes
 from edgebnn.graph.batches import run_all
 from edgebnn.graph.samples import call
 from edgebnn.graph.types import Array, Graph
+from edgebnn.runtime.model import Model
 from edgebnn.runtime.port import Port, graph_outputs
 
 from .model_file import ModelFile
@@ -30,7 +31,7 @@ _DAMAGED = (
 )
 
 
-def read_arrays(path: Path, model: ModelFile) -> tuple[Array, ...]:
+def read_arrays(path: Path, model: ModelFile | Model) -> tuple[Array, ...]:
     """The inputs [N, ...] that a file holds, as the user has them.
 
     Args:
@@ -172,7 +173,7 @@ def _own_batch(port: Port, array: Array) -> Array:
     return array[: max(1, port.shape[0])] if -1 in port.dimensions[1:] else np.broadcast_to(np.int8(0), port.shape)
 
 
-def write_arrays(path: Path, model: ModelFile, arrays: Sequence[Array]) -> None:
+def write_arrays(path: Path, model: ModelFile | Model, arrays: Sequence[Array]) -> None:
     """Writes a model's outputs, whole or not at all: one as ``.npy``, several as ``.npz`` by their names in the file.
 
     Args:

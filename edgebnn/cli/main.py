@@ -1,5 +1,5 @@
-"""The ``edgebnn`` command. Verbs: :mod:`.conversion`, :mod:`.deployment` and :mod:`.training`; what they share:
-:mod:`.options`.
+"""The ``edgebnn`` command. Verbs: :mod:`.conversion`, :mod:`.deployment`, :mod:`.devices` and :mod:`.training`; what
+they share: :mod:`.options`.
 
 Exit codes: 0 done, 1 the check that was asked for failed, 2 bad input or use. With ``--json`` one object goes to
 standard output and nothing else; progress and messages go to standard error.
@@ -14,11 +14,18 @@ from typing import Any, NoReturn
 
 import click
 
-from edgebnn.cli import conversion, deployment, training
+from edgebnn.cli import conversion, deployment, devices, training
 from edgebnn.cli.options import cli
 from edgebnn.errors import EdgebnnError, InputWarning
 
-__all__ = ["cli", "conversion", "deployment", "main", "training"]  # the three register their verbs with ``cli``
+__all__ = [
+    "cli",
+    "conversion",
+    "deployment",
+    "devices",
+    "main",
+    "training",
+]  # the four register their verbs with ``cli``
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -16,7 +16,7 @@ import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 from edgebnn import errors, machine
 from edgebnn.errors import EdgebnnError, InputError, one_line
@@ -29,7 +29,7 @@ from edgebnn.targets.host import HostSession
 from edgebnn.targets.model_file import ModelFile
 
 from . import wire
-from .store import Store
+from .store import OneModel, Store
 
 ALIVE_SECONDS = 2.0
 _PACKAGES = ("edgebnn", "numpy", "ai-edge-litert", "tflite-runtime")
@@ -38,17 +38,30 @@ Answer = tuple[dict[str, Any], Sequence[Array]]
 
 
 def serve(folder: str) -> None:
-    """Answers frames until standard input ends.
+    """Answers frames on models of a store until standard input ends.
 
     Args:
         folder: the store.
     """
+    _serve(Store(Path(folder)))
+
+
+def serve_version(model: Path) -> NoReturn:
+    """The same on the one model of a version that was deployed.
+
+    Args:
+        model: its file.
+    """
+    _serve(OneModel(model))
+
+
+def _serve(store: Store | OneModel) -> NoReturn:
     line = Line(os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb"))
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(2, 1)  # libraries print where they like
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
     line.begin(hello())
-    agent = Agent(Store(Path(folder)))
+    agent = Agent(store)
     while True:
         header, arrays = line.next()
         try:
@@ -155,7 +168,7 @@ class _Opened:
 class Agent:
     """The requests, each a method ``do_NAME``, and the sessions that they opened."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store | OneModel) -> None:
         self._store = store
         self._opened: dict[int, _Opened] = {}
         self._count = 0

@@ -37,7 +37,7 @@ class Agent:
         self._channel = channel
         self._number = 0
         try:
-            skip_to_greeting(channel)
+            skip_to(wire.GREETING, channel)
             self.hello, _ = wire.decode(channel.receive)
             if self.hello.get("protocol") != wire.VERSION:
                 raise DeviceError("the agent on the device speaks another edgebnn's protocol")
@@ -77,10 +77,10 @@ class Agent:
         self._channel.close()
 
 
-def skip_to_greeting(channel: Channel) -> None:
-    """Reads up to the end of the greeting: login shells may print something first."""
+def skip_to(greeting: bytes, channel: Channel) -> None:
+    """Reads up to the end of a greeting: login shells may print something first. Raises DeviceError."""
     seen = bytearray()
-    while not seen.endswith(wire.GREETING):
+    while not seen.endswith(greeting):
         if len(seen) > wire.MOST_GREETING:
             raise DeviceError("the device prints without an end where edgebnn's agent should answer")
         seen += channel.receive(1)

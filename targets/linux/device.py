@@ -142,6 +142,18 @@ class Device(ABC):
         """Starts a file of the store as a program."""
 
     @abstractmethod
+    def shell(self) -> Channel:
+        """A POSIX shell that reads its script from standard input; in it ``$d`` is the store."""
+
+    @abstractmethod
+    def python(self) -> Sequence[str]:
+        """The words that start the device's Python in that shell."""
+
+    def program(self, path: str) -> Sequence[str]:
+        """The words that start a program that lies on the device in that shell."""
+        return (path,)
+
+    @abstractmethod
     def close(self) -> None:
         """Ends the connection and what runs on the device."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import shlex
 import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -79,6 +80,20 @@ class EmulatedDevice(Device):
         land = self.user_land()
         command = [self._system.emulator, str(path)]
         return ProcessChannel(command, land.clean_environment(), self._store)
+
+    def shell(self) -> Channel:
+        home = self._store.parent / "home"
+        home.mkdir(parents=True, exist_ok=True)
+        environment = {**self.user_land().clean_environment(), "HOME": str(home)}
+        channel = ProcessChannel(["sh", "-s"], environment, home)
+        channel.send(f"d={shlex.quote(str(self._store))}\n".encode())
+        return channel
+
+    def python(self) -> Sequence[str]:
+        return self.user_land().command
+
+    def program(self, path: str) -> Sequence[str]:
+        return (self._system.emulator, path)
 
     def user_land(self) -> UserLand:
         """The system, made if it is not there. Raises UnavailableError."""

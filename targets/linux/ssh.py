@@ -110,6 +110,15 @@ class SshDevice(Device):
             self._connection, _line(f'{_folder()}; chmod 700 "$d/files/{program}" && exec "$d/files/{program}"')
         )
 
+    def shell(self) -> Channel:
+        channel = SshChannel(self._connection, "sh -s")
+        channel.send(f"{_folder()}\n".encode())
+        return channel
+
+    def python(self) -> Sequence[str]:
+        assert self.facts.interpreter in probe.INTERPRETERS
+        return (self.facts.interpreter,)
+
     def close(self) -> None:
         self._connection.close()
 

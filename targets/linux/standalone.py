@@ -31,7 +31,7 @@ from edgebnn.runtime.timing import PairedTimes, Times
 from edgebnn.targets.model_file import ModelFile, Session
 
 from . import wire
-from .client import skip_to_greeting
+from .client import skip_to
 from .device import Channel, ConnectionLostError, DeviceError
 
 NAME = "network"
@@ -87,6 +87,29 @@ def program(package: Package, processor: str) -> Path:
             flags = (*_FLAGS, *machine.flags, f"-I{folder}")
             build.compile(path, sources, compiler, flags, ("-static", "-s", *machine.flags))
     return path
+
+
+def built(model: ModelFile, graph: Graph, processor: str) -> bytes:
+    """A model as a program for a kind of processor.
+
+    Args:
+        model: the file.
+        graph: it, for inputs of one size.
+        processor: of :data:`MACHINES`.
+
+    Raises:
+        EdgebnnError: its ops have no C, or there is no compiler.
+    """
+    return program(_package(model, graph, processor), processor).read_bytes()
+
+
+def _package(model: ModelFile, graph: Graph, processor: str) -> Package:
+    core = MACHINES[processor].core
+    try:
+        return generate(graph, core, NAME, model.schedules_on(core.name))
+    except EdgebnnError as error:
+        prefixed = str(error) if str(error).startswith(model.name) else f"{model.name}: {error}"
+        raise type(error)(f"{prefixed}. The device has no Python that runs the file itself") from None
 
 
 class PackageSession(Session):
@@ -148,17 +171,9 @@ class PackageSession(Session):
         return self._running.get(shapes) or self._prepare(self._model.graph_for(inputs))
 
     def _prepare(self, graph: Graph) -> _Running:
-        running = _Running(self._package(graph), self._launch)
+        running = _Running(_package(self._model, graph, self._processor), self._launch)
         self._running[tuple(graph.tensors[index].shape for index in graph.inputs)] = running
         return running
-
-    def _package(self, graph: Graph) -> Package:
-        core = MACHINES[self._processor].core
-        try:
-            return generate(graph, core, NAME, self._model.schedules_on(core.name))
-        except EdgebnnError as error:
-            prefixed = str(error) if str(error).startswith(self._model.name) else f"{self._model.name}: {error}"
-            raise type(error)(f"{prefixed}. The device has no Python that runs the file itself") from None
 
     def _launch(self, package: Package) -> Channel:
         return self._host.launch(self._model.name, program(package, self._processor).read_bytes())
@@ -232,7 +247,7 @@ class _Running:
         channel = self._launch(self.package)
         weakref.finalize(self, channel.close)
         try:
-            skip_to_greeting(channel)
+            skip_to(wire.GREETING, channel)
             hello, _ = wire.decode(channel.receive)
             if hello.get("protocol") != wire.VERSION:
                 raise DeviceError("the program on the device is another edgebnn's")

@@ -1,6 +1,9 @@
 """What a device runs first: it unpacks what was sent, once, and becomes the agent. Standard library alone.
 
-Usage: python3 -I start.py STORE BUNDLE WHEEL ...   (the archives by the SHA-256 under which the store has them)
+Usage: python3 -I start.py STORE [--unpack] BUNDLE WHEEL ...  (archives by the SHA-256 under which the store has them)
+
+With --unpack that is all that it does. Whoever uses an unpacked archive holds a lock on its folder for as long as the
+process lives; those that nobody has used for a day go when there are many.
 
 Python 3.6 must be able to read this file, so that it can say that it is too old.
 """
@@ -19,18 +22,24 @@ from typing import NoReturn
 
 OLDEST = (3, 10)
 ALIVE_SECONDS = 2.0
+UNPACKED = "edgebnn-unpacked"
 _LEFTOVER_SECONDS = 600.0
+_KEPT_TREES = 16
+_UNUSED_SECONDS = 86400.0
 
 
 def main() -> None:
     if sys.version_info[:2] < OLDEST:
         _fail(f"Python {sys.version_info[0]}.{sys.version_info[1]} is too old: edgebnn needs 3.10 or newer")
-    store, archives = sys.argv[1], sys.argv[2:]
+    store, archives = sys.argv[1], [archive for archive in sys.argv[2:] if archive != "--unpack"]
     with saying_alive():
         try:
             folders = [unpacked(store, archive) for archive in archives]
         except OSError as error:
             _fail(f"{store}: {error.strerror or error}")
+        if "--unpack" in sys.argv:
+            print(UNPACKED, flush=True)
+            return
         sys.path[:0] = folders
         from edgebnn.targets.linux.agent import serve
 
@@ -62,8 +71,6 @@ def unpacked(store: str, archive: str) -> str:
     """The folder that an archive of the store is unpacked in, whole: it is made beside it and renamed."""
     trees = os.path.join(store, "trees")
     folder = os.path.join(trees, archive)
-    if os.path.isdir(folder):
-        return folder
     os.makedirs(trees, exist_ok=True)
     with open(os.path.join(store, "unpacking.lock"), "w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # which ends with the process, however that ends
@@ -78,7 +85,28 @@ def unpacked(store: str, archive: str) -> str:
                 os.unlink(os.path.join(store, "files", archive))
             finally:
                 shutil.rmtree(temporary, ignore_errors=True)
+            _trim(trees)
+        fcntl.flock(os.open(folder, os.O_RDONLY), fcntl.LOCK_SH)  # open until this process ends
+        os.utime(folder)
     return folder
+
+
+def _trim(trees: str) -> None:
+    """Deletes what was not used for longest, and is in use by nobody; the caller holds the lock of all unpacking."""
+    by_use = sorted((os.path.join(trees, name) for name in os.listdir(trees)), key=os.path.getmtime, reverse=True)
+    for folder in by_use[_KEPT_TREES:]:
+        if time.time() - os.path.getmtime(folder) < _UNUSED_SECONDS:
+            continue
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            gone = os.path.join(trees, ".unpacking-" + os.path.basename(folder))
+            os.rename(folder, gone)
+            shutil.rmtree(gone, ignore_errors=True)
+        except OSError:
+            pass  # in use
+        finally:
+            os.close(handle)
 
 
 def _clean(trees: str) -> None:

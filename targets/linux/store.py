@@ -12,7 +12,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from edgebnn.errors import InputError
@@ -30,6 +30,30 @@ def digest(data: bytes) -> str:
 def is_digest(name: str) -> bool:
     """Whether a text is a name of a store's file, and so can be part of a path or a command."""
     return _HASH.fullmatch(name) is not None
+
+
+class OneModel:
+    """A model that was deployed, in place of a store. Args: its file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def has(self, name: str) -> bool:
+        """Whether the file has that SHA-256."""
+        return self._path.is_file() and digest(self._path.read_bytes()) == name
+
+    def read(self, name: str) -> bytes:
+        """The content of the file. Raises InputError if it is not of that SHA-256."""
+        if not self.has(name):
+            raise InputError(f"{self._path}: is not the file that was deployed")
+        return self._path.read_bytes()
+
+    def trim(self) -> None:
+        """Nothing is too much."""
+
+    def locked(self, what: str) -> AbstractContextManager[None]:
+        """Nobody else uses it."""
+        return nullcontext()
 
 
 class Store:

@@ -44,16 +44,18 @@ class LinuxTarget(Target):
     Where there is no Python that the agent can run in, each model runs as a program of its own.
 
     Attributes:
+        where: the device.
+        without_python: models run there as programs.
         sent: what was copied to the device, in this object's life.
     """
 
     def __init__(self, device: Device) -> None:
         self.name = device.name
-        self._without_python = bool(lacking(device.facts)) and device.facts.processor in MACHINES
-        self.device = device.facts.device + (", by a stand-alone program" if self._without_python else "")
+        self.without_python = bool(lacking(device.facts)) and device.facts.processor in MACHINES
+        self.device = device.facts.device + (", by a stand-alone program" if self.without_python else "")
         self.kind = device.facts.kind
         self.sent: list[Sent] = []
-        self._where = device
+        self.where = device
         self._agent: Agent | None = None
         self._started = 0
         self._programs: weakref.WeakSet[Channel] = weakref.WeakSet()
@@ -62,28 +64,28 @@ class LinuxTarget(Target):
 
     @property
     def scheduled_as(self) -> str:
-        return "" if self._without_python else planned_as(self._where.facts)
+        return "" if self.without_python else planned_as(self.where.facts)
 
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> OnDevice:
-        if self._without_python:
-            return PackageSession(self, model, self._where.facts.processor, threads=threads, trace=trace)
+        if self.without_python:
+            return PackageSession(self, model, self.where.facts.processor, threads=threads, trace=trace)
         return LinuxSession(self, model, threads=threads, exact=exact, trace=trace)
 
     def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
         return self.open(model, threads=threads).profile(inputs, repeats)
 
     def conditions(self) -> Conditions | None:
-        if self._without_python:
+        if self.without_python:
             return None
         return conditions_of(self._about().get("conditions"))
 
     def fingerprint(self) -> dict[str, str]:
-        if self._without_python:
-            return {"device": self.device, **self._where.facts.details}
+        if self.without_python:
+            return {"device": self.device, **self.where.facts.details}
         return words_of(self._about().get("fingerprint"))
 
     def versions(self) -> dict[str, str]:
-        if self._without_python:
+        if self.without_python:
             return {"edgebnn": importlib.metadata.version("edgebnn")}
         return words_of(self._about().get("versions"))
 
@@ -98,7 +100,7 @@ class LinuxTarget(Target):
         if not processors:
             yield
             return
-        if self._without_python:
+        if self.without_python:
             raise InputError(f"{self.name}: programs for devices without Python are not pinned; leave --pin out")
         with self._lock:
             _, started = self.agent
@@ -112,10 +114,8 @@ class LinuxTarget(Target):
     def close(self) -> None:
         """Ends what runs on the device, and the connection."""
         with self._lock:
-            self._end_agent()
-            for channel in list(self._programs):
-                channel.close()
-            self._where.close()
+            self._end_processes()
+            self.where.close()
 
     def put(self, what: str, data: bytes) -> str:
         """Has a file in the device's store, copied only if it is not there.
@@ -135,7 +135,7 @@ class LinuxTarget(Target):
             _, started = self.agent
             answer, _ = self.ask(started, "has", file=name)
             if answer.get("has") is not True:
-                self._where.put(name, data)
+                self.where.put(name, data)
                 self.sent.append(Sent(what, len(data)))
         return name
 
@@ -151,10 +151,10 @@ class LinuxTarget(Target):
         """
         name = digest(program)
         with self._lock:
-            if name not in self._where.present([name]):
-                self._where.put(name, program)
+            if name not in self.where.present([name]):
+                self.where.put(name, program)
                 self.sent.append(Sent(model, len(program)))
-            channel = self._where.launch(name)
+            channel = self.where.launch(name)
             self._programs.add(channel)
             return channel
 
@@ -191,6 +191,11 @@ class LinuxTarget(Target):
         """Has a session forgotten with the next request: called when the last reference to it goes, on any thread."""
         self._unused.append((started, session))
 
+    def _end_processes(self) -> None:
+        self._end_agent()
+        for channel in list(self._programs):
+            channel.close()
+
     def _end_agent(self) -> None:
         if self._agent is not None:
             self._agent.close()
@@ -198,13 +203,13 @@ class LinuxTarget(Target):
 
     def _deployed(self) -> Agent:
         """The agent, its files put where they are missing."""
-        needed = self._where.needed()
-        present = self._where.present([archive.name for archive in needed])
+        needed = self.where.needed()
+        present = self.where.present([archive.name for archive in needed])
         for archive in needed:
             if archive.name not in present:
-                self._where.put(archive.name, archive.data)
+                self.where.put(archive.name, archive.data)
                 self.sent.append(Sent(archive.what, len(archive.data)))
-        return Agent(self._where.start([archive.name for archive in needed]))
+        return Agent(self.where.start([archive.name for archive in needed]))
 
 
 class LinuxSession(Session):

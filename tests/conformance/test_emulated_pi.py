@@ -86,7 +86,7 @@ def test_a_batch_of_samples_and_a_session_that_is_let_go(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("name", NAMES)
 def test_programs_for_devices_without_python_are_bit_exact(name: str) -> None:
-    where = emulated(name)._where
+    where = emulated(name).where
     device = EmulatedDevice(name, where._system)  # type: ignore[attr-defined]
     device.facts = replace(device.facts, python=None)
     target = LinuxTarget(device)
@@ -115,7 +115,7 @@ def test_two_boards_measure_layers_side_by_side_and_one_goes_on_alone(monkeypatc
     lost = boards[0]
     assert isinstance(lost, LinuxTarget)
     lost._end_agent()
-    monkeypatch.setattr(lost._where, "start", gone)
+    monkeypatch.setattr(lost.where, "start", gone)
     with pytest.warns(InputWarning, match="dropped out"):
         times = measuring.measure_layers(together, layers)
     assert len(times) == 6

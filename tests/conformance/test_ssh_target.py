@@ -87,7 +87,7 @@ def half_files(pi: EmulatedPi) -> list[str]:
 
 
 def test_the_device_is_asked_what_it_is(deployed: SshTarget) -> None:
-    facts = deployed._where.facts
+    facts = deployed.where.facts
     assert (facts.processor, facts.glibc, facts.python) == ("aarch64", (2, 36), (3, 11))
     assert facts.details["part"] == "0xd0b"
     assert facts.kind == deployed.kind == "emulated"
@@ -154,7 +154,7 @@ def test_a_caller_that_is_killed_in_the_middle_leaves_no_process_and_no_lock(
     request = {"do": "profile", "id": 77, "session": session.number, "repeats": 10**7}
     agent._channel.send(wire.encode(request, sample))
     time.sleep(1.0)
-    target._where._connection._open.abort()  # type: ignore[attr-defined]
+    target.where._connection._open.abort()  # type: ignore[attr-defined]
     assert soon(lambda: len(pi.alive()) <= 1), "the agent goes on without its caller"
     begun = time.monotonic()
     deployed.profile(W1A8, repeats=4)  # takes the lock
@@ -169,7 +169,7 @@ def test_a_connection_that_drops_is_made_anew_and_the_answer_is_the_same(pi: Emu
     expected = session.run(sample)
     processes = len(pi.processes)
     with target._lock:
-        target._where._connection._open.abort()  # type: ignore[attr-defined]
+        target.where._connection._open.abort()  # type: ignore[attr-defined]
     np.testing.assert_array_equal(session.run(sample)[0], expected[0])
     assert len(pi.processes) > processes
     assert target.sent == []
@@ -288,7 +288,7 @@ def test_a_device_without_python_runs_a_model_as_a_program(tmp_path: Path) -> No
     session = target.open(open_model(W1A8))
     sample = next(noise(open_model(W1A8), 1))
     expected = session.run(sample)
-    target._where._connection._open.abort()  # type: ignore[attr-defined]
+    target.where._connection._open.abort()  # type: ignore[attr-defined]
     np.testing.assert_array_equal(session.run(sample)[0], expected[0])
     assert len(target.sent) == 2
     target.close()

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from edgebnn.files import cache_folder
 from edgebnn.targets.linux.bundle import Archive
 from edgebnn.targets.linux.device import Channel, Device, Facts, ProcessChannel
 
@@ -47,6 +48,18 @@ class LocalDevice(Device):
         path.chmod(0o700)
         self.started.append(ProcessChannel([str(path)], dict(os.environ), self.store, self.silence))
         return self.started[-1]
+
+    def shell(self) -> Channel:
+        (self.store / "home").mkdir(exist_ok=True)
+        home = str(self.store / "home")
+        environment = {**os.environ, "HOME": home, "EDGEBNN_CACHE": str(cache_folder())}  # which has the library
+        channel = ProcessChannel(["sh", "-s"], environment, self.store, self.silence)
+        channel.send(f"d={self.store}\n".encode())
+        self.started.append(channel)
+        return channel
+
+    def python(self) -> Sequence[str]:
+        return (sys.executable,)
 
     def close(self) -> None:
         """Nothing is held."""

@@ -32,7 +32,7 @@ _SHELL = replace(
     name="bookworm-arm64-shell",
     packages=(
         *user_lands.SYSTEMS["bookworm-arm64"].packages,
-        *("dash", "coreutils", "grep", "libc-bin"),
+        *("dash", "coreutils", "findutils", "grep", "libc-bin"),
         *("libacl1", "libattr1", "libgmp10", "libselinux1", "libpcre2-8-0"),
     ),
 )
@@ -51,6 +51,7 @@ _PROGRAMS = (
     "getconf",
     "sleep",
     "env",
+    *("cp", "find", "head", "ln", "ls", "readlink", "rmdir", "sync"),
 )
 
 
