@@ -17,7 +17,7 @@ from edgebnn.graph.batches import run_all
 from edgebnn.graph.types import Array
 from edgebnn.preprocessing import preprocess
 from edgebnn.reports import format, html
-from edgebnn.reports.data import Accuracy, Dataflow, DemoResult, OnMicrocontroller, Pruning, Retraining
+from edgebnn.reports.data import Accuracy, Dataflow, DemoResult, OnMicrocontroller, OnPi, Pruning, Retraining
 from edgebnn.reports.dataflow_view import dataflow
 from edgebnn.reports.progress import bar
 from edgebnn.targets import target
@@ -25,7 +25,7 @@ from edgebnn.targets.model_file import open_model
 from edgebnn.training.datasets import load
 from edgebnn.training.recipes import Training
 
-from . import page
+from . import page, pi_side
 from .device_side import deployed_outputs, time_inference
 from .plan import HARDWARE, Run, chosen, folder_for
 from .results import Answers, Compared, Converted, Timed, Trained, accuracy, agreement
@@ -33,6 +33,8 @@ from .steps import Steps, code_digest, file_digest
 
 CORE = "cortex-m4"
 """The target that stands for microcontrollers."""
+PI = "qemu-aarch64"
+"""The one that stands for a Raspberry Pi."""
 
 
 def demo(
@@ -59,15 +61,20 @@ def demo(
     _train_parent(run)
     retraining = _retrain(run)
     on_core = _run_on_core(run)
+    on_pi = _check_on_pi(run)
     agreements = (answers.agreement, compared.reference)
     outcome = Accuracy(answers.deployed, answers.keras, answers.agreement.samples, plan.required)
     report = page.report_data(
-        run, trained, converted, outcome, agreements, timed, retraining, pruning, on_core, planned
+        run, trained, converted, outcome, agreements, timed, retraining, pruning, on_core, on_pi, planned
     )
     html.write(report, run.report, run.report_data)
-    steps.log(f"11/11 Report: {run.report}")
+    steps.log(f"12/12 Report: {run.report}")
     return DemoResult(
-        passed=outcome.passed and pruning.passed and retraining.passed and on_core.passed,
+        passed=outcome.passed
+        and pruning.passed
+        and retraining.passed
+        and on_core.passed
+        and (on_pi is None or on_pi.passed),
         accuracy=outcome.deployed,
         required=plan.required,
         keras_accuracy=outcome.keras,
@@ -80,6 +87,7 @@ def demo(
         retraining=retraining,
         pruning=pruning,
         microcontroller=on_core,
+        on_pi=on_pi,
         dataflow=planned,
         seconds=time.monotonic() - started,
         model=str(run.deployed),
@@ -92,13 +100,13 @@ def demo(
 
 def _train(run: Run) -> Trained:
     training = run.plan.training
-    title = f"1/11 Train {training.model} {training.precision} on {training.dataset}"
+    title = f"1/12 Train {training.model} {training.precision} on {training.dataset}"
     return _trained(run, "train", title, training, run.trained)
 
 
 def _train_parent(run: Run) -> Trained:
     training = run.plan.retraining.parent
-    title = f"8/11 Train {training.model} {training.precision}, to be retrained"
+    title = f"8/12 Train {training.model} {training.precision}, to be retrained"
     return _trained(run, "train-parent", title, training, run.parent)
 
 
@@ -123,7 +131,7 @@ def _prune(run: Run) -> Pruning:
             shutil.rmtree(folder, ignore_errors=True)
         return prune_model(asked, run.dataset, run.trained, folder, run.deployed, run.pruned, run.console)
 
-    title = f"7/11 Prune it to {asked.budget}, train it on, convert it again"
+    title = f"7/12 Prune it to {asked.budget}, train it on, convert it again"
     inputs = [file_digest(run.trained), repr(asked), target("host").device, _everything()]
     return run.steps.do("prune", title, inputs, Pruning, make, [_name(run, run.pruned)])
 
@@ -138,7 +146,7 @@ def _retrain(run: Run) -> Retraining:
             shutil.rmtree(folder, ignore_errors=True)
         return retrain_model(asked, run.dataset, run.parent, folder, run.retrained, run.console)
 
-    title = f"9/11 Retrain it to {asked.plan.to}: 1-bit weights, 8-bit feature maps"
+    title = f"9/12 Retrain it to {asked.plan.to}: 1-bit weights, 8-bit feature maps"
     inputs = [file_digest(run.parent), run.key(asked), _everything()]
     return run.steps.do("retrain", title, inputs, Retraining, make, [_name(run, run.retrained)])
 
@@ -156,9 +164,21 @@ def _run_on_core(run: Run) -> OnMicrocontroller:
         with bar(run.console, "networks", len(networks)) as update:
             return run_on_core(CORE, networks, run.dataset.test.images, update)
 
-    title = f"10/11 Run it as C on a simulated {CORE}, beside int8 and W1A1"
+    title = f"10/12 Run it as C on a simulated {CORE}, beside int8 and W1A1"
     inputs = [CORE, *(file_digest(path) for _, path in networks), _everything()]
     return run.steps.do("microcontroller", title, inputs, OnMicrocontroller, make)
+
+
+def _check_on_pi(run: Run) -> OnPi | None:
+    def make() -> OnPi:
+        return pi_side.validate_on(PI, run.pruned, run.dataset.test.images)
+
+    title = f"11/12 Validate the pruned network on an emulated Raspberry Pi ({PI})"
+    try:
+        return run.steps.do("pi", title, [PI, file_digest(run.pruned), _everything()], OnPi, make)
+    except pi_side.NoPiError as error:
+        run.steps.log(f"      left out: {error}")
+        return None
 
 
 def _convert(run: Run) -> Converted:
@@ -169,7 +189,7 @@ def _convert(run: Run) -> Converted:
 
     inputs = [file_digest(run.trained), code_digest("edgebnn.models", "edgebnn.converters", "edgebnn.graph")]
     files = [_name(run, path) for path in (run.deployed, run.in_int8, run.in_float)]
-    return run.steps.do("convert", "2/11 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
+    return run.steps.do("convert", "2/12 Convert to LCE and, to compare, to float", inputs, Converted, make, files)
 
 
 def _plan(run: Run) -> Dataflow:
@@ -178,7 +198,7 @@ def _plan(run: Run) -> Dataflow:
     def make() -> Dataflow:
         return dataflow(planning.plan(open_model(run.deployed).graph, chip))
 
-    title = f"3/11 Estimate where its data move, and at what energy, on {chip.name}"
+    title = f"3/12 Estimate where its data move, and at what energy, on {chip.name}"
     inputs = [
         file_digest(run.deployed),
         chip.digest,
@@ -204,7 +224,7 @@ def _answer(run: Run) -> Answers:
             agreement("Keras", ours, theirs, "the trained model in TensorFlow, which sums floats in another order"),
         )
 
-    title = f"4/11 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
+    title = f"4/12 Run all {format.grouped(len(images))} test images through the delegate, and through Keras"
     inputs = [file_digest(run.trained), file_digest(run.deployed), _everything()]
     return run.steps.do("answer", title, inputs, Answers, make, [_name(run, run.outputs)])
 
@@ -221,7 +241,7 @@ def _compare(run: Run) -> Compared:
         note = "NumPy: exact in its integers, its floats rounded in another order than XNNPACK's"
         return Compared(agreement("the reference executor", ours, reference, note))
 
-    title = f"5/11 Compare with the reference executor on {format.grouped(count)} images"
+    title = f"5/12 Compare with the reference executor on {format.grouped(count)} images"
     inputs = [file_digest(run.deployed), file_digest(run.outputs), count, _everything()]
     return run.steps.do("compare", title, inputs, Compared, make)
 
@@ -238,7 +258,7 @@ def _time(run: Run) -> Timed:
         return time_inference(host, model, run.dataset.test.images[:1], baselines)
 
     inputs = [file_digest(run.deployed), file_digest(run.in_float), host.device, _everything()]
-    return run.steps.do("time", "6/11 Time it, op by op and against others", inputs, Timed, make)
+    return run.steps.do("time", "6/12 Time it, op by op and against others", inputs, Timed, make)
 
 
 def _everything() -> str:

@@ -20,6 +20,7 @@ from edgebnn.reports.data import (
     Layer,
     ModelFacts,
     OnMicrocontroller,
+    OnPi,
     Pruning,
     ReportData,
     Reproduce,
@@ -46,6 +47,7 @@ def report_data(
     retraining: Retraining,
     pruning: Pruning,
     microcontroller: OnMicrocontroller,
+    on_pi: OnPi | None,
     planned: Dataflow,
 ) -> ReportData:
     """Everything the page shows, of this moment.
@@ -61,6 +63,7 @@ def report_data(
         pruning: the same with fewer channels.
         planned: what a machine of the dataflow model makes of it.
         microcontroller: what all that takes on a simulated core.
+        on_pi: how the pruned one does on an emulated Raspberry Pi; None where there is none.
 
     Returns:
         The page's data.
@@ -93,6 +96,7 @@ def report_data(
         retraining=retraining,
         pruning=pruning,
         microcontroller=microcontroller,
+        on_pi=on_pi,
         dataflow=planned,
     )
 
@@ -141,6 +145,7 @@ def _reproduce(run: Run) -> Reproduce:
             f"edgebnn validate {deployed} --target host --layers",
             f"edgebnn profile {deployed} --target host",
             _prune(run),
+            f"edgebnn validate {shlex.quote(str(run.pruned))} --target qemu-aarch64",
             _retrain(run),
             f"edgebnn profile {shlex.quote(str(run.retrained))} --target cortex-m4",
             f"edgebnn export {shlex.quote(str(run.retrained))} --target cortex-m4 -o {_again(run, 'firmware')}",

@@ -335,6 +335,19 @@ class OnMicrocontroller:
 
 
 @dataclass(frozen=True)
+class OnPi:
+    """How the pruned network's answers on a device compare with the reference's. ``kind`` is that of the device."""
+
+    target: str
+    device: str
+    kind: Kind
+    samples: int
+    passed: bool
+    bit_exact: bool
+    max_abs_diff: float
+
+
+@dataclass(frozen=True)
 class Finding:
     """What lint said, ``stage`` being what it looked at: the Keras model or the file."""
 
@@ -457,6 +470,7 @@ class ReportData:
     retraining: Retraining | None = None
     pruning: Pruning | None = None
     microcontroller: OnMicrocontroller | None = None
+    on_pi: OnPi | None = None
     dataflow: Dataflow | None = None
 
 
@@ -466,7 +480,8 @@ class DemoResult:
     ``latency_kind`` says how.
 
     ``passed`` is whether the deployed model reached ``required``, and the pruned one and the one retrained to W1A8
-    what they have to, and whether their C on a microcontroller computes what the reference computes.
+    what they have to, and whether their C on a microcontroller computes what the reference computes; ``on_pi`` is null
+    where this machine cannot emulate a Raspberry Pi.
     """
 
     passed: bool
@@ -482,6 +497,7 @@ class DemoResult:
     retraining: Retraining
     pruning: Pruning
     microcontroller: OnMicrocontroller
+    on_pi: OnPi | None
     dataflow: Dataflow
     seconds: float
     model: str

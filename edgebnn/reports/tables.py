@@ -319,6 +319,13 @@ def demo(result: DemoResult) -> Table:
             f"{format.size(network.arena_bytes)} of RAM; {_agreement(network)}",
             style="bold red" if network.mismatches else "",
         )
+    if (on_pi := result.on_pi) is not None:
+        agreement = "bit for bit the reference" if on_pi.bit_exact else "the reference within the tolerance of floats"
+        table.add_row(
+            "pruned, on a Pi",
+            plain(f"{agreement if on_pi.passed else 'NOT the reference'} on {on_pi.samples} images; {on_pi.device}"),
+            style="" if on_pi.passed else "bold red",
+        )
     table.add_row("took", f"{result.seconds:.0f} s")
     table.add_row("report", plain(result.report))
     return table

@@ -102,6 +102,13 @@ def test_the_networks_give_the_same_bits_on_a_microcontroller(result: dict[str, 
     assert sum(layer["instructions"] for layer in w1a8["layers"]) <= w1a8["instructions"]
 
 
+def test_the_pruned_network_answers_as_the_reference_on_an_emulated_pi(result: dict[str, Any]) -> None:
+    if result["on_pi"] is None:
+        pytest.skip("a Raspberry Pi cannot be emulated here")
+    assert (result["on_pi"]["target"], result["on_pi"]["kind"]) == ("qemu-aarch64", "emulated")
+    assert (result["on_pi"]["samples"], result["on_pi"]["passed"]) == (3, True)
+
+
 def test_the_report_holds_what_the_result_says(result: dict[str, Any]) -> None:
     data = html.read(Path(result["report_data"]))
     assert data.accuracy is not None

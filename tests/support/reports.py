@@ -174,6 +174,7 @@ def report() -> d.ReportData:
                 d.OnCore("the same in int8", 98_312, 3, False, 0, 12_501_632, 20_000_000, 110_000, 33_456, ()),
             ),
         ),
+        on_pi=d.OnPi("qemu-aarch64", "emulated cortex-a76", "emulated", 3, True, False, 2.5e-7),
         reproduce=d.Reproduce(
             commands=("python3 tools/demo.py", "edgebnn demo -o runs/demo --seed 0"),
             seed=0,

@@ -87,6 +87,7 @@ def test_a_report_without_optional_parts_has_no_empty_sections() -> None:
         retraining=None,
         pruning=None,
         microcontroller=None,
+        on_pi=None,
         dataflow=None,
     )
     page = Page(html.render(bare))
