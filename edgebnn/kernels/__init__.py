@@ -24,7 +24,7 @@ float32. Each has a table of kernels."""
 
 _OF_THE_RUNTIME = (
     *("core/kernels.c", "core/bconv2d_*.c", "core/w1a8_*.c", "core/conv2d_few_*.c", "core/rows.c", "core/bmaxpool2d.c"),
-    *("core/steps.c", "core/quantize_by_thresholds.c", "core/pool2d.c"),
+    *("core/steps.c", "core/quantize_by_thresholds.c", "core/pool2d.c", "core/dense_float.c", "core/exp_float.c"),
     *("x86/*.c", "neon/*.c", "host/*.c"),
 )
 

@@ -10,6 +10,7 @@ from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, RuntimeMi
 from edgebnn.kernels.schedules import Schedule
 
 from .litert import Interpreter as LiteRTInterpreter
+from .litert import OpResolverType
 from .plugin import FewChannels, PackInt8, Plugin, load_plugin
 from .profile import NodeInfo, Profile, measure
 from .source import ModelSource, open_model
@@ -62,11 +63,17 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
         if (model_path is None) == (model_content is None):
             raise ValueError("one of model_path and model_content must be given")
         self.source = open_model(model_path if model_path is not None else bytes(model_content or b""))
+        exact = options.get("experimental_op_resolver_type", args[1] if len(args) > 1 else None)
         preserve_all = bool(options.get("experimental_preserve_all_tensors", len(args) > 2 and args[2]))
         if schedule is not None and any(entry.subgraph for entry, _ in self.source.entries):
             raise InputError(f"{self.source.name}: has several graphs, whose ops a schedule cannot tell apart")
         self._plugin = load_plugin(
-            kernels, pack_int8, keep_tensors=preserve_all, schedule=schedule, few_channels=few_channels
+            kernels,
+            pack_int8,
+            keep_tensors=preserve_all,
+            exact=exact == OpResolverType.BUILTIN_REF,
+            schedule=schedule,
+            few_channels=few_channels,
         )
         delegates = [self._plugin.litert, *(experimental_delegates or ())]
         self._told = ""

@@ -130,6 +130,7 @@ def load_plugin(
     kernels: str | None = None,
     pack_int8: PackInt8 | None = None,
     keep_tensors: bool = False,
+    exact: bool = False,
     schedule: Schedule | None = None,
     few_channels: FewChannels | None = None,
 ) -> Plugin:
@@ -140,6 +141,7 @@ def load_plugin(
             processor.
         pack_int8: which int8 layers with two-valued weights run packed; default: EDGEBNN_PACK_INT8, else "auto".
         keep_tensors: no two ops become one, and the tensors between them keep their values.
+        exact: no op is taken over that does not give the bits of LiteRT's reference kernels.
         schedule: how single layers are to be computed.
         few_channels: which convolutions of few input channels run on our kernels; default: EDGEBNN_FEW_CHANNELS, else
             "auto".
@@ -164,6 +166,7 @@ def load_plugin(
             "pack_int8": pack_int8 or os.environ.get(PACK_INT8_VARIABLE) or "auto",
             "few_channels": few_channels or os.environ.get(FEW_CHANNELS_VARIABLE) or "auto",
             "keep_tensors": int(keep_tensors),
+            "exact": int(exact),
             **({"kernels": choice.name} if choice.name else {}),
             **({"schedule": schedule.text} if schedule is not None else {}),
         }

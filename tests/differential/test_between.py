@@ -5,12 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
+from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.execute import run
 from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Graph
+from edgebnn.runtime.interpreter import Interpreter
 from tests.differential.test_residuals import delegate_run
-from tests.support.between_graphs import DENSE, GATED, MELIUS, Between, betweens, image
+from tests.support.between_graphs import DENSE, GATED, MELIUS, Between, betweens, gated_block, image
 from tests.support.examples import examples
 
 
@@ -76,3 +79,26 @@ def test_batch_normalizations_become_thresholds() -> None:
 def test_scales_and_prelus_become_part_of_the_convolution() -> None:
     case = Between(33, (("conv", 0, 6), ("prelu", 0, 0), ("relu", 0, 1), ("add", 0, 3)), 0, kept=0)
     assert "LceBconv2d + PRELU + RELU6 + ADD" in labels(case)
+
+
+@settings(max_examples=examples(10))
+@given(seed=st.integers(0, 2**32))
+def test_a_learned_scale_is_in_one_partition_with_the_convolution(seed: int) -> None:
+    graph = gated_block(seed)
+    x = image(Between(16, (), seed), graph)
+    (expected,) = run(graph, [x])
+    interpreter = Interpreter(model_content=to_bytes(graph), num_threads=2)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(graph.inputs[0], x)
+    interpreter.invoke()
+    np.testing.assert_allclose(interpreter.get_tensor(graph.outputs[0]), expected, atol=1e-5 * np.abs(expected).max())
+    entries = [entry for entry in interpreter.profile(repeats=2).ops if entry.members]
+    assert all(entry.kernel != "litert" for entry in entries)
+    assert entries[-1].label == "LceBconv2d + MUL + PRELU + ADD"
+
+
+def test_logistic_is_left_to_reference_kernels_where_these_are_asked_for() -> None:
+    graph = gated_block(0)
+    interpreter = delegate_run(graph, image(Between(16, (), 0), graph))
+    entries = [entry for entry in interpreter.profile(repeats=2).ops if entry.kernel == "litert"]
+    assert any("LOGISTIC" in entry.label for entry in entries)

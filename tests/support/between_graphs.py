@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgebnn.arithmetic.packing import pack
 from edgebnn.graph.ops.binary import LceBconv2dOptions, LceQuantizeOptions
+from edgebnn.graph.ops.dense import FullyConnectedOptions
 from edgebnn.graph.ops.elementwise import AddOptions, MulOptions
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.pool import Pool2DOptions
@@ -39,7 +40,7 @@ class _Builder:
         fitting = [t for t in self.values if fits(t)] or self.values[-1:]
         return fitting[-1 - choice % len(fitting)]
 
-    def put(self, kind: str, options: object, inputs: Sequence[Tensor], shape: tuple[int, ...]) -> Tensor:
+    def put(self, kind: str, options: object, inputs: Sequence[Tensor | None], shape: tuple[int, ...]) -> Tensor:
         y = tensor(f"{kind} {len(self.steps)}", shape)
         self.steps.append((kind, options, tuple(inputs), (y,), 1))  # type: ignore[arg-type]
         return y
@@ -109,6 +110,17 @@ class _Builder:
         mean = self.put("AVERAGE_POOL_2D", pool, (self.norm(a, b) if b & 1 else x,), (1, 1, 1, channels))
         return self.put("MUL", MulOptions(), (x, mean) if b & 2 else (mean, x), x.shape)
 
+    def learned_gate(self, x: Tensor, source: Tensor) -> Tensor:
+        """Times what two dense layers make of the mean of ``source`` over the image."""
+        height, width, channels = source.shape[1:]
+        y = self.put("AVERAGE_POOL_2D", Pool2DOptions(Padding.VALID, width, height, width, height), (source,), ())
+        for number, (outputs, activation) in enumerate([(5, Activation.RELU), (channels, Activation.NONE)]):
+            inputs = channels if number == 0 else 5
+            weights = constant(f"dense {number}", self.rng.normal(size=(outputs, inputs)).astype(np.float32))
+            bias = constant(f"bias {number}", self.rng.normal(size=outputs).astype(np.float32)) if number == 0 else None
+            y = self.put("FULLY_CONNECTED", FullyConnectedOptions(activation), (y, weights, bias), ())
+        return self.put("MUL", MulOptions(), (x, self.put("LOGISTIC", NoOptions(), (y,), ())), x.shape)
+
     def concat(self, a: int, b: int) -> Tensor:
         x = self.pick(a)
         parts = [x, self.pick(b, lambda t: t.shape[:-1] == x.shape[:-1])][:: 1 if b & 1 else -1]
@@ -176,6 +188,19 @@ class Between:
         floats = {i for op in graph.ops for i in op.outputs if graph.tensors[i].dtype == DType.FLOAT32}
         kept = {i for i in sorted(floats) if builder.rng.random() < self.kept}
         return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
+
+
+def gated_block(seed: int) -> Graph:
+    """As in RealToBinaryNet: a convolution's output by a learned scale of what was in front, PReLU, a residual."""
+    builder = _Builder(16, seed)
+    normed = builder.shifted(builder.scaled(builder.values[0]))
+    builder.values.append(normed)
+    y = builder.convolution(0, 0)
+    builder.values.append(builder.learned_gate(y, normed))
+    builder.values.append(builder.prelu(0, 0))
+    image = builder.values[0]
+    builder.put("ADD", AddOptions(), (builder.values[-1], image), image.shape)
+    return chain(builder.steps)
 
 
 def image(case: Between, graph: Graph, batches: int = 1) -> Array:

@@ -3,7 +3,8 @@
  *   - what lies between: it reads, through others like it, what one of ours gives, and gives what one of ours reads; so a
  *     trunk of additions and concatenations is one partition;
  *   - steps behind a convolution, and pooling behind one of few channels, which become a part of it;
- *   - constant steps (batch normalizations) all readers of which are signs, or pooling of what ours give: thresholds. */
+ *   - constant steps (batch normalizations) all readers of which are signs, whose thresholds they become, or pooling, if that
+ *     is of what ours give, or of what becomes signs besides. */
 #include "claim.h"
 
 #include <stdlib.h>
@@ -26,6 +27,7 @@ typedef struct {
   bool convolved; /* a convolution gives it, or steps behind one */
   bool few;       /* a convolution of few channels gives it */
   bool stepped;   /* constant steps give it */
+  bool signs;     /* it becomes signs */
   int readers;    /* nodes that read it, */
   int may_fold;   /* those of them that could do constant steps that give it, */
   int fold;       /* and that will */
@@ -74,34 +76,51 @@ static bool may_fold(const claim_node *node) {
   return node->op.kind == &eb_kind_quantize || eb_op_is_pool2d(&node->op) || node->constant_steps;
 }
 
-/* From the first node to the last. */
-static void look_forward(claims *c) {
+/* Whether all that reads the steps in front of a pool could do them: then the pool takes them over, where ours give what they
+ * read, or it is read besides for signs. */
+static bool folds_steps(const claims *c, const claim_node *node) {
+  const claim_tensor *input = input_of(c, node);
+  return eb_op_is_pool2d(&node->op) && input->stepped && input->may_fold == input->readers &&
+         (input->given || input->signs);
+}
+
+/* What each node makes of its input and its output alone. */
+static void look_around(claims *c) {
   for (int i = 0; i < c->count; i++) {
     claim_node *node = &c->nodes[i];
     if (node->op.kind == &eb_kind_few_pool)
       node->state = input_of(c, node)->few && !c->delegate->keep_tensors ? CLAIMED : NOT_OURS;
     if (node->state == NOT_OURS) continue;
+    output_of(c, node)->stepped = node->constant_steps;
+    output_of(c, node)->few = eb_op_is_conv_few(&node->op);
+    if (may_fold(node)) input_of(c, node)->may_fold++;
+    if (node->op.kind == &eb_kind_quantize) input_of(c, node)->signs = true;
+  }
+}
+
+/* From the first node to the last. */
+static void look_forward(claims *c) {
+  for (int i = 0; i < c->count; i++) {
+    const claim_node *node = &c->nodes[i];
+    if (node->state == NOT_OURS) continue;
     claim_tensor *output = output_of(c, node);
-    output->given = node->state == CLAIMED;
+    output->given = node->state == CLAIMED || folds_steps(c, node);
     output->convolved = node->op.kind == &eb_kind_bconv2d;
-    output->stepped = node->constant_steps;
-    output->few = eb_op_is_conv_few(&node->op);
     for (int r = 0; r < node->op.read_count; r++) {
       const claim_tensor *read = &c->tensors[node->op.reads[r].tensor];
       output->given = output->given || read->given;
       output->convolved = output->convolved || (read->convolved && eb_op_is_steps(&node->op));
     }
-    if (may_fold(node)) input_of(c, node)->may_fold++;
   }
 }
 
 /* For a candidate, of which all that reads what it gives is decided. */
 static bool is_wanted(const claims *c, const claim_node *node) {
-  const claim_tensor *input = input_of(c, node), *output = output_of(c, node);
+  const claim_tensor *output = output_of(c, node);
   if (output->given && output->needed) return true;
   if (eb_op_is_steps(&node->op) && output->convolved) return true;
   if (node->constant_steps) return output->readers > 0 && output->fold == output->readers;
-  return eb_op_is_pool2d(&node->op) && input->given && input->stepped && input->may_fold == input->readers;
+  return folds_steps(c, node);
 }
 
 /* From the last node to the first. */
@@ -119,6 +138,7 @@ static bool claim_all(claims *c, const LiteIntArray *plan, LiteIntArray *nodes) 
   for (int i = 0; i < c->count; i++) {
     if (!read_node(c, plan->data[i], &c->nodes[i])) return false;
   }
+  look_around(c);
   look_forward(c);
   look_backward(c);
   for (int i = 0; i < c->count; i++) {

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "../../kernels/core/conv2d_few.h"
+#include "../../kernels/core/dense_float.h"
 #include "../../kernels/core/int8_sum.h"
 #include "../../kernels/core/kernels.h"
 #include "../../kernels/core/pool2d.h"
@@ -45,6 +46,7 @@ typedef struct {
   int num_threads;    /* 0: as many as the interpreter recommends */
   int pack_int8;      /* enum eb_pack_int8 */
   int few_channels;   /* enum eb_few_channels */
+  bool exact;         /* nothing is taken over that is not the reference kernels' bit for bit */
   bool keep_tensors;  /* nothing is fused, and every tensor has memory of its own */
   bool log;           /* refusals go to standard error too */
   atomic_bool profiling;
@@ -153,6 +155,7 @@ typedef struct {
     eb_op_concat concat;
     eb_op_pad pad;
     eb_pool2d pool;
+    eb_dense_float dense;
     eb_bmaxpool2d bmaxpool2d;
     eb_op_w1a8 w1a8;
     eb_op_conv_few conv_few;

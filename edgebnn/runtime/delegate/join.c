@@ -1,15 +1,15 @@
 /* Steps behind: an element-wise op that alone needs a convolution's output is done with the convolution, whose output is neither
- * written nor read once more, and needs no memory. A residual addition is one; RealToBinaryNet has a scale of each sample, a
+ * written nor read once more, and needs no memory; so are steps behind others. A residual addition is one; RealToBinaryNet has a scale of each sample, a
  * PReLU and an addition. */
 #include "fusion.h"
 #include "op_kinds.h"
 #include "op_steps.h"
 
-/* Whether the op at `index` is a convolution whose output one op alone needs, and that has room for those steps. */
+/* Whether the op at `index` is a convolution, or steps, whose output one op alone needs, and that has room for those steps. */
 static bool can_join(const eb_partition *partition, const int *uses, int index, const eb_op *steps) {
   if (index < 0 || uses[index] != 1) return false;
   const eb_op *op = &partition->ops[index];
-  if (op->kind != &eb_kind_bconv2d || op->leaves || op->as.bconv2d.op.output_type == EB_PACKED) return false;
+  if (op->leaves || (op->kind != &eb_kind_bconv2d && !eb_op_is_steps(op))) return false;
   return eb_has_room(op, steps->read_count - 1, steps->step_count, steps->joined_count + 1);
 }
 
@@ -31,9 +31,9 @@ static void change_places(eb_op *steps) {
   sum->second_factor = factor;
 }
 
-/* The convolution takes the place of the steps, where all that they read is there; it leaves its own place empty. */
-static void join(eb_op *convolution, eb_op *steps) {
-  eb_op joined = *convolution;
+/* What is in front takes the place of the steps, where all that they read is there; it leaves its own place empty. */
+static void join(eb_op *front, eb_op *steps) {
+  eb_op joined = *front;
   const int before = joined.read_count - 1;
   for (int r = 1; r < steps->read_count; r++) joined.reads[joined.read_count++] = steps->reads[r];
   for (int s = 0; s < steps->step_count; s++) {
@@ -46,7 +46,7 @@ static void join(eb_op *convolution, eb_op *steps) {
   joined.leaves = steps->leaves;
   joined.root = steps->root;
   *steps = joined;
-  convolution->kind = NULL;
+  front->kind = NULL;
 }
 
 void eb_join_steps(eb_partition *partition, const int *uses) {

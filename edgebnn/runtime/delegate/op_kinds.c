@@ -45,6 +45,10 @@ bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *contex
       return (packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op)) ||
              eb_conv_few_recognize(delegate, context, node, index, op) ||
              (!packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op));
+    case LITE_BUILTIN_LOGISTIC: return eb_gate_recognize(delegate, context, node, index, builtin_code, op);
+    case LITE_BUILTIN_FULLY_CONNECTED:
+      return eb_int8_recognize(delegate, context, node, index, builtin_code, op) ||
+             eb_gate_recognize(delegate, context, node, index, builtin_code, op);
     default:
       return eb_steps_recognize(context, node, index, builtin_code, op) ||
              eb_int8_recognize(delegate, context, node, index, builtin_code, op);
@@ -58,6 +62,7 @@ int eb_builtin_params_bytes(int32_t builtin_code) {
     case LITE_BUILTIN_CONCATENATION: return sizeof(LiteConcatenationParams);
     case LITE_BUILTIN_AVERAGE_POOL_2D:
     case LITE_BUILTIN_MAX_POOL_2D: return sizeof(LitePoolParams);
+    case LITE_BUILTIN_LOGISTIC:
     case LITE_BUILTIN_PAD:
     case LITE_BUILTIN_PRELU:
     case LITE_BUILTIN_RELU:

@@ -49,11 +49,14 @@ bool eb_few_pool_recognize(const LiteContext *context, const LiteNode *node, int
 /* Puts the convolution, pooled, in the place of the pool that reads it. */
 void eb_few_pool_join(const eb_op *convolution, eb_op *pool);
 
-/* ---- ops of the interpreter's between binary ones (op_steps.c, op_concat.c, op_pool2d.c) ---------------------------- */
+/* ---- ops of the interpreter's between binary ones (op_steps.c, op_concat.c, op_pool2d.c, op_gate.c)------------------------ */
 
 bool eb_steps_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op);
 bool eb_concat_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
 bool eb_pad_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
+/* Of few values only. */
+bool eb_gate_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                       int32_t builtin_code, eb_op *op);
 bool eb_pool2d_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op);
 
 bool eb_op_is_pool2d(const eb_op *op);
