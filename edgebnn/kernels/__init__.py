@@ -17,14 +17,14 @@ CORE = FOLDER / "core"
 """Where the public headers lie."""
 
 
-OPERATIONS = ("bconv2d", "w1a8", "conv2d_few", "conv2d_few_float")
+OPERATIONS = ("bconv2d", "w1a8", "conv2d_few", "conv2d_few_float", "rows")
 """Binary convolutions; 1-bit weights with 8-bit activations; convolutions of few input channels, of int8 and of
-float32. Each has a table of kernels."""
+float32; what goes over rows of floats between them. Each has a table of kernels."""
 
 
 _OF_THE_RUNTIME = (
     *("core/kernels.c", "core/bconv2d_*.c", "core/w1a8_*.c", "core/conv2d_few_*.c", "core/rows.c", "core/bmaxpool2d.c"),
-    *("core/steps.c", "core/quantize_by_thresholds.c", "core/pool2d.c", "core/dense_float.c", "core/exp_float.c"),
+    *("core/rows_portable.c", "core/exp_float.c"),
     *("x86/*.c", "neon/*.c", "host/*.c"),
 )
 

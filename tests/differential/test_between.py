@@ -13,7 +13,7 @@ from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Graph
 from edgebnn.runtime.interpreter import Interpreter
 from tests.differential.test_residuals import delegate_run
-from tests.support.between_graphs import DENSE, GATED, MELIUS, Between, betweens, gated_block, image
+from tests.support.between_graphs import DENSE, GATED, MELIUS, Between, betweens, gated_block, image, int8_blocks
 from tests.support.examples import examples
 
 
@@ -95,6 +95,23 @@ def test_a_learned_scale_is_in_one_partition_with_the_convolution(seed: int) -> 
     entries = [entry for entry in interpreter.profile(repeats=2).ops if entry.members]
     assert all(entry.kernel != "litert" for entry in entries)
     assert entries[-1].label == "LceBconv2d + MUL + PRELU + ADD"
+
+
+@settings(max_examples=examples(40))
+@given(
+    st.sampled_from([1, 8, 33, 64, 70]), st.integers(1, 3), st.integers(0, 2**32), st.sampled_from([None, "portable"])
+)
+def test_int8_additions_equal_the_reference(channels: int, blocks: int, seed: int, kernels: str | None) -> None:
+    graph = int8_blocks(channels, blocks, seed)
+    x = np.random.default_rng(seed).integers(-128, 128, graph.tensors[graph.inputs[0]].shape).astype(np.int8)
+    interpreter = Interpreter(model_content=to_bytes(graph), kernels=kernels)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(graph.inputs[0], x)
+    interpreter.invoke()
+    for index, y in zip(graph.outputs, run(graph, [x]), strict=True):
+        np.testing.assert_array_equal(interpreter.get_tensor(index), y)
+    entries = [entry.label for entry in interpreter.profile(repeats=2).ops if entry.members]
+    assert entries == ["LceQuantize", "LceBconv2d + ADD"] * blocks
 
 
 def test_logistic_is_left_to_reference_kernels_where_these_are_asked_for() -> None:

@@ -21,7 +21,7 @@ from edgebnn.graph.ops.shape_ops import ConcatenationOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph, Tensor
 
-from .graphs import Step, chain, constant, tensor
+from .graphs import Step, chain, constant, per_tensor, tensor
 
 SIZE = (6, 5)
 _ACTIVATIONS = (Activation.NONE, Activation.NONE, Activation.NONE, Activation.RELU, Activation.RELU6)
@@ -201,6 +201,39 @@ def gated_block(seed: int) -> Graph:
     image = builder.values[0]
     builder.put("ADD", AddOptions(), (builder.values[-1], image), image.shape)
     return chain(builder.steps)
+
+
+def int8_blocks(channels: int, blocks: int, seed: int) -> Graph:
+    """Residual blocks of int8, each with ranges of its own; some sums have an activation, some are outputs too."""
+    rng = np.random.default_rng(seed)
+
+    def ranged(name: str, shape: tuple[int, ...]) -> Tensor:
+        return tensor(
+            name, shape, DType.INT8, per_tensor(float(np.exp(rng.normal(-3, 0.5))), int(rng.integers(-40, 40)))
+        )
+
+    steps = list[Step]()
+    x = ranged("image", (1, *SIZE, channels))
+    for block in range(blocks):
+        bits, y = tensor(f"bits {block}", (), DType.INT32), ranged(f"y {block}", ())
+        constants = (
+            constant(f"w {block}", pack(rng.random((channels, 3, 3, channels)) < 0.5)),
+            constant(f"m {block}", rng.normal(0, (9 * channels) ** -0.5, channels).astype(np.float32)),
+            constant(f"b {block}", rng.normal(size=channels).astype(np.float32)),
+            None,
+        )
+        total = ranged(f"sum {block}", ())
+        options = AddOptions(Activation.RELU if rng.random() < 0.3 else Activation.NONE)
+        steps += [
+            ("LceQuantize", LceQuantizeOptions(), (x,), (bits,), 1),
+            ("LceBconv2d", LceBconv2dOptions(channels_in=channels, pad_values=1), (bits, *constants), (y,), 1),
+            ("ADD", options, (x, y) if rng.random() < 0.5 else (y, x), (total,), 1),
+        ]
+        x = total
+    graph = chain(steps)
+    sums = {i for op in graph.ops if op.kind == "ADD" for i in op.outputs}
+    kept = {i for i in sorted(sums) if rng.random() < 0.2}
+    return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
 
 
 def image(case: Between, graph: Graph, batches: int = 1) -> Array:

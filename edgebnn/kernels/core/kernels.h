@@ -157,7 +157,7 @@ typedef struct eb_step {
 
 enum { EB_MOST_STEPS = 4 };
 
-/* In the order in which they are done, after all else; and where the output goes. */
+/* In the order in which they are done, after all else; and where the output goes (steps alone: rows_block.h). */
 typedef struct eb_output_steps {
   int32_t count;
   eb_step step[EB_MOST_STEPS];
@@ -298,13 +298,6 @@ EB_EXPORT void eb_quantize_run(const eb_rows *op, const void *input, int32_t *ou
 /* +1 and -1 (float32), zero_point +- round(1 / scale) saturated (int8), true and false (bool). */
 EB_EXPORT void eb_dequantize_run(const eb_rows *op, const int32_t *input, void *output, int64_t row_begin,
                                  int64_t row_end);
-
-/* ---- steps alone -------------------------------------------------------------------------------------------------- */
-
-/* output = the steps of input, for rows as above, of float32 or int8. A value of the input or of an operand may lie where the
- * output's value does that it makes. input_stride: from row to row, in elements. */
-EB_EXPORT void eb_steps_run(const eb_rows *op, const eb_output_steps *steps, const void *input, size_t input_stride,
-                            void *output, int64_t row_begin, int64_t row_end);
 
 /* ---- LceBMaxPool2d ---------------------------------------------------------------------------------------------- */
 

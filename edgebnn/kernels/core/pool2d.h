@@ -9,6 +9,9 @@
 extern "C" {
 #endif
 
+/* Of a tile, at most. */
+enum { EB_POOL_CHANNELS = 64 };
+
 typedef struct eb_pool2d {
   eb_window window; /* dilation must be 1 */
   int32_t channels;
@@ -18,10 +21,6 @@ typedef struct eb_pool2d {
 
 /* Resolves the window, and gives the number of tiles: some channels of an output pixel. */
 EB_EXPORT eb_status eb_pool2d_check(eb_pool2d *op, int32_t *tiles);
-
-/* steps: of input values, whose rows are pixels; it may be NULL. Strides from pixel to pixel, in elements. */
-EB_EXPORT void eb_pool2d_run(const eb_pool2d *op, const eb_output_steps *steps, const float *input, size_t input_stride,
-                             float *output, size_t output_stride, int32_t tile_begin, int32_t tile_end);
 
 #ifdef __cplusplus
 }

@@ -19,12 +19,8 @@ typedef struct eb_thresholds {
 } eb_thresholds;
 
 /* Those of steps of kinds EB_STEP_MUL and EB_STEP_ADD whose operands are the same for all rows: exactly the bits that
- * eb_steps_run and eb_quantize_run give, for every float. EB_UNSUPPORTED: no threshold does, or a constant is no number. */
+ * these steps and eb_quantize_run give, for every float. EB_UNSUPPORTED: no threshold does, or a constant is no number. */
 EB_EXPORT eb_status eb_thresholds_find(const eb_output_steps *steps, int32_t channels, const eb_thresholds *found);
-
-/* As eb_quantize_run of float32. input_stride: from row to row, in elements. */
-EB_EXPORT void eb_quantize_by_thresholds(const eb_rows *op, const eb_thresholds *thresholds, const float *input,
-                                         size_t input_stride, int32_t *output, int64_t row_begin, int64_t row_end);
 
 #ifdef __cplusplus
 }

@@ -12,6 +12,7 @@
 #include "../../kernels/core/int8_sum.h"
 #include "../../kernels/core/kernels.h"
 #include "../../kernels/core/pool2d.h"
+#include "../../kernels/core/rows_block.h"
 #include "../../kernels/core/thresholds.h"
 #include "../../kernels/core/w1a8.h"
 #include "pool.h"
@@ -95,6 +96,12 @@ typedef struct {
   int before, after; /* channels of zeros */
 } eb_op_pad;
 
+typedef struct {
+  eb_dense_float op;
+  const float *weights; /* of the file */
+  float *packed;
+} eb_op_dense;
+
 /* What one call of a kind's run reads and writes: the op's reads, and how far its rows lie apart, in elements. */
 typedef struct {
   const void *read[EB_MOST_READ];
@@ -145,6 +152,7 @@ typedef struct {
   bool holds_parts; /* others' outputs are channels of its */
 
   /* What an op's prepare sets for the present shapes, having found it empty. */
+  const eb_rows_kernel *rows_kernel;
   eb_units units;       /* of work in one invoke; row 0: does not matter; grain 0: the delegate chooses */
   size_t scratch_bytes; /* for each thread */
 
@@ -155,7 +163,7 @@ typedef struct {
     eb_op_concat concat;
     eb_op_pad pad;
     eb_pool2d pool;
-    eb_dense_float dense;
+    eb_op_dense dense;
     eb_bmaxpool2d bmaxpool2d;
     eb_op_w1a8 w1a8;
     eb_op_conv_few conv_few;

@@ -3,8 +3,8 @@
  * that is a part of the convolution. */
 #include <float.h>
 
-#include "../../kernels/core/unary.h"
 #include "op_kinds.h"
+#include "system.h"
 
 /* From about so many on the interpreter's own kernels would be faster by more than a partition costs. */
 enum { MOST_WEIGHTS = 1 << 17, MOST_VALUES = 1 << 13 };
@@ -29,23 +29,40 @@ static int64_t elements_of(const LiteIntArray *dims) {
 
 /* ---- FULLY_CONNECTED ------------------------------------------------------------------------------------------------- */
 
+/* Once: the weights are the file's. */
+static bool pack(eb_delegate *delegate, eb_op *op) {
+  eb_op_dense *dense = &op->as.dense;
+  if (dense->packed != NULL) return true;
+  const size_t bytes = eb_dense_float_packed(dense->op.inputs, dense->op.outputs) * sizeof(float);
+  dense->packed = eb_allocate(bytes);
+  if (dense->packed == NULL) return eb_refuse_op(delegate, op, "no memory for its weights (%zu bytes)", bytes);
+  eb_dense_float_pack(dense->op.inputs, dense->op.outputs, dense->weights, dense->packed);
+  dense->op.packed = dense->packed;
+  return true;
+}
+
 static bool prepare_dense(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape) {
   const LiteTensor *input = &context->tensors[op->reads[0].tensor];
-  const eb_dense_float *dense = &op->as.dense;
+  const eb_dense_float *dense = &op->as.dense.op;
   const int64_t elements = elements_of(input->dims);
   if (elements < 0 || elements % dense->inputs != 0)
     return eb_refuse_op(delegate, op, "input '%s' does not fit a layer of %d inputs", eb_tensor_name(input), dense->inputs);
   output_shape[0] = (int)(elements / dense->inputs);
   output_shape[1] = dense->outputs;
-  op->units = (eb_units){.count = (int64_t)output_shape[0] * dense->outputs, .row = dense->outputs};
-  return true;
+  const int64_t tiles = (dense->outputs + EB_DENSE_LANES - 1) / EB_DENSE_LANES;
+  if (output_shape[0] > INT32_MAX / tiles)
+    return eb_refuse_op(delegate, op, "input '%s' is empty or too large", eb_tensor_name(input));
+  op->units = (eb_units){.count = output_shape[0] * tiles, .row = tiles};
+  return pack(delegate, op);
 }
 
 static void run_dense(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
-  eb_dense_float_run(&op->as.dense, memory->read[0], memory->output, begin, end);
+  op->rows_kernel->dense(&op->as.dense.op, memory->read[0], memory->output, (int32_t)begin, (int32_t)end);
 }
 
-static const eb_op_kind kind_dense = {.custom_code = "FULLY_CONNECTED", .prepare = prepare_dense, .run = run_dense};
+static void release_dense(eb_op *op) { eb_free(op->as.dense.packed); }
+
+static const eb_op_kind kind_dense = {.custom_code = "FULLY_CONNECTED", .prepare = prepare_dense, .run = run_dense, .release = release_dense};
 
 static bool recognize_dense(const LiteContext *context, const LiteNode *node, eb_op *op) {
   static const float lowest[] = {-FLT_MAX, 0.0f, -1.0f, 0.0f}, highest[] = {FLT_MAX, FLT_MAX, 1.0f, 6.0f};
@@ -59,9 +76,9 @@ static bool recognize_dense(const LiteContext *context, const LiteNode *node, eb
   if (bias != LITE_OPTIONAL_TENSOR &&
       (!is_constant(&context->tensors[bias], 1) || context->tensors[bias].dims->data[0] != outputs))
     return false;
-  op->as.dense = (eb_dense_float){.inputs = inputs,
+  op->as.dense.weights = weights->data;
+  op->as.dense.op = (eb_dense_float){.inputs = inputs,
                                   .outputs = outputs,
-                                  .weights = weights->data,
                                   .bias = bias == LITE_OPTIONAL_TENSOR ? NULL : context->tensors[bias].data,
                                   .low = lowest[params->activation],
                                   .high = highest[params->activation]};
@@ -79,8 +96,8 @@ static bool prepare_logistic(eb_delegate *delegate, const LiteContext *context, 
 
 static void run_logistic(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const int64_t channels = op->as.rows.channels, first = begin * channels;
-  const eb_unary_float_layer layer = {.elements = (int32_t)((end - begin) * channels)};
-  eb_logistic_float(&layer, (const float *)memory->read[0] + first, (float *)memory->output + first);
+  eb_logistic_run((const float *)memory->read[0] + first, (float *)memory->output + first,
+                  (int32_t)((end - begin) * channels));
 }
 
 static const eb_op_kind kind_logistic = {.custom_code = "LOGISTIC", .prepare = prepare_logistic, .run = run_logistic};

@@ -27,8 +27,8 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
 
 static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_output_steps steps = eb_steps_bind(op, memory, 0);
-  eb_pool2d_run(&op->as.pool, &steps, memory->read[0], memory->stride[0], memory->output, memory->output_stride,
-                (int32_t)begin, (int32_t)end);
+  op->rows_kernel->pool2d(&op->as.pool, &steps, memory->read[0], memory->stride[0], memory->output,
+                          memory->output_stride, (int32_t)begin, (int32_t)end);
 }
 
 static const eb_op_kind kind_average = {

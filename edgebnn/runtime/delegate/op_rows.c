@@ -80,8 +80,8 @@ static bool prepare_quantize(eb_delegate *delegate, const LiteContext *context, 
 static void run_quantize(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_quantize *quantize = &op->as.quantize;
   if (op->step_count > 0) {
-    eb_quantize_by_thresholds(&quantize->rows, &quantize->thresholds, memory->read[0], memory->stride[0], memory->output,
-                              begin, end);
+    op->rows_kernel->thresholds(&quantize->rows, &quantize->thresholds, memory->read[0], memory->stride[0],
+                                memory->output, begin, end);
   } else {
     eb_quantize_run(&quantize->rows, memory->read[0], memory->output, begin, end);
   }

@@ -99,7 +99,7 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
 
 static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_output_steps steps = eb_steps_bind(op, memory, memory->output_stride);
-  eb_steps_run(&op->as.rows, &steps, memory->read[0], memory->stride[0], memory->output, begin, end);
+  op->rows_kernel->steps(&op->as.rows, &steps, memory->read[0], memory->stride[0], memory->output, begin, end);
 }
 
 bool eb_op_is_steps(const eb_op *op) { return op->kind != NULL && op->kind->run == run; }

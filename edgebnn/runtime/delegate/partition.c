@@ -132,6 +132,7 @@ static bool prepare_op(const eb_partition *partition, LiteContext *context, eb_o
   int shape[EB_MAX_RANK];
   op->units = (eb_units){0};
   op->scratch_bytes = 0;
+  op->rows_kernel = eb_rows_choose(partition->delegate->kernel, eb_cpu_features());
   if (!op->kind->prepare(partition->delegate, context, op, shape)) return false;
   if (op->units.grain == 0) op->units.grain = 1 + op->units.count / (PORTIONS * partition->threads);
   if (op->units.row == 0) op->units.row = 1;

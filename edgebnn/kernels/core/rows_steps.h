@@ -1,0 +1,46 @@
+/* Steps alone, row by row: a chunk of channels at a time goes through all of them. Of rows_block.h. */
+#ifndef EDGEBNN_ROWS_STEPS_H
+#define EDGEBNN_ROWS_STEPS_H
+
+#include "rows_block.h"
+#include "steps.h"
+
+enum { EB_STEPS_CHUNK = 256 };
+
+EB_ROWS_INLINE void eb_step_floats(const eb_rows *op, const eb_output_steps *steps, const float *input, size_t input_stride,
+                       float *output, size_t output_stride, int64_t begin, int64_t end) {
+  float y[EB_STEPS_CHUNK];
+  for (int64_t row = begin; row < end; row++) {
+    for (int32_t first = 0; first < op->channels; first += EB_STEPS_CHUNK) {
+      const int32_t channels = eb_at_most(op->channels - first, EB_STEPS_CHUNK);
+      memcpy(y, input + (size_t)row * input_stride + first, (size_t)channels * sizeof(float));
+      eb_apply_steps(steps, row, first, channels, y);
+      memcpy(output + (size_t)row * output_stride + first, y, (size_t)channels * sizeof(float));
+    }
+  }
+}
+
+EB_ROWS_INLINE void eb_step_int8s(const eb_rows *op, const eb_output_steps *steps, const int8_t *input, size_t input_stride,
+                      int8_t *output, size_t output_stride, int64_t begin, int64_t end) {
+  int8_t y[EB_STEPS_CHUNK];
+  for (int64_t row = begin; row < end; row++) {
+    for (int32_t first = 0; first < op->channels; first += EB_STEPS_CHUNK) {
+      const int32_t channels = eb_at_most(op->channels - first, EB_STEPS_CHUNK);
+      memcpy(y, input + (size_t)row * input_stride + first, (size_t)channels);
+      eb_apply_int8_steps(steps, row, first, channels, y);
+      memcpy(output + (size_t)row * output_stride + first, y, (size_t)channels);
+    }
+  }
+}
+
+EB_ROWS_INLINE void eb_step_rows(const eb_rows *op, const eb_output_steps *steps, const void *input, size_t input_stride,
+                                 void *output, int64_t begin, int64_t end) {
+  const size_t stride = steps->output_stride != 0 ? steps->output_stride : (size_t)op->channels;
+  if (op->type == EB_FLOAT32) {
+    eb_step_floats(op, steps, input, input_stride, output, stride, begin, end);
+  } else {
+    eb_step_int8s(op, steps, input, input_stride, output, stride, begin, end);
+  }
+}
+
+#endif

@@ -1,0 +1,294 @@
+"""What goes over rows of floats (core/rows_block.h), by every kernel of its table, against NumPy, bit for bit."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator, Sequence
+from functools import reduce
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from edgebnn.arithmetic.packing import pack, packed_channels
+from edgebnn.graph.execute import run
+from edgebnn.graph.ops.enums import Activation, Padding
+from edgebnn.graph.ops.pool import Pool2DOptions
+from edgebnn.graph.types import Array
+from tests.support import ckernels
+from tests.support.ckernels import STEP_KINDS, OutputSteps, Rows, Step, Window, pointer, steps_of
+from tests.support.examples import examples
+from tests.support.graphs import one_op, tensor
+
+Floats = NDArray[np.float32]
+_VOID = ctypes.c_void_p
+
+
+class RowsKernel(ctypes.Structure):
+    """eb_rows_kernel."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("cpu_features", ctypes.c_uint32),
+        *(
+            (name, ctypes.CFUNCTYPE(None, *arguments))
+            for name, arguments in {
+                "steps": (_VOID, _VOID, _VOID, ctypes.c_size_t, _VOID, ctypes.c_int64, ctypes.c_int64),
+                "thresholds": (_VOID, _VOID, _VOID, ctypes.c_size_t, _VOID, ctypes.c_int64, ctypes.c_int64),
+                "pool2d": (
+                    *(_VOID, _VOID, _VOID, ctypes.c_size_t, _VOID, ctypes.c_size_t),
+                    *(ctypes.c_int32, ctypes.c_int32),
+                ),
+                "dense": (_VOID, _VOID, _VOID, ctypes.c_int32, ctypes.c_int32),
+            }.items()
+        ),
+    )
+
+
+class Thresholds(ctypes.Structure):
+    """eb_thresholds."""
+
+    _fields_ = (("keep", _VOID), ("flip", _VOID), ("limit", _VOID))
+
+
+class Pool2d(ctypes.Structure):
+    """eb_pool2d."""
+
+    _fields_ = (
+        ("window", Window),
+        ("channels", ctypes.c_int32),
+        ("averages", ctypes.c_int32),
+        ("low", ctypes.c_float),
+        ("high", ctypes.c_float),
+    )
+
+
+class Dense(ctypes.Structure):
+    """eb_dense_float."""
+
+    _fields_ = (
+        ("inputs", ctypes.c_int32),
+        ("outputs", ctypes.c_int32),
+        ("packed", _VOID),
+        ("bias", _VOID),
+        ("low", ctypes.c_float),
+        ("high", ctypes.c_float),
+    )
+
+
+def _lines() -> Iterator[RowsKernel]:
+    at = ckernels.library().eb_rows_kernel_at
+    at.restype, at.argtypes = ctypes.POINTER(RowsKernel), [ctypes.c_size_t]
+    index = 0
+    while line := at(index):
+        yield line.contents
+        index += 1
+
+
+KERNELS = {k.name.decode(): k for k in _lines() if not k.cpu_features & ~ckernels.library().eb_cpu_features()}
+of_each_kernel = pytest.mark.parametrize("name", KERNELS)
+
+
+def doing(kind: str, x: Floats, row: bool) -> Step:
+    """A step with a value of x a channel, or one for each element."""
+    return Step(STEP_KINDS[kind], operand=x.ctypes.data, stride=0 if row else x.shape[-1], rows=1)
+
+
+def done(y: Floats, kind: str, x: Floats) -> Floats:
+    match kind:
+        case "mul":
+            return y * x
+        case "add":
+            return y + x
+        case "prelu":
+            return np.where(y >= 0, y, y * x)
+        case _:
+            return np.where(y < -1, np.float32(-1), np.where(y > 2, np.float32(2), y))
+
+
+def floats(rng: np.random.Generator, shape: Sequence[int]) -> Floats:
+    x = rng.normal(size=tuple(shape)).astype(np.float32)
+    special = np.array([0.0, -0.0, np.inf, -np.inf, np.nan, 1e-45, -1e-45, 3e38], np.float32)
+    return np.where(rng.random(x.shape) < 0.1, rng.choice(special, x.shape), x)
+
+
+@of_each_kernel
+@settings(max_examples=examples(50))
+@given(
+    st.integers(1, 5),
+    st.integers(1, 300),
+    st.lists(st.tuples(st.sampled_from(["mul", "add", "prelu", "clamp"]), st.booleans()), max_size=4),
+    st.integers(0, 2**32),
+    st.booleans(),
+)
+def test_steps(name: str, rows: int, channels: int, kinds: list[tuple[str, bool]], seed: int, in_place: bool) -> None:
+    rng = np.random.default_rng(seed)
+    wide = floats(rng, (rows, channels + 3))  # the rows are parts of longer ones
+    x = wide[:, 2 : 2 + channels]
+    operands = [floats(rng, (1 if row else rows, channels)) for _, row in kinds]
+    steps = [
+        Step(STEP_KINDS["clamp"], low=-1, high=2, rows=1) if kind == "clamp" else doing(kind, operand, row)
+        for (kind, row), operand in zip(kinds, operands, strict=True)
+    ]
+    with np.errstate(all="ignore"):
+        expected = reduce(lambda y, step: done(y, step[0][0], step[1]), zip(kinds, operands, strict=True), x)
+    y = wide if in_place else np.full_like(wide, 7)
+    given_steps = steps_of(*steps, output_stride=channels + 3)
+    op = Rows(0, rows, channels)
+    for begin, end in ((rows // 2, rows), (0, rows // 2)):
+        KERNELS[name].steps(
+            ctypes.addressof(op),
+            ctypes.addressof(given_steps),
+            wide.ctypes.data + 8,
+            channels + 3,
+            y.ctypes.data + 8,
+            begin,
+            end,
+        )
+    np.testing.assert_array_equal(y[:, 2 : 2 + channels], expected)
+
+
+def thresholds(steps: OutputSteps, channels: int) -> tuple[Array, Array, Floats]:
+    """Raises KernelRefused."""
+    size = 32 * packed_channels(channels)
+    keep, flip, limit = np.empty(size, np.uint32), np.empty(size, np.uint32), np.empty(size, np.float32)
+    found = Thresholds(*(a.ctypes.data for a in (keep, flip, limit)))
+    ckernels.accept(ckernels.library().eb_thresholds_find(ctypes.byref(steps), channels, ctypes.byref(found)))
+    return keep, flip, limit
+
+
+def signs(name: str, x: Floats, found: tuple[Array, Array, Floats]) -> NDArray[np.int32]:
+    rows, channels = x.shape
+    y = np.empty((rows, packed_channels(channels)), np.int32)
+    op, given_thresholds = Rows(0, rows, channels), Thresholds(*(a.ctypes.data for a in found))
+    KERNELS[name].thresholds(
+        ctypes.addressof(op), ctypes.addressof(given_thresholds), x.ctypes.data, channels, y.ctypes.data, 0, rows
+    )
+    return y
+
+
+def near(limit: Floats, channels: int) -> Floats:
+    """The floats around each channel's threshold, of both signs."""
+    with np.errstate(all="ignore"):
+        around = [limit[:channels]]
+        for toward in (-np.inf, np.inf):
+            for _ in range(2):
+                around.append(
+                    np.nextafter(around[-1] if len(around) % 2 == 0 else limit[:channels], np.float32(toward))
+                )
+    return np.concatenate([np.stack(around), -np.stack(around)])
+
+
+FACTORS = st.sampled_from([1.0, -1.0, 0.3, -2.7, 1e-30, -1e30, 1e-44, 0.0])
+TERMS = st.sampled_from([0.0, -0.0, 0.1, -0.7, 1e-42, -3e38, 5.0])
+
+
+@of_each_kernel
+@settings(max_examples=examples(100))
+@given(
+    st.integers(1, 70),
+    st.lists(FACTORS, min_size=1, max_size=70),
+    st.lists(TERMS, min_size=1, max_size=70),
+    st.lists(TERMS, min_size=1, max_size=70),
+    st.sampled_from([("mul", "add"), ("mul",), ("add",), ("mul", "add", "add")]),
+    st.integers(0, 2**32),
+)
+def test_signs_by_thresholds_are_those_of_the_steps(
+    name: str,
+    channels: int,
+    factors: list[float],
+    terms: list[float],
+    more: list[float],
+    kinds: tuple[str, ...],
+    seed: int,
+) -> None:
+    rows = [np.resize(np.array(values, np.float32), channels) for values in (factors, terms, more)]
+    operands = [rows[0]] if kinds == ("mul",) else rows[1:2] if kinds == ("add",) else rows[: len(kinds)]
+    steps = steps_of(*(doing(kind, x, True) for kind, x in zip(kinds, operands, strict=True)))
+    found = thresholds(steps, channels)
+    x = np.concatenate([floats(np.random.default_rng(seed), (20, channels)), near(found[2], channels)])
+    x = np.ascontiguousarray(x, np.float32)
+    with np.errstate(all="ignore"):
+        expected = reduce(lambda y, step: done(y, *step), zip(kinds, operands, strict=True), x) < 0
+    np.testing.assert_array_equal(signs(name, x, found), pack(expected))
+
+
+def test_what_has_no_threshold_is_refused() -> None:
+    for kinds, constants in (
+        (("mul",), (np.inf,)),
+        (("add",), (np.nan,)),
+        (("add", "mul", "add"), (1.0, 0.0, -1.0)),  # negative but where the first sum is beyond all numbers
+    ):
+        rows = [np.full(3, value, np.float32) for value in constants]
+        steps = steps_of(*(doing(kind, x, True) for kind, x in zip(kinds, rows, strict=True)))
+        with pytest.raises(ckernels.KernelRefused, match="EB_UNSUPPORTED"):
+            thresholds(steps, 3)
+
+
+@of_each_kernel
+@settings(max_examples=examples(50))
+@given(
+    st.tuples(st.integers(1, 2), st.integers(1, 7), st.integers(1, 6), st.sampled_from([1, 8, 65, 130])),
+    st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)),
+    st.booleans(),
+    st.booleans(),
+    st.sampled_from([Activation.NONE, Activation.RELU, Activation.RELU6]),
+    st.integers(0, 2**32),
+)
+def test_pooling(
+    name: str,
+    shape: tuple[int, int, int, int],
+    window: tuple[int, int, int, int],
+    averages: bool,
+    same: bool,
+    activation: Activation,
+    seed: int,
+) -> None:
+    height, width = (window[0], window[1]) if same else (min(window[0], shape[1]), min(window[1], shape[2]))
+    options = Pool2DOptions(Padding.SAME if same else Padding.VALID, window[3], window[2], width, height, activation)
+    kind = "AVERAGE_POOL_2D" if averages else "MAX_POOL_2D"
+    x = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+    scale = np.random.default_rng(seed + 1).normal(size=shape[-1]).astype(np.float32)
+    graph = one_op(kind, options, [tensor("x", shape)], [tensor("y", ())])
+    (expected,) = run(graph, [x * scale])
+    low, high = {Activation.NONE: (-3.4e38, 3.4e38), Activation.RELU: (0, 3.4e38), Activation.RELU6: (0, 6)}[activation]
+    sizes = (*shape[:3], height, width, window[2], window[3], 1, 1, int(not same), 0, 0, 0, 0)
+    op, tiles = Pool2d(Window(*sizes), shape[3], int(averages), low, high), ctypes.c_int32()
+    ckernels.accept(ckernels.library().eb_pool2d_check(ctypes.byref(op), ctypes.byref(tiles)))
+    steps, y = steps_of(doing("mul", scale, True)), np.full((*expected.shape[:-1], shape[3] + 5), 7, np.float32)
+    for begin, end in ((tiles.value // 2, tiles.value), (0, tiles.value // 2)):
+        KERNELS[name].pool2d(
+            ctypes.addressof(op),
+            ctypes.addressof(steps),
+            x.ctypes.data,
+            shape[3],
+            y.ctypes.data,
+            shape[3] + 5,
+            begin,
+            end,
+        )
+    np.testing.assert_array_equal(y[..., : shape[3]], expected)
+    assert (y[..., shape[3] :] == 7).all()
+
+
+@of_each_kernel
+@settings(max_examples=examples(40))
+@given(st.integers(1, 3), st.integers(1, 70), st.integers(1, 70), st.booleans(), st.integers(0, 2**32))
+def test_dense_layers(name: str, rows: int, inputs: int, outputs: int, biased: bool, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, weights, bias = (rng.normal(size=s).astype(np.float32) for s in ((rows, inputs), (outputs, inputs), outputs))
+    expected = np.zeros((rows, outputs), np.float32)
+    for k in range(inputs):
+        expected += x[:, k, None] * weights[None, :, k]
+    expected = np.clip(expected + bias if biased else expected, 0, 6)
+    lib = ckernels.library()
+    lib.eb_dense_float_packed.restype = ctypes.c_size_t
+    packed = np.empty(lib.eb_dense_float_packed(inputs, outputs), np.float32)
+    lib.eb_dense_float_pack(inputs, outputs, pointer(weights), pointer(packed))
+    op = Dense(inputs, outputs, packed.ctypes.data, bias.ctypes.data if biased else None, 0, 6)
+    y, tiles = np.empty((rows, outputs), np.float32), rows * -(-outputs // 32)
+    for begin, end in ((tiles // 2, tiles), (0, tiles // 2)):
+        KERNELS[name].dense(ctypes.addressof(op), x.ctypes.data, y.ctypes.data, begin, end)
+    np.testing.assert_array_equal(y, expected)
