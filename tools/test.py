@@ -31,6 +31,7 @@ DEBIAN = {
     "qemu-aarch64-static": "qemu-user-static",
     "qemu-system-arm": "qemu-system-arm",
     "llvm-mca-19": "llvm-19",
+    "sshd": "openssh-server",
     "valgrind": "valgrind",
 }
 
