@@ -155,3 +155,12 @@ def test_constants_that_leave_32_bits_are_refused(factor: float, bias: int, stat
     changed = replace(data, factor=np.full_like(data.factor, factor), bias=np.full_like(data.bias, bias))
     with pytest.raises(ckernels.KernelRefused, match=status):
         check(Case(), None, data=changed)
+
+
+def test_a_weight_that_tflite_does_not_have_is_refused() -> None:
+    """Two products with -128 leave 16 bits, in which kernels add pairs."""
+    data = operands(Case())
+    filters = data.filters.copy()
+    filters[-1, -1, -1, -1] = -128
+    with pytest.raises(ckernels.KernelRefused, match="EB_BAD_QUANTIZATION"):
+        check(Case(), None, data=replace(data, filters=filters))

@@ -48,7 +48,7 @@ class Case:
     """Of the factors, 1: outputs of usual size."""
     bias_bits: int = 12
     edge: bool = False
-    """Inputs are -128 and 127, weights -128, -127 and 127."""
+    """Inputs are -128 and 127, weights -127 and 127."""
     seed: int = 0
 
     def op(self) -> Conv2dFew:
@@ -78,7 +78,7 @@ def operands(case: Case) -> Operands:
         x, filters, bias = (rng.normal(size=s).astype(np.float32) for s in (shape, filter_shape, case.outputs))
         return Operands(x, filters, bias, None)
     x = rng.choice([-128, 127], shape) if case.edge else rng.integers(-128, 128, shape)
-    filters = rng.choice([-128, -127, 127], filter_shape) if case.edge else rng.integers(-127, 128, filter_shape)
+    filters = rng.choice([-127, 127], filter_shape) if case.edge else rng.integers(-127, 128, filter_shape)
     bias = rng.integers(-(2**case.bias_bits), 2**case.bias_bits, case.outputs)
     terms = case.filter[0] * case.filter[1] * case.inputs
     factor = rng.uniform(0.2, 1.5, case.outputs) * case.scale / terms**0.5 / 127

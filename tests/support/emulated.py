@@ -18,13 +18,13 @@ from edgebnn.runtime import build
 from edgebnn.targets.qemu_user import PACKAGE, Machine, compile_program, is_emulated, run
 from tools.bench.arm_mca import encode_case
 
-from . import ckernels, w1a8_cases
+from . import ckernels, conv2d_few_cases, conv2d_few_kernels, w1a8_cases
 from .binary_cases import ConvCase, Operands, c_operation
 from .w1a8_cases import Case
 
 WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-pedantic", "-Werror")
 
-BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D, W1A8 = range(5)
+BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D, W1A8, CONV2D_FEW = range(6)
 
 
 def compiled(machine: Machine, source: build.Source, folder: Path) -> Path:
@@ -91,6 +91,20 @@ class W1A8Kernel:
         arrays = (data.x, w1a8_cases.packed(case, data.minus), data.magnitude, data.bias, data.factor)
         y = self.program.output(W1A8, case.op(), arrays, parts, self.line)
         return np.frombuffer(y, np.int8)
+
+
+@dataclass(frozen=True)
+class FewKernel:
+    """A line of conv2d_few.kernels or conv2d_few_float.kernels on a machine."""
+
+    program: Program
+    line: str
+
+    def run(self, case: conv2d_few_cases.Case, data: conv2d_few_cases.Operands, parts: int = 1) -> NDArray[np.generic]:
+        factor = np.zeros(0) if data.factor is None else data.factor
+        arrays = (data.x, data.filters, data.bias, factor)
+        y = self.program.output(CONV2D_FEW, case.op(), arrays, parts, self.line)
+        return np.frombuffer(y, conv2d_few_kernels.DTYPES[case.op().output_type])
 
 
 def kernel_lines(machine: Machine, operation: str = "bconv2d") -> list[str]:

@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from json import dumps
 from pathlib import Path
 
@@ -55,6 +55,11 @@ KERNELS = (
     Kernel("aarch64", "w1a8", "neon64", "tbl", 32, _AARCH64),
     Kernel("aarch64", "w1a8", "neon64dot", "sdot", 16, ("cortex-a55", "neoverse-n1")),
     Kernel("armv7", "w1a8", "neon32", "vtbl", 16, _ARMV7),
+    Kernel("aarch64", "conv2d_few", "neon64", "sadalp", 16, _AARCH64),
+    Kernel("aarch64", "conv2d_few", "neon64dot", "sdot", 16, ("cortex-a55", "neoverse-n1")),
+    Kernel("armv7", "conv2d_few", "neon32", "vpadal", 16, _ARMV7),
+    Kernel("aarch64", "conv2d_few_float", "neon64", "fmla", 4, _AARCH64),
+    Kernel("armv7", "conv2d_few_float", "neon32", "vmla", 4, _ARMV7),
 )
 _MCA_TRIPLE = {"aarch64": "aarch64-linux-gnu", "armv7": "armv7-linux-gnueabihf"}
 _ITERATIONS = 200
@@ -111,7 +116,18 @@ W1A8_LAYERS = (
     Layer(28, 256, 256, filter=1, output="int8"),
     Layer(1, 1024, 1024, filter=1, output="int8"),
 )
-LAYERS = {"bconv2d": BINARY_LAYERS, "w1a8": W1A8_LAYERS}
+FEW_LAYERS = (
+    Layer(224, 3, 64, filter=7, stride=2, output="int8"),
+    Layer(224, 3, 64, filter=11, stride=4, output="int8"),
+    Layer(224, 3, 16, stride=2, output="int8"),
+    Layer(32, 3, 16, output="int8"),
+)
+LAYERS = {
+    "bconv2d": BINARY_LAYERS,
+    "w1a8": W1A8_LAYERS,
+    "conv2d_few": FEW_LAYERS,
+    "conv2d_few_float": tuple(replace(layer, output="float32") for layer in FEW_LAYERS),
+}
 
 
 @dataclass(frozen=True)
@@ -236,6 +252,8 @@ def encode_layer(operation: str, layer: Layer) -> bytes:
     """A case with weights and inputs drawn at random."""
     rng = np.random.default_rng(1)
     window = (1, layer.size, layer.size, layer.filter, layer.filter, layer.stride, layer.stride, 1, 1, 0, 0, 0, 0, 0)
+    if operation.startswith("conv2d_few"):
+        return _encode_few_channels(layer, window, rng)
     words, terms = -(-layer.channels_in // 32), layer.filter**2 * layer.channels_in
 
     def draw(*shape: int) -> NDArray[np.int32]:
@@ -254,6 +272,16 @@ def encode_layer(operation: str, layer: Layer) -> bytes:
     threshold = np.full(layer.channels_out, terms // 2, np.int32)
     signs, residual = draw(layer.size, layer.size, words), np.zeros(0, np.float32)  # nothing is added
     return encode_case(0, packed, (signs, filters, multiplier, bias, threshold, residual))
+
+
+def _encode_few_channels(layer: Layer, window: tuple[int, ...], rng: np.random.Generator) -> bytes:
+    kind, dtype = (OUTPUTS["int8"], np.int8) if layer.output == "int8" else (OUTPUTS["float32"], np.float32)
+    pool, ends = (0,) * 6, (0, 0, -128, 127, 1.0, -np.inf, np.inf)
+    packed = struct.pack("<29i3f", *window, layer.channels_in, layer.channels_out, *(kind,) * 3, *pool, *ends)
+    x = rng.integers(-128, 128, (layer.size, layer.size, layer.channels_in)).astype(dtype)
+    filters = rng.integers(-127, 128, (layer.channels_out, layer.filter**2, layer.channels_in)).astype(dtype)
+    bias = np.zeros(layer.channels_out, np.int32 if layer.output == "int8" else np.float32)
+    return encode_case(5, packed, (x, filters, bias, np.full(layer.channels_out, 2.0**-12)))
 
 
 def layer_instructions(kernel: Kernel, program: Path, layer: Layer) -> int:

@@ -1,10 +1,10 @@
 /* Runs binary operations that are written in a file: for tests and counts under emulation.
  *
  * run_cases KERNEL CASES RESULTS REPEATS [time]   prints the nanoseconds of the fastest of the repeats, if asked to
- *                                             (KERNEL: a line of bconv2d.kernels or w1a8.kernels, "best", or a schedule as
- *                                             eb_schedule_parse reads it)
+ *                                             (KERNEL: a line of a table of kernels, "best", or a schedule as eb_schedule_parse
+ *                                             reads it)
  *
- * CASES is a row of cases: an int32 kind, the operation's struct of kernels.h or w1a8.h, an int32 number of parts, and arrays,
+ * CASES is a row of cases: an int32 kind, the operation's struct of the public headers, an int32 number of parts, and arrays,
  * each after its int64 number of bytes. Tiles are run in that many parts, the last first. RESULTS has for each case an
  * int32 eb_status, the int64 number of bytes of the output, and the output.
  */
@@ -13,9 +13,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "conv2d_few.h"
 #include "w1a8.h"
 
-enum { BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D, W1A8 };
+enum { BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D, W1A8, CONV2D_FEW };
 
 typedef struct output {
   eb_status status;
@@ -206,11 +207,48 @@ static output run_w1a8(void) {
   return y;
 }
 
+/* Arrays: input, filter, bias, factor; of float32, the last is empty. */
+static output run_conv2d_few(void) {
+  eb_conv2d_few op;
+  read_bytes(&op, sizeof(op));
+  const int32_t parts = read_parts();
+  void *input = read_array(), *filter = read_array(), *bias = read_array(), *factor = read_array();
+  const eb_conv2d_few_constants constants = {filter, bias, factor};
+  eb_conv2d_few_plan plan;
+  output y = {eb_conv2d_few_plan_make(&op, kernel, eb_cpu_features(), &plan), NULL, 0};
+  if (y.status == EB_OK) {
+    const eb_window *w = &plan.pool;
+    const size_t row = op.output_type == EB_PACKED    ? (size_t)eb_packed_words(op.channels_out) * sizeof(int32_t)
+                       : op.output_type == EB_FLOAT32 ? (size_t)op.channels_out * sizeof(float)
+                                                      : (size_t)op.channels_out;
+    y.bytes = (size_t)w->batches * (size_t)w->output_height * (size_t)w->output_width * row;
+    y.data = allocate(y.bytes);
+    void *persistent = allocate(plan.persistent_bytes), *scratch = allocate(plan.scratch_bytes);
+    y.status = eb_conv2d_few_prepare(&plan, &constants, persistent);
+    for (int i = 0; i < repeats && y.status == EB_OK; i++) {
+      const int64_t begin_ns = now();
+      for (int32_t part = parts; part > 0; part--) {
+        const int32_t begin = (int32_t)((int64_t)plan.tiles * (part - 1) / parts);
+        eb_conv2d_few_run(&plan, persistent, input, y.data, begin, (int32_t)((int64_t)plan.tiles * part / parts), scratch);
+      }
+      note_time_since(begin_ns);
+    }
+    free(persistent);
+    free(scratch);
+  }
+  free(input);
+  free(filter);
+  free(bias);
+  free(factor);
+  return y;
+}
+
 static output run_case(int32_t kind) {
   switch (kind) {
     case BCONV2D: return run_bconv2d();
     case BMAXPOOL2D: return run_bmaxpool2d();
     case W1A8: return run_w1a8();
+    case CONV2D_FEW: return run_conv2d_few();
     default: return run_rows(kind);
   }
 }

@@ -39,7 +39,7 @@ typedef struct eb_conv2d_few {
 
 /* What belongs to each output channel. */
 typedef struct eb_conv2d_few_constants {
-  const void *filter;   /* int8_t or float [channels_out, filter_height, filter_width, channels_in] */
+  const void *filter;   /* int8_t in [-127, 127], as TFLite has them, or float [channels_out, filter_height, filter_width, channels_in] */
   const void *bias;     /* int32_t or float [channels_out]; NULL: all 0 */
   const double *factor; /* int8: [channels_out], as eb_w1a8_is_factor of w1a8.h says */
 } eb_conv2d_few_constants;
@@ -96,7 +96,7 @@ typedef struct eb_conv2d_few_plan {
 EB_EXPORT eb_status eb_conv2d_few_plan_make(const eb_conv2d_few *op, const char *kernel_name, uint32_t cpu_features,
                                             eb_conv2d_few_plan *plan);
 
-/* EB_BAD_QUANTIZATION if a factor is none, EB_TOO_LARGE if an input can take a sum out of 32 bits (eb_conv2d_few_fits). */
+/* EB_BAD_QUANTIZATION if a factor is none or a weight is -128, EB_TOO_LARGE if an input can take a sum out of 32 bits (eb_conv2d_few_fits). */
 EB_EXPORT eb_status eb_conv2d_few_prepare(const eb_conv2d_few_plan *plan, const eb_conv2d_few_constants *constants,
                                           void *persistent);
 

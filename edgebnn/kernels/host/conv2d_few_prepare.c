@@ -27,7 +27,10 @@ static sums sums_of(const eb_conv2d_few *op, const eb_conv2d_few_constants *cons
 }
 
 static eb_status check_channel(const eb_conv2d_few *op, const eb_conv2d_few_constants *constants, int32_t c) {
+  const int32_t inputs = inputs_of(op);
+  const int8_t *weights = (const int8_t *)constants->filter + (size_t)c * (size_t)inputs;
   if (!eb_w1a8_is_factor(constants->factor[c])) return EB_BAD_QUANTIZATION;
+  if (memchr(weights, -128, (size_t)inputs) != NULL) return EB_BAD_QUANTIZATION; /* kernels may add products in pairs */
   const int64_t scaling = (int64_t)1 << eb_w1a8_fix_point(constants->factor[c]).left;
   const sums s = sums_of(op, constants, c);
   const int fits = s.low >= (INT32_MIN + OUTPUT_STEPS) / scaling && s.high <= (INT32_MAX - OUTPUT_STEPS) / scaling;

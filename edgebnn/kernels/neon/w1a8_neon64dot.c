@@ -7,6 +7,7 @@
 #include "../core/w1a8_block.h"
 
 #if defined(__ARM_NEON) && defined(__aarch64__)
+#include "sdot.h"
 #include "w1a8_neon_output.h"
 
 enum {
@@ -39,23 +40,12 @@ static void expand(const uint8_t *lanes, size_t tables, int8_t *weights) {
   }
 }
 
-/* In assembly, so that the file needs no flags, on which compilers do not agree. */
-#if defined(__ARM_FEATURE_DOTPROD)
-#define WITH_DOT_PRODUCTS ""
-#else
-#define WITH_DOT_PRODUCTS ".arch armv8.2-a+dotprod\n\t"
-#endif
-#define DOT(sum, weights, inputs, lane)                            \
-  __asm__(WITH_DOT_PRODUCTS "sdot %0.4s, %1.16b, %2.4b[" #lane "]" \
-          : "+w"(sum)                                              \
-          : "w"(weights), "w"(inputs))
-
 /* Adds a table, whose number among four is `lane`. */
 #define ADD_TABLE(lane)                                                                                \
   do {                                                                                                 \
     const int8x16x4_t w = vld1q_s8_x4(weights + (lane)*CHANNELS * TABLE_BYTES);                        \
     _Pragma("GCC unroll 4") for (int p = 0; p < pixels; p++) {                                         \
-      _Pragma("GCC unroll 4") for (int v = 0; v < VECTORS; v++) DOT(sums[p][v], w.val[v], x[p], lane); \
+      _Pragma("GCC unroll 4") for (int v = 0; v < VECTORS; v++) EB_SDOT(sums[p][v], w.val[v], x[p], lane); \
     }                                                                                                  \
   } while (0)
 

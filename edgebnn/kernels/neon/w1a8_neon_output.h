@@ -8,10 +8,11 @@
 
 /* gemmlowp's SaturatingRoundingDoublingHighMul is one instruction; its RoundingDivideByPOT rounds halves away from
  * zero, which is what a shift with rounding does once one is taken from negative numbers. */
-EB_INLINE int32x4_t eb_w1a8_neon_round_twice(int32x4_t sum, const eb_w1a8_transform *t, int32_t c) {
-  const int32x4_t shifted = vshlq_s32(sum, vld1q_s32(t->left + c));
-  const int32x4_t high = vqrdmulhq_s32(shifted, vld1q_s32(t->multiplier + c));
-  const int32x4_t down = vnegq_s32(vld1q_s32(t->right + c));
+EB_INLINE int32x4_t eb_w1a8_neon_round_twice(int32x4_t sum, const int32_t *multiplier, const int32_t *left,
+                                             const int32_t *right) {
+  const int32x4_t shifted = vshlq_s32(sum, vld1q_s32(left));
+  const int32x4_t high = vqrdmulhq_s32(shifted, vld1q_s32(multiplier));
+  const int32x4_t down = vnegq_s32(vld1q_s32(right));
   const int32x4_t less = vshrq_n_s32(vandq_s32(high, down), 31); /* -1 where negative and shifted */
   return vrshlq_s32(vqaddq_s32(high, less), down);
 }
@@ -37,8 +38,9 @@ EB_INLINE int32x4_t eb_w1a8_neon_round_once(int32x4_t sum, const double *factor)
 /* Four channels from c on, rounded, without bounds. */
 EB_INLINE int32x4_t eb_w1a8_neon_scale(const eb_w1a8_transform *t, int32_t c, int32x4_t sum) {
   const int32x4_t biased = vmlaq_s32(vld1q_s32(t->bias + c), sum, vld1q_s32(t->magnitude + c));
-  const int32x4_t y = t->rounding == EB_ROUND_ONCE ? eb_w1a8_neon_round_once(biased, t->factor + c)
-                                                   : eb_w1a8_neon_round_twice(biased, t, c);
+  const int32x4_t y = t->rounding == EB_ROUND_ONCE
+                          ? eb_w1a8_neon_round_once(biased, t->factor + c)
+                          : eb_w1a8_neon_round_twice(biased, t->multiplier + c, t->left + c, t->right + c);
   return vqaddq_s32(y, vdupq_n_s32(t->zero_point));
 }
 
