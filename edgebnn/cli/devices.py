@@ -64,7 +64,7 @@ def deploy(
                 deploying.deployed(where, place) if place is None or as_list else (deploying.roll_back(where, place),)
             )
         value = {"target": where.name, "folders": [one.json() for one in found]}
-        show(as_json, value, *map(tables.versions, found))
+        show(as_json, value, *(map(tables.versions, found) if found else [f"nothing is deployed on {target}"]))
         return 0
     if model is None:
         raise click.UsageError("Missing argument 'MODEL'.")

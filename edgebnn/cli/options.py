@@ -49,7 +49,10 @@ def show(as_json: bool, value: dict[str, Any], *shown: RenderableType) -> None:
         click.echo(json.dumps(_finite(value), indent=2, allow_nan=False))
     else:
         for item in shown:
-            OUT.print(item)
+            if isinstance(item, str):
+                click.echo(item)  # as it is: a path or a command that is wrapped cannot be copied
+            else:
+                OUT.print(item)
 
 
 def _finite(value: object) -> object:

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import RenderableType
 from rich.table import Table
-from rich.text import Text
 
 from . import format
 from .table_parts import new_table, plain
@@ -27,16 +26,11 @@ def deployment(result: Deployment) -> tuple[RenderableType, ...]:
         lines.append(plain(f"the answer there is wrong, so {kept} in {result.folder}", "bold red"))
         return tuple(lines)
     how = "was in use already" if result.unchanged else "is in use"
-    lines.append(_whole(f"version {result.version} {how} in {result.folder}"))
+    lines.append(f"version {result.version} {how} in {result.folder}")
     if result.removed:
         lines.append(plain(f"removed version{'s' * (len(result.removed) > 1)} {', '.join(map(str, result.removed))}"))
     lines += [plain(f"left: {one}", "yellow") for one in result.left]
-    return (*lines, _whole(f"by hand, there: {result.start}"))
-
-
-def _whole(line: str) -> Text:
-    """A line that is not wrapped, so that what is in it can be copied."""
-    return Text(line, no_wrap=True, overflow="ignore")
+    return (*lines, f"by hand, there: {result.start}")
 
 
 def versions(folder: Folder) -> Table:
@@ -50,6 +44,6 @@ def versions(folder: Folder) -> Table:
             table.add_row(str(number), "manifest.json cannot be read", "", "", used)
             continue
         how = "bit-exact" if made.bit_exact else f"within {format.small(made.max_abs_diff)}"
-        checked = f"{made.date}, {made.samples} samples, {how}"
+        checked = f"{made.date[:16].replace('T', ' ')} UTC, {made.samples} samples, {how}"
         table.add_row(str(number), plain(made.model), made.sha256[:12], checked, used)
     return table

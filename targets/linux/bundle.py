@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
@@ -157,7 +157,16 @@ def wheels(processor: str, python: tuple[int, int], glibc: tuple[int, int]) -> t
     Raises:
         EdgebnnError: they cannot be downloaded, or there are none for such a device.
     """
+    return _wheels(PROCESSORS[processor], python, glibc)
+
+
+def pillow(processor: str, python: tuple[int, int], glibc: tuple[int, int]) -> tuple[Archive, ...]:
+    """The wheel that reads files of pictures, as :func:`wheels`; none where PyPI has none, but the system may."""
     device = PROCESSORS[processor]
+    return () if device.own_numpy else _wheels(replace(device, requirements=("pillow>=10",)), python, glibc)
+
+
+def _wheels(device: Processor, python: tuple[int, int], glibc: tuple[int, int]) -> tuple[Archive, ...]:
     wanted = (device.requirements, device.tag, python, min(glibc, (2, 41)))
     folder = cache_folder() / "wheels" / hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
     if not folder.is_dir():

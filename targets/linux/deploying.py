@@ -132,7 +132,10 @@ def deployed(target: str | Target, folder: str | None = None) -> tuple[Folder, .
         EdgebnnError: there is no such folder, or the device fails.
     """
     where = _linux(target)
-    return look(where.where, versions.checked_folder(folder or versions.DEFAULT_FOLDER))
+    found = look(where.where, versions.checked_folder(folder or versions.DEFAULT_FOLDER))
+    if folder is not None and not found:
+        raise InputError(f"{where.name}: nothing is deployed in {folder}")
+    return found
 
 
 def roll_back(target: str | Target, folder: str) -> Folder:
@@ -188,14 +191,25 @@ class _Parts:
     inputs: tuple[Sample, ...]
 
     @cached_property
+    def facts(self) -> metadata.Metadata | None:
+        """What the model says of itself."""
+        return metadata.parse(self.model.graph.metadata, self.model.graph.attachment, self.model.name)
+
+    @property
     def labels(self) -> tuple[str, ...]:
-        facts = metadata.parse(self.model.graph.metadata, self.model.graph.attachment, self.model.name)
-        return () if facts is None else facts.labels
+        return () if self.facts is None else self.facts.labels
+
+    @property
+    def takes_pictures(self) -> bool:
+        return self.facts is not None and self.facts.image is not None
 
     @cached_property
     def archives(self) -> tuple[Archive, ...]:
         """What runtime/ is unpacked from, behind the script that unpacks it; nothing where there is no Python."""
-        return () if self.target.without_python else self.target.where.needed()
+        if self.target.without_python:
+            return ()
+        device = self.target.where
+        return (*device.needed(), *(device.pictures() if self.takes_pictures else ()))
 
     @cached_property
     def runtime(self) -> Mapping[str, str]:
@@ -290,7 +304,7 @@ def _deployed(parts: _Parts, place: str, tolerance: float, keep: int) -> Deploym
         copied=(),
         removed=tuple(removed),
         left=tuple(left),
-        start=_start(device, found.path, script, bool(parts.labels)),
+        start=_start(device, found.path, script, parts.takes_pictures),
         validation=validation,
         fingerprint=made.fingerprint,
         versions=made.versions,
@@ -357,8 +371,8 @@ def _remove(folder: FolderSession, number: int, made: Manifest | None) -> str:
     return f"version {number} holds a file of yours: {said.removeprefix('left ')}" if said else ""
 
 
-def _start(device: Device, path: str, script: str, is_classifier: bool) -> str:
-    given = "picture.jpg" if is_classifier else "x.npy"
+def _start(device: Device, path: str, script: str, takes_pictures: bool) -> str:
+    given = "picture.jpg" if takes_pictures and script else "x.npy"
     words = [*device.python(), SCRIPT] if script else device.program(f"./{PROGRAM}")
     return f"cd {shlex.quote(f'{path}/current')} && {shlex.join([*words, given])}"
 

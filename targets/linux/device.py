@@ -133,6 +133,13 @@ class Device(ABC):
         assert facts.glibc is not None
         return bundle.runtime(facts.processor, facts.python, facts.glibc)
 
+    def pictures(self) -> tuple[bundle.Archive, ...]:
+        """What files of pictures are read with there. Raises EdgebnnError where it cannot be had."""
+        facts = self.facts
+        assert facts.python is not None
+        assert facts.glibc is not None
+        return bundle.pillow(facts.processor, facts.python, facts.glibc)
+
     @abstractmethod
     def start(self, needed: Sequence[str]) -> Channel:
         """Starts the agent with the names of what it needs: the script that a Python begins with, and archives."""

@@ -107,7 +107,8 @@ def explained(device: Device) -> Iterator[None]:
     except DeviceError as error:
         if "No space left" in str(error) or "quota" in str(error).lower():
             raise DeviceError(f"{device.name}: the device has no room for it; free some there ({error})") from None
-        raise DeviceError(f"{device.name}: {error}") from None
+        _, is_of_tool, said = str(error).partition("(exit code 4): ")
+        raise DeviceError(f"{device.name}: {f'{said}; is the folder right?' if is_of_tool else error}") from None
 
 
 def _description(channel: Channel, first: str | None = None) -> Folder:

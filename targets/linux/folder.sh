@@ -44,8 +44,9 @@ describe() {
 }
 
 look() { # FOLDER: it, or those that lie in it
-  enter "$1" || fail "$1: there is no such folder on the device"
-  if [ -f .edgebnn ]; then
+  if ! enter "$1"; then
+    :
+  elif [ -f .edgebnn ]; then
     describe
   else
     for inner in */.edgebnn; do

@@ -35,7 +35,7 @@ SHORTER = {
     "prune": ["--iterations", "1", "--short-term", "1", "--table", "table.json"],
 }
 """Options that make a verb quick, whatever else is given; none of them changes what is written where."""
-MAY_FAIL = ("prune", "validate", "benchmark")
+MAY_FAIL = ("prune", "validate", "benchmark", "deploy")
 """Verbs whose answer may be no (exit code 1): one iteration meets no budget, one epoch makes wild activations, and a
 machine that is busy is slower than it was."""
 ELSEWHERE = (

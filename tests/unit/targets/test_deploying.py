@@ -199,8 +199,9 @@ def test_folders_that_are_not_ours_are_left_alone(pi: LinuxTarget, board: Board)
         deploy(W1A8, pi, folder="~/file", count=1)
     with pytest.raises(DeviceError, match="no folder of edgebnn deploy's"):
         roll_back(pi, "photos")
-    with pytest.raises(DeviceError, match="no such folder"):
-        deployed(pi)
+    assert deployed(pi) == ()
+    with pytest.raises(InputError, match="nothing is deployed in photos"):
+        deployed(pi, "photos")
     assert names(board.home) == ["file", "photos"]
     assert names(board.home / "photos") == ["cat.jpg"]
     for wrong in ("", "~", "a/../../b", "a\nb", "~root/x", "/"):
