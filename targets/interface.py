@@ -56,7 +56,10 @@ class Target(ABC):
             InputError: it has no such figures.
         """
         if unit != self.unit or wait_states:
-            raise InputError(f"{self.name}: tells {self.unit}; only simulated cores tell instructions, and cycles")
+            raise InputError(
+                f"{self.name}: tells {self.unit}; only simulated cores tell instructions, and cycles, and emulated "
+                "devices (qemu-aarch64, qemu-armv7) tell instructions"
+            )
         return self
 
     @property

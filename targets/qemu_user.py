@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,25 +60,64 @@ def run(machine: Machine, program: Path, *arguments: str) -> subprocess.Complete
 def count_instructions(machine: Machine, program: Path, *arguments: str) -> int:
     """How many instructions a program executes that writes nothing to standard error.
 
-    qemu translates each instruction by itself and logs every execution of a translation.
     Raises InputError if there is no emulator or the program fails.
     """
-    command = [*_command(machine), _one_at_a_time(machine), "-d", "exec,nochain", str(program), *arguments]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
-        assert process.stderr is not None
-        executed = sum(line.startswith(b"Trace ") for line in process.stderr)
+    return sum(_counted([*_command(machine), *_LOG, str(program), *arguments], None, b""))
+
+
+def count_sections(machine: Machine, program: Path, mark: str, data: bytes) -> tuple[int, ...]:
+    """How many instructions a program executes in front of, between and behind its calls of a function.
+
+    Args:
+        machine: that runs it.
+        program: not stripped; it writes nothing to standard error.
+        mark: the function, without branches, which is not counted.
+        data: the program's standard input.
+
+    Returns:
+        A number for each section: one more than there are calls.
+
+    Raises:
+        InputError: there is no emulator, or the program fails.
+    """
+    return _counted([*_command(machine), *_LOG, str(program)], mark, data)
+
+
+_LOG = ("-d", "in_asm,exec,nochain")
+"""qemu writes the instructions of each block that it translates, and a line for each execution of a block."""
+
+
+def _counted(command: Sequence[str], mark: str | None, data: bytes) -> tuple[int, ...]:
+    ending = None if mark is None else f" {mark}\n".encode()
+    sizes: dict[bytes, int] = {}
+    finished: list[int] = []
+    count = translated = 0
+    with tempfile.TemporaryFile() as given:
+        given.write(data)
+        given.seek(0)
+        with subprocess.Popen(command, stdin=given, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) as process:
+            assert process.stderr is not None
+            for line in process.stderr:
+                size = sizes.get(line)
+                if size is not None:
+                    count += size
+                elif line.startswith(b"0x"):
+                    translated += 1
+                elif line.startswith(b"Trace "):  # a block runs for the first time as soon as it is translated
+                    if ending is not None and line.endswith(ending):
+                        finished.append(count)
+                        count = 0
+                    else:
+                        sizes[line] = translated
+                        count += translated
+                elif line.startswith(b"IN:"):
+                    translated = 0
     if process.returncode != 0:
-        raise InputError(f"{program} failed under {machine.emulator}: exit {process.returncode}")
-    return executed
+        raise InputError(f"{command[-1]} failed under {command[0]}: exit {process.returncode}")
+    return (*finished, count)
 
 
 def _command(machine: Machine) -> list[str]:
     if not is_emulated(machine):
         raise InputError(f"{machine.emulator} is not installed; apt-get install {PACKAGE}")
     return [machine.emulator, "-cpu", machine.cpu]
-
-
-def _one_at_a_time(machine: Machine) -> str:
-    """qemu 8.1 renamed the option."""
-    help_text = subprocess.run([machine.emulator, "-h"], capture_output=True, text=True, check=False).stdout
-    return "-one-insn-per-tb" if "one-insn-per-tb" in help_text else "-singlestep"

@@ -138,7 +138,8 @@ repeats_option = click.option("--repeats", type=click.IntRange(4), default=30, s
 _unit = click.option(
     "--unit",
     type=click.Choice(["ms", "instructions", "cycles"]),
-    help="Of the figures; by default the target's own: ms, or of simulated cores instructions. Cycles are estimated.",
+    help="Of the figures; by default the target's own: ms, or of simulated cores instructions, which qemu-aarch64 and "
+    "qemu-armv7 count, too. Cycles are estimated.",
 )
 _wait_states = click.option(
     "--wait-states",

@@ -5,10 +5,11 @@ All of it is read from files of the Linux kernel; what a system does not tell is
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +27,7 @@ _FLAGS = {0: "under-voltage", 1: "frequency capped", 2: "throttled", 3: "soft te
 """Bits that hold now; those 16 places higher say that it has been so since the board started. Source: Raspberry Pi's
 documentation of vcgencmd."""
 _SINCE_START = 16
+_MOST_CORES = 1024
 
 
 @dataclass(frozen=True)
@@ -61,13 +63,40 @@ def now(root: Path = ROOT) -> Conditions:
         governor=_text(cpus / "cpu0/cpufreq/scaling_governor"),
         frequency_mhz=None if frequency is None else frequency / 1000,
         temperature_c=max(known_heat) / 1000 if known_heat else None,
-        throttling=tuple(name for bit, name in _FLAGS.items() if bits >> bit & 1),
-        throttled_before=tuple(name for bit, name in _FLAGS.items() if bits >> bit + _SINCE_START & 1),
+        throttling=throttling(bits),
+        throttled_before=throttling(bits >> _SINCE_START),
         throttle_events=int(sum(known_events)) if known_events else None,
         load=_load(root),
         affinity=tuple(sorted(os.sched_getaffinity(0))) if hasattr(os, "sched_getaffinity") else (),
         peak_memory_bytes=machine.peak_memory() or None,
     )
+
+
+def said_by_a_shell(found: Mapping[str, str]) -> Conditions:
+    """The conditions by what a device's shell read of the kernel's files and the firmware's command.
+
+    Args:
+        found: "governor", "frequency" in kHz, "temperature" in thousandths of a degree, "throttled", "load" and
+            "cores"; what it does not tell is left out, and so is what is no number.
+    """
+    frequency, heat = (as_number(found.get(name, "")) for name in ("frequency", "temperature"))
+    bits = throttled_bits(found.get("throttled", ""))
+    return Conditions(
+        governor=found.get("governor", ""),
+        frequency_mhz=None if frequency is None else frequency / 1000,
+        temperature_c=None if heat is None else heat / 1000,
+        throttling=throttling(bits),
+        throttled_before=throttling(bits >> _SINCE_START),
+        throttle_events=None,
+        load=as_number(found.get("load", "").partition(" ")[0]),
+        affinity=tuple(range(min(_MOST_CORES, int(as_number(found.get("cores", "")) or 0)))),
+        peak_memory_bytes=None,
+    )
+
+
+def throttling(bits: int) -> tuple[str, ...]:
+    """What the firmware's lowest bits say, in words."""
+    return tuple(name for bit, name in _FLAGS.items() if bits >> bit & 1)
 
 
 def slowed(before: Conditions, after: Conditions) -> tuple[str, ...]:
@@ -121,10 +150,16 @@ def _text(path: Path) -> str:
 
 
 def _number(path: Path) -> float | None:
+    return as_number(_text(path))
+
+
+def as_number(text: str) -> float | None:
+    """The finite number that a text is; None for anything else."""
     try:
-        return float(_text(path))
+        number = float(text)
     except ValueError:
         return None
+    return number if math.isfinite(number) else None
 
 
 def _throttled(root: Path) -> int:

@@ -89,8 +89,9 @@ def measure_models(
         for least in waiting:
             profile = target.measure(least.model, least.sample, threads=threads, repeats=ROUND)
             least.add(profile)
-        if profile.kind in ("simulated", "estimated") or time.monotonic() - begun > MOST_SECONDS:
-            break  # simulated figures are the same in every round
+        is_exact = profile.kind in ("simulated", "estimated") or profile.unit != "ms"
+        if is_exact or time.monotonic() - begun > MOST_SECONDS:
+            break  # what is counted is the same in every round
         waiting = [least for least in waiting if not least.settled(seconds)]
     return tuple(least.total for least in found)
 

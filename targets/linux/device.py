@@ -115,6 +115,10 @@ class Device(ABC):
     name: str
     facts: Facts
 
+    def conditions(self) -> Mapping[str, str] | None:
+        """What it is under now, by its shell, as a probe names it; None where it is not measured on."""
+        return None
+
     @abstractmethod
     def present(self, names: Collection[str]) -> set[str]:
         """Which of these files (SHA-256) the store has, or has unpacked."""

@@ -11,9 +11,14 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edgebnn.files import cache_folder
+from edgebnn.runtime.profile import Unit
+from edgebnn.targets.interface import Target
+from edgebnn.targets.qemu_user import Machine
 
 from . import user_lands
+from .counting import CountingTarget
 from .device import Channel, Device, DeviceError, Facts, ProcessChannel
+from .standalone import MACHINES
 from .target import LinuxTarget
 from .user_lands import SYSTEMS, System, UserLand
 
@@ -25,6 +30,15 @@ class EmulatedTarget(LinuxTarget):
 
     def __init__(self, name: str) -> None:
         super().__init__(EmulatedDevice(name, _SYSTEMS[name]))
+
+    def in_unit(self, unit: Unit, wait_states: int = 0) -> Target:
+        if unit != "instructions" or wait_states:
+            return super().in_unit(unit, wait_states)
+        system = _SYSTEMS[self.name]
+        machine = Machine(
+            self.name, system.processor, MACHINES[system.processor].zig_target, system.emulator, system.cpu
+        )
+        return CountingTarget(LinuxTarget(EmulatedDevice(self.name, system), standalone=True), machine)
 
 
 class EmulatedDevice(Device):

@@ -31,7 +31,11 @@ _FILES = {
     "served_by": "/proc/sys/kernel/arch",
     "governor": "/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor",
     "temperature": "/sys/class/thermal/thermal_zone0/temp",
+    "frequency": "/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq",
+    "load": "/proc/loadavg",
 }
+LIVE = ("governor", "temperature", "frequency", "load", "throttled")
+"""What a device is under now, and is not known by."""
 _CPUINFO = {"cpu": "model name", "implementer": "CPU implementer", "part": "CPU part"}
 _MOST_TEXT = 200
 
@@ -79,7 +83,8 @@ def facts(text: str, name: str) -> Facts:
     libc = re.search(r"glibc (\d{1,3})\.(\d{1,3})", " ".join([*python_fields[4:], found.get("libc", "")]))
     glibc = (int(libc[1]), int(libc[2])) if libc else None
     emulated = machine.differs(processor, found.get("served_by", ""))
-    details = {**{key: value for key, value in found.items() if key not in INTERPRETERS}, "processor": processor}
+    details = {key: value for key, value in found.items() if key not in (*INTERPRETERS, *LIVE)}
+    details["processor"] = processor
     details |= {"python": ".".join(map(str, version))} if version else {}
     details |= {"glibc": ".".join(map(str, glibc))} if glibc else {}
     return Facts(
@@ -92,6 +97,12 @@ def facts(text: str, name: str) -> Facts:
         details=details,
         has_numpy=python_fields[3:4] == ["1"],
     )
+
+
+def live(text: str) -> Mapping[str, str]:
+    """What a device answered of its state now, and how many cores it has."""
+    found = _fields(text.partition(f"{MARKER}\n")[2])
+    return {name: found[name] for name in (*LIVE, "cores") if name in found}
 
 
 def _fields(text: str) -> dict[str, str]:

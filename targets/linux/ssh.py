@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -76,6 +76,9 @@ class SshDevice(Device):
         self._connection = Connection(address.host, address.user, address.port, access)
         done = self._connection.run(_line(probe.command()))
         self.facts = probe.facts(done.output, name)
+
+    def conditions(self) -> Mapping[str, str]:
+        return probe.live(self._connection.run(_line(probe.command())).output)
 
     def present(self, names: Collection[str]) -> set[str]:
         wanted = sorted(name for name in names if is_digest(name))

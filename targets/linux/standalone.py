@@ -67,13 +67,23 @@ class Host(Protocol):
         """Starts a program on the device, put there if it is not there yet. Raises DeviceError."""
 
 
-def program(package: Package, processor: str) -> Path:
-    """The package as a program for a kind of processor, compiled if it is not in the cache. Raises BuildError."""
+def program(package: Package, processor: str, main: Path = _RUNNER, link_flags: Sequence[str] = ("-s",)) -> Path:
+    """The package as a program for a kind of processor, compiled if it is not in the cache.
+
+    Args:
+        package: of the network.
+        processor: of :data:`MACHINES`.
+        main: what the program does with the network, in C.
+        link_flags: beside those that the processor needs.
+
+    Raises:
+        BuildError: there is no compiler for it.
+    """
     machine = MACHINES[processor]
-    files = {**package.files, "runner.c": _RUNNER.read_text(encoding="utf-8")}
+    files = {**package.files, "main.c": main.read_text(encoding="utf-8")}
     files |= {"network_io.h": _interface(package), "network_shown.c": _shown(package)}
     compiler = build.zig_compiler(machine.zig_target)
-    made_of = repr((sorted(files.items()), compiler, machine.flags, _FLAGS)).encode()
+    made_of = repr((sorted(files.items()), compiler, machine.flags, link_flags, _FLAGS)).encode()
     path = cache_folder() / "programs" / hashlib.sha256(made_of).hexdigest()[:32]
     if not path.is_file():
         with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
@@ -83,9 +93,9 @@ def program(package: Package, processor: str) -> Path:
             own = package.c_flags
             kernels = [file for file in package.c_files if file != f"{package.name}.c"]
             sources = [build.Source(folder / file, tuple(own.get(file, "").split())) for file in kernels]
-            sources += [build.Source(folder / file) for file in ("network_shown.c", "runner.c")]
+            sources += [build.Source(folder / file) for file in ("network_shown.c", "main.c")]
             flags = (*_FLAGS, *machine.flags, f"-I{folder}")
-            build.compile(path, sources, compiler, flags, ("-static", "-s", *machine.flags))
+            build.compile(path, sources, compiler, flags, ("-static", *link_flags, *machine.flags))
     return path
 
 
@@ -100,16 +110,30 @@ def built(model: ModelFile, graph: Graph, processor: str) -> bytes:
     Raises:
         EdgebnnError: its ops have no C, or there is no compiler.
     """
-    return program(_package(model, graph, processor), processor).read_bytes()
+    return program(package_of(model, graph, processor), processor).read_bytes()
 
 
-def _package(model: ModelFile, graph: Graph, processor: str) -> Package:
+def package_of(model: ModelFile, graph: Graph, processor: str) -> Package:
+    """The C package of ``graph``, which is of ``model``. Raises EdgebnnError where there can be none."""
     core = MACHINES[processor].core
     try:
         return generate(graph, core, NAME, model.schedules_on(core.name))
     except EdgebnnError as error:
         prefixed = str(error) if str(error).startswith(model.name) else f"{model.name}: {error}"
-        raise type(error)(f"{prefixed}. The device has no Python that runs the file itself") from None
+        raise type(error)(f"{prefixed}. A stand-alone program has no LiteRT that runs the file itself") from None
+
+
+def places(graph: Graph, package: Package) -> list[int]:
+    """Which op of ``graph`` each layer of its package is."""
+    found = {tensor: index for index, op in enumerate(graph.ops) for tensor in op.outputs}
+    return [found[layer.outputs[0][0]] for layer in package.layers]
+
+
+def as_bytes(package: Package, inputs: Sequence[Array]) -> bytes:
+    """Inputs as a program reads them."""
+    expected = [argument.tensor for argument in package.inputs]
+    arrays = [np.ascontiguousarray(v, t.dtype.numpy).reshape(t.shape) for v, t in zip(inputs, expected, strict=True)]
+    return b"".join(array.tobytes() for array in arrays)
 
 
 class PackageSession(Session):
@@ -140,12 +164,11 @@ class PackageSession(Session):
         spans = np.diff(moments, axis=1).astype(np.float64) / _NS_PER_MS
         chosen = spans[middle_half(spans.sum(axis=1))].mean(axis=0)
         total = float(chosen.sum())
-        graph = self._model.graph_for(inputs)
-        places = {tensor: index for index, op in enumerate(graph.ops) for tensor in op.outputs}
-        ops = []
-        for layer, value in zip(running.package.layers, map(float, chosen[1:-1]), strict=True):
-            place = places[layer.outputs[0][0]]
-            ops.append(OpProfile(place, layer.kind, layer.name, value, value / total, layer.function, (place,)))
+        where = places(self._model.graph_for(inputs), running.package)
+        ops = [
+            OpProfile(place, layer.kind, layer.name, value, value / total, layer.function, (place,))
+            for layer, place, value in zip(running.package.layers, where, map(float, chosen[1:-1]), strict=True)
+        ]
         around = float(chosen[0] + chosen[-1])
         ops.append(OpProfile(-1, INTERPRETER, "around the layers", around, around / total))
         return Profile(self._host.kind, "ms", total, tuple(ops))
@@ -171,7 +194,7 @@ class PackageSession(Session):
         return self._running.get(shapes) or self._prepare(self._model.graph_for(inputs))
 
     def _prepare(self, graph: Graph) -> _Running:
-        running = _Running(_package(self._model, graph, self._processor), self._launch)
+        running = _Running(package_of(self._model, graph, self._processor), self._launch)
         self._running[tuple(graph.tensors[index].shape for index in graph.inputs)] = running
         return running
 
@@ -225,11 +248,7 @@ class _Running:
         return tuple(values)
 
     def _ask(self, request: str, repeats: int, inputs: Sequence[Array]) -> tuple[Array, ...]:
-        expected = [argument.tensor for argument in self.package.inputs]
-        arrays = [
-            np.ascontiguousarray(v, t.dtype.numpy).reshape(t.shape) for v, t in zip(inputs, expected, strict=True)
-        ]
-        frame = struct.pack("<cI", request.encode(), repeats) + b"".join(array.tobytes() for array in arrays)
+        frame = struct.pack("<cI", request.encode(), repeats) + as_bytes(self.package, inputs)
         try:
             return self._exchange(frame)
         except ConnectionLostError:

@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import Array
 from edgebnn.kernels import schedules
-from edgebnn.runtime.conditions import Conditions
+from edgebnn.runtime.conditions import Conditions, said_by_a_shell
 from edgebnn.runtime.power import Energy
 from edgebnn.runtime.profile import Profile
 from edgebnn.runtime.timing import PairedTimes, Times
@@ -41,7 +41,7 @@ OnDevice: TypeAlias = "LinuxSession | PackageSession"
 class LinuxTarget(Target):
     """Models on a device, run by an agent that is put there when the first model is opened.
 
-    Where there is no Python that the agent can run in, each model runs as a program of its own.
+    Where there is no Python that the agent can run in, or if ``standalone``, each model runs as a program of its own.
 
     Attributes:
         where: the device.
@@ -49,9 +49,9 @@ class LinuxTarget(Target):
         sent: what was copied to the device, in this object's life.
     """
 
-    def __init__(self, device: Device) -> None:
+    def __init__(self, device: Device, standalone: bool = False) -> None:
         self.name = device.name
-        self.without_python = bool(lacking(device.facts)) and device.facts.processor in MACHINES
+        self.without_python = (standalone or bool(lacking(device.facts))) and device.facts.processor in MACHINES
         self.device = device.facts.device + (", by a stand-alone program" if self.without_python else "")
         self.kind = device.facts.kind
         self.sent: list[Sent] = []
@@ -76,7 +76,8 @@ class LinuxTarget(Target):
 
     def conditions(self) -> Conditions | None:
         if self.without_python:
-            return None
+            found = self.where.conditions()
+            return None if found is None else said_by_a_shell(found)
         return conditions_of(self._about().get("conditions"))
 
     def fingerprint(self) -> dict[str, str]:

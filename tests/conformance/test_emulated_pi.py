@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import edgebnn
-from edgebnn.errors import InputWarning
+from edgebnn.errors import InputError, InputWarning
 from edgebnn.targets.boards_together import BoardsTogether
 from edgebnn.targets.linux import user_lands
 from edgebnn.targets.linux.device import ConnectionLostError
@@ -20,6 +20,7 @@ from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.model_file import open_model
 from edgebnn.targets.noise import noise
 from edgebnn.workflows import measuring
+from edgebnn.workflows.benchmark import benchmark
 from tests.support.devices import BINARY, W1A8
 from tests.unit.workflows.test_layer_graph import conv
 
@@ -95,6 +96,28 @@ def test_programs_for_devices_without_python_are_bit_exact(name: str) -> None:
     assert result.passed
     assert not any(layer.departs for layer in result.layers or ())
     target.close()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_instructions_are_counted_by_layer_and_always_the_same(name: str) -> None:
+    emulated(name)
+    target = edgebnn.target(name).in_unit("instructions")
+    profile = target.profile(W1A8)
+    assert (profile.kind, profile.unit) == ("emulated", "instructions")
+    assert profile.total == sum(op.value for op in profile.ops)
+    assert target.profile(W1A8) == profile
+    by_kind = {op.op: op.value for op in profile.ops}
+    assert by_kind["INTERPRETER"] < 5000
+    assert by_kind["FULLY_CONNECTED"] < by_kind["MEAN"] < by_kind["ADD"]
+    result = benchmark(target, open_model(W1A8))
+    assert (result.kind, result.unit, result.value, result.median_ms) == (
+        "emulated",
+        "instructions",
+        profile.total,
+        None,
+    )
+    with pytest.raises(InputError, match=r"tells ms; only simulated cores .* emulated devices .* tell instructions"):
+        edgebnn.target(name).in_unit("cycles")
 
 
 def test_two_boards_measure_layers_side_by_side_and_one_goes_on_alone(monkeypatch: pytest.MonkeyPatch) -> None:

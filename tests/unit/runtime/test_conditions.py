@@ -11,6 +11,7 @@ import pytest
 from edgebnn.errors import InputError
 from edgebnn.runtime import conditions
 from edgebnn.runtime.conditions import Conditions, pin, pinned, slowed, throttled_bits
+from edgebnn.targets.linux import probe
 
 
 @pytest.fixture
@@ -46,6 +47,22 @@ def test_a_system_that_tells_nothing_has_nothing(tmp_path: Path) -> None:
     found = conditions.now(tmp_path)
     assert (found.governor, found.frequency_mhz, found.temperature_c, found.load) == ("", None, None, None)
     assert (found.throttling, found.throttled_before, found.throttle_events) == ((), (), None)
+
+
+def test_a_device_without_python_tells_its_conditions_by_its_shell() -> None:
+    words = ("governor=ondemand", "temperature=61322", "frequency=1500000", "load=1.25 0.80 0.50 2/200 12", "cores=4")
+    lines = ("motd", "edgebnn-probe", "machine=armv6l", *words, "throttled=throttled=0x50001", "end", "")
+    found = conditions.said_by_a_shell(probe.live("\n".join(lines)))
+    assert (found.governor, found.frequency_mhz, found.load) == ("ondemand", 1500, 1.25)
+    assert found.temperature_c == pytest.approx(61.322)
+    assert found.throttling == ("under-voltage",)
+    assert found.throttled_before == ("under-voltage", "throttled")
+    assert found.affinity == (0, 1, 2, 3)
+    facts = probe.facts("\n".join(lines), "ssh://pi@pi")
+    assert not set(facts.details) & set(probe.LIVE), "what changes is no part of a fingerprint"
+    strange = probe.live("edgebnn-probe\ntemperature=nan\nload=-\ncores=1e99\nthrottled=?\nend\n")
+    assert conditions.said_by_a_shell(strange).temperature_c is None
+    assert len(conditions.said_by_a_shell(strange).affinity) <= 1024
 
 
 def test_files_that_make_no_sense_are_passed_over(board: Path) -> None:
