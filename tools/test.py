@@ -29,6 +29,7 @@ DEBIAN = {
     "gcc": "gcc",
     "chromium": "chromium",
     "qemu-aarch64-static": "qemu-user-static",
+    "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "qemu-system-arm": "qemu-system-arm",
     "llvm-mca-19": "llvm-19",
     "sshd": "openssh-server",
