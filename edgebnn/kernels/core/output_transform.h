@@ -66,17 +66,34 @@ EB_INLINE int8_t eb_round(float y) { return (int8_t)(int32_t)(y + __builtin_copy
  * returns their number. The constants of a vector are loaded once for all rows. What is too small for an int32 becomes the
  * least one, which saturates as well. `steps` are done in the vector's registers. */
 #if defined(__AVX512F__)
-/* The steps of a row of 16 channels: what they add to 8-bit values in 32 bits. */
-EB_INLINE __m512i eb_sum_sixteen(const eb_output_steps *steps, int64_t row, int32_t channel, __m512i y) {
-  for (int32_t i = 0; i < steps->count; i++) {
-    const eb_step *s = &steps->step[i];
-    const int8_t *from = (const int8_t *)s->operand + eb_step_at(s, row) + channel;
-    const __m512i x = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
-    const __m512i first = _mm512_mullo_epi32(y, _mm512_set1_epi32(s->sum->first_factor));
-    const __m512i second = _mm512_mullo_epi32(x, _mm512_set1_epi32(s->sum->second_factor));
-    const __m512i sum = _mm512_add_epi32(_mm512_add_epi32(first, second), _mm512_set1_epi32(s->sum->addend));
-    y = _mm512_sra_epi32(sum, _mm_cvtsi32_si128(s->sum->shift));
-    y = _mm512_min_epi32(_mm512_max_epi32(y, _mm512_set1_epi32(s->sum->low)), _mm512_set1_epi32(s->sum->high));
+/* A sum's constants, loaded once: stores of bytes may be of anything, so that a compiler would load them again and again. */
+typedef struct {
+  __m512i first, second, addend, low, high;
+  __m128i shift;
+} eb_sum_constants;
+
+EB_INLINE eb_sum_constants eb_load_sum(const eb_int8_sum *s) {
+  return (eb_sum_constants){_mm512_set1_epi32(s->first_factor), _mm512_set1_epi32(s->second_factor),
+                            _mm512_set1_epi32(s->addend),       _mm512_set1_epi32(s->low),
+                            _mm512_set1_epi32(s->high),         _mm_cvtsi32_si128(s->shift)};
+}
+
+/* A step of a row of 16 channels: what it adds to 8-bit values in 32 bits. */
+EB_INLINE __m512i eb_sum_sixteen(const eb_step *s, const eb_sum_constants *sum, int64_t row, int32_t channel, __m512i y) {
+  const int8_t *from = (const int8_t *)s->operand + eb_step_at(s, row) + channel;
+  const __m512i x = _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)from));
+  const __m512i first = _mm512_mullo_epi32(y, sum->first), second = _mm512_mullo_epi32(x, sum->second);
+  y = _mm512_sra_epi32(_mm512_add_epi32(_mm512_add_epi32(first, second), sum->addend), sum->shift);
+  return _mm512_min_epi32(_mm512_max_epi32(y, sum->low), sum->high);
+}
+
+/* The steps of a row of 16 channels. constants: of the first. */
+EB_INLINE __m512i eb_sums_sixteen(const eb_output_steps *steps, const eb_sum_constants *constants, int64_t row,
+                                  int32_t channel, __m512i y) {
+  y = eb_sum_sixteen(&steps->step[0], constants, row, channel, y);
+  for (int32_t i = 1; i < steps->count; i++) {
+    const eb_sum_constants more = eb_load_sum(steps->step[i].sum);
+    y = eb_sum_sixteen(&steps->step[i], &more, row, channel, y);
   }
   return y;
 }
@@ -88,6 +105,8 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
   const __m512 low = _mm512_set1_ps(b->clamp_min), high = _mm512_set1_ps(b->clamp_max);
   const __m512 half = _mm512_set1_ps(0x1.fffffep-2f), most = _mm512_set1_ps(127.0f);
   const __m512i sign = _mm512_set1_epi32(INT32_MIN);
+  static const eb_int8_sum none = {0};
+  const eb_sum_constants constants = eb_load_sum(steps != NULL ? steps->step[0].sum : &none);
   int32_t c = 0;
   for (; c + 16 <= channels; c += 16) {
     const __m512 multiplier = _mm512_loadu_ps(b->multiplier + c), bias = _mm512_loadu_ps(b->bias + c);
@@ -100,7 +119,7 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
       __m512i rounded = _mm512_cvttps_epi32(_mm512_add_ps(y, _mm512_castsi512_ps(away)));
       if (steps != NULL) {
         rounded = _mm512_max_epi32(rounded, _mm512_set1_epi32(-128));
-        rounded = eb_sum_sixteen(steps, b->first_pixel + first + r, b->first_channel + c, rounded);
+        rounded = eb_sums_sixteen(steps, &constants, b->first_pixel + first + r, b->first_channel + c, rounded);
       }
       _mm_storeu_si128((__m128i *)(void *)(output + (size_t)r * stride + c), _mm512_cvtsepi32_epi8(rounded));
     }
