@@ -7,7 +7,7 @@ from edgebnn.graph.opdef import OpView, op_view
 from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.w1a8 import EdgebnnConv2dW1A8Options, EdgebnnDenseW1A8Options
 from edgebnn.graph.types import Graph
-from edgebnn.runtime.w1a8_costs import MARGIN, Cost, Work, read_costs, speedup
+from edgebnn.runtime.w1a8_costs import MARGIN, Cost, Work, chosen, read_costs, speedup
 
 from .findings import Finding
 from .two_valued import is_depthwise, recognize
@@ -24,13 +24,13 @@ def binary_weights_in_int8(graph: Graph, index: int) -> str | None:
 
 
 def slower_than_int8(graph: Graph, index: int) -> str | None:
-    """Tables of sums are made of every input, and pay if enough outputs look them up: 64 channels or more, and 1x1
-    convolutions hardly ever."""
+    """What is done once for every input or output, besides multiplying, weighs most where there are few products: in
+    1x1 convolutions of few channels."""
     view = op_view(graph, index)
     if not isinstance(view.op.options, EdgebnnConv2dW1A8Options | EdgebnnDenseW1A8Options):
         return None
     work = _work(view)
-    if work is not None and speedup(_measured(), work) >= 1:
+    if work is not None and speedup(_usual(work), work) >= 1:
         return None
     return f"with 1-bit weights it is {_gain(view)}"
 
@@ -41,17 +41,19 @@ def unpackable(graph: Graph) -> tuple[Finding, ...]:
     return tuple(finding for finding in found if isinstance(finding, Finding))
 
 
-def _measured() -> Cost:
-    """The costs of the best kernel on the processor that was measured first."""
-    return next(cost for cost in read_costs() if cost.source == "measured")
+def _usual(work: Work) -> Cost:
+    """Of the kernel that a processor with AVX-512 VNNI chooses."""
+    costs = (cost for cost in read_costs() if cost.int8 == "VNNI" and cost.kernel.startswith("avx512"))
+    return chosen(costs, work)
 
 
 def _gain(view: OpView) -> str:
-    work, measured = _work(view), _measured()
+    work = _work(view)
     if work is None:
         return "smaller, but depthwise layers are not faster for it"
-    text = f"smaller, and about {speedup(measured, work):.1f} times as fast ({measured.name}; by measured costs)"
-    others = (cost for cost in read_costs() if cost != measured)
+    usual = _usual(work)
+    text = f"smaller, and about {speedup(usual, work):.1f} times as fast ({usual.name}; by {usual.source} costs)"
+    others = (cost for cost in read_costs() if cost != usual)
     pays = sorted({f"{cost.name} ({cost.source})" for cost in others if speedup(cost, work) > MARGIN})
     return f"{text}; faster too with {', '.join(pays)}" if pays else text
 

@@ -95,7 +95,7 @@ class W1A8Nest:
 
     @property
     def row_bytes(self) -> int:
-        return align(self.columns * self.pixel_bytes)
+        return self.columns * self.pixel_bytes
 
     @property
     def segments(self) -> tuple[int, int, int]:

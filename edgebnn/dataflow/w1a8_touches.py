@@ -34,7 +34,7 @@ class W1A8Walk:
 
     def __init__(self, nest: W1A8Nest, place: Placement) -> None:
         self.nest, self.place = nest, place
-        self._padding = place.scratch + (nest.slots + 1) * nest.row_bytes
+        self._padding = place.scratch + align((nest.slots + 1) * nest.row_bytes)
         self._pointers = self._padding + align(nest.pixel_bytes)
         self._begun = False
 

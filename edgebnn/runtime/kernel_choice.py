@@ -27,25 +27,14 @@ class _Line(ctypes.Structure):
     _fields_ = (("name", ctypes.c_char_p), ("cpu_features", ctypes.c_uint32))
 
 
-class _W1A8Line(ctypes.Structure):
-    """eb_w1a8_kernel."""
-
-    _fields_ = (
-        *_Line._fields_,
-        ("functions", ctypes.c_void_p * 3),
-        ("numbers", ctypes.c_int32 * 6),
-        ("least_columns", ctypes.c_int32),
-    )
-
-
 @dataclass(frozen=True)
 class Kernels:
     """The lines of a compiled table, best first: those that this processor runs, and those it lacks instructions for.
-    ``least_columns``: layers with fewer columns of output run the second best."""
+    ``by_layer``: each layer runs the one that costs it least."""
 
     runnable: tuple[str, ...]
     lacking: tuple[str, ...]
-    least_columns: int = 1
+    by_layer: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +51,7 @@ def read_table(library: Path, operation: str = "bconv2d") -> Kernels:
     functions.eb_cpu_features.restype = ctypes.c_uint32
     line_at = getattr(functions, f"eb_{operation}_kernel_at")
     line_at.argtypes = [ctypes.c_size_t]
-    line_at.restype = ctypes.POINTER(_W1A8Line if operation == "w1a8" else _Line)
+    line_at.restype = ctypes.POINTER(_Line)
     features = functions.eb_cpu_features()
     lines: list[Any] = []
     while line := line_at(len(lines)):
@@ -72,7 +61,7 @@ def read_table(library: Path, operation: str = "bconv2d") -> Kernels:
     return Kernels(
         runnable=tuple(line.name.decode() for line in runnable),
         lacking=tuple(line.name.decode() for line in lacking),
-        least_columns=getattr(runnable[0], "least_columns", 1),
+        by_layer=operation == "w1a8",
     )
 
 
@@ -105,9 +94,9 @@ def explain(choice: Choice, kernels: Kernels) -> str:
     if choice.name in kernels.runnable:
         return f"{choice.name}, forced by {choice.by}; the best for this processor is {best}"
     why = f"{best}, the best that this processor runs"
-    if kernels.least_columns > 1 and others:
-        why += f", and {others[0]} for layers with fewer than {kernels.least_columns} columns of output"
-    if others:
+    if kernels.by_layer and others:
+        why += f", or {' or '.join(others)} where it costs a layer less"
+    elif others:
         why += f" (it also runs {', '.join(others)})"
     if kernels.lacking:
         why += f"; it lacks the instructions for {', '.join(kernels.lacking)}"

@@ -1,20 +1,18 @@
-"""What layers with 1-bit weights gain over int8 ones on a class of processor, by the delegate's costs.
+"""What layers with 1-bit weights gain over int8 ones on a class of processor, by the kernels' costs.
 
-The costs are those of delegate/int8_costs.h, the formula that of delegate/int8_pays.c.
+The costs are those of kernels/host/w1a8_costs.h, the formula and the choice of a kernel those of w1a8_costs.c there.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
 from edgebnn import kernels
 
-from .build import DELEGATE
-
-_COST = re.compile(r'^EB_W1A8_COST\((\w+), EB_INT8_(\w+), "(\w+)", ([\d., ]+)\)', re.MULTILINE)
-_TILE = re.compile(r"^EB_W1A8_KERNEL\((\w+),[^)]*\.channel_tile = (\d+)", re.MULTILINE)
+_COST = re.compile(r'^EB_W1A8_COST\((\w+), (\w+), "(\w+)", (\d+), ([\d., ]+)\)', re.MULTILINE)
 
 MARGIN = 1.1
 """The delegate packs an int8 layer by itself if it gains more than this."""
@@ -22,25 +20,30 @@ MARGIN = 1.1
 
 @dataclass(frozen=True)
 class Cost:
-    """On processors that run the kernel ``kernel`` for 1-bit weights, and int8 ones ``int8``: VNNI, VNNI_WIDE, DOT or
-    WIDENING.
+    """On processors that run the kernel ``kernel`` for 1-bit weights, and int8 ones ``int8``: AMX, VNNI, VNNI_WIDE,
+    DOT or WIDENING.
 
-    Costs are in int8 products. ``source``: "measured" or "estimated". ``tile``: channels computed at once.
+    Costs are in int8 products. ``source``: "measured" or "estimated". ``together``: channels that are computed
+    together, whether they exist or not.
     """
 
     kernel: str
     int8: str
     source: str
+    together: int
     input: float
     product: float
     output: float
+    weight: float
     int8_output: float
-    tile: int
+    int8_weight: float
 
     @property
     def name(self) -> str:
         """The class of processor."""
         feature = "dot products" if self.kernel.startswith("neon") else "VNNI"
+        if self.int8 == "AMX":
+            feature = "AMX"
         if self.int8 == "VNNI_WIDE":
             feature += " at full width"
         return f"{self.kernel} {'without' if self.int8 == 'WIDENING' else 'with'} {feature}"
@@ -60,17 +63,26 @@ class Work:
 @lru_cache
 def read_costs() -> tuple[Cost, ...]:
     """Every line of the table."""
-    tiles = {name: int(tile) for name, tile in _TILE.findall(kernels.table("w1a8"))}
-    found = []
-    for kernel, int8, source, costs in _COST.findall((DELEGATE / "int8_costs.h").read_text(encoding="utf-8")):
-        each, product, output, int8_output = (float(cost) for cost in costs.split(","))
-        found.append(Cost(kernel, int8, source, each, product, output, int8_output, tiles[kernel]))
-    return tuple(found)
+    text = (kernels.FOLDER / "host" / "w1a8_costs.h").read_text(encoding="utf-8")
+    return tuple(
+        Cost(kernel, int8, source, int(together), *(float(cost) for cost in costs.split(",")))
+        for kernel, int8, source, together, costs in _COST.findall(text)
+    )
+
+
+def time_of(cost: Cost, work: Work) -> float:
+    """With 1-bit weights, in int8 products."""
+    filled = -(-work.channels // work.groups // cost.together) * cost.together * work.groups
+    each = (cost.product * work.terms + cost.output) * work.pixels + cost.weight * work.terms
+    return cost.input * work.inputs + each * filled
+
+
+def chosen(costs: Iterable[Cost], work: Work) -> Cost:
+    """The costs of the kernel that a processor chooses among those of ``costs``, all of which it runs."""
+    return min(costs, key=lambda cost: time_of(cost, work))
 
 
 def speedup(cost: Cost, work: Work) -> float:
     """int8's time divided by that with 1-bit weights."""
-    filled = -(-work.channels // work.groups // cost.tile) * cost.tile * work.groups
-    ours = cost.input * work.inputs + (cost.product * work.terms + cost.output) * work.pixels * filled
-    theirs = ((1 + 1 / work.pixels) * work.terms + cost.int8_output) * work.pixels * work.channels
-    return theirs / ours
+    theirs = (work.terms + cost.int8_output) * work.pixels + cost.int8_weight * work.terms
+    return theirs * work.channels / time_of(cost, work)

@@ -64,13 +64,13 @@ def test_depthwise_equals_reference(line: str, case: Case) -> None:
     check(replace(case, groups=1, depthwise=True, outputs=2), line)
 
 
-def test_it_is_chosen_where_rows_are_long(line: str) -> None:
-    def memory(columns: int, kernel: str | None) -> tuple[int, int]:
-        plan = w1a8_kernels.plan(Case(size=(4, columns), filter=(1, 1)).op(), kernel)
+def test_it_is_chosen_where_weights_serve_many_pixels(line: str) -> None:
+    def memory(pixels: int, kernel: str | None) -> tuple[int, int]:
+        plan = w1a8_kernels.plan(Case(size=(1, pixels), filter=(1, 1), inputs=256, outputs=256).op(), kernel)
         return plan.persistent_bytes, plan.scratch_bytes
 
-    assert memory(8, None) == memory(8, line) != memory(8, "avx2")
-    assert memory(7, None) == memory(7, "avx2") != memory(7, line)
+    assert memory(64, None) == memory(64, line) != memory(64, "avx2")
+    assert memory(1, None) == memory(1, "avx2") != memory(1, line)
 
 
 @pytest.mark.parametrize("zero_point", [-128, 127])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from edgebnn import machine
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.types import Graph
+from edgebnn.runtime import build
 from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.kernel_choice import read_table
 from edgebnn.runtime.w1a8_costs import Cost, read_costs
-
-from .w1a8_graphs import ConvLayer, conv_pair
 
 
 def ran_packed(graph: Graph, pack_int8: str) -> list[str]:
@@ -18,10 +18,12 @@ def ran_packed(graph: Graph, pack_int8: str) -> list[str]:
     return [op.kernel for op in interpreter.profile(repeats=1).ops if op.op.endswith("(packed)")]
 
 
-def here() -> Cost | None:
-    """The line of this processor; None if there is none for it."""
-    kernels = ran_packed(conv_pair(ConvLayer())[0], "all")
+def here() -> tuple[Cost, ...]:
+    """The lines of this processor."""
+    kernels = read_table(build.library(), "w1a8").runnable
     flags = machine.cpu_flags()
     vnni = len({"avx512_vnni", "avx_vnni"} & set(flags))
     int8 = "DOT" if "asimddp" in flags else ("WIDENING", "VNNI", "VNNI_WIDE")[vnni]
-    return next((cost for cost in read_costs() if [cost.kernel] == kernels and cost.int8 == int8), None)
+    if {"avx512_vnni", "amx_int8"} <= flags:
+        int8 = "AMX"
+    return tuple(cost for cost in read_costs() if cost.kernel in kernels and cost.int8 == int8)

@@ -100,6 +100,18 @@ enum eb_cpu_feature {
 /* Features of the running processor, as a sum of eb_cpu_feature. */
 EB_EXPORT uint32_t eb_cpu_features(void);
 
+/* How XNNPACK's int8 kernels multiply, slowest first. */
+enum eb_int8_arithmetic {
+  EB_INT8_WIDENING,  /* products are widened: AVX2, AVX-512 without VNNI, NEON without dot products */
+  EB_INT8_DOT,       /* NEON with dot products */
+  EB_INT8_VNNI,
+  EB_INT8_VNNI_WIDE, /* VNNI on two registers of 512 bits a cycle, twice what Zen 4 does: Zen 5 */
+  EB_INT8_AMX        /* tiles of AMX: Intel's servers since Sapphire Rapids */
+};
+
+/* Of the running processor. */
+EB_EXPORT int32_t eb_cpu_int8_arithmetic(void);
+
 /* Bytes of the data caches that a core has to itself. */
 typedef struct eb_cpu_caches {
   size_t level1, level2;

@@ -46,20 +46,22 @@ typedef struct eb_w1a8_constants {
 } eb_w1a8_constants;
 
 /* One line of w1a8.kernels; w1a8_block.h tells what the numbers mean. */
+typedef struct eb_w1a8_pixels eb_w1a8_pixels;
 typedef struct eb_w1a8_block eb_w1a8_block;
 typedef struct eb_w1a8_depthwise eb_w1a8_depthwise;
 typedef struct eb_w1a8_kernel {
   const char *name;
   uint32_t cpu_features;
-  void (*stage)(const int8_t *input, int32_t inputs, void *tables);
+  void (*stage)(const eb_w1a8_pixels *pixels);
+  void (*expand)(const void *lanes, size_t count, const int32_t *magnitude, void *weights);
   void (*run)(const eb_w1a8_block *block);
   void (*depthwise)(const eb_w1a8_depthwise *rows);
   int32_t channel_tile;
   int32_t table_inputs, table_bytes;
   int32_t lane_tables, lane_bytes;
+  int32_t expanded_bytes; /* of a lane; 0: weights are read as they are packed */
   int32_t counts;
-  int32_t least_columns; /* of output: for narrower layers a line below is better */
-  int32_t orders;        /* sum of enum eb_order */
+  int32_t orders; /* sum of enum eb_order */
 } eb_w1a8_kernel;
 
 /* The lines in order, best first; NULL at index >= the number of lines. */
@@ -85,13 +87,14 @@ typedef struct eb_w1a8_plan {
   int32_t order;                     /* enum eb_order */
   int32_t tile_rows, row_tiles;      /* rows of output of a tile, all of one image; tiles of all rows */
   int32_t row_parts, part_blocks;    /* how the blocks are cut */
-  size_t pixel_bytes, row_bytes, block_bytes;
+  int32_t expanded_slots;            /* blocks whose weights are expanded at a time; 0: none are */
+  size_t pixel_bytes, row_bytes, block_bytes, expanded_bytes; /* the latter of a block */
   size_t constants_offset;           /* bytes into persistent memory */
-  size_t pixel_offset, pointers_offset; /* bytes into scratch */
+  size_t pixel_offset, expanded_offset, pointers_offset; /* bytes into scratch */
 } eb_w1a8_plan;
 
-/* kernel_name: NULL for the best one for cpu_features, else the line to force. Output stationary, a row at a time. On an error
- * *plan is undefined. */
+/* kernel_name: NULL for the one that costs least of those for cpu_features, else the line to force. Output stationary, by tiles of few rows. On an
+ * error *plan is undefined. */
 EB_EXPORT eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t cpu_features,
                                       eb_w1a8_plan *plan);
 
@@ -101,6 +104,9 @@ EB_EXPORT eb_status eb_w1a8_plan_schedule(const eb_w1a8 *op, const eb_schedule *
 
 /* EB_BAD_QUANTIZATION if a factor is none (eb_w1a8_is_factor), or a magnitude not in 0..127. */
 EB_EXPORT eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, void *persistent);
+
+/* About how many times as fast as XNNPACK's int8 on this processor; 0 where it is not known, as of depthwise layers. */
+EB_EXPORT double eb_w1a8_speedup(const eb_w1a8_plan *plan);
 
 /* input: [batches, input_height, input_width, channels_in];
  * output: [batches, output_height, output_width, channels_out]. */

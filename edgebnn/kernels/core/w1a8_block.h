@@ -4,11 +4,15 @@
  * their sum under each choice of signs. It is made once for a pixel (staged) and serves all output channels and all
  * windows that the pixel lies in. The signs of a channel for those inputs are an index into the table, and weights stay
  * packed as such indices: a lane of `lane_bytes` bytes holds the indices of `lane_tables` tables one after another,
- * least significant first, and the lanes of `channel_tile` channels stand side by side. (A kernel that multiplies
- * instead has tables that are the inputs themselves, and reads an index as the signs that it is.)
+ * least significant first, and the lanes of `channel_tile` channels stand side by side.
  *
- * To add a kernel, write w1a8_<name>.c with three functions, and one line in w1a8.kernels:
- *   eb_w1a8_<name>_stage       makes the tables of one pixel;
+ * A kernel that multiplies instead has tables that are the inputs themselves, and reads an index as the signs that it is.
+ * It may have the weights of a block expanded before, from lanes to `expanded_bytes` bytes each: the driver keeps them in
+ * scratch for as many pixels as it can.
+ *
+ * To add a kernel, write w1a8_<name>.c with three functions or four, and one line in w1a8.kernels:
+ *   eb_w1a8_<name>_stage       makes the tables of some pixels;
+ *   eb_w1a8_<name>_expand      expands the weights of a block; where the line has expanded_bytes;
  *   eb_w1a8_<name>             computes the output of one block of channels for some pixels, requantization included;
  *   eb_w1a8_<name>_depthwise   computes some rows of a depthwise layer, by w1a8_depthwise.h.
  */
@@ -22,13 +26,31 @@
 /* What the tables of a kernel count for an input x whose weight is +1, and for one whose weight is -1; u = x + 128. */
 enum { EB_COUNTS_INPUTS, /* x and -x */ EB_COUNTS_UNSIGNED, /* u and -u */ EB_COUNTS_COMPLEMENTS /* u and 255 - u */ };
 
-/* Three functions for each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1. */
+/* The functions of each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1.
+ * expand: `count` lanes of channel_tile channels, [count][channel_tile][lane_bytes], to bytes of the same order,
+ * [count][channel_tile][expanded_bytes]; magnitude: of the block's channels. */
 #define EB_W1A8_KERNEL(name, ...)                                                 \
-  void eb_w1a8_##name##_stage(const int8_t *input, int32_t inputs, void *tables); \
+  void eb_w1a8_##name##_stage(const eb_w1a8_pixels *pixels);                                                  \
+  void eb_w1a8_##name##_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights); \
   void eb_w1a8_##name(const eb_w1a8_block *block);                                \
   void eb_w1a8_##name##_depthwise(const eb_w1a8_depthwise *rows);
 #include "w1a8.kernels"
 #undef EB_W1A8_KERNEL
+
+/* Pixels of a group that are staged, each of `inputs` inputs. */
+struct eb_w1a8_pixels {
+  const int8_t *input;
+  char *tables;
+  size_t input_stride, table_stride; /* from pixel to pixel, in bytes */
+  int32_t inputs, count;
+};
+
+/* One by one. */
+EB_INLINE void eb_w1a8_stage_each(const eb_w1a8_pixels *p, void (*stage)(const int8_t *, int32_t, void *)) {
+  for (int32_t i = 0; i < p->count; i++) {
+    stage(p->input + (size_t)i * p->input_stride, p->inputs, p->tables + (size_t)i * p->table_stride);
+  }
+}
 
 /* How sums become outputs, of all channels; arrays are padded to whole blocks. */
 typedef struct eb_w1a8_transform {
@@ -36,18 +58,21 @@ typedef struct eb_w1a8_transform {
   const int32_t *multiplier, *left, *right; /* EB_ROUND_TWICE: shifts before and after */
   const double *factor;                     /* EB_ROUND_ONCE */
   int32_t rounding;
+  int32_t narrow; /* EB_ROUND_TWICE: as eb_w1a8_round_narrow needs it, of all channels */
   int32_t zero_point, min, max;
 } eb_w1a8_transform;
 
-/* What a kernel computes in one call. For pixel p < pixel_count and channel c < channels, with s < segment_count, the
- * sum over s and t < segment_tables of what the index of (s, t, c) finds in the table at
- *   segments[s] + p * pixel_stride + t * table_bytes. */
+/* What a kernel computes in one call. For row r < row_count, pixel p < pixel_count and channel c < channels, with
+ * s < segment_count, the sum over s and t < segment_tables of what the index of (s, t, c) finds in the table at
+ *   segments[r * segment_count + s] + p * pixel_stride + t * table_bytes.
+ * The output of row r's pixel p is the (r * pixel_count + p)-th. */
 struct eb_w1a8_block {
-  const void *weights;          /* [segment_count][lanes of a segment][channel_tile]; aligned to EB_ALIGNMENT */
+  const void *weights;          /* [segment_count][lanes of a segment][channel_tile], expanded if the kernel has them so;
+                                   aligned to EB_ALIGNMENT */
   const char *const *segments;  /* aligned to EB_ALIGNMENT if table_bytes is a multiple of it */
   size_t segment_count, segment_tables;
   size_t pixel_stride;
-  int32_t pixel_count;
+  int32_t row_count, pixel_count;
   int32_t channels; /* 1 to channel_tile */
 
   eb_w1a8_transform transform; /* its arrays begin at the block's first channel */
@@ -58,11 +83,21 @@ struct eb_w1a8_block {
 /* What a kernel may take for granted of a block. */
 EB_INLINE void eb_require_w1a8_block(const eb_w1a8_block *b, int32_t channel_tile, size_t table_bytes) {
   EB_REQUIRE(b->weights != NULL && eb_is_aligned(b->weights) && b->segments != NULL && b->output != NULL);
-  EB_REQUIRE(b->segment_count > 0 && b->segment_tables > 0 && b->pixel_count > 0);
+  EB_REQUIRE(b->segment_count > 0 && b->segment_tables > 0 && b->row_count > 0 && b->pixel_count > 0);
   EB_REQUIRE(b->channels > 0 && b->channels <= channel_tile);
   EB_REQUIRE(table_bytes % EB_ALIGNMENT != 0 || eb_is_aligned(b->segments[0]));
   EB_REQUIRE(b->transform.min >= -128 && b->transform.max <= 127 && b->transform.min <= b->transform.max);
   (void)b, (void)channel_tile, (void)table_bytes;
+}
+
+/* Row by row. */
+EB_INLINE void eb_w1a8_each_row(const eb_w1a8_block *b, void (*run)(const eb_w1a8_block *)) {
+  eb_w1a8_block row = *b;
+  for (row.row_count = 1; row.segments < b->segments + (size_t)b->row_count * b->segment_count;) {
+    run(&row);
+    row.segments += b->segment_count;
+    row.output += (size_t)b->pixel_count * b->output_stride;
+  }
 }
 
 /* Rows [row_begin, row_end) of output of a depthwise layer. */
@@ -103,6 +138,16 @@ EB_INLINE int32_t eb_w1a8_round_twice(int32_t sum, int32_t multiplier, int32_t l
   const int32_t high = (int32_t)(((int64_t)shifted * multiplier + (1 << 30)) >> 31);
   const int32_t mask = (int32_t)((1u << right) - 1);
   return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
+}
+
+enum { EB_NARROW_SHIFT = 22, EB_NARROW_BITS = 30 };
+
+/* Whether all sums up to `most` in size, scaled so, take few steps: there left is 0 and 1 <= right <= EB_NARROW_SHIFT, and
+ *   eb_w1a8_round_twice(sum) + zero_point = (high + (sum < 0 ? -1 : 0) + (2 * zero_point + 1) * 2^(right - 1)) >> right
+ * with high = (sum * multiplier + 2^30) >> 31, no step of which leaves 32 bits. (Where sum is below 0 and high is not, the
+ * -1 makes no difference.) */
+EB_INLINE int eb_w1a8_is_narrow(eb_w1a8_fixed fixed, int64_t most) {
+  return fixed.left == 0 && fixed.right >= 1 && fixed.right <= EB_NARROW_SHIFT && most < 1 << EB_NARROW_BITS;
 }
 
 /* Halves away from zero; beyond int32 it saturates, where int8 does in any case. */

@@ -15,8 +15,18 @@ static inline size_t eb_w1a8_array_bytes(const eb_w1a8_plan *plan) {
   return eb_align(eb_w1a8_padded_channels(plan) * sizeof(int32_t));
 }
 
-static inline size_t eb_w1a8_constants_bytes(const eb_w1a8_plan *plan) {
+/* Of all arrays. */
+static inline size_t eb_w1a8_arrays_bytes(const eb_w1a8_plan *plan) {
   return (plan->op.rounding == EB_ROUND_ONCE ? 4 : 5) * eb_w1a8_array_bytes(plan);
+}
+
+/* Behind the arrays stands whether all channels are narrow, an int32. */
+static inline void *eb_w1a8_narrow_at(const eb_w1a8_plan *plan, const void *persistent) {
+  return (char *)persistent + plan->constants_offset + eb_w1a8_arrays_bytes(plan);
+}
+
+static inline size_t eb_w1a8_constants_bytes(const eb_w1a8_plan *plan) {
+  return eb_w1a8_arrays_bytes(plan) + EB_ALIGNMENT;
 }
 
 enum { EB_W1A8_DEPTHWISE_TAP_BYTES = 128 }; /* of scratch, for the signs of 32 channels */
@@ -33,6 +43,7 @@ static inline eb_w1a8_transform eb_w1a8_transform_of(const eb_w1a8_plan *plan, c
   const size_t bytes = eb_w1a8_array_bytes(plan);
   eb_w1a8_transform t;
   memset(&t, 0, sizeof(t));
+  memcpy(&t.narrow, eb_w1a8_narrow_at(plan, persistent), sizeof(t.narrow));
   t.magnitude = (const int32_t *)(const void *)at;
   t.bias = (const int32_t *)(const void *)(at + bytes);
   if (plan->op.rounding == EB_ROUND_ONCE) {
@@ -48,5 +59,9 @@ static inline eb_w1a8_transform eb_w1a8_transform_of(const eb_w1a8_plan *plan, c
   t.max = plan->op.output_max;
   return t;
 }
+
+/* What the layer costs with a kernel on this processor, in int8 multiply-accumulates (host/w1a8_costs.h), its window being
+ * resolved; below 0 where that is not known. */
+double eb_w1a8_cost(const eb_w1a8 *op, const eb_w1a8_kernel *kernel);
 
 #endif

@@ -5,7 +5,7 @@
 
 enum { CHANNEL_TILE = 8, TABLE_INPUTS = 4, ENTRIES = 16, LANE_TABLES = 2 };
 
-void eb_w1a8_portable_stage(const int8_t *input, int32_t inputs, void *tables) {
+static void stage(const int8_t *input, int32_t inputs, void *tables) {
   int16_t *table = tables;
   for (int32_t first = 0; first < inputs; first += TABLE_INPUTS, table += ENTRIES) {
     table[0] = 0;
@@ -19,6 +19,8 @@ void eb_w1a8_portable_stage(const int8_t *input, int32_t inputs, void *tables) {
     }
   }
 }
+
+void eb_w1a8_portable_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_each(pixels, stage); }
 
 EB_INLINE void add(const uint8_t *restrict lane, const int16_t *restrict table, int shift, int32_t *restrict sums) {
   for (int c = 0; c < CHANNEL_TILE; c++) sums[c] += table[lane[c] >> shift & (ENTRIES - 1)];
@@ -36,14 +38,18 @@ static void sum_pixel(const eb_w1a8_block *b, size_t offset, int32_t *sums) {
   }
 }
 
-void eb_w1a8_portable(const eb_w1a8_block *b) {
-  eb_require_w1a8_block(b, CHANNEL_TILE, ENTRIES * sizeof(int16_t));
+static void run_row(const eb_w1a8_block *b) {
   for (int32_t p = 0; p < b->pixel_count; p++) {
     int32_t sums[CHANNEL_TILE];
     sum_pixel(b, (size_t)p * b->pixel_stride, sums);
     int8_t *output = b->output + (size_t)p * b->output_stride;
     for (int32_t c = 0; c < b->channels; c++) output[c] = eb_w1a8_output(&b->transform, c, sums[c]);
   }
+}
+
+void eb_w1a8_portable(const eb_w1a8_block *b) {
+  eb_require_w1a8_block(b, CHANNEL_TILE, ENTRIES * sizeof(int16_t));
+  eb_w1a8_each_row(b, run_row);
 }
 
 EB_INLINE void write_channels(const eb_w1a8_transform *t, int32_t first, int32_t count, const int32_t *sums,

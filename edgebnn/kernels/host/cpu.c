@@ -47,6 +47,22 @@ uint32_t eb_cpu_features(void) {
   return features;
 }
 
+int32_t eb_cpu_int8_arithmetic(void) {
+#if defined(__x86_64__) || defined(__i386__)
+  unsigned leaf[4];
+  const unsigned amx_tiles = 1u << 24, amx_int8 = 1u << 25, avx_vnni = 1u << 4;
+  __builtin_cpu_init();
+  const int avx512_vnni = __builtin_cpu_supports("avx512vnni") != 0;
+  if (avx512_vnni && __get_cpuid_count(7, 0, &leaf[0], &leaf[1], &leaf[2], &leaf[3]) &&
+      (~leaf[3] & (amx_tiles | amx_int8)) == 0)
+    return EB_INT8_AMX;
+  const int narrow_vnni = __get_cpuid_count(7, 1, &leaf[0], &leaf[1], &leaf[2], &leaf[3]) && leaf[0] & avx_vnni;
+  if (narrow_vnni && avx512_vnni) return EB_INT8_VNNI_WIDE; /* AVX-VNNI came to AVX-512 processors with that width */
+  if (narrow_vnni || avx512_vnni) return EB_INT8_VNNI;
+#endif
+  return eb_cpu_features() & EB_CPU_NEON_DOT ? EB_INT8_DOT : EB_INT8_WIDENING;
+}
+
 /* What the system says, or what is likely. */
 static size_t cache_bytes(long said, size_t likely) { return said > 0 ? (size_t)said : likely; }
 

@@ -2,12 +2,16 @@
 #include "choose.h"
 #include "../core/w1a8_parts.h"
 
-enum { ENOUGH_TILES = 16 }; /* for any number of threads that a small layer is worth */
+enum {
+  ENOUGH_TILES = 16,             /* for any number of threads that a small layer is worth */
+  ENOUGH_PIXELS = 128,           /* that expanded weights are to serve, at least */
+  MOST_EXPANDED_BYTES = 128 << 10 /* that are kept in scratch for more than one block */
+};
 
 static const eb_w1a8_kernel kernels[] = {
 #define EB_W1A8_KERNEL(line, architecture, flags, ...)                                       \
-  EB_ON_##architecture({.name = #line, .stage = eb_w1a8_##line##_stage, .run = eb_w1a8_##line, \
-                        .depthwise = eb_w1a8_##line##_depthwise, __VA_ARGS__},)
+  EB_ON_##architecture({.name = #line, .stage = eb_w1a8_##line##_stage, \
+                        .run = eb_w1a8_##line, .depthwise = eb_w1a8_##line##_depthwise, __VA_ARGS__},)
 #include "../core/w1a8.kernels"
 #undef EB_W1A8_KERNEL
 };
@@ -16,20 +20,33 @@ const eb_w1a8_kernel *eb_w1a8_kernel_at(size_t index) {
   return index < sizeof(kernels) / sizeof(kernels[0]) ? &kernels[index] : NULL;
 }
 
-/* columns: of output. The best for many may not be for few: none is so choosy that no other is left. */
-static eb_status choose_kernel(const char *name, uint32_t cpu_features, int32_t columns,
-                               const eb_w1a8_kernel **chosen) {
+/* The one of that name, or the best: the first. */
+static eb_status find_kernel(const char *name, uint32_t cpu_features, const eb_w1a8_kernel **found) {
   eb_status status;
-  for (size_t i = 0; (*chosen = eb_w1a8_kernel_at(i)) != NULL; i++) {
-    if (name == NULL && columns < (*chosen)->least_columns) continue;
-    if (eb_ends_search((*chosen)->name, (*chosen)->cpu_features, name, cpu_features, &status)) return status;
+  for (size_t i = 0; (*found = eb_w1a8_kernel_at(i)) != NULL; i++) {
+    if (eb_ends_search((*found)->name, (*found)->cpu_features, name, cpu_features, &status)) return status;
   }
   return eb_search_failed(name);
 }
 
+/* The one that costs least, where costs are known; else the best. */
+static eb_status choose_kernel(const eb_w1a8 *op, uint32_t cpu_features, const eb_w1a8_kernel **chosen) {
+  const eb_status status = find_kernel(NULL, cpu_features, chosen);
+  double least = -1.0;
+  const eb_w1a8_kernel *kernel;
+  for (size_t i = 0; (kernel = eb_w1a8_kernel_at(i)) != NULL; i++) {
+    if (!eb_has_features(kernel->cpu_features, cpu_features)) continue;
+    const double cost = eb_w1a8_cost(op, kernel);
+    if (cost < 0.0 || (least >= 0.0 && cost >= least)) continue;
+    least = cost;
+    *chosen = kernel;
+  }
+  return status;
+}
+
 const char *eb_w1a8_kernel_named(const char *name, uint32_t cpu_features) {
   const eb_w1a8_kernel *kernel;
-  return choose_kernel(name, cpu_features, INT32_MAX, &kernel) == EB_OK ? kernel->name : NULL;
+  return find_kernel(name, cpu_features, &kernel) == EB_OK ? kernel->name : NULL;
 }
 
 static eb_status check_options(const eb_w1a8 *op) {
@@ -84,11 +101,14 @@ static eb_status plan_scratch(eb_w1a8_plan *plan) {
   plan->columns = (int32_t)columns;
   plan->slots = (int32_t)slots;
   plan->pixel_bytes = (size_t)pixel;
-  plan->row_bytes = eb_align((size_t)(columns * pixel));
-  plan->pixel_offset = (size_t)(slots + 1) * plan->row_bytes;
-  plan->pointers_offset = plan->pixel_offset + eb_align(plan->pixel_bytes);
+  plan->row_bytes = (size_t)(columns * pixel);
+  plan->pixel_offset = eb_align((size_t)(slots + 1) * plan->row_bytes);
+  plan->expanded_offset = plan->pixel_offset + eb_align(plan->pixel_bytes);
+  plan->pointers_offset = plan->expanded_offset + (size_t)plan->expanded_slots * plan->expanded_bytes;
   plan->scratch_bytes = plan->pointers_offset + eb_align((size_t)pointers * sizeof(char *)) +
-                        eb_align((size_t)slots * sizeof(int32_t)) + eb_align((size_t)plan->group_inputs);
+                        eb_align((size_t)slots * sizeof(int32_t)) +
+                        eb_align((size_t)plan->expanded_slots * sizeof(int32_t)) +
+                        eb_align((size_t)plan->group_inputs);
   return EB_OK;
 }
 
@@ -101,7 +121,16 @@ static eb_status plan_weights(eb_w1a8_plan *plan) {
   if (blocks > INT32_MAX / 64 / kernel->channel_tile) return EB_TOO_LARGE;
   plan->block_bytes = eb_align((size_t)(bytes - EB_ALIGNMENT));
   plan->constants_offset = (size_t)blocks * plan->block_bytes;
+  if (kernel->expanded_bytes == 0) return EB_OK;
+  const int64_t expanded = eb_align((size_t)(lanes * kernel->channel_tile * kernel->expanded_bytes));
+  plan->expanded_bytes = (size_t)expanded;
+  plan->expanded_slots = blocks * expanded <= MOST_EXPANDED_BYTES ? (int32_t)blocks : 1;
   return EB_OK;
+}
+
+/* Rows of output of a tile, where nobody says. */
+static int32_t choose_rows(const eb_w1a8_plan *plan) {
+  return plan->kernel->expanded_bytes == 0 ? 1 : eb_ceil_div(ENOUGH_PIXELS, plan->op.window.output_width);
 }
 
 /* What follows from the operation alone. */
@@ -122,15 +151,15 @@ static void plan_depthwise(eb_w1a8_plan *plan) {
   plan->scratch_bytes = (size_t)w->filter_height * (size_t)w->filter_width * EB_W1A8_DEPTHWISE_TAP_BYTES;
 }
 
-/* tile_rows, tile_blocks: cut to what there is; tile_blocks 0: as many as make enough tiles. */
+/* tile_rows, tile_blocks: cut to what there is; 0: as is best. */
 static eb_status plan_convolution(eb_w1a8_plan *plan, int32_t tile_rows, int32_t tile_blocks) {
   const eb_window *w = &plan->op.window;
   plan->group_blocks = eb_ceil_div(plan->group_outputs, plan->kernel->channel_tile);
-  plan->tile_rows = eb_at_most(tile_rows, w->output_height);
+  plan->tile_rows = eb_at_most(tile_rows == 0 ? choose_rows(plan) : tile_rows, w->output_height);
   plan->row_tiles = w->batches * eb_ceil_div(w->output_height, plan->tile_rows);
   plan_segments(plan);
-  eb_status status = plan_scratch(plan);
-  if (status == EB_OK) status = plan_weights(plan);
+  eb_status status = plan_weights(plan);
+  if (status == EB_OK) status = plan_scratch(plan);
   if (status != EB_OK) return status;
   const int32_t blocks = plan->op.groups * plan->group_blocks;
   const int32_t parts = eb_at_most(blocks, eb_ceil_div(ENOUGH_TILES, plan->row_tiles));
@@ -158,10 +187,11 @@ static eb_status plan_kernel(eb_w1a8_plan *plan, int32_t tile_rows, int32_t tile
 eb_status eb_w1a8_plan_make(const eb_w1a8 *op, const char *kernel_name, uint32_t cpu_features, eb_w1a8_plan *plan) {
   eb_status status = plan_operation(op, plan);
   if (status != EB_OK) return status;
-  status = choose_kernel(kernel_name, cpu_features, plan->op.window.output_width, &plan->kernel);
+  status = kernel_name == NULL ? choose_kernel(&plan->op, cpu_features, &plan->kernel)
+                               : find_kernel(kernel_name, cpu_features, &plan->kernel);
   if (status != EB_OK) return status;
   plan->order = EB_OUTPUT_STATIONARY;
-  return plan_kernel(plan, 1, 0);
+  return plan_kernel(plan, 0, 0);
 }
 
 eb_status eb_w1a8_plan_schedule(const eb_w1a8 *op, const eb_schedule *schedule, uint32_t cpu_features,
@@ -169,7 +199,7 @@ eb_status eb_w1a8_plan_schedule(const eb_w1a8 *op, const eb_schedule *schedule, 
   if (schedule->kernel == NULL) return EB_UNKNOWN_KERNEL;
   eb_status status = plan_operation(op, plan);
   if (status != EB_OK) return status;
-  status = choose_kernel(schedule->kernel, cpu_features, INT32_MAX, &plan->kernel);
+  status = find_kernel(schedule->kernel, cpu_features, &plan->kernel);
   if (status != EB_OK) return status;
   const int32_t orders = op->depthwise ? EB_OUTPUT_STATIONARY : plan->kernel->orders;
   if (!eb_takes_order(orders, schedule->order)) return EB_BAD_SCHEDULE;

@@ -66,9 +66,16 @@ static eb_status check(const eb_w1a8_plan *plan, const eb_w1a8_constants *consta
   return EB_OK;
 }
 
-/* The constants of channel c, which stand at `at`. */
-static void prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, const uint32_t *filter,
-                            int32_t c, size_t at, void *persistent) {
+/* The greatest size of a sum of that channel. */
+static int64_t most_of(const eb_w1a8_plan *plan, int32_t magnitude, int32_t bias) {
+  const eb_window *w = &plan->op.window;
+  const int64_t terms = (int64_t)w->filter_height * w->filter_width * (plan->op.depthwise ? 1 : plan->group_inputs);
+  return terms * 255 * magnitude + (bias < 0 ? -(int64_t)bias : bias);
+}
+
+/* The constants of channel c, which stand at `at`. Whether they are narrow. */
+static int32_t prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, const uint32_t *filter,
+                               int32_t c, size_t at, void *persistent) {
   const eb_w1a8_transform t = eb_w1a8_transform_of(plan, persistent);
   const int32_t magnitude = constants->magnitude == NULL ? 1 : constants->magnitude[c];
   const int32_t bias = constants->bias == NULL ? 0 : constants->bias[c];
@@ -77,12 +84,13 @@ static void prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *c
   ((int32_t *)t.bias)[at] = (int32_t)((uint32_t)bias - (uint32_t)magnitude * (uint32_t)excess);
   if (plan->op.rounding == EB_ROUND_ONCE) {
     ((double *)t.factor)[at] = constants->factor[c];
-  } else {
-    const eb_w1a8_fixed f = eb_w1a8_fix_point(constants->factor[c]);
-    ((int32_t *)t.multiplier)[at] = f.multiplier;
-    ((int32_t *)t.left)[at] = f.left;
-    ((int32_t *)t.right)[at] = f.right;
+    return 0;
   }
+  const eb_w1a8_fixed f = eb_w1a8_fix_point(constants->factor[c]);
+  ((int32_t *)t.multiplier)[at] = f.multiplier;
+  ((int32_t *)t.left)[at] = f.left;
+  ((int32_t *)t.right)[at] = f.right;
+  return eb_w1a8_is_narrow(f, most_of(plan, magnitude, bias));
 }
 
 eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, void *persistent) {
@@ -98,6 +106,7 @@ eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *con
     }
     return EB_OK;
   }
+  int32_t narrow = 1;
   const eb_window *w = &plan->op.window;
   const size_t filter_words = (size_t)w->filter_height * (size_t)w->filter_width *
                               (size_t)eb_packed_words(plan->group_inputs);
@@ -109,7 +118,8 @@ eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *con
     const size_t lane = (size_t)(in_group % tile);
     uint8_t *weights = (uint8_t *)persistent + block * plan->block_bytes;
     pack_channel(plan, filter, weights + lane * (size_t)plan->kernel->lane_bytes);
-    prepare_channel(plan, constants, filter, c, block * (size_t)tile + lane, persistent);
+    narrow &= prepare_channel(plan, constants, filter, c, block * (size_t)tile + lane, persistent);
   }
+  memcpy(eb_w1a8_narrow_at(plan, persistent), &narrow, sizeof(narrow));
   return EB_OK;
 }

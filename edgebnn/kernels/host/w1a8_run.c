@@ -1,15 +1,18 @@
 /* W1A8 convolution: rows of input are staged (tables made of them) as rows of output need them, kept as long as they
- * are needed, and looked up in by the kernel, block after block, for all rows of a tile.
+ * are needed, and looked up in by the kernel, block after block, for all rows of a tile. Where the kernel wants weights
+ * expanded, they too are kept as long as there is room.
  */
 #include "../core/w1a8_parts.h"
 
-enum { NO_ROW = -1 };
+enum { NOTHING = -1 };
 
 typedef struct {
   char *rows;             /* [slots + 1][row_bytes]; the last one is of padding */
   char *padding;          /* one staged pixel of zero points */
+  char *expanded;         /* [expanded_slots][expanded_bytes] */
   const char **segments;  /* [tile_rows][segments]: where the window of a row's first pixel finds its tables */
   int32_t *keys;          /* which row of input (batch * input_height + y) each slot holds */
+  int32_t *blocks;        /* which block each slot of expanded weights holds */
   int8_t *zero_points;    /* [group_inputs] */
 } memory;
 
@@ -17,41 +20,63 @@ static memory memory_of(const eb_w1a8_plan *plan, void *scratch) {
   memory m;
   m.rows = scratch;
   m.padding = m.rows + plan->pixel_offset;
+  m.expanded = m.rows + plan->expanded_offset;
   char *at = m.rows + plan->pointers_offset;
   m.segments = (const char **)(void *)at;
   at += eb_align((size_t)plan->tile_rows * (size_t)plan->segments * sizeof(char *));
   m.keys = (int32_t *)(void *)at;
-  m.zero_points = (int8_t *)(at + eb_align((size_t)plan->slots * sizeof(int32_t)));
+  at += eb_align((size_t)plan->slots * sizeof(int32_t));
+  m.blocks = (int32_t *)(void *)at;
+  m.zero_points = (int8_t *)(at + eb_align((size_t)plan->expanded_slots * sizeof(int32_t)));
   return m;
 }
 
-static void stage_pixel(const eb_w1a8_plan *plan, const int8_t *pixel, size_t next_group, char *staged) {
-  const size_t bytes = (size_t)plan->tap_tables * (size_t)plan->kernel->table_bytes;
-  for (int32_t group = 0; group < plan->op.groups; group++, pixel += next_group, staged += bytes) {
-    plan->kernel->stage(pixel, plan->group_inputs, staged);
+/* Neighbouring pixels of all groups, next_pixel and next_group bytes apart. */
+static void stage_pixels(const eb_w1a8_plan *plan, const int8_t *input, size_t next_pixel, size_t next_group,
+                         int32_t count, char *staged) {
+  eb_w1a8_pixels pixels = {input, staged, next_pixel, plan->pixel_bytes, plan->group_inputs, count};
+  for (int32_t group = 0; group < plan->op.groups; group++) {
+    plan->kernel->stage(&pixels);
+    pixels.input += next_group;
+    pixels.tables += (size_t)plan->tap_tables * (size_t)plan->kernel->table_bytes;
   }
 }
 
 static void begin(const eb_w1a8_plan *plan, const memory *m) {
-  for (int32_t slot = 0; slot < plan->slots; slot++) m->keys[slot] = NO_ROW;
+  for (int32_t slot = 0; slot < plan->slots; slot++) m->keys[slot] = NOTHING;
+  for (int32_t slot = 0; slot < plan->expanded_slots; slot++) m->blocks[slot] = NOTHING;
   if (plan->op.window.padding != EB_PADDING_SAME) return;
   memset(m->zero_points, plan->op.input_zero_point, (size_t)plan->group_inputs);
-  stage_pixel(plan, m->zero_points, 0, m->padding);
+  stage_pixels(plan, m->zero_points, 0, 0, 1, m->padding);
   char *row = m->rows + (size_t)plan->slots * plan->row_bytes;
   for (int32_t i = 0; i < plan->columns; i++) memcpy(row + (size_t)i * plan->pixel_bytes, m->padding, plan->pixel_bytes);
+}
+
+/* `count` staged columns: those of input x, x + step, ..., or of padding. pixels: a row of input. */
+static void stage_columns(const eb_w1a8_plan *plan, const memory *m, const int8_t *pixels, int32_t x, int32_t step,
+                          int32_t count, char *row) {
+  const size_t channels = (size_t)plan->op.channels_in;
+  int32_t i = 0;
+  for (; i < count && x < 0; i++, x += step) memcpy(row + (size_t)i * plan->pixel_bytes, m->padding, plan->pixel_bytes);
+  const int32_t width = plan->op.window.input_width;
+  const int32_t inside = x >= width ? 0 : eb_at_most(eb_ceil_div(width - x, step), count - i);
+  if (inside > 0) {
+    stage_pixels(plan, pixels + (size_t)x * channels, (size_t)step * channels, (size_t)plan->group_inputs, inside,
+                 row + (size_t)i * plan->pixel_bytes);
+  }
+  for (i += inside; i < count; i++) memcpy(row + (size_t)i * plan->pixel_bytes, m->padding, plan->pixel_bytes);
 }
 
 /* `pixels`: a row of input. Where the stride is wider than the window, columns between windows are left out. */
 static void stage_row(const eb_w1a8_plan *plan, const memory *m, const int8_t *pixels, char *row) {
   const eb_window *w = &plan->op.window;
-  for (int32_t i = 0; i < plan->columns; i++, row += plan->pixel_bytes) {
-    const int32_t skipped = i / plan->column_step * (w->stride_width - plan->column_step);
-    const int32_t x = i + (plan->column_step < w->stride_width ? skipped : 0) - w->pad_left;
-    if (x < 0 || x >= w->input_width) {
-      memcpy(row, m->padding, plan->pixel_bytes);
-    } else {
-      stage_pixel(plan, pixels + (size_t)x * (size_t)plan->op.channels_in, (size_t)plan->group_inputs, row);
-    }
+  const int32_t step = plan->column_step, stride = w->stride_width;
+  if (step == stride || step == 1) {
+    stage_columns(plan, m, pixels, -w->pad_left, step == stride ? 1 : stride, plan->columns, row);
+    return;
+  }
+  for (int32_t i = 0, x = -w->pad_left; i < plan->columns; i += step, x += stride) {
+    stage_columns(plan, m, pixels, x, 1, eb_at_most(step, plan->columns - i), row + (size_t)i * plan->pixel_bytes);
   }
 }
 
@@ -66,19 +91,6 @@ static const char *row_at(const eb_w1a8_plan *plan, const memory *m, const int8_
     m->keys[slot] = key;
   }
   return row;
-}
-
-/* Sets the segments for the first window of a row of output, first group. */
-static void find_segments(const eb_w1a8_plan *plan, const memory *m, const int8_t *input, int32_t output_row,
-                          const char **segments) {
-  const eb_window *w = &plan->op.window;
-  const int32_t batch = output_row / w->output_height;
-  const int64_t top = output_row % w->output_height * w->stride_height - w->pad_top;
-  const int32_t row_segments = plan->segments / w->filter_height;
-  for (int32_t s = 0; s < plan->segments; s++) {
-    const char *row = row_at(plan, m, input, batch, top + (int64_t)(s / row_segments) * w->dilation_height);
-    segments[s] = row + (size_t)(s % row_segments * w->dilation_width) * plan->pixel_bytes;
-  }
 }
 
 /* What a tile writes: rows of output, all of one image, by blocks of channels. */
@@ -100,52 +112,96 @@ static region region_of(const eb_w1a8_plan *plan, int32_t tile) {
   return r;
 }
 
-/* The block without its pixels and their output. */
-static eb_w1a8_block block_of(const eb_w1a8_plan *plan, const void *persistent, int32_t block) {
-  const int32_t tile = plan->kernel->channel_tile;
-  const size_t at = (size_t)block * (size_t)tile;
+/* Sets the segments for the first window of each of the region's rows, first group. */
+static void find_segments(const eb_w1a8_plan *plan, const memory *m, const int8_t *input, const region *r) {
+  const eb_window *w = &plan->op.window;
+  const int32_t batch = r->row_begin / w->output_height, row_segments = plan->segments / w->filter_height;
+  int64_t top = (int64_t)(r->row_begin - batch * w->output_height) * w->stride_height - w->pad_top;
+  const char **segments = m->segments;
+  for (int32_t row = r->row_begin; row < r->row_end; row++, top += w->stride_height) {
+    for (int32_t fy = 0; fy < w->filter_height; fy++) {
+      const char *at = row_at(plan, m, input, batch, top + (int64_t)fy * w->dilation_height);
+      for (int32_t fx = 0; fx < row_segments; fx++) {
+        *segments++ = at + (size_t)(fx * w->dilation_width) * plan->pixel_bytes;
+      }
+    }
+  }
+}
+
+/* The weights of a block as the kernel reads them. magnitude: of its channels. */
+static const char *weights_of(const eb_w1a8_plan *plan, const memory *m, const void *persistent, int32_t block,
+                              const int32_t *magnitude) {
+  const char *packed = (const char *)persistent + (size_t)block * plan->block_bytes;
+  if (plan->expanded_slots == 0) return packed;
+  const int32_t slot = block % plan->expanded_slots;
+  char *expanded = m->expanded + (size_t)slot * plan->expanded_bytes;
+  if (m->blocks[slot] != block) {
+    const size_t lane_bytes = (size_t)(plan->kernel->channel_tile * plan->kernel->expanded_bytes);
+    plan->kernel->expand(packed, plan->expanded_bytes / lane_bytes, magnitude, expanded);
+    m->blocks[slot] = block;
+  }
+  return expanded;
+}
+
+/* The transform of the channels from `first` on. all: of all channels. */
+static void set_transform(eb_w1a8_transform *t, const eb_w1a8_transform *all, size_t first) {
+  t->magnitude = all->magnitude + first;
+  t->bias = all->bias + first;
+  if (all->rounding == EB_ROUND_ONCE) {
+    t->factor = all->factor + first;
+  } else {
+    t->multiplier = all->multiplier + first;
+    t->left = all->left + first;
+    t->right = all->right + first;
+  }
+}
+
+/* Whether the rows, neighbours in memory too, are the same as one long row: as with 1x1 filters, where rows have no ends. */
+static int is_one_row(const eb_w1a8_plan *plan, const char *const *segments, int32_t rows, size_t row_bytes) {
+  int32_t together = 1;
+  if (plan->segments > 1) return 0;
+  while (together < rows && segments[together] == segments[together - 1] + row_bytes) together++;
+  return together == rows;
+}
+
+/* What stays the same through a run. */
+typedef struct {
+  const eb_w1a8_plan *plan;
+  const void *persistent;
+  memory memory;
+  eb_w1a8_transform transform; /* of all channels */
+  int8_t *output;
+} convolution;
+
+static void run_region(const convolution *conv, const region *r) {
+  const eb_w1a8_plan *plan = conv->plan;
+  const int32_t rows = r->row_end - r->row_begin, tile = plan->kernel->channel_tile;
+  const size_t group_bytes = (size_t)plan->tap_tables * (size_t)plan->kernel->table_bytes;
+  const size_t width = (size_t)plan->op.window.output_width, channels = (size_t)plan->op.channels_out;
   eb_w1a8_block b = {
-      .weights = (const char *)persistent + (size_t)block * plan->block_bytes,
       .segment_count = (size_t)plan->segments,
       .segment_tables = (size_t)plan->segment_tables,
       .pixel_stride = (size_t)plan->column_step * plan->pixel_bytes,
-      .pixel_count = plan->op.window.output_width,
-      .channels = eb_at_most(plan->group_outputs - block % plan->group_blocks * tile, tile),
-      .transform = eb_w1a8_transform_of(plan, persistent),
-      .output_stride = (size_t)plan->op.channels_out,
+      .transform = conv->transform,
+      .output_stride = channels,
+      .segments = conv->memory.segments,
   };
-  b.transform.magnitude += at;
-  b.transform.bias += at;
-  if (b.transform.rounding == EB_ROUND_ONCE) {
-    b.transform.factor += at;
-  } else {
-    b.transform.multiplier += at;
-    b.transform.left += at;
-    b.transform.right += at;
-  }
-  return b;
-}
-
-static void run_region(const eb_w1a8_plan *plan, const memory *m, const void *persistent, const region *r,
-                       int8_t *output) {
-  const int32_t rows = r->row_end - r->row_begin;
-  const size_t row_outputs = (size_t)plan->op.window.output_width * (size_t)plan->op.channels_out;
-  const size_t group_bytes = (size_t)plan->tap_tables * (size_t)plan->kernel->table_bytes;
-  output += (size_t)r->row_begin * row_outputs;
-  int32_t at_group = 0;
-  for (int32_t block = r->block_begin; block < r->block_end; block++) {
-    const int32_t group = block / plan->group_blocks, in_group = block % plan->group_blocks;
+  const int one = is_one_row(plan, b.segments, rows, width * b.pixel_stride);
+  b.row_count = one ? 1 : rows;
+  b.pixel_count = one ? rows * plan->op.window.output_width : plan->op.window.output_width;
+  int32_t at_group = 0, group = r->block_begin / plan->group_blocks, in_group = r->block_begin % plan->group_blocks;
+  for (int32_t block = r->block_begin; block < r->block_end; block++, in_group++) {
+    if (in_group == plan->group_blocks) group++, in_group = 0;
     for (int32_t s = 0; group != at_group && s < rows * plan->segments; s++) {
-      m->segments[s] += (size_t)(group - at_group) * group_bytes;
+      conv->memory.segments[s] += (size_t)(group - at_group) * group_bytes;
     }
     at_group = group;
-    eb_w1a8_block b = block_of(plan, persistent, block);
-    const int32_t first = group * plan->group_outputs + in_group * plan->kernel->channel_tile;
-    for (int32_t row = 0; row < rows; row++) {
-      b.segments = m->segments + (size_t)row * (size_t)plan->segments;
-      b.output = output + (size_t)row * row_outputs + (size_t)first;
-      plan->kernel->run(&b);
-    }
+    set_transform(&b.transform, &conv->transform, (size_t)block * (size_t)tile);
+    b.weights = weights_of(plan, &conv->memory, conv->persistent, block, b.transform.magnitude);
+    b.channels = eb_at_most(plan->group_outputs - in_group * tile, tile);
+    const size_t first = (size_t)(group * plan->group_outputs + in_group * tile);
+    b.output = conv->output + (size_t)r->row_begin * width * channels + first;
+    plan->kernel->run(&b);
   }
 }
 
@@ -158,13 +214,17 @@ void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t 
     plan->kernel->depthwise(&rows);
     return;
   }
-  const memory m = memory_of(plan, scratch);
-  begin(plan, &m);
+  const convolution conv = {plan, persistent, memory_of(plan, scratch), eb_w1a8_transform_of(plan, persistent), output};
+  begin(plan, &conv.memory);
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
-    const region r = region_of(plan, tile);
-    for (int32_t row = r.row_begin; row < r.row_end; row++) {
-      find_segments(plan, &m, input, row, m.segments + (size_t)(row - r.row_begin) * (size_t)plan->segments);
+    region r = region_of(plan, tile);
+    while (tile + 1 < tile_end) { /* the next one too, if it is of the same rows */
+      const region next = region_of(plan, tile + 1);
+      if (next.row_begin != r.row_begin || next.block_begin != r.block_end) break;
+      r.block_end = next.block_end;
+      tile++;
     }
-    run_region(plan, &m, persistent, &r, output);
+    find_segments(plan, &conv.memory, input, &r);
+    run_region(&conv, &r);
   }
 }

@@ -73,8 +73,9 @@ EB_INLINE void eb_w1a8_neon_stage_four(int8x16_t x, int32_t count, uint8_t *tabl
   }
 }
 
-EB_INLINE void eb_w1a8_neon_stage(const int8_t *input, int32_t inputs, uint8_t *tables) {
+EB_INLINE void eb_w1a8_neon_stage(const int8_t *input, int32_t inputs, void *to) {
   enum { SIXTEEN = 16 };
+  uint8_t *tables = to;
   for (; inputs >= SIXTEEN; inputs -= SIXTEEN, input += SIXTEEN, tables += EB_W1A8_NEON_FOUR * EB_W1A8_NEON_TABLE) {
     eb_w1a8_neon_stage_four(vld1q_s8(input), EB_W1A8_NEON_FOUR, tables);
   }

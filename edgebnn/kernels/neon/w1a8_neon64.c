@@ -117,12 +117,9 @@ EB_INLINE void sum_four(const uint8_t *lanes, const uint8_t *table, size_t strid
             "v24", "v25", "v26", "v27", "v28", "v29", "v30", "v31", "cc", "memory");
 }
 
-void eb_w1a8_neon64_stage(const int8_t *input, int32_t inputs, void *tables) {
-  eb_w1a8_neon_stage(input, inputs, tables);
-}
+void eb_w1a8_neon64_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_each(pixels, eb_w1a8_neon_stage); }
 
-void eb_w1a8_neon64(const eb_w1a8_block *b) {
-  eb_require_w1a8_block(b, EB_W1A8_NEON_TILE, EB_W1A8_NEON_TABLE);
+static void run_row(const eb_w1a8_block *b) {
   int32_t first = 0;
   for (; first + EB_W1A8_NEON_PIXELS <= b->pixel_count; first += EB_W1A8_NEON_PIXELS) {
     for (int32_t c = 0; c < b->channels; c += EB_W1A8_NEON_LANES) {
@@ -130,6 +127,11 @@ void eb_w1a8_neon64(const eb_w1a8_block *b) {
     }
   }
   eb_w1a8_neon_run_ones(b, first);
+}
+
+void eb_w1a8_neon64(const eb_w1a8_block *b) {
+  eb_require_w1a8_block(b, EB_W1A8_NEON_TILE, EB_W1A8_NEON_TABLE);
+  eb_w1a8_each_row(b, run_row);
 }
 
 void eb_w1a8_neon64_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_neon_write_channels); }

@@ -1,10 +1,9 @@
 /* W1A8 convolution on AArch64 with its dot products (Cortex-A55, A76 and newer): a table is four inputs as they are,
- * and packed weights become bytes of +1 and -1 before they are used, once for up to 32 pixels of a row. `sdot` makes 16
- * multiply-accumulates, of four inputs and four channels; 16 channels by four pixels take 16 of them and load four
- * registers of weights: at most 32 MACs a cycle on two vector pipes. Sums are of 32 bits throughout. Where a row is
- * short, expanding costs more than the look-ups of w1a8_neon64.c.
+ * and weights are expanded to bytes of +1 and -1. `sdot` makes 16 multiply-accumulates, of four inputs and four channels;
+ * 16 channels by four pixels take 16 of them and load four registers of weights: at most 32 MACs a cycle on two vector
+ * pipes. Sums are of 32 bits throughout.
  */
-#include "../core/w1a8_block.h"
+#include "../core/w1a8_bytes.h"
 
 #if defined(__ARM_NEON) && defined(__aarch64__)
 #include "sdot.h"
@@ -15,27 +14,26 @@ enum {
   VECTORS = CHANNELS / 4, /* of the weights of a table, and of sums */
   TABLE_BYTES = 4,
   PIXELS = 4,
-  ROW = 32,  /* pixels that expanded weights serve */
-  CHUNK = 64 /* tables whose weights are expanded at a time: 4 KB */
+  ROW = 32 /* pixels whose sums are kept before they become outputs */
 };
 
-void eb_w1a8_neon64dot_stage(const int8_t *input, int32_t inputs, void *tables) {
-  memcpy(tables, input, (size_t)inputs);
-  memset((int8_t *)tables + inputs, 0, (size_t)(eb_round_up(inputs, TABLE_BYTES) - inputs));
-}
+void eb_w1a8_neon64dot_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_bytes(pixels, TABLE_BYTES, 0); }
 
-/* Bytes of +1 and -1, [tables][CHANNELS][4 inputs]; an odd number of tables is rounded up. */
-static void expand(const uint8_t *lanes, size_t tables, int8_t *weights) {
+/* Bytes of +1 and -1, [tables][CHANNELS][4 inputs]: two tables for each lane. */
+void eb_w1a8_neon64dot_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights) {
+  (void)magnitude; /* the sums are multiplied by it */
+  const uint8_t *from = lanes;
+  int8_t *to = weights;
   const uint8x16_t bits = vreinterpretq_u8_u32(vdupq_n_u32(0x08040201)), high_bits = vshlq_n_u8(bits, 4);
   const uint8x16_t first = vreinterpretq_u8_u32((uint32x4_t){0x00000000, 0x01010101, 0x02020202, 0x03030303});
   const uint8x16_t one = vdupq_n_u8(1);
-  for (size_t t = 0; t < tables; t += 2, lanes += CHANNELS, weights += 2 * CHANNELS * TABLE_BYTES) {
-    const uint8x16_t lane = vld1q_u8(lanes);
+  for (size_t i = 0; i < count; i++, from += CHANNELS, to += 2 * CHANNELS * TABLE_BYTES) {
+    const uint8x16_t lane = vld1q_u8(from);
     for (int v = 0; v < VECTORS; v++) {
       const uint8x16_t signs = vqtbl1q_u8(lane, vaddq_u8(first, vdupq_n_u8((uint8_t)(4 * v))));
-      int8_t *to = weights + 16 * v;
-      vst1q_s8(to, vreinterpretq_s8_u8(vorrq_u8(vtstq_u8(signs, bits), one)));
-      vst1q_s8(to + CHANNELS * TABLE_BYTES, vreinterpretq_s8_u8(vorrq_u8(vtstq_u8(signs, high_bits), one)));
+      int8_t *low = to + 16 * v;
+      vst1q_s8(low, vreinterpretq_s8_u8(vorrq_u8(vtstq_u8(signs, bits), one)));
+      vst1q_s8(low + CHANNELS * TABLE_BYTES, vreinterpretq_s8_u8(vorrq_u8(vtstq_u8(signs, high_bits), one)));
     }
   }
 }

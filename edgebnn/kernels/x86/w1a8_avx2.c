@@ -12,7 +12,7 @@
 
 enum { CHANNEL_TILE = 32, PIXEL_TILE = 2, TABLE_INPUTS = 4, LANE_TABLES = 2, TABLE_BYTES = 32, RUN = 1088 };
 
-void eb_w1a8_avx2_stage(const int8_t *input, int32_t inputs, void *tables) {
+static void stage(const int8_t *input, int32_t inputs, void *tables) {
   const __m256i fifteen = _mm256_set1_epi8(15);
   const __m256i shifts = _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4);
   const __m256i bit0 = _mm256_set1_epi16(0x0F00), bit1 = _mm256_set1_epi32(0x0F0F0000);
@@ -35,6 +35,8 @@ void eb_w1a8_avx2_stage(const int8_t *input, int32_t inputs, void *tables) {
     _mm256_store_si256(table, _mm256_add_epi8(_mm256_add_epi8(u0, u1), _mm256_add_epi8(u2, u3)));
   }
 }
+
+void eb_w1a8_avx2_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_each(pixels, stage); }
 
 /* Even and odd channels of 16-bit sums: of low nibbles, and of high ones. */
 typedef struct {
@@ -125,11 +127,15 @@ EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels) 
   }
 }
 
-void eb_w1a8_avx2(const eb_w1a8_block *b) {
-  eb_require_w1a8_block(b, CHANNEL_TILE, TABLE_BYTES);
+static void run_row(const eb_w1a8_block *b) {
   const int32_t whole = b->pixel_count / PIXEL_TILE * PIXEL_TILE;
   for (int32_t p = 0; p < whole; p += PIXEL_TILE) compute(b, p, PIXEL_TILE);
   if (whole < b->pixel_count) compute(b, whole, 1);
+}
+
+void eb_w1a8_avx2(const eb_w1a8_block *b) {
+  eb_require_w1a8_block(b, CHANNEL_TILE, TABLE_BYTES);
+  eb_w1a8_each_row(b, run_row);
 }
 
 void eb_w1a8_avx2_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_avx2_write); }

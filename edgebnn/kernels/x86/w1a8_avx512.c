@@ -8,7 +8,7 @@
 #include "../core/w1a8_depthwise.h"
 
 #if defined(__x86_64__)
-#include "requantize_avx512.h"
+#include "w1a8_avx512_output.h"
 
 enum {
   LANES = 32,        /* channels of a register of indices */
@@ -49,7 +49,7 @@ EB_INLINE __m512i products(const uint8_t *pair, __m512i signs_of_pair) {
   return _mm512_maddubs_epi16(_mm512_set1_epi16(both), signs_of_pair);
 }
 
-void eb_w1a8_avx512_stage(const int8_t *input, int32_t inputs, void *tables) {
+static void stage(const int8_t *input, int32_t inputs, void *tables) {
   const signs s = make_signs();
   __m512i *table = tables;
   _Alignas(EB_ALIGNMENT) uint8_t u[INPUT_CHUNK + 2 * TABLE_INPUTS];
@@ -64,6 +64,8 @@ void eb_w1a8_avx512_stage(const int8_t *input, int32_t inputs, void *tables) {
     }
   }
 }
+
+void eb_w1a8_avx512_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_each(pixels, stage); }
 
 /* Adds what one lane after another finds in `tables` tables of each pixel (at most LANE_TABLES). */
 EB_INLINE void look_up(const __m512i *lanes, const char *table, size_t stride, const int pixels, const int vectors,
@@ -112,39 +114,6 @@ EB_INLINE void sum_run(const __m512i *lanes, size_t count, size_t rest, const ch
   }
 }
 
-EB_INLINE __m256i round_once(__m256i sum, const double *factor) {
-  const __m512d limit = _mm512_set1_pd(2e9), half = _mm512_set1_pd(0.5), one = _mm512_set1_pd(1.0);
-  __m512d x = _mm512_mul_pd(_mm512_cvtepi32_pd(sum), _mm512_loadu_pd(factor));
-  x = _mm512_max_pd(_mm512_min_pd(x, limit), _mm512_sub_pd(_mm512_setzero_pd(), limit));
-  __m512d whole = _mm512_roundscale_pd(x, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC);
-  const __m512d rest = _mm512_sub_pd(x, whole);
-  whole = _mm512_mask_add_pd(whole, _mm512_cmp_pd_mask(rest, half, _CMP_GE_OQ), whole, one);
-  const __m512d minus_half = _mm512_sub_pd(_mm512_setzero_pd(), half);
-  whole = _mm512_mask_sub_pd(whole, _mm512_cmp_pd_mask(rest, minus_half, _CMP_LE_OQ), whole, one);
-  return _mm512_cvttpd_epi32(whole);
-}
-
-/* HALF channels from `first` on of one pixel, of which `left` are there; output: of channel 0. */
-EB_INLINE void write_half(const eb_w1a8_transform *t, int32_t first, int32_t left, __m512i x, int8_t *output) {
-  if (left <= 0) return;
-  const __m512i scaled = _mm512_mullo_epi32(x, _mm512_loadu_si512(t->magnitude + first));
-  const __m512i sum = _mm512_add_epi32(scaled, _mm512_loadu_si512(t->bias + first));
-  __m512i y;
-  if (t->rounding == EB_ROUND_TWICE) {
-    y = eb_avx512_round_twice(sum, _mm512_loadu_si512(t->multiplier + first), _mm512_loadu_si512(t->left + first),
-                    _mm512_loadu_si512(t->right + first));
-  } else {
-    const __m256i low = round_once(_mm512_castsi512_si256(sum), t->factor + first);
-    const __m256i high = round_once(_mm512_extracti64x4_epi64(sum, 1), t->factor + first + HALF / 2);
-    y = _mm512_inserti64x4(_mm512_castsi256_si512(low), high, 1);
-  }
-  y = _mm512_max_epi32(y, _mm512_set1_epi32(t->min - t->zero_point));
-  y = _mm512_min_epi32(y, _mm512_set1_epi32(t->max - t->zero_point));
-  y = _mm512_add_epi32(y, _mm512_set1_epi32(t->zero_point));
-  const __mmask16 there = left >= HALF ? 0xFFFF : (__mmask16)((1u << left) - 1);
-  _mm512_mask_cvtepi32_storeu_epi8(output + first, there, y);
-}
-
 EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels, const int vectors) {
   __m512i x[PIXEL_TILE][2][2];
   for (int p = 0; p < pixels; p++) {
@@ -167,10 +136,10 @@ EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels, 
     int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
     for (int v = 0; v < vectors; v++) {
       const int32_t first_half = v * LANES, second_half = first_half + HALF;
-      write_half(&b->transform, first_half, b->channels - first_half,
-                 _mm512_permutex2var_epi32(x[p][v][0], front, x[p][v][1]), output);
-      write_half(&b->transform, second_half, b->channels - second_half,
-                 _mm512_permutex2var_epi32(x[p][v][0], back, x[p][v][1]), output);
+      eb_w1a8_avx512_write(&b->transform, first_half, b->channels - first_half,
+                           _mm512_permutex2var_epi32(x[p][v][0], front, x[p][v][1]), output + first_half);
+      eb_w1a8_avx512_write(&b->transform, second_half, b->channels - second_half,
+                           _mm512_permutex2var_epi32(x[p][v][0], back, x[p][v][1]), output + second_half);
     }
   }
 }
@@ -191,8 +160,7 @@ static void compute_rest(const eb_w1a8_block *b, int32_t first, int32_t pixels) 
   }
 }
 
-void eb_w1a8_avx512(const eb_w1a8_block *b) {
-  eb_require_w1a8_block(b, CHANNEL_TILE, TABLE_BYTES);
+static void run_row(const eb_w1a8_block *b) {
   const int32_t whole = b->pixel_count / PIXEL_TILE * PIXEL_TILE;
   for (int32_t p = 0; p < whole; p += PIXEL_TILE) {
     if (b->channels <= LANES) {
@@ -203,12 +171,11 @@ void eb_w1a8_avx512(const eb_w1a8_block *b) {
   }
   compute_rest(b, whole, b->pixel_count - whole);
 }
-EB_INLINE void write_channels(const eb_w1a8_transform *t, int32_t first, int32_t count, const int32_t *sums,
-                              int8_t *output) {
-  for (int32_t c = 0; c < count; c += HALF) {
-    write_half(t, first + c, count - c, _mm512_loadu_si512(sums + c), output - first);
-  }
+
+void eb_w1a8_avx512(const eb_w1a8_block *b) {
+  eb_require_w1a8_block(b, CHANNEL_TILE, TABLE_BYTES);
+  eb_w1a8_each_row(b, run_row);
 }
 
-void eb_w1a8_avx512_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, write_channels); }
+void eb_w1a8_avx512_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_avx512_write_channels); }
 #endif

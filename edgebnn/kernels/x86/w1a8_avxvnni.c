@@ -1,9 +1,9 @@
 /* W1A8 convolution with AVX-VNNI (processors that have it without AVX-512): a table is four inputs as u = x + 128, and
- * packed weights become bytes of +1 and -1 before they are used, once for up to 60 pixels of a row. `vpdpbusd` makes 32
- * multiply-accumulates, of four inputs and eight channels; 16 channels by six pixels take 12 of them, whose sums leave
- * registers for two of weights and one of inputs. Sums are of 32 bits throughout. Where a row is short, expanding costs
- * more than the look-ups of w1a8_avx2.c.
+ * weights are expanded to bytes of +1 and -1. `vpdpbusd` makes 32 multiply-accumulates, of four inputs and eight channels;
+ * 16 channels by six pixels take 12 of them, whose sums leave registers for two of weights and one of inputs. Sums are of 32
+ * bits throughout.
  */
+#include "../core/w1a8_bytes.h"
 #include "../core/w1a8_depthwise.h"
 
 #if defined(__x86_64__)
@@ -14,8 +14,7 @@ enum {
   VECTORS = CHANNELS / 8, /* of the weights of a table, and of sums */
   TABLE_BYTES = 4,
   PIXELS = 6,
-  ROW = 60,  /* pixels that expanded weights serve */
-  CHUNK = 64 /* tables whose weights are expanded at a time: 4 KB */
+  ROW = 60 /* pixels whose sums are kept before they become outputs */
 };
 
 /* sum += weights * inputs, of four neighbours each. In assembly, since gcc would copy sums from register to register; in
@@ -30,29 +29,27 @@ enum {
   ((sum) = _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_maddubs_epi16(inputs, weights), _mm256_set1_epi16(1))))
 #endif
 
-void eb_w1a8_avxvnni_stage(const int8_t *input, int32_t inputs, void *tables) {
-  uint8_t *u = tables;
-  const int32_t padded = eb_round_up(inputs, TABLE_BYTES);
-  for (int32_t i = 0; i < inputs; i++) u[i] = (uint8_t)((uint8_t)input[i] ^ 0x80u);
-  for (int32_t i = inputs; i < padded; i++) u[i] = 0;
-}
+void eb_w1a8_avxvnni_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_bytes(pixels, TABLE_BYTES, 0x80); }
 
 EB_INLINE void store_signs(__m256i signs, __m256i bits, int8_t *weights) {
   const __m256i minus = _mm256_cmpeq_epi8(_mm256_and_si256(signs, bits), bits);
   _mm256_store_si256((__m256i *)(void *)weights, _mm256_or_si256(minus, _mm256_set1_epi8(1)));
 }
 
-/* Bytes of +1 and -1, [tables][CHANNELS][4 inputs]; an odd number of tables is rounded up. */
-static void expand(const uint8_t *lanes, size_t tables, int8_t *weights) {
+/* Bytes of +1 and -1, [tables][CHANNELS][4 inputs]: two tables for each lane. */
+void eb_w1a8_avxvnni_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights) {
+  (void)magnitude; /* the sums are multiplied by it */
+  const uint8_t *from = lanes;
+  int8_t *to = weights;
   const __m256i bits = _mm256_set1_epi32(0x08040201), high_bits = _mm256_slli_epi16(bits, 4);
   const int next = 0x01010101; /* four times the same channel */
   const __m256i first = _mm256_setr_epi32(0, next, 2 * next, 3 * next, 4 * next, 5 * next, 6 * next, 7 * next);
-  for (size_t t = 0; t < tables; t += 2, lanes += CHANNELS, weights += 2 * CHANNELS * TABLE_BYTES) {
-    const __m256i lane = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)lanes));
+  for (size_t i = 0; i < count; i++, from += CHANNELS, to += 2 * CHANNELS * TABLE_BYTES) {
+    const __m256i lane = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)from));
     for (int v = 0; v < VECTORS; v++) {
       const __m256i signs = _mm256_shuffle_epi8(lane, _mm256_add_epi8(first, _mm256_set1_epi8((char)(8 * v))));
-      store_signs(signs, bits, weights + 32 * v);
-      store_signs(signs, high_bits, weights + CHANNELS * TABLE_BYTES + 32 * v);
+      store_signs(signs, bits, to + 32 * v);
+      store_signs(signs, high_bits, to + CHANNELS * TABLE_BYTES + 32 * v);
     }
   }
 }

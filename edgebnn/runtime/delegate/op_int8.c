@@ -217,3 +217,7 @@ bool eb_int8_recognize(const eb_delegate *delegate, const LiteContext *context, 
   }
   return false;
 }
+
+static const double MARGIN = 1.1; /* by which it must be faster */
+
+bool eb_int8_pays(const eb_op *op) { return eb_w1a8_speedup(&op->as.w1a8.plan) > MARGIN; }

@@ -19,7 +19,7 @@ bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *contex
 /* Bytes that are read of a builtin op's params (LiteNode.builtin_data); -1 for ops that are never recognised. */
 int eb_builtin_params_bytes(int32_t builtin_code);
 
-/* ---- int8 layers with two-valued weights (op_int8.c, int8_pays.c) ------------------------------------------------- */
+/* ---- int8 layers with two-valued weights (op_int8.c) --------------------------------------------------------------- */
 
 /* Those whose sums fit in 32 bits. The op's plan is for the input's present shape. */
 bool eb_int8_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,

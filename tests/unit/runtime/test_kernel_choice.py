@@ -18,7 +18,7 @@ from edgebnn.runtime.plugin import load_plugin, which_kernel
 from tests.support import ckernels, conv2d_few_kernels, w1a8_kernels
 
 KERNELS = Kernels(("avx2", "portable"), ("avx512",))
-DOT = Kernels(("neon64dot", "neon64", "portable"), (), least_columns=8)
+DOT = Kernels(("neon64dot", "neon64", "portable"), (), by_layer=True)
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def test_the_table_is_that_of_the_library(operation: str, lines: Callable[[], It
     table = read_table(build.library(), operation)
     assert table.runnable == tuple(name for name in runs if runs[name])
     assert table.lacking == tuple(name for name in runs if not runs[name])
-    assert table.least_columns == 1
+    assert table.by_layer == (operation == "w1a8")
 
 
 def test_an_argument_comes_before_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -61,7 +61,7 @@ def test_the_explanation_says_why() -> None:
     best = explain(Choice(None, ""), KERNELS)
     assert best.startswith("avx2, the best that this processor runs (it also runs portable)")
     assert best.endswith("lacks the instructions for avx512")
-    assert "and neon64 for layers with fewer than 8 columns of output (" in explain(Choice(None, ""), DOT)
+    assert explain(Choice(None, ""), DOT).endswith("runs, or neon64 or portable where it costs a layer less")
     forced = explain(Choice("portable", "EDGEBNN_KERNELS=portable"), KERNELS)
     assert forced == "portable, forced by EDGEBNN_KERNELS=portable; the best for this processor is avx2"
 
