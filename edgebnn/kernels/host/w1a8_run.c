@@ -42,7 +42,7 @@ static void stage_pixels(const eb_w1a8_plan *plan, const int8_t *input, size_t n
   }
 }
 
-static void begin(const eb_w1a8_plan *plan, const memory *m) {
+static void begin_memory(const eb_w1a8_plan *plan, const memory *m) {
   for (int32_t slot = 0; slot < plan->slots; slot++) m->keys[slot] = NOTHING;
   for (int32_t slot = 0; slot < plan->expanded_slots; slot++) m->blocks[slot] = NOTHING;
   if (plan->op.window.padding != EB_PADDING_SAME) return;
@@ -143,19 +143,6 @@ static const char *weights_of(const eb_w1a8_plan *plan, const memory *m, const v
   return expanded;
 }
 
-/* The transform of the channels from `first` on. all: of all channels. */
-static void set_transform(eb_w1a8_transform *t, const eb_w1a8_transform *all, size_t first) {
-  t->magnitude = all->magnitude + first;
-  t->bias = all->bias + first;
-  if (all->rounding == EB_ROUND_ONCE) {
-    t->factor = all->factor + first;
-  } else {
-    t->multiplier = all->multiplier + first;
-    t->left = all->left + first;
-    t->right = all->right + first;
-  }
-}
-
 /* Whether the rows, neighbours in memory too, are the same as one long row: as with 1x1 filters, where rows have no ends. */
 static int is_one_row(const eb_w1a8_plan *plan, const char *const *segments, int32_t rows, size_t row_bytes) {
   int32_t together = 1;
@@ -164,31 +151,57 @@ static int is_one_row(const eb_w1a8_plan *plan, const char *const *segments, int
   return together == rows;
 }
 
-/* What stays the same through a run. */
 typedef struct {
   const eb_w1a8_plan *plan;
   const void *persistent;
-  memory memory;
-  eb_w1a8_transform transform; /* of all channels */
   int8_t *output;
+  memory memory;
+  eb_w1a8_transform all; /* channels' */
+  eb_w1a8_block block;   /* what the kernel is told: much of it stays the same through a run */
 } convolution;
 
-static void run_region(const convolution *conv, const region *r) {
+static void begin_convolution(convolution *conv) {
   const eb_w1a8_plan *plan = conv->plan;
+  eb_w1a8_block *b = &conv->block;
+  conv->all = eb_w1a8_transform_of(plan, conv->persistent);
+  b->segments = conv->memory.segments;
+  b->segment_count = (size_t)plan->segments;
+  b->segment_tables = (size_t)plan->segment_tables;
+  b->pixel_stride = (size_t)plan->column_step * plan->pixel_bytes;
+  b->output_stride = (size_t)plan->op.channels_out;
+  b->transform.rounding = conv->all.rounding;
+  b->transform.narrow = conv->all.narrow;
+  b->transform.zero_point = conv->all.zero_point;
+  b->transform.min = conv->all.min;
+  b->transform.max = conv->all.max;
+  b->transform.multiplier = b->transform.left = b->transform.right = NULL;
+  b->transform.factor = NULL;
+}
+
+/* Aims the transform at the channels of a block, the first of which is the at-th in the arrays. */
+static void aim(convolution *conv, size_t at) {
+  eb_w1a8_transform *t = &conv->block.transform;
+  t->magnitude = conv->all.magnitude + at;
+  t->bias = conv->all.bias + at;
+  if (t->rounding == EB_ROUND_ONCE) {
+    t->factor = conv->all.factor + at;
+  } else {
+    t->multiplier = conv->all.multiplier + at;
+    t->left = conv->all.left + at;
+    t->right = conv->all.right + at;
+  }
+}
+
+static void run_region(convolution *conv, const region *r) {
+  const eb_w1a8_plan *plan = conv->plan;
+  eb_w1a8_block *b = &conv->block;
   const int32_t rows = r->row_end - r->row_begin, tile = plan->kernel->channel_tile;
   const size_t group_bytes = (size_t)plan->tap_tables * (size_t)plan->kernel->table_bytes;
-  const size_t width = (size_t)plan->op.window.output_width, channels = (size_t)plan->op.channels_out;
-  eb_w1a8_block b = {
-      .segment_count = (size_t)plan->segments,
-      .segment_tables = (size_t)plan->segment_tables,
-      .pixel_stride = (size_t)plan->column_step * plan->pixel_bytes,
-      .transform = conv->transform,
-      .output_stride = channels,
-      .segments = conv->memory.segments,
-  };
-  const int one = is_one_row(plan, b.segments, rows, width * b.pixel_stride);
-  b.row_count = one ? 1 : rows;
-  b.pixel_count = one ? rows * plan->op.window.output_width : plan->op.window.output_width;
+  const size_t width = (size_t)plan->op.window.output_width;
+  const int one = is_one_row(plan, b->segments, rows, width * b->pixel_stride);
+  int8_t *output = conv->output + (size_t)r->row_begin * width * b->output_stride;
+  b->row_count = one ? 1 : rows;
+  b->pixel_count = one ? rows * plan->op.window.output_width : plan->op.window.output_width;
   int32_t at_group = 0, group = r->block_begin / plan->group_blocks, in_group = r->block_begin % plan->group_blocks;
   for (int32_t block = r->block_begin; block < r->block_end; block++, in_group++) {
     if (in_group == plan->group_blocks) group++, in_group = 0;
@@ -196,12 +209,11 @@ static void run_region(const convolution *conv, const region *r) {
       conv->memory.segments[s] += (size_t)(group - at_group) * group_bytes;
     }
     at_group = group;
-    set_transform(&b.transform, &conv->transform, (size_t)block * (size_t)tile);
-    b.weights = weights_of(plan, &conv->memory, conv->persistent, block, b.transform.magnitude);
-    b.channels = eb_at_most(plan->group_outputs - in_group * tile, tile);
-    const size_t first = (size_t)(group * plan->group_outputs + in_group * tile);
-    b.output = conv->output + (size_t)r->row_begin * width * channels + first;
-    plan->kernel->run(&b);
+    aim(conv, (size_t)block * (size_t)tile);
+    b->weights = weights_of(plan, &conv->memory, conv->persistent, block, b->transform.magnitude);
+    b->channels = eb_at_most(plan->group_outputs - in_group * tile, tile);
+    b->output = output + (size_t)(group * plan->group_outputs + in_group * tile);
+    plan->kernel->run(b);
   }
 }
 
@@ -214,8 +226,13 @@ void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t 
     plan->kernel->depthwise(&rows);
     return;
   }
-  const convolution conv = {plan, persistent, memory_of(plan, scratch), eb_w1a8_transform_of(plan, persistent), output};
-  begin(plan, &conv.memory);
+  convolution conv;
+  conv.plan = plan;
+  conv.persistent = persistent;
+  conv.output = output;
+  conv.memory = memory_of(plan, scratch);
+  begin_memory(plan, &conv.memory);
+  begin_convolution(&conv);
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
     region r = region_of(plan, tile);
     while (tile + 1 < tile_end) { /* the next one too, if it is of the same rows */

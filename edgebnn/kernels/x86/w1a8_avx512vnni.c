@@ -19,25 +19,36 @@ enum {
   TOGETHER = 4      /* pixels whose outputs are made at a time */
 };
 
-/* `count` bytes, u, and behind them zeros up to `padded`. */
-EB_INLINE void stage_bytes(const int8_t *from, size_t count, size_t padded, char *to) {
-  const __m512i flipped = _mm512_set1_epi8((char)0x80);
+/* Of the lowest `count` bytes. */
+EB_INLINE __mmask64 bytes_below(size_t count) { return count >= 64 ? ~0ull : (1ull << count) - 1; }
+
+/* u of the bytes `there`, and zeros up to those `written`. */
+EB_INLINE void stage_bytes(const int8_t *from, __mmask64 there, __mmask64 written, char *to) {
+  const __m512i flipped = _mm512_maskz_set1_epi8(there, (char)0x80);
+  _mm512_mask_storeu_epi8(to, written, _mm512_xor_si512(_mm512_maskz_loadu_epi8(there, from), flipped));
+}
+
+static void stage_many(const int8_t *from, size_t count, size_t padded, char *to) {
   for (size_t i = 0; i < padded; i += 64) {
-    const __mmask64 there = count - i >= 64 ? ~0ull : (1ull << (count - i)) - 1;
-    const __mmask64 written = padded - i >= 64 ? ~0ull : (1ull << (padded - i)) - 1;
-    const __m512i u = _mm512_maskz_xor_epi32(0xFFFF, _mm512_maskz_loadu_epi8(there, from + i), flipped);
-    _mm512_mask_storeu_epi8(to + i, written, _mm512_maskz_mov_epi8(there, u));
+    stage_bytes(from + i, i < count ? bytes_below(count - i) : 0, bytes_below(padded - i), to + i);
   }
 }
 
 void eb_w1a8_avx512vnni_stage(const eb_w1a8_pixels *p) {
   const size_t inputs = (size_t)p->inputs, padded = (size_t)eb_round_up(p->inputs, TABLE_BYTES);
+  const __mmask64 there = bytes_below(inputs), written = bytes_below(padded);
+  const int8_t *from = p->input;
+  char *to = p->tables;
   if (inputs == padded && p->input_stride == inputs && p->table_stride == inputs) {
-    stage_bytes(p->input, inputs * (size_t)p->count, inputs * (size_t)p->count, p->tables);
+    stage_many(from, inputs * (size_t)p->count, inputs * (size_t)p->count, to);
     return;
   }
-  for (int32_t i = 0; i < p->count; i++) {
-    stage_bytes(p->input + (size_t)i * p->input_stride, inputs, padded, p->tables + (size_t)i * p->table_stride);
+  for (int32_t i = 0; i < p->count; i++, from += p->input_stride, to += p->table_stride) {
+    if (padded <= 64) {
+      stage_bytes(from, there, written, to);
+    } else {
+      stage_many(from, inputs, padded, to);
+    }
   }
 }
 
