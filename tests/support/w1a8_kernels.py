@@ -66,6 +66,11 @@ def kernel_lines() -> Iterator[Kernel]:
         index += 1
 
 
+def runs(line: Kernel) -> bool:
+    """Whether this processor has what the line needs."""
+    return not line.cpu_features & ~library().eb_cpu_features()
+
+
 @dataclass(frozen=True)
 class Layer:
     """Prepared weights under a plan."""
@@ -80,7 +85,15 @@ class Layer:
         guarded = np.full(size + 128, 0x55, np.int8)
         for begin, end in reversed(list(pairwise((0, *splits, self.plan.tiles)))):
             scratch = garbage(self.plan.scratch_bytes)
-            arguments = (pointer(self.persistent), pointer(x), pointer(guarded[64:]), begin, end, pointer(scratch))
+            arguments = (
+                pointer(self.persistent),
+                pointer(x),
+                None,
+                pointer(guarded[64:]),
+                begin,
+                end,
+                pointer(scratch),
+            )
             library().eb_w1a8_run(ctypes.byref(self.plan), *arguments)
         assert (guarded[:64] == 0x55).all()
         assert (guarded[64 + size :] == 0x55).all()

@@ -136,7 +136,7 @@ static void run(void) {
     eb_bconv2d_run(p, layer.persistent, layer.input, NULL, layer.output, 0, p->tiles, layer.scratch);
   } else {
     const eb_w1a8_plan *p = &layer.plan->w1a8;
-    eb_w1a8_run(p, layer.persistent, layer.input, layer.output, 0, p->tiles, layer.scratch);
+    eb_w1a8_run(p, layer.persistent, layer.input, NULL, layer.output, 0, p->tiles, layer.scratch);
   }
 }
 

@@ -192,7 +192,7 @@ static output run_w1a8(void) {
       for (int32_t part = parts; part > 0; part--) {
         const int32_t begin = (int32_t)((int64_t)plan.tiles * (part - 1) / parts);
         const int32_t end = (int32_t)((int64_t)plan.tiles * part / parts);
-        eb_w1a8_run(&plan, persistent, input, y.data, begin, end, scratch);
+        eb_w1a8_run(&plan, persistent, input, NULL, y.data, begin, end, scratch);
       }
       note_time_since(begin_ns);
     }

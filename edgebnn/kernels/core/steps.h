@@ -5,6 +5,12 @@
 #include "int8_sum.h"
 #include "numbers.h"
 
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
 #define EB_STEP_INLINE static inline __attribute__((always_inline))
 
 /* How far behind `operand` a row's x is. */
@@ -43,14 +49,68 @@ EB_STEP_INLINE void eb_apply_steps(const eb_output_steps *steps, int64_t row, in
   for (int32_t i = 0; i < steps->count; i++) eb_apply_step(&steps->step[i], row, first, channels, y);
 }
 
+/* EB_STEP_LANES sums (eb_int8_sum_of) at a time, where there are vectors for it. */
+#if defined(__AVX512F__)
+enum { EB_STEP_LANES = 16 };
+EB_STEP_INLINE __m512i eb_step_load(const int8_t *x) {
+  return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)x));
+}
+
+EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y) {
+  const __m512i first = _mm512_mullo_epi32(eb_step_load(y), _mm512_set1_epi32(s->first_factor));
+  const __m512i second = _mm512_mullo_epi32(eb_step_load(x), _mm512_set1_epi32(s->second_factor));
+  const __m512i all = _mm512_add_epi32(_mm512_add_epi32(first, second), _mm512_set1_epi32(s->addend));
+  const __m512i sum = _mm512_max_epi32(_mm512_sra_epi32(all, _mm_cvtsi32_si128(s->shift)), _mm512_set1_epi32(s->low));
+  const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_min_epi32(sum, _mm512_set1_epi32(s->high)));
+  _mm_storeu_si128((__m128i *)(void *)y, bytes);
+}
+#elif defined(__AVX2__)
+enum { EB_STEP_LANES = 8 };
+EB_STEP_INLINE __m256i eb_step_load(const int8_t *x) {
+  return _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)x));
+}
+
+EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y) {
+  const __m256i first = _mm256_mullo_epi32(eb_step_load(y), _mm256_set1_epi32(s->first_factor));
+  const __m256i second = _mm256_mullo_epi32(eb_step_load(x), _mm256_set1_epi32(s->second_factor));
+  const __m256i all = _mm256_add_epi32(_mm256_add_epi32(first, second), _mm256_set1_epi32(s->addend));
+  __m256i sum = _mm256_max_epi32(_mm256_sra_epi32(all, _mm_cvtsi32_si128(s->shift)), _mm256_set1_epi32(s->low));
+  sum = _mm256_min_epi32(sum, _mm256_set1_epi32(s->high));
+  const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(sum), _mm256_extracti128_si256(sum, 1));
+  _mm_storel_epi64((__m128i *)(void *)y, _mm_packs_epi16(words, words));
+}
+#elif defined(__ARM_NEON)
+enum { EB_STEP_LANES = 8 };
+EB_STEP_INLINE int32x4_t eb_step_sum_four(const eb_int8_sum *s, int16x4_t x, int16x4_t y) {
+  const int32x4_t first = vmlaq_n_s32(vdupq_n_s32(s->addend), vmovl_s16(y), s->first_factor);
+  const int32x4_t sum = vshlq_s32(vmlaq_n_s32(first, vmovl_s16(x), s->second_factor), vdupq_n_s32(-s->shift));
+  return vminq_s32(vmaxq_s32(sum, vdupq_n_s32(s->low)), vdupq_n_s32(s->high));
+}
+
+EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y) {
+  const int16x8_t first = vmovl_s8(vld1_s8(y)), second = vmovl_s8(vld1_s8(x));
+  const int16x4_t low = vmovn_s32(eb_step_sum_four(s, vget_low_s16(second), vget_low_s16(first)));
+  const int16x4_t high = vmovn_s32(eb_step_sum_four(s, vget_high_s16(second), vget_high_s16(first)));
+  vst1_s8(y, vmovn_s16(vcombine_s16(low, high)));
+}
+#else
+enum { EB_STEP_LANES = 1 };
+EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y) { *y = eb_int8_sum_of(s, *y, *x); }
+#endif
+
+EB_STEP_INLINE void eb_step_sums(const eb_int8_sum *s, int32_t channels, const int8_t *x, int8_t *y) {
+  int32_t c = 0;
+  for (; c + EB_STEP_LANES <= channels; c += EB_STEP_LANES) eb_step_sum(s, x + c, y + c);
+  for (; c < channels; c++) y[c] = eb_int8_sum_of(s, y[c], x[c]);
+}
+
 /* The same of int8: sums. */
 EB_STEP_INLINE void eb_apply_int8_steps(const eb_output_steps *steps, int64_t row, int32_t first, int32_t channels,
                                         int8_t *restrict y) {
   for (int32_t i = 0; i < steps->count; i++) {
     const eb_step *s = &steps->step[i];
     const int8_t *x = (const int8_t *)s->operand + eb_step_at(s, row) + first;
-    const eb_int8_sum sum = *s->sum;
-    for (int32_t c = 0; c < channels; c++) y[c] = eb_int8_sum_of(&sum, y[c], x[c]);
+    eb_step_sums(s->sum, channels, x, y);
   }
 }
 

@@ -109,9 +109,11 @@ EB_EXPORT eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_cons
 EB_EXPORT double eb_w1a8_speedup(const eb_w1a8_plan *plan);
 
 /* input: [batches, input_height, input_width, channels_in];
- * output: [batches, output_height, output_width, channels_out]. */
-EB_EXPORT void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input, int8_t *output,
-                           int32_t tile_begin, int32_t tile_end, void *scratch);
+ * output: [batches, output_height, output_width, channels_out], or rows of pixels as the steps say;
+ * steps: NULL, or sums that the outputs become; not of depthwise layers. */
+EB_EXPORT void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input,
+                           const eb_output_steps *steps, int8_t *output, int32_t tile_begin, int32_t tile_end,
+                           void *scratch);
 
 #ifdef __cplusplus
 }

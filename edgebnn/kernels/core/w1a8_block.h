@@ -21,6 +21,7 @@
 
 #include "bconv2d_block.h"
 #include "numbers.h"
+#include "steps.h"
 #include "w1a8.h"
 
 /* What the tables of a kernel count for an input x whose weight is +1, and for one whose weight is -1; u = x + 128. */
@@ -78,7 +79,23 @@ struct eb_w1a8_block {
   eb_w1a8_transform transform; /* its arrays begin at the block's first channel */
   int8_t *output;              /* of the first pixel and channel */
   size_t output_stride;        /* from pixel to pixel */
+  const eb_output_steps *steps; /* NULL, or what the outputs become last */
+  int64_t first_pixel;          /* of all pixels of output; and the first of all channels: where the steps' operands are */
+  int32_t first_channel;
 };
+
+/* The steps of `count` pixels from `first` on, whose outputs are there. */
+EB_INLINE void eb_w1a8_finish(const eb_w1a8_block *b, int32_t first, int32_t count) {
+  for (int32_t i = 0; b->steps != NULL && i < b->steps->count; i++) {
+    const eb_step *step = &b->steps->step[i];
+    const eb_int8_sum sum = *step->sum;
+    int8_t *y = b->output + (size_t)first * b->output_stride;
+    for (int32_t p = first; p < first + count; p++, y += b->output_stride) {
+      const int8_t *x = (const int8_t *)step->operand + eb_step_at(step, b->first_pixel + p) + b->first_channel;
+      eb_step_sums(&sum, b->channels, x, y);
+    }
+  }
+}
 
 /* What a kernel may take for granted of a block. */
 EB_INLINE void eb_require_w1a8_block(const eb_w1a8_block *b, int32_t channel_tile, size_t table_bytes) {
@@ -95,8 +112,10 @@ EB_INLINE void eb_w1a8_each_row(const eb_w1a8_block *b, void (*run)(const eb_w1a
   eb_w1a8_block row = *b;
   for (row.row_count = 1; row.segments < b->segments + (size_t)b->row_count * b->segment_count;) {
     run(&row);
+    eb_w1a8_finish(&row, 0, row.pixel_count);
     row.segments += b->segment_count;
     row.output += (size_t)b->pixel_count * b->output_stride;
+    row.first_pixel += b->pixel_count;
   }
 }
 

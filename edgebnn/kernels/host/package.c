@@ -42,5 +42,5 @@ int eb_package_w1a8_prepare(const eb_package_w1a8_layer *layer) {
 
 void eb_package_w1a8(const eb_package_w1a8_layer *layer, const int8_t *input, int8_t *output) {
   const eb_package_w1a8_state *state = layer->state;
-  eb_w1a8_run(&state->plan, state->persistent, input, output, 0, state->plan.tiles, state->scratch);
+  eb_w1a8_run(&state->plan, state->persistent, input, NULL, output, 0, state->plan.tiles, state->scratch);
 }

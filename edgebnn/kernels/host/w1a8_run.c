@@ -160,7 +160,7 @@ typedef struct {
   eb_w1a8_block block;   /* what the kernel is told: much of it stays the same through a run */
 } convolution;
 
-static void begin_convolution(convolution *conv) {
+static void begin_convolution(convolution *conv, const eb_output_steps *steps) {
   const eb_w1a8_plan *plan = conv->plan;
   eb_w1a8_block *b = &conv->block;
   conv->all = eb_w1a8_transform_of(plan, conv->persistent);
@@ -169,6 +169,11 @@ static void begin_convolution(convolution *conv) {
   b->segment_tables = (size_t)plan->segment_tables;
   b->pixel_stride = (size_t)plan->column_step * plan->pixel_bytes;
   b->output_stride = (size_t)plan->op.channels_out;
+  b->steps = NULL;
+  if (steps != NULL) {
+    b->steps = steps->count > 0 ? steps : NULL;
+    if (steps->output_stride != 0) b->output_stride = steps->output_stride;
+  }
   b->transform.rounding = conv->all.rounding;
   b->transform.narrow = conv->all.narrow;
   b->transform.zero_point = conv->all.zero_point;
@@ -200,6 +205,7 @@ static void run_region(convolution *conv, const region *r) {
   const size_t width = (size_t)plan->op.window.output_width;
   const int one = is_one_row(plan, b->segments, rows, width * b->pixel_stride);
   int8_t *output = conv->output + (size_t)r->row_begin * width * b->output_stride;
+  b->first_pixel = (int64_t)r->row_begin * plan->op.window.output_width;
   b->row_count = one ? 1 : rows;
   b->pixel_count = one ? rows * plan->op.window.output_width : plan->op.window.output_width;
   int32_t at_group = 0, group = r->block_begin / plan->group_blocks, in_group = r->block_begin % plan->group_blocks;
@@ -212,16 +218,18 @@ static void run_region(convolution *conv, const region *r) {
     aim(conv, (size_t)block * (size_t)tile);
     b->weights = weights_of(plan, &conv->memory, conv->persistent, block, b->transform.magnitude);
     b->channels = eb_at_most(plan->group_outputs - in_group * tile, tile);
-    b->output = output + (size_t)(group * plan->group_outputs + in_group * tile);
+    b->first_channel = group * plan->group_outputs + in_group * tile;
+    b->output = output + b->first_channel;
     plan->kernel->run(b);
   }
 }
 
-void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input, int8_t *output,
-                 int32_t tile_begin, int32_t tile_end, void *scratch) {
+void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input, const eb_output_steps *steps,
+                 int8_t *output, int32_t tile_begin, int32_t tile_end, void *scratch) {
   EB_REQUIRE(0 <= tile_begin && tile_begin <= tile_end && tile_end <= plan->tiles);
   EB_REQUIRE(eb_is_aligned(persistent) && eb_is_aligned(scratch) && input != NULL && output != NULL);
   if (plan->op.depthwise) {
+    EB_REQUIRE(steps == NULL);
     const eb_w1a8_depthwise rows = {plan, persistent, input, output, tile_begin, tile_end, scratch};
     plan->kernel->depthwise(&rows);
     return;
@@ -232,7 +240,7 @@ void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t 
   conv.output = output;
   conv.memory = memory_of(plan, scratch);
   begin_memory(plan, &conv.memory);
-  begin_convolution(&conv);
+  begin_convolution(&conv, steps);
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
     region r = region_of(plan, tile);
     while (tile + 1 < tile_end) { /* the next one too, if it is of the same rows */

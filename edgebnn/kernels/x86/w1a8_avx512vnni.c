@@ -201,6 +201,7 @@ static void write(const eb_w1a8_block *b, int32_t first, int32_t count, const in
   for (int32_t c = 0; c < b->channels; c += LANES) {
     (b->transform.narrow ? write_narrow : write_any)(b, c, first, count, sums + c * ROW);
   }
+  eb_w1a8_finish(b, first, count);
 }
 
 /* Rows are cut into parts as even as can be. */

@@ -114,9 +114,19 @@ static void look_forward(claims *c) {
   }
 }
 
+/* Whether it adds int8 tensors of which the interpreter's own ops give one: beside these, its kernel is the fastest. */
+static bool adds_others(const claims *c, const claim_node *node) {
+  if (!eb_op_is_steps(&node->op) || node->op.steps[0].kind != EB_STEP_SUM) return false;
+  for (int r = 0; r < node->op.read_count; r++) {
+    if (!c->tensors[node->op.reads[r].tensor].given) return true;
+  }
+  return false;
+}
+
 /* For a candidate, of which all that reads what it gives is decided. */
 static bool is_wanted(const claims *c, const claim_node *node) {
   const claim_tensor *output = output_of(c, node);
+  if (adds_others(c, node)) return false;
   if (output->given && output->needed) return true;
   if (eb_op_is_steps(&node->op) && output->convolved) return true;
   if (node->constant_steps) return output->readers > 0 && output->fold == output->readers;

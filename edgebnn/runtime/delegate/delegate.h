@@ -71,6 +71,7 @@ typedef struct {
   eb_w1a8 op;
   eb_w1a8_plan plan;
   void *persistent; /* packed weights; kept as long as the kernel stays the same */
+  float output_scale; /* its own, whatever is joined with it */
   int keep_num_dims; /* dense */
 } eb_op_w1a8;
 
@@ -240,6 +241,9 @@ bool eb_probe_layout(eb_delegate *delegate, LiteContext *context, const void *ca
 
 /* Whether the op has 1-bit weights and int8 activations: op->as.w1a8 is in use. */
 bool eb_op_is_w1a8(const eb_op *op);
+
+/* Whether its outputs can become sums at once (EB_STEP_SUM). */
+bool eb_w1a8_takes_steps(const eb_op *op);
 
 /* Finds each op's place among the others, and joins what can be done in one step. outputs: the partition's tensors that are
  * needed outside. Refuses by eb_refuse: no memory. */

@@ -9,7 +9,9 @@
 static bool can_join(const eb_partition *partition, const int *uses, int index, const eb_op *steps) {
   if (index < 0 || uses[index] != 1) return false;
   const eb_op *op = &partition->ops[index];
-  if (op->leaves || (op->kind != &eb_kind_bconv2d && !eb_op_is_steps(op))) return false;
+  if (op->kind == NULL || op->leaves) return false;
+  const bool convolves = op->kind == &eb_kind_bconv2d || (eb_op_is_w1a8(op) && eb_w1a8_takes_steps(op));
+  if (!convolves && !eb_op_is_steps(op)) return false;
   return eb_has_room(op, steps->read_count - 1, steps->step_count, steps->joined_count + 1);
 }
 

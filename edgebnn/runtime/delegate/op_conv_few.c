@@ -39,7 +39,9 @@ static bool load_int8(const LiteContext *context, const eb_op *op, eb_conv2d_few
   const int32_t channels = op->as.conv_few.op.channels_out;
   owned->factor = malloc((size_t)channels * sizeof *owned->factor);
   if (owned->factor == NULL) return false;
-  for (int32_t c = 0; c < channels; c++) owned->factor[c] = eb_w1a8_factor(context, op, weight_scale(q->scale, c));
+  const float output = context->tensors[op->output].params.scale;
+  for (int32_t c = 0; c < channels; c++)
+    owned->factor[c] = eb_w1a8_factor(context, op, weight_scale(q->scale, c), output);
   *constants = (eb_conv2d_few_constants){weights->data, bias == NULL ? NULL : bias->data, owned->factor};
   return true;
 }
@@ -57,7 +59,7 @@ static bool load_w1a8(const LiteContext *context, const eb_op *op, eb_conv2d_few
   owned->filter = malloc((size_t)channels * (size_t)inputs);
   if (owned->factor == NULL || owned->filter == NULL) return false;
   for (int32_t c = 0; c < channels; c++) {
-    owned->factor[c] = eb_w1a8_factor(context, op, scale[c]);
+    owned->factor[c] = eb_w1a8_factor(context, op, scale[c], context->tensors[op->output].params.scale);
     int8_t *filter = owned->filter + (size_t)c * (size_t)inputs;
     for (int32_t i = 0; i < inputs; i++) {
       const bool minus = signs[(size_t)c * (size_t)(inputs / depth) + (size_t)(i / depth)] >> i % depth & 1;

@@ -116,6 +116,7 @@ static bool is_int8_layer(const eb_delegate *delegate, const LiteContext *contex
     if (!is_constant(bias, LITE_INT32, 1) || bias->dims->data[0] != layer->channels_out) return false;
   }
   if (!eb_w1a8_set_ends(layer, input, output, activation) || !eb_w1a8_set_image(context, op)) return false;
+  op->as.w1a8.output_scale = output->params.scale;
   eb_w1a8_plan plan;
   int shape[EB_MAX_RANK];
   const int rank = !dense ? 4 : op->as.w1a8.keep_num_dims ? input->dims->size : 2;
@@ -132,7 +133,7 @@ static bool is_int8_layer(const eb_delegate *delegate, const LiteContext *contex
 static double factor_of(const LiteContext *context, const eb_op *op, int32_t channel) {
   const LiteFloatArray *scale = quantization_of(weights_of(context, op))->scale;
   const float each = scale->data[scale->size == 1 ? 0 : channel];
-  return each > 0.0f ? eb_w1a8_factor(context, op, each) : INFINITY;
+  return each > 0.0f ? eb_w1a8_factor(context, op, each, op->as.w1a8.output_scale) : INFINITY;
 }
 
 static eb_int8_weights weights_as_stored(const LiteContext *context, const eb_op *op) {

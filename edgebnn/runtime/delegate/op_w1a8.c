@@ -28,6 +28,7 @@ static bool read_shared(eb_delegate *delegate, const LiteContext *context, int32
   if (op->inputs[BIAS] != LITE_OPTIONAL_TENSOR &&
       !eb_require_constant(delegate, context, op, BIAS, "bias", LITE_INT32, 1, layer->channels_out))
     return false;
+  op->as.w1a8.output_scale = output->params.scale;
   return eb_w1a8_set_ends(layer, input, output, activation) ||
          eb_refuse_op(delegate, op, "its activation %d is none that exists", activation);
 }
@@ -105,7 +106,7 @@ static bool load(eb_delegate *delegate, const LiteContext *context, const eb_op 
   owned->magnitude = malloc((size_t)channels * sizeof *owned->magnitude);
   if (owned->factor == NULL || owned->magnitude == NULL) return eb_refuse_op(delegate, op, "no memory for its constants");
   for (int32_t c = 0; c < channels; c++) {
-    owned->factor[c] = eb_w1a8_factor(context, op, scale[c]);
+    owned->factor[c] = eb_w1a8_factor(context, op, scale[c], op->as.w1a8.output_scale);
     owned->magnitude[c] = magnitude[c];
     if (!(scale[c] > 0.0f) || !eb_w1a8_is_factor(owned->factor[c]) || magnitude[c] < 0)
       return eb_refuse_op(delegate, op, "the scale or magnitude of its output channel %d is out of range", c);

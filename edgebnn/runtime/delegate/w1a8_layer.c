@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "op_steps.h"
 #include "system.h"
 
 enum { DENSE_ROW = 28 };
@@ -42,9 +43,9 @@ eb_window eb_w1a8_dense_window(void) {
                      .dilation_height = 1, .dilation_width = 1, .padding = EB_PADDING_VALID};
 }
 
-double eb_w1a8_factor(const LiteContext *context, const eb_op *op, float weight_scale) {
+double eb_w1a8_factor(const LiteContext *context, const eb_op *op, float weight_scale, float output_scale) {
   const double input = (double)context->tensors[op->inputs[0]].params.scale;
-  return input * (double)weight_scale / (double)context->tensors[op->output].params.scale;
+  return input * (double)weight_scale / (double)output_scale;
 }
 
 static bool is_dense(const eb_op *op) { return op->as.w1a8.op.rounding == EB_ROUND_ONCE; }
@@ -146,15 +147,18 @@ bool eb_w1a8_prepare_op(eb_delegate *delegate, const LiteContext *context, eb_op
   op->units.count = plan.tiles;
   op->scratch_bytes = plan.scratch_bytes;
   eb_w1a8_output_shape(context, op, &plan, output_shape);
-  return true;
+  return eb_steps_settle(delegate, context, op, output_shape, context->tensors[op->output].dims->size);
 }
 
 void eb_w1a8_run_op(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_w1a8 *layer = &op->as.w1a8;
-  eb_w1a8_run(&layer->plan, layer->persistent, memory->read[0], memory->output, (int32_t)begin, (int32_t)end,
-              memory->scratch);
+  const eb_output_steps steps = eb_steps_bind(op, memory, memory->output_stride);
+  eb_w1a8_run(&layer->plan, layer->persistent, memory->read[0], layer->op.depthwise ? NULL : &steps, memory->output,
+              (int32_t)begin, (int32_t)end, memory->scratch);
 }
 
 void eb_w1a8_release(eb_op *op) { eb_free(op->as.w1a8.persistent); }
 
 bool eb_op_is_w1a8(const eb_op *op) { return op->kind->run == eb_w1a8_run_op; }
+
+bool eb_w1a8_takes_steps(const eb_op *op) { return !op->as.w1a8.op.depthwise; }

@@ -19,7 +19,7 @@ bool eb_w1a8_range(const LiteTensor *output, int32_t activation, int32_t *least,
 eb_window eb_w1a8_dense_window(void);
 
 /* input scale * weight scale / output scale, as TFLite forms it. */
-double eb_w1a8_factor(const LiteContext *context, const eb_op *op, float weight_scale);
+double eb_w1a8_factor(const LiteContext *context, const eb_op *op, float weight_scale, float output_scale);
 
 /* Takes the image from the input's present shape. False if the input does not fit the layer. */
 bool eb_w1a8_set_image(const LiteContext *context, eb_op *op);

@@ -54,8 +54,8 @@ static void check(const eb_w1a8 *op, const char *kernel) {
   const eb_w1a8_constants constants = {filter, magnitude, bias, factor};
   if (eb_w1a8_prepare(&plan, &constants, persistent) != EB_OK) fail("not prepared", op, kernel);
   const int32_t middle = plan.tiles / 2;
-  eb_w1a8_run(&plan, persistent, input, output, middle, plan.tiles, scratch);
-  eb_w1a8_run(&plan, persistent, input, output, 0, middle, scratch);
+  eb_w1a8_run(&plan, persistent, input, NULL, output, middle, plan.tiles, scratch);
+  eb_w1a8_run(&plan, persistent, input, NULL, output, 0, middle, scratch);
   int8_t *expected = allocate(pixels * (size_t)op->channels_out);
   eb_w1a8_reference(op, &constants, input, expected);
   if (memcmp(output, expected, pixels * (size_t)op->channels_out) != 0) fail("wrong output", op, kernel);
@@ -123,7 +123,7 @@ static eb_status scale_one(double factor, const char *kernel, int8_t *output) {
   void *persistent = allocate_aligned(plan.persistent_bytes, &raw_persistent);
   void *scratch = allocate_aligned(plan.scratch_bytes, &raw_scratch);
   status = eb_w1a8_prepare(&plan, &constants, persistent);
-  if (status == EB_OK) eb_w1a8_run(&plan, persistent, &input, output, 0, plan.tiles, scratch);
+  if (status == EB_OK) eb_w1a8_run(&plan, persistent, &input, NULL, output, 0, plan.tiles, scratch);
   free(raw_persistent);
   free(raw_scratch);
   return status;
