@@ -23,6 +23,7 @@ typedef struct {
 /* What is known of a tensor. */
 typedef struct {
   bool given;     /* by ours, or through candidates from that */
+  bool others;    /* an op of the interpreter's gives it that can only be left to it */
   bool needed;    /* by ours, or through candidates for that */
   bool convolved; /* a convolution gives it, or steps behind one */
   bool few;       /* a convolution of few channels gives it */
@@ -52,6 +53,9 @@ static bool read_node(claims *c, int index, claim_node *node) {
     return eb_refuse(c->delegate, "node %d cannot be read", index);
   for (int i = 0; i < lite->inputs->size; i++) {
     if (lite->inputs->data[i] >= 0) c->tensors[lite->inputs->data[i]].readers++;
+  }
+  for (int i = 0; i < lite->outputs->size; i++) {
+    if (lite->outputs->data[i] >= 0) c->tensors[lite->outputs->data[i]].others = true; /* unless it is recognised */
   }
   if (registration->builtin_code == LITE_BUILTIN_CUSTOM) {
     const eb_op_kind *kind = eb_op_kind_of(registration->custom_name);
@@ -104,6 +108,7 @@ static void look_forward(claims *c) {
     const claim_node *node = &c->nodes[i];
     if (node->state == NOT_OURS) continue;
     claim_tensor *output = output_of(c, node);
+    output->others = false;
     output->given = node->state == CLAIMED || folds_steps(c, node);
     output->convolved = node->op.kind == &eb_kind_bconv2d;
     for (int r = 0; r < node->op.read_count; r++) {
@@ -114,11 +119,12 @@ static void look_forward(claims *c) {
   }
 }
 
-/* Whether it adds int8 tensors of which the interpreter's own ops give one: beside these, its kernel is the fastest. */
+/* Whether it adds int8 tensors one of which the interpreter's own ops give, in their place between ours: there the sum would
+ * stand alone, for which the interpreter's kernel is the fastest. */
 static bool adds_others(const claims *c, const claim_node *node) {
   if (!eb_op_is_steps(&node->op) || node->op.steps[0].kind != EB_STEP_SUM) return false;
   for (int r = 0; r < node->op.read_count; r++) {
-    if (!c->tensors[node->op.reads[r].tensor].given) return true;
+    if (c->tensors[node->op.reads[r].tensor].others) return true;
   }
   return false;
 }
