@@ -12,11 +12,13 @@ from edgebnn.graph.ops.enums import Padding
 from edgebnn.graph.types import ABSENT, DType, Graph
 
 from .findings import Rule
+from .one_scale import mismatched
 from .w1a8_rules import binary_weights_in_int8, slower_than_int8
 
 _CHANNEL_AXIS = {"CONV_2D": 0, "FULLY_CONNECTED": 0, "DEPTHWISE_CONV_2D": -1, "TRANSPOSE_CONV": 0}
 _ACTIVATIONS = ("RELU", "RELU6", "RELU_N1_TO_1", "PRELU", "LEAKY_RELU", "TANH", "LOGISTIC", "HARD_SWISH", "ELU")
 _COLLAPSED = 1e-7  # a scale; TFLite's converter gives 2e-6 / 255 to what is always 0
+_MASKING = 1e4  # a scale; activations of networks stay below 1e5 or so
 _SAME_SCALE = 1e-3  # relative; converters compute in float32
 _SAMPLE = 2  # weights of a channel below which "all of one magnitude" says nothing
 _BLOCK, _HALF_BLOCK = 32, 16  # output channels that the vector kernels compute at once
@@ -81,6 +83,29 @@ def collapsed_range(graph: Graph, index: int) -> str | None:
         scale = tensor.quantization.scale[0]
         if scale < _COLLAPSED:
             return f"its int8 range has collapsed to {256 * scale:.1g}: it was 0 for every calibration sample"
+    return None
+
+
+def change_of_scale(graph: Graph, index: int) -> str | None:
+    """An op that only moves or chooses values copies integers: its result has the scale of what it reads."""
+    op = graph.ops[index]
+    for source in mismatched(op, graph.tensors):
+        return (
+            f"{op.kind} copies integers, but '{graph.tensors[source].name}' has another scale than its result: its "
+            "results are wrong"
+        )
+    return None
+
+
+def range_of_a_mask(graph: Graph, index: int) -> str | None:
+    """Masks add a large negative number, such as -1e9, to what is not to count: in 8 bits nothing else is left then."""
+    for tensor in (graph.tensors[i] for i in graph.ops[index].outputs):
+        if tensor.dtype != DType.INT8 or tensor.quantization is None or max(tensor.quantization.scale) < _MASKING:
+            continue
+        return (
+            f"its steps of int8 are {max(tensor.quantization.scale):.1g} wide, as where a mask adds -1e9: values "
+            "smaller than that are lost"
+        )
     return None
 
 
@@ -229,6 +254,13 @@ GRAPH_RULES: tuple[Rule[Graph, int], ...] = (
         "warning",
         collapsed_range,
         "calibrate with typical inputs; if it is 0 then too, the layer is dead: train again or take it out",
+    ),
+    Rule("change-of-scale", "error", change_of_scale, "convert the Keras model again, with edgebnn"),
+    Rule(
+        "range-of-a-mask",
+        "error",
+        range_of_a_mask,
+        "mask with a number no larger than the others, such as -30 before a softmax, or convert to float",
     ),
     Rule("bias-scale", "error", bias_scale, "fake-quantize all results in training, or none (`edgebnn retrain` does)"),
     Rule("same-zero-padding", "warning", same_zero_padding, "use pad_values=1.0 in training"),

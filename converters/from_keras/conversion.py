@@ -22,6 +22,7 @@ from edgebnn.converters.converter_process import (
     ConverterCrashError,
     convert_in_child,
 )
+from edgebnn.converters.one_scale import requantized
 from edgebnn.converters.quiet import captured
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
@@ -78,7 +79,8 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
             raise _failure(model, to, error) from error
         content = (folder / FILE).read_bytes()
     where = f"model '{model.name}' converted to {to}"
-    return keras_names.named(read(content, where), call.names, outputs)
+    graph = read(content, where)
+    return keras_names.named(requantized(graph) if to == "int8" else graph, call.names, outputs)
 
 
 def quantize(content: bytes) -> bytes:

@@ -92,18 +92,47 @@ def _steps_written_out(model: Any) -> Iterator[None]:
     As loops they fail or crash converters, or become graphs within the graph, which the IR does not have.
     """
     layers = [one for one in model.submodules if isinstance(one, keras.layers.RNN) and not one.unroll]
+    backwards = [one for one in layers if one.go_backwards and one.zero_output_for_mask]
     fused = [getattr(layer, "_could_use_gpu_kernel", None) for layer in layers]  # LSTM and GRU as one function
     try:
         for layer in layers:
             layer.unroll, layer._could_use_gpu_kernel = True, False
+        for layer in backwards:
+            layer.call = _turned(layer)
         yield
     finally:
+        for layer in backwards:
+            vars(layer).pop("call", None)
         for layer, one in zip(layers, fused, strict=True):
             layer.unroll = False
             if one is None:
                 del layer._could_use_gpu_kernel
             else:
                 layer._could_use_gpu_kernel = one
+
+
+def _turned(layer: Any) -> Callable[..., Any]:
+    """The call of a recurrent layer that goes backwards, as that of one which goes forwards over what is turned around.
+
+    Steps that Keras writes out backwards put zeros where the mask is false, but look at it in its own order.
+    """
+    plain, axis = layer.call, 0 if layer.time_major else 1
+
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
+    def call(inputs: Any, mask: Any = None, **others: Any) -> Any:
+        mask = mask[0] if isinstance(mask, list) else mask
+        if mask is None:
+            return plain(inputs, **others)
+        several = isinstance(inputs, list | tuple)
+        steps, *states = inputs if several else [inputs]
+        turned = tf.reverse(steps, [axis])
+        layer.go_backwards = False
+        try:
+            return plain([turned, *states] if several else turned, mask=tf.reverse(mask, [axis]), **others)
+        finally:
+            layer.go_backwards = True
+
+    return call
 
 
 @contextmanager

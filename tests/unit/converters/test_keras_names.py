@@ -196,6 +196,46 @@ def test_recurrent_layers_are_written_out_step_by_step(to: Target, tmp_path: Pat
     assert not any(layer.unroll for layer in model.submodules if isinstance(layer, L.RNN))
 
 
+def _embedded() -> Any:
+    return L.Embedding(9, 4, mask_zero=True, embeddings_initializer=keras.initializers.RandomNormal(0, 1, seed=1))
+
+
+MASKED: dict[str, tuple[Any, Any]] = {
+    "tokens, one after the other": ((5,), lambda x: L.GRU(2)(L.LSTM(3, return_sequences=True)(_embedded()(x)))),
+    "both ways, with zeros": ((5,), lambda x: L.Bidirectional(L.LSTM(3, return_sequences=True))(_embedded()(x))),
+    "both ways, last step": ((5,), lambda x: L.Bidirectional(L.GRU(3), merge_mode="sum")(_embedded()(x))),
+    "steps of zeros": ((5, 4), lambda x: L.SimpleRNN(3, return_sequences=True)(L.Masking()(x))),
+}
+
+
+@pytest.mark.parametrize("to", ["float", "lce"])
+@pytest.mark.parametrize("what", MASKED)
+def test_masks_are_heeded_sample_by_sample(what: str, to: Target, tmp_path: Path) -> None:
+    shape, layers = MASKED[what]
+    x = L.Input(shape, dtype="int32" if len(shape) == 1 else "float32", name="x")
+    model = keras.Model(x, layers(x))
+    present = np.asarray([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [0, 0, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
+    r = np.random.default_rng(0)
+    values = r.integers(1, 9, (5, 5)) if len(shape) == 1 else r.normal(size=(5, *shape)).astype(np.float32)
+    values = (values * present.reshape(5, 5, *[1] * (len(shape) - 1))).astype(x.dtype.as_numpy_dtype)
+    edgebnn.convert(model, tmp_path / "out.tflite", to)
+    np.testing.assert_allclose(edgebnn.load(tmp_path / "out.tflite")(values), model(values).numpy(), atol=1e-5)
+    assert not any("call" in vars(layer) for layer in model.submodules), "as they were"
+
+
+def test_what_is_turned_around_in_int8_keeps_its_values(tmp_path: Path) -> None:
+    """TensorFlow Lite's quantizer gives the ends of a REVERSE_V2 two scales."""
+    x = L.Input((6, 4), name="x")
+    y = tf.reverse(L.Dense(3)(x) * 0.1, [1])
+    model = keras.Model(x, L.Dense(2)(L.Concatenate()([y, L.Dense(3)(x)])))
+    values = np.random.default_rng(0).normal(size=(40, 6, 4)).astype(np.float32)
+    found = edgebnn.convert(model, tmp_path / "out.tflite", "int8", values).findings
+    assert not [finding for finding in found if finding.rule == "change-of-scale"]
+    expected = model(values).numpy()
+    result = edgebnn.load(tmp_path / "out.tflite")(values)
+    np.testing.assert_allclose(result, expected, atol=0.03 * np.ptp(expected))
+
+
 @pytest.mark.parametrize(
     ("layer", "message"),
     [

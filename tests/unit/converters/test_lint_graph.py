@@ -56,6 +56,13 @@ def _collapsed(scale: float) -> Graph:
     return chain([_plain("QUANTIZE", _float("x"), y)])
 
 
+def _reversed(scale: float) -> Graph:
+    """int8 in steps of ``scale``, turned around, and given out in those of ``Q``."""
+    x = tensor("x", (1, 4), DType.INT8, per_tensor(scale, Q.zero_point[0]))
+    axes = constant("axes", np.asarray([1], np.int32))
+    return chain([("REVERSE_V2", NoOptions(), (x, axes), (tensor("layer", (1, 4), DType.INT8, Q),), 1)])
+
+
 def _biased(ratio: float) -> Graph:
     """A convolution whose bias is in steps of ``ratio`` times those of its sums."""
     weights = np.random.default_rng(0).integers(-127, 128, (32, 1, 1, 32)).astype(np.int8)
@@ -164,6 +171,8 @@ CASES: dict[str, tuple[Graph, Graph]] = {
     "not-packed": (_repacked(also_used=False), _repacked(also_used=True)),
     "activation-not-fused": (_activated("RELU"), _activated("ABS")),
     "collapsed-range": (_collapsed(2e-6 / 255), _collapsed(1e-5)),
+    "change-of-scale": (_reversed(3 * Q.scale[0]), _reversed(Q.scale[0])),
+    "range-of-a-mask": (_collapsed(1e9 / 255), _collapsed(100.0)),
     "bias-scale": (_biased(0.678), _biased(1.0)),
     "w1a8-slower": (_w1a8(10), _w1a8(512)),
 }
