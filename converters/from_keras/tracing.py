@@ -118,7 +118,6 @@ def _turned(layer: Any) -> Callable[..., Any]:
     """
     plain, axis = layer.call, 0 if layer.time_major else 1
 
-    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def call(inputs: Any, mask: Any = None, **others: Any) -> Any:
         mask = mask[0] if isinstance(mask, list) else mask
         if mask is None:
@@ -132,7 +131,8 @@ def _turned(layer: Any) -> Callable[..., Any]:
         finally:
             layer.go_backwards = True
 
-    return call
+    as_it_is: Callable[..., Any] = tf.autograph.experimental.do_not_convert(call)
+    return as_it_is
 
 
 @contextmanager

@@ -14,8 +14,8 @@ from edgebnn.graph.ops.quantize import CastOptions
 from edgebnn.graph.ops.shape_ops import ShapeOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Quantization
-from tests.support.graphs import one_op, per_tensor, tensor
-from tests.support.op_cases.base import Case, Draw, any_shape, generator, int32
+from tests.support.graphs import constant, one_op, per_tensor, tensor
+from tests.support.op_cases.base import Case, Draw, any_shape, generator
 from tests.support.op_cases.tables import COMMON, FLOAT_ONLY, OF_SEVERAL_TYPES
 
 Pair = tuple[DType, DType]
@@ -67,7 +67,7 @@ def _shape(pair: Pair) -> st.SearchStrategy[Case]:
 def _fill(pair: Pair) -> st.SearchStrategy[Case]:
     @st.composite
     def strategy(draw: Draw) -> Case:
-        x, shape = tensor("x", (), pair[1]), int32("shape", draw(any_shape()))
+        x, shape = tensor("x", (), pair[1]), constant("shape", np.asarray(draw(any_shape()), pair[0].numpy))
         graph = one_op("FILL", NoOptions(), [shape, x], [tensor("y", (), pair[1])])
         return Case(graph, (extreme(pair[1], (), generator(draw)),))
 

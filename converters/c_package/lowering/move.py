@@ -25,6 +25,7 @@ _ONE_INPUT = (
     *("TRANSPOSE", "SLICE", "STRIDED_SLICE", "UNPACK", "SPLIT_V", "TILE", "BROADCAST_TO", "PAD", "MIRROR_PAD"),
     *(
         "GATHER",
+        "REVERSE_V2",
         "SPACE_TO_DEPTH",
         "DEPTH_TO_SPACE",
         "SPACE_TO_BATCH_ND",
@@ -200,7 +201,7 @@ def _looked_up(op: OpView) -> Step:
     )
 
 
-_KINDS = (*_ONE_INPUT, "SPLIT", "FILL", "PADV2", "CONCATENATION", "PACK")
+_KINDS = (*_ONE_INPUT, "SPLIT", "FILL", "ZEROS_LIKE", "PADV2", "CONCATENATION", "PACK")
 
 OPS: Mapping[str, Callable[[OpView, Core], Lowered]] = MappingProxyType(
     {**dict.fromkeys(_KINDS, move), "GATHER": _gather}

@@ -1,4 +1,4 @@
-"""Reductions over axes: float32 and plain integers; of int8 those that pick values, and SUM."""
+"""Reductions over axes: float32, plain integers and truth values; of int8 those that pick values, and SUM."""
 
 from __future__ import annotations
 
@@ -53,6 +53,13 @@ def _integer(op: OpView, core: Core) -> Step:
     return _step(f"eb_reduce_{name}_{dtype.value}", f"reduce_{dtype.value}", layer)
 
 
+def _truth(op: OpView, core: Core) -> Step:
+    """The greatest or least of the bytes 0 and 1."""
+    fields, _ = _walks(op)
+    name, fields["initial"] = ("max", 0) if op.op.kind == "REDUCE_ANY" else ("min", 1)
+    return _step(f"eb_reduce_{name}_uint8", "reduce_uint8", Struct("eb_reduce_integer_layer", fields))
+
+
 def _sum_int8(op: OpView, core: Core) -> Step:
     """Whatever the scales are, the output is a function of the sum that never falls."""
     fields, count = _walks(op)
@@ -96,6 +103,7 @@ OPS: Mapping[tuple[str, DType], Callable[[OpView, Core], Step]] = MappingProxyTy
         **{(kind, t): _integer for kind in ("SUM", "REDUCE_PROD", *_PICKED) for t in (DType.INT32, DType.INT64)},
         **{(kind, DType.INT8): _integer for kind in _PICKED},
         ("SUM", DType.INT8): _sum_int8,
+        **{(kind, DType.BOOL): _truth for kind in ("REDUCE_ANY", "REDUCE_ALL")},
         **{(kind, t): _arg for kind in ("ARG_MAX", "ARG_MIN") for t in (DType.INT32, DType.INT64)},
     }
 )

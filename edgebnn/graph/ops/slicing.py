@@ -279,7 +279,7 @@ def _reversed_axes(view: OpView) -> tuple[int, ...]:
 
 def _reverse_infer(view: OpView) -> tuple[Shape, ...]:
     axes = sorted(_reversed_axes(view))
-    if len(set(axes)) < len(axes) or axes != list(range(axes[0], axes[0] + len(axes))):
+    if not axes or axes != list(range(axes[0], axes[0] + len(axes))):
         raise unsupported(view, f"the axes {axes}", "one axis, or several that follow each other")
     return (input_tensor(view, 0).shape,)
 

@@ -58,6 +58,8 @@ EB_REDUCE_INTEGER(max, int64);
 EB_REDUCE_INTEGER(min, int64);
 EB_REDUCE_INTEGER(max, int8);
 EB_REDUCE_INTEGER(min, int8);
+EB_REDUCE_INTEGER(max, uint8); /* of truth values, 0 and 1: whether any is true, and whether all are */
+EB_REDUCE_INTEGER(min, uint8);
 
 /* The sum of int8 values, and of it a function that rises: its value is -128 and one more for each threshold that the sum
  * reaches. */
