@@ -22,6 +22,8 @@ _MASKING = 1e4  # a scale; activations of networks stay below 1e5 or so
 _SAME_SCALE = 1e-3  # relative; converters compute in float32
 _SAMPLE = 2  # weights of a channel below which "all of one magnitude" says nothing
 _BLOCK, _HALF_BLOCK = 32, 16  # output channels that the vector kernels compute at once
+_LARGE = 1 << 20  # bytes of weights that no cache of a small board keeps from one inference to the next
+_BANDWIDTH = 10e9  # bytes a second that one core reads from memory, for estimates
 _FEW_WORDS = 2  # of input channels: docs/performance.md has the measured ratios against int8
 
 
@@ -232,6 +234,24 @@ def activation_not_fused(graph: Graph, index: int) -> str | None:
     )
 
 
+def float_weights_read(graph: Graph, index: int) -> str | None:
+    """A dense layer of one row reads each weight for one product: it takes as long as memory takes to give them."""
+    op = graph.ops[index]
+    if op.kind != "FULLY_CONNECTED":
+        return None
+    weights, output = graph.tensors[op.inputs[1]], graph.tensors[op.outputs[0]]
+    if weights.data is None or weights.dtype != DType.FLOAT32 or weights.data.nbytes < _LARGE:
+        return None
+    if output.elements != weights.shape[0]:
+        return None
+    saved = weights.data.nbytes * 3 // 4
+    return (
+        f"its {weights.data.nbytes / 1e6:.1f} MB of float weights are read for one row; with 8 bits a weight it would "
+        f"be {saved / 1e6:.1f} MB less, and {saved / _BANDWIDTH * 1e3:.1f} ms where memory gives "
+        f"{_BANDWIDTH / 1e9:.0f} GB/s (estimated)"
+    )
+
+
 def _users(graph: Graph, tensor: int) -> Iterator[int]:
     """Indices of the ops that are given ``tensor``."""
     return (index for index, op in enumerate(graph.ops) if tensor in op.inputs)
@@ -243,6 +263,12 @@ GRAPH_RULES: tuple[Rule[Graph, int], ...] = (
     Rule("binary-weights-in-float", "warning", binary_weights_in_float, f"{_SIGNS}, or convert to int8"),
     Rule("binary-weights-in-int8", "warning", binary_weights_in_int8, "convert the file or the model to w1a8"),
     Rule("w1a8-slower", "info", slower_than_int8, "keep it for its size; use 3x3 filters and 64 channels or more"),
+    Rule(
+        "float-weights-read",
+        "info",
+        float_weights_read,
+        "convert with --calibration, to lce or int8, if the accuracy allows it; outputs are then rounded to 8 bits",
+    ),
     Rule("dequantized-signs", "warning", dequantized_signs, _SIGNS),
     Rule("sign-op", "warning", sign_op, "convert to lce, with one of Larq's signs as quantizer"),
     Rule("constants-computed", "warning", constants_computed, "compute them before conversion; assign them as weights"),

@@ -140,7 +140,15 @@ MANY_VALUED = np.random.default_rng(0).normal(size=TWO_VALUED.shape)
 
 FIXED = constant("fixed", np.ones((1, 4), np.float32))
 
+
+def _dense(rows: int) -> Graph:
+    weights = constant("w", np.ones((512, 1024), np.float32))
+    x = tensor("x", (rows, 1024), DType.FLOAT32)
+    return chain([("FULLY_CONNECTED", FullyConnectedOptions(), (x, weights, None), (_float("layer"),), 1)])
+
+
 CASES: dict[str, tuple[Graph, Graph]] = {
+    "float-weights-read": (_dense(1), _dense(2)),
     "binary-weights-in-float": (_conv(TWO_VALUED), _conv(MANY_VALUED)),
     "binary-weights-in-int8": (
         _int8_conv(TWO_VALUED[:4].repeat(8, axis=3)),
