@@ -98,6 +98,22 @@ def test_programs_for_devices_without_python_are_bit_exact(name: str) -> None:
     target.close()
 
 
+def test_programs_for_armv6_are_bit_exact(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Raspberry Pi 1 or Zero: its processor has neither NEON nor Thumb-2, and qemu ends programs that use them."""
+    where = emulated("qemu-armv7").where
+    assert isinstance(where, EmulatedDevice)
+    system = replace(where._system, processor="armv6l", cpu="arm1176")
+    device = EmulatedDevice("qemu-armv6", system)
+    monkeypatch.setattr(device, "user_land", lambda: user_lands.UserLand(system, where.user_land().root))
+    target = LinuxTarget(device)
+    assert target.without_python
+    assert target.validate(W1A8, count=2).bit_exact
+    result = target.validate(BINARY, count=1, layers=True)
+    assert result.passed
+    assert not any(layer.departs for layer in result.layers or ())
+    target.close()
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_instructions_are_counted_by_layer_and_always_the_same(name: str) -> None:
     emulated(name)
