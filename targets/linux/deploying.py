@@ -55,7 +55,7 @@ class Deployment:
         copied: what was sent.
         removed: versions that were deleted, being too many.
         left: what was left where it was, in words.
-        start: the command that runs the model there by hand.
+        start: the command that runs the model there by hand; empty where there is no Python for it.
         validation: how it compares with the reference.
     """
 
@@ -232,7 +232,8 @@ class _Parts:
         return found
 
 
-_LINKED = (MODEL, PROGRAM)
+_HOW = {MODEL: "link", PROGRAM: "run"}
+"""How a file gets into a version; small ones are copied, so that each can be changed."""
 
 
 def _name(archive: Archive) -> str:
@@ -326,7 +327,7 @@ def _make(folder: FolderSession, parts: _Parts) -> None:
         folder.ask(*(("tree", sha256) if version is None else ("share", version)), name)
     for name, file in parts.files.items():
         given = f"{name}.new" if name == SCRIPT and found.is_edited else name
-        folder.ask("link" if name in _LINKED else "copy", file.name, given)
+        folder.ask(_HOW.get(name, "copy"), file.name, given)
     if found.is_edited:
         folder.ask("edited")
 
@@ -372,8 +373,10 @@ def _remove(folder: FolderSession, number: int, made: Manifest | None) -> str:
 
 
 def _start(device: Device, path: str, script: str, takes_pictures: bool) -> str:
-    given = "picture.jpg" if takes_pictures and script else "x.npy"
-    words = [*device.python(), SCRIPT] if script else device.program(f"./{PROGRAM}")
+    if not script:
+        return ""
+    given = "picture.jpg" if takes_pictures else "x.npy"
+    words = [*device.python(), SCRIPT]
     return f"cd {shlex.quote(f'{path}/current')} && {shlex.join([*words, given])}"
 
 

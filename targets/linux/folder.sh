@@ -102,6 +102,8 @@ serve() {
   while read -r do one two; do
     case $do in
       link) ln "$d/files/$one" "$new/$two" 2> /dev/null || cp "$d/files/$one" "$new/$two" || exit 4 ;;
+      run) ln "$d/files/$one" "$new/$two" 2> /dev/null || cp "$d/files/$one" "$new/$two" || exit 4
+        chmod 755 "$new/$two" ;;
       copy) cp "$d/files/$one" "$new/$two" || exit 4 ;;
       tree) mkdir -p "$new/runtime" && twin "$d/trees/$one" "$new/runtime/$two" && unpacked=yes ;;
       share) mkdir -p "$new/runtime" && twin "versions/$one/runtime/$two" "$new/runtime/$two" ;;
@@ -125,7 +127,7 @@ twin() { # FROM TO: by hard links, or where these cannot be, copied
 
 keep() { # MANIFEST: what is in the making becomes the next version, which is not yet in use
   cp "$d/files/$1" "$new/manifest.json" || exit 4
-  chmod 644 "$new"/*.* && chmod 755 "$new"/run.py "$new"/network 2> /dev/null
+  chmod 644 "$new"/*.* && chmod 755 "$new"/run.py 2> /dev/null
   (cd "$new" && find . ! -type d ! -name "*.pyc" > .files && printf "%s\n" ./.files ./.withdrawn ./run.py.new >> .files) || exit 4
   number=1
   for path in versions/*; do

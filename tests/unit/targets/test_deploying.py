@@ -347,3 +347,13 @@ def test_unpacked_archives_go_when_there_are_many_and_nobody_uses_them(
     unpacked("e")
     assert names(tmp_path / "trees") == ["a", "c", "d", "e"]
     in_use.communicate()
+
+
+def test_without_python_a_version_is_a_program(board: Board) -> None:
+    board.facts = replace(board.facts, python=None)
+    pi = LinuxTarget(board)
+    done = deploy(INT8, pi, folder="x", count=1)
+    assert (done.passed, done.version, done.start) == (True, 1, "")
+    assert names(board.home / "x" / "current") == [".files", "manifest.json", "network"]
+    assert deploy(INT8, pi, folder="x", count=1).unchanged
+    pi.close()
