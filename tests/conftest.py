@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support import objects
 from tests.support.examples import PROFILE, examples
 
 # Some tests import LCE, and with it TensorFlow, before edgebnn does: both must meet Keras 2 (see edgebnn._tensorflow).
@@ -55,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
     os.chmod(folder.name, 0o711)  # for tests that go on as another user
     config.stash[_FOLDER] = folder  # removed after what was registered later, TensorFlow's own clearing up
     os.environ["TMPDIR"] = tempfile.tempdir = folder.name
+    os.environ.setdefault(objects.FOLDER, os.path.join(folder.name, "objects"))  # processes of xdist have the first's
 
 
 _FOLDER = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()

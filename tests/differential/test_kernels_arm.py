@@ -19,9 +19,9 @@ from edgebnn.runtime import build
 from edgebnn.targets.qemu_user import MACHINES, Machine, run
 from tests.differential.test_kernels_rows import DTYPES, SHAPES, values
 from tests.differential.test_kernels_rows import reference as rows_reference
-from tests.support import ckernels, emulated
+from tests.support import ckernels, emulated, objects
 from tests.support.binary_cases import ConvCase, bit_equal, conv_cases, reference, residual_like
-from tests.support.emulated import WARNINGS, compiled
+from tests.support.emulated import compiled
 from tests.support.examples import examples
 from tools.bench.arm_mca import RUN_CASES
 
@@ -152,5 +152,5 @@ def test_every_kernel_over_a_grid_of_geometries(machine: Machine, folder: Path) 
 def test_the_library_with_the_delegate_compiles_without_a_warning(machine: Machine, folder: Path) -> None:
     library = folder / f"{machine.name}.so"
     compiler = build.zig_compiler(GLIBC[machine.name])
-    build.compile(library, build.sources(machine.processor), compiler, (*build.COMPILE_FLAGS, *WARNINGS))
+    build.compile(library, build.sources(machine.processor), compiler, objects.OPTIMIZED)
     assert library.read_bytes()[18:20] == {"aarch64": b"\xb7\0", "armv7": b"\x28\0"}[machine.name]  # e_machine

@@ -18,11 +18,9 @@ from edgebnn.runtime import build
 from edgebnn.targets.qemu_user import PACKAGE, Machine, compile_program, is_emulated, run
 from tools.bench.arm_mca import encode_case
 
-from . import ckernels, conv2d_few_cases, conv2d_few_kernels, w1a8_cases
+from . import ckernels, conv2d_few_cases, conv2d_few_kernels, objects, w1a8_cases
 from .binary_cases import ConvCase, Operands, c_operation
 from .w1a8_cases import Case
-
-WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-pedantic", "-Werror")
 
 BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D, W1A8, CONV2D_FEW = range(6)
 
@@ -31,7 +29,7 @@ def compiled(machine: Machine, source: build.Source, folder: Path) -> Path:
     """Skips, once it is compiled without a warning, where it cannot be run."""
     path = folder / f"{source.path.stem}-{machine.name}"
     if not path.exists():
-        compile_program(machine, path, [source], (*build.COMPILE_FLAGS, *WARNINGS))
+        compile_program(machine, path, [source], objects.OPTIMIZED)
     if not is_emulated(machine):
         pytest.skip(f"compiled for {machine.name}, but untested: apt-get install {PACKAGE} for {machine.emulator}")
     return path

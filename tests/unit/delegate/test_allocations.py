@@ -12,10 +12,10 @@ import pytest
 
 from edgebnn.runtime import build
 from edgebnn.runtime.kernel_choice import read_table
+from tests.support import objects
 
 HERE = Path(__file__).parent
 PROGRAM = HERE / "allocations.c"
-FLAGS = (*build.COMPILE_FLAGS, "-O1", "-UNDEBUG", "-Wall", "-Wextra", "-Werror", f"-I{build.DELEGATE}")
 HEAP = {"malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign", "free", "mmap", "munmap", "sbrk"}
 
 pytestmark = pytest.mark.skipif(
@@ -34,7 +34,8 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     wrapped = re.findall(r"^WRAP\([^,]+, (\w+),", PROGRAM.read_text(encoding="utf-8"), re.MULTILINE)
     path = tmp_path_factory.mktemp("allocations") / "allocations"
     link = ("-pthread", "-lm", *(f"-Wl,--wrap={name}" for name in wrapped))
-    build.compile(path, [*build.sources(), build.Source(PROGRAM)], _gcc(), FLAGS, link)
+    program = build.Source(PROGRAM, (f"-I{build.DELEGATE}", "-Wno-pedantic"))
+    objects.link(path, [*build.sources(), program], _gcc(), objects.CHECKED, link)
     return path
 
 
@@ -47,7 +48,7 @@ def test_no_thread_allocates_during_invoke(program: Path, kernel: str) -> None:
 
 def test_kernels_do_not_know_the_heap(tmp_path: Path) -> None:
     library = tmp_path / "libkernels.so"
-    build.compile(library, build.kernel_sources(), _gcc(), FLAGS, ("-shared",))
+    objects.link(library, build.kernel_sources(), _gcc(), objects.CHECKED, ("-shared",))
     listed = subprocess.run(["nm", "-D", "-u", library], capture_output=True, text=True, check=True).stdout
     needed = {line.split()[-1].partition("@")[0] for line in listed.splitlines()}
     assert "memcpy" in needed or "memset" in needed

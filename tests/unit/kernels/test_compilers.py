@@ -14,9 +14,9 @@ from edgebnn import kernels
 from edgebnn.errors import BuildError
 from edgebnn.runtime import build
 from edgebnn.targets.cortex_m.toolchain import FIRMWARE
+from tests.support import objects
 
 EXERCISE = build.Source(Path(__file__).parent / "exercise.c")
-WARNINGS = ("-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-pedantic", "-Werror")
 
 
 @pytest.fixture(scope="module", params=["gcc", "zig"])
@@ -32,14 +32,14 @@ def compiler(request: pytest.FixtureRequest) -> build.Compiler:
 
 
 def test_no_warning(compiler: build.Compiler, tmp_path: Path) -> None:
-    build.compile(tmp_path / "all.so", build.sources(), compiler, flags=(*build.COMPILE_FLAGS, *WARNINGS))
+    objects.link(tmp_path / "all.so", build.sources(), compiler, objects.OPTIMIZED, build.LINK_FLAGS)
 
 
 def test_a_warning_would_be_seen(compiler: build.Compiler, tmp_path: Path) -> None:
     source = tmp_path / "unused.c"
     source.write_text("static int unused;\n")
     with pytest.raises(BuildError, match="unused"):
-        build.compile(tmp_path / "unused.so", [build.Source(source)], compiler, (*build.COMPILE_FLAGS, *WARNINGS))
+        build.compile(tmp_path / "unused.so", [build.Source(source)], compiler, objects.OPTIMIZED)
 
 
 @pytest.mark.parametrize("standard", ["c99", "c11"])
@@ -66,7 +66,7 @@ def test_core_compiles_freestanding(target: str, tmp_path: Path) -> None:
             "-ffreestanding",
             *headers,
             *flags,
-            *WARNINGS,
+            *objects.WARNINGS,
             "-c",
             str(path),
         ]
@@ -81,10 +81,11 @@ def test_rooms_include_from_core_and_themselves_alone(room: str) -> None:
         assert set(included) <= {"", "core"} - ({"core"} if room == "core" else set()), path.name
 
 
-def exercise(compiler: build.Compiler, flags: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
+def exercise(
+    compiler: build.Compiler, flags: tuple[str, ...], folder: Path, *options: str
+) -> subprocess.CompletedProcess[str]:
     program = folder / "exercise"
-    base = [flag for flag in build.COMPILE_FLAGS if flag != "-O3"]
-    build.compile(program, [*build.kernel_sources(), EXERCISE], compiler, (*base, *flags), ("-pthread", *flags))
+    objects.link(program, [*build.kernel_sources(), EXERCISE], compiler, flags, ("-pthread", *options))
     return subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -92,13 +93,12 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
     path = shutil.which("gcc") or shutil.which("clang")
     if path is None:
         pytest.skip("neither gcc nor clang is installed, and zig has no address sanitizer")
-    flags = ("-O1", "-g", "-UNDEBUG", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    result = exercise(build.Compiler((path,), path), flags, tmp_path)
+    result = exercise(build.Compiler((path,), path), objects.SANITIZED, tmp_path, *objects.SANITIZER)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout == "ok\n"
 
 
 def test_optimised_code_is_right_under_each_compiler(compiler: build.Compiler, tmp_path: Path) -> None:
-    result = exercise(compiler, ("-O3",), tmp_path)
+    result = exercise(compiler, objects.OPTIMIZED, tmp_path)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout == "ok\n"

@@ -11,18 +11,19 @@ import pytest
 
 from edgebnn import kernels
 from edgebnn.runtime import build
+from tests.support import objects
 
 EXERCISE = build.Source(Path(__file__).parent / "exercise_w1a8.c")
 SHARED = ("cpu.c", "kernels.c")
 
 
-def run(compiler: build.Compiler, flags: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
+def run(
+    compiler: build.Compiler, flags: tuple[str, ...], folder: Path, *options: str
+) -> subprocess.CompletedProcess[str]:
     every = build.kernel_sources()
     files = [source for source in every if source.path.name.startswith("w1a8_") or source.path.name in SHARED]
-    base = [flag for flag in build.COMPILE_FLAGS if flag != "-O3"]
     program = folder / "exercise"
-    warnings = ("-Wall", "-Wextra", "-Wshadow", "-Wstrict-prototypes", "-pedantic", "-Werror")
-    build.compile(program, [*files, EXERCISE], compiler, (*base, *warnings, *flags), ("-pthread", *flags))
+    objects.link(program, [*files, EXERCISE], compiler, flags, ("-pthread", *options))
     return subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
 
 
@@ -34,8 +35,7 @@ def gcc() -> build.Compiler:
 
 
 def test_sanitizers_find_nothing(tmp_path: Path) -> None:
-    flags = ("-O1", "-g", "-UNDEBUG", "-fsanitize=address,undefined", "-fno-sanitize-recover=all")
-    result = run(gcc(), flags, tmp_path)
+    result = run(gcc(), objects.SANITIZED, tmp_path, *objects.SANITIZER)
     assert (result.returncode, result.stdout) == (0, "ok\n"), result.stdout + result.stderr[-2000:]
 
 
@@ -43,7 +43,7 @@ def test_sanitizers_find_nothing(tmp_path: Path) -> None:
 def test_optimised_code_is_right_under_each_compiler(name: str, tmp_path: Path) -> None:
     if name == "zig" and importlib.util.find_spec("ziglang") is None:
         pytest.skip("the ziglang wheel is not installed")
-    result = run(build.zig_compiler() if name == "zig" else gcc(), ("-O3",), tmp_path)
+    result = run(build.zig_compiler() if name == "zig" else gcc(), objects.OPTIMIZED, tmp_path)
     assert (result.returncode, result.stdout) == (0, "ok\n"), result.stdout + result.stderr[-2000:]
 
 
