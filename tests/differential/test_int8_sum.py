@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from itertools import product
 
 import numpy as np
 import pytest
@@ -92,3 +93,16 @@ def test_what_is_no_quantization_is_refused() -> None:
         found((good, Quantization((0.5,), (200,)), good))
     with pytest.raises(ckernels.KernelRefused, match="EB_UNSUPPORTED"):
         found((good, Quantization((1e6,), (0,)), good))
+
+
+def test_any_scales_end_soon() -> None:
+    """Of damaged files, say: either factors are found, or that there are none, after a bounded number of steps."""
+    every = (1e-38, 1e-20, 1e-9, 3e-4, 0.03, 1.7, 1e9, 3e38)
+    refused = 0
+    for a, b, y in product(every, repeat=3):
+        quantizations = tuple(Quantization((scale,), (point,)) for scale, point in ((a, -128), (b, 127), (y, 3)))
+        try:
+            found(quantizations)
+        except ckernels.KernelRefused:
+            refused += 1
+    assert 0 < refused < len(every) ** 3

@@ -9,6 +9,7 @@
 #include "../core/w1a8_block.h"
 
 enum { VALUES = 256, HEADROOM = 20, MOST_SHIFT = 27, LEAST_SHIFT = 12 };
+enum { MOST_MOVES = 64 }; /* of a climb: those that arrive take fewer by far, and files may hold any scales */
 
 typedef struct {
   const int8_t *values; /* [first][second] */
@@ -69,7 +70,8 @@ static int64_t gap_of(const sums *s, factors f, int32_t shift) {
 /* Moves to factors that leave some addend, or else about the most. Returns their gap. */
 static int64_t climb(const sums *s, int32_t shift, factors *at) {
   int64_t gap = gap_of(s, *at, shift);
-  for (int64_t step = (int64_t)1 << (shift - LEAST_SHIFT); gap < 0 && step > 0;) {
+  int64_t step = (int64_t)1 << (shift - LEAST_SHIFT);
+  for (int move = 0; gap < 0 && step > 0 && move < MOST_MOVES; move++) {
     factors best = *at;
     int64_t widest = gap;
     for (int i = 0; i < 9; i++) {
