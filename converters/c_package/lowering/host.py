@@ -24,9 +24,10 @@ _ROUND_TWICE, _ROUND_ONCE = 0, 1  # enum eb_rounding
 
 
 def _sources(core: Core) -> tuple[str, ...]:
-    """The kernels of one processor, what chooses among them, and what they share."""
+    """The kernels of one processor, what chooses among them, and what they share; rows of floats are the delegate's."""
     patterns = ("core/kernels.c", "core/*_portable*.c", "host/*.c", f"{_ROOMS[core.host]}/*.c")
-    return tuple(sorted(str(path.relative_to(FOLDER)) for pattern in patterns for path in FOLDER.glob(pattern)))
+    found = (path for pattern in patterns for path in FOLDER.glob(pattern) if not path.name.startswith("rows"))
+    return tuple(sorted(str(path.relative_to(FOLDER)) for path in found))
 
 
 def _constant(op: OpView, index: int) -> Array | None:
