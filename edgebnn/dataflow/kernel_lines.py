@@ -287,7 +287,7 @@ W1A8_LINES: Mapping[str, W1A8Line] = MappingProxyType(
             W1A8Line(
                 name="portable",
                 pixels=1,
-                frame=192,
+                frame=640,
                 inside=(0, 2),
                 references=MappingProxyType(
                     {
