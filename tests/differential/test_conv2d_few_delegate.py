@@ -1,5 +1,5 @@
-"""First layers in the delegate: int8 ones give every bit of the reference executor (which is that of TFLite's reference
-kernels), pooled or not, whoever else reads what they give."""
+"""First layers in the delegate, pooled or not, whoever else reads what they give: int8 ones give every bit of the
+reference executor (which is that of TFLite's reference kernels), float32 ones what LiteRT's give but for rounding."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from edgebnn.errors import InputError
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.pool import Pool2DOptions
-from edgebnn.graph.types import Array, Graph
+from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.interpreter import Interpreter
 from tests.support.conv2d_few_graphs import first_layer, pooled
 from tests.support.examples import examples
@@ -26,11 +26,17 @@ from tests.support.graphs import constant, per_channel
 POOL = Pool2DOptions(Padding.SAME, stride_w=2, stride_h=2, filter_width=3, filter_height=3)
 
 
-def open_graph(graph: Graph, few_channels: str = "all", threads: int = 1, preserve: bool = False) -> Interpreter:
+def open_graph(
+    graph: Graph,
+    few_channels: str = "all",
+    threads: int = 1,
+    preserve: bool = False,
+    resolver: OpResolverType = OpResolverType.BUILTIN_REF,
+) -> Interpreter:
     interpreter = Interpreter(
         model_content=to_bytes(graph),
         num_threads=threads,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+        experimental_op_resolver_type=resolver,
         experimental_preserve_all_tensors=preserve,
         few_channels=few_channels,  # type: ignore[arg-type]
     )
@@ -184,6 +190,54 @@ def test_what_is_not_a_first_layer_is_left() -> None:
     quantization = per_channel([0.05] * 8, 0)
     tensors[index] = constant("bias", np.full(8, 2**31 - 5, np.int32), quantization)
     assert left(replace(weak, tensors=tuple(tensors)))
+
+
+FLOAT_LAYERS = st.builds(
+    first_layer,
+    st.tuples(st.integers(1, 20), st.integers(1, 40)),
+    st.tuples(st.integers(1, 4), st.integers(1, 100)),
+    filter_size=st.tuples(st.integers(1, 7), st.integers(1, 11)),
+    stride=PAIR,
+    activation=st.sampled_from((Activation.NONE, Activation.RELU, Activation.RELU6)),
+    batches=st.integers(1, 3),
+    dtype=st.just(DType.FLOAT32),
+    seed=st.integers(0, 2**16),
+)
+
+
+@given(graph=FLOAT_LAYERS, pool=POOLS, threads=st.integers(1, 3), seed=st.integers(0, 99))
+@settings(max_examples=examples(30))
+def test_float_layers_are_close_to_the_interpreters(
+    graph: Graph, pool: Pool2DOptions | None, threads: int, seed: int
+) -> None:
+    graph = graph if pool is None else pooled(graph, pool)
+    x = np.random.default_rng(seed).normal(size=graph.tensors[graph.inputs[0]].shape).astype(np.float32)
+    interpreter = open_graph(graph, threads=threads, resolver=OpResolverType.AUTO)
+    (y,) = invoke(interpreter, x)
+    assert ours(interpreter) == ["CONV_2D" if pool is None else "CONV_2D + MAX_POOL_2D"]
+    theirs = open_graph(graph, "none", resolver=OpResolverType.AUTO)
+    expected = run(graph, [x])[0]
+    spread = max(1.0, float(expected.max() - expected.min()))
+    np.testing.assert_allclose(y, invoke(theirs, x)[0], rtol=0, atol=1e-5 * spread)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-5 * spread)
+
+
+def test_float_layers_are_left_where_reference_kernels_are_asked_for() -> None:
+    graph = pooled(first_layer((12, 14), (3, 24), dtype=DType.FLOAT32), POOL)
+    x = np.random.default_rng(0).normal(size=(1, 12, 14, 3)).astype(np.float32)
+    interpreter = open_graph(graph)
+    np.testing.assert_array_equal(invoke(interpreter, x)[0], run(graph, [x])[0])
+    assert ours(interpreter) == []
+
+
+def test_a_float_pool_stays_by_itself_where_others_read_what_it_pools() -> None:
+    graph = pooled(first_layer((12, 14), (3, 24), dtype=DType.FLOAT32), POOL)
+    graph = replace(graph, outputs=(graph.ops[0].outputs[0], *graph.outputs))
+    x = np.random.default_rng(0).normal(size=(1, 12, 14, 3)).astype(np.float32)
+    interpreter = open_graph(graph, resolver=OpResolverType.AUTO)
+    for y, expected in zip(invoke(interpreter, x), run(graph, [x]), strict=True):
+        np.testing.assert_allclose(y, expected, rtol=0, atol=1e-4)
+    assert [label for label in ours(interpreter) if label != "MAX_POOL_2D"] == ["CONV_2D"]
 
 
 def test_none_are_taken_if_so_told() -> None:

@@ -143,10 +143,10 @@ static eb_status plan_blocks(eb_conv2d_few_plan *plan) {
   const int32_t channels = plan->op.channels_out;
   plan->blocks = eb_ceil_div(channels, kernel->channel_tile);
   plan->padded_channels = eb_round_up(channels, kernel->channel_multiple);
-  const int64_t weights = (int64_t)plan->padded_channels * (int64_t)plan->window_bytes;
-  if (weights > INT32_MAX / 4) return EB_TOO_LARGE;
-  plan->block_bytes = (size_t)kernel->channel_tile * plan->window_bytes;
-  plan->constants_offset = eb_align((size_t)weights);
+  const int64_t block = (int64_t)kernel->channel_tile * (int64_t)plan->window_bytes + EB_ALIGNMENT;
+  if (plan->blocks > INT32_MAX / 4 / block) return EB_TOO_LARGE;
+  plan->block_bytes = eb_align((size_t)(block - EB_ALIGNMENT));
+  plan->constants_offset = (size_t)plan->blocks * plan->block_bytes;
   plan->persistent_bytes = plan->constants_offset + EB_FEW_ARRAYS * eb_few_array_bytes(plan);
   return EB_OK;
 }

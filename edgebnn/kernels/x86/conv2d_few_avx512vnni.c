@@ -10,10 +10,24 @@
 #if defined(__x86_64__)
 #include "requantize_avx512.h"
 
-enum { LANES = 16, TILE = 64, MOST_PIXELS = 16, POOL_CHANNELS = LANES };
+#define SUM int32_t
+#define FEW_KERNEL conv2d_few_avx512vnni
+enum { LANES = 16, MOST_VECTORS = 4, TILE = LANES * MOST_VECTORS, GROUP_BYTES = 4, POOL_CHANNELS = LANES };
+
+typedef __m512i vector;
+
+EB_INLINE vector load(const void *vectors) { return _mm512_loadu_si512(vectors); }
+
+EB_INLINE void store(int32_t *to, vector sums) { _mm512_storeu_si512(to, sums); }
+
+EB_INLINE vector broadcast(const char *group) {
+  int32_t four;
+  memcpy(&four, group, sizeof(four));
+  return _mm512_set1_epi32(four);
+}
 
 /* In assembly, since gcc would copy sums from register to register. */
-#define DOT(sum, inputs, weights) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(inputs), "v"(weights))
+#define MULTIPLY_ADD(sum, inputs, weights) __asm__("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(inputs), "v"(weights))
 
 /* The constants of 16 channels. */
 typedef struct {
@@ -65,7 +79,6 @@ EB_INLINE void store_bits(__mmask16 bits, int32_t count, uint8_t *to) {
   if (count > 8) to[1] = (uint8_t)(bits >> 8);
 }
 
-/* 16 channels from `c` on, of which `count` are there, of `pixels` pixels; output: of channel 0 of the first. */
 EB_INLINE void write_sums(const eb_conv2d_few_transform *t, int32_t c, int32_t count, const __m512i *sums, size_t step,
                           int32_t pixels, const int32_t most, size_t stride, void *output) {
   if (t->output_type == EB_PACKED) {
@@ -97,55 +110,8 @@ EB_INLINE void write_sums(const eb_conv2d_few_transform *t, int32_t c, int32_t c
   }
 }
 
-EB_INLINE void compute(const eb_conv2d_few_block *b, int32_t first, int32_t count, const int pixels, const int vectors) {
-  const __m512i *weights = b->weights;
-  const char *windows = b->windows + (size_t)first * b->window_bytes;
-  __m512i sums[MOST_PIXELS * 4];
-#pragma GCC unroll 4
-  for (int v = 0; v < vectors; v++) {
-    const __m512i bias = _mm512_loadu_si512((const int32_t *)b->bias + v * LANES);
-#pragma GCC unroll 16
-    for (int p = 0; p < pixels; p++) sums[p * vectors + v] = bias;
-  }
-  for (int32_t g = 0; g < b->groups; g++, weights += vectors, windows += 4) {
-    __m512i w[4];
-#pragma GCC unroll 4
-    for (int v = 0; v < vectors; v++) w[v] = _mm512_load_si512(weights + v);
-#pragma GCC unroll 16
-    for (int p = 0; p < pixels; p++) {
-      int32_t four;
-      memcpy(&four, windows + (size_t)p * b->window_bytes, sizeof(four));
-      const __m512i x = _mm512_set1_epi32(four);
-#pragma GCC unroll 4
-      for (int v = 0; v < vectors; v++) DOT(sums[p * vectors + v], x, w[v]);
-    }
-  }
-  if (b->sums != NULL) {
-    int32_t *to = (int32_t *)b->sums + (size_t)first * b->sum_stride;
-#pragma GCC unroll 16
-    for (int p = 0; p < pixels; p++) {
-      if (p >= count) break;
-#pragma GCC unroll 4
-      for (int v = 0; v < vectors; v++)
-        _mm512_storeu_si512(to + (size_t)p * b->sum_stride + v * LANES, sums[p * vectors + v]);
-    }
-    return;
-  }
-  const eb_conv2d_few_transform t = b->transform;
-  const size_t stride = b->output_stride;
-  const int32_t channels = b->channels;
-  char *output = (char *)b->output + (size_t)first * stride;
-#pragma GCC unroll 4
-  for (int v = 0; v < vectors; v++) {
-    write_sums(&t, v * LANES, channels - v * LANES, sums + v, (size_t)vectors, count, pixels, stride, output);
-  }
-}
+#include "conv2d_few_tiles.h"
 
-typedef void tile(const eb_conv2d_few_block *b, int32_t first, int32_t count);
-#define COMPUTE(pixels, vectors)                                                                     \
-  static void compute_##pixels##_##vectors(const eb_conv2d_few_block *b, int32_t first, int32_t count) { \
-    compute(b, first, count, pixels, vectors);                                                       \
-  }
 COMPUTE(16, 1)
 COMPUTE(8, 2)
 COMPUTE(8, 3)
@@ -154,17 +120,6 @@ COMPUTE(4, 1)
 COMPUTE(4, 2)
 COMPUTE(4, 3)
 COMPUTE(4, 4)
-
-/* By the number of vectors of channels: many pixels, or four. Seven and eight are twice four, not six and four. */
-static void compute_all(const eb_conv2d_few_block *b, tile *many, int32_t of_many, tile *four) {
-  for (int32_t first = 0; first < b->pixel_count;) {
-    const int32_t left = b->pixel_count - first;
-    const int takes_four = left <= 4 || (left > of_many && left <= 8);
-    const int32_t taken = takes_four ? 4 : of_many;
-    (takes_four ? four : many)(b, first, eb_at_most(left, taken));
-    first += taken;
-  }
-}
 
 void eb_conv2d_few_avx512vnni(const eb_conv2d_few_block *b) {
   eb_require_conv2d_few_block(b, TILE);
@@ -176,8 +131,6 @@ void eb_conv2d_few_avx512vnni(const eb_conv2d_few_block *b) {
   }
 }
 
-#define SUM int32_t
-#define FEW_KERNEL conv2d_few_avx512vnni
 typedef __m512i pooled;
 
 EB_INLINE pooled pool_load(const int32_t *sums) { return _mm512_loadu_si512(sums); }

@@ -92,8 +92,12 @@ static bool folds_steps(const claims *c, const claim_node *node) {
 static void look_around(claims *c) {
   for (int i = 0; i < c->count; i++) {
     claim_node *node = &c->nodes[i];
-    if (node->op.kind == &eb_kind_few_pool)
-      node->state = input_of(c, node)->few && !c->delegate->keep_tensors ? CLAIMED : NOT_OURS;
+    const bool pools_few = eb_few_pool_of(&node->op, &(eb_conv2d_few){0}) && input_of(c, node)->few;
+    if (pools_few && !c->delegate->keep_tensors) {
+      node->state = CLAIMED;
+    } else if (node->op.kind == &eb_kind_few_pool) {
+      node->state = NOT_OURS;
+    }
     if (node->state == NOT_OURS) continue;
     output_of(c, node)->stepped = node->constant_steps;
     output_of(c, node)->few = eb_op_is_conv_few(&node->op);

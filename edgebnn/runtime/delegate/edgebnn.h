@@ -27,14 +27,20 @@ extern "C" {
 
 typedef struct TfLiteDelegate TfLiteDelegate;
 
-/* Makes a delegate from `count` options, each a key and a value: num_threads (0, the default: the interpreter's),
- * kernels (the name of one kernel for every convolution), schedule (how single layers are to be computed, as
- * "OP:KERNEL:ORDER:TILES;...", OP being the op's index in the file: "3:neon64:ws:pixels=48,blocks=2"), pack_int8 (which int8 layers with two-valued weights are run
- * with 1-bit ones: auto, the default: where it pays; all; none), few_channels (which convolutions of at most four input
- * channels run on our kernels: auto, the default: where it pays; all; none), exact (1: nothing is taken over that is
- * not bit for bit what TFLite's reference kernels give), keep_tensors (1: no two ops become one, and the tensors
- * between them keep their values, for an interpreter that preserves all tensors), profile and log (0 or 1). For a wrong
- * option, `report` (or NULL) is called with a message, and NULL is returned. */
+/* Makes a delegate from `count` options, each a key and a value:
+ *   num_threads   0, the default: the interpreter's;
+ *   kernels       the name of one kernel for every convolution;
+ *   schedule      how single layers are to be computed, as "OP:KERNEL:ORDER:TILES;...", OP being the op's index in the file:
+ *                 "3:neon64:ws:pixels=48,blocks=2";
+ *   pack_int8     which int8 layers with two-valued weights are run with 1-bit ones: auto, the default: where it pays; all; none;
+ *   few_channels  which convolutions of at most four input channels run on our kernels: auto, the default: where it pays; all;
+ *                 none;
+ *   exact         1: nothing is taken over whose outputs are not those of the interpreter's reference kernels to the bit, such as
+ *                 convolutions of float32;
+ *   keep_tensors  1: no two ops become one, and the tensors between them keep their values, for an interpreter that preserves all
+ *                 tensors;
+ *   profile, log  0 or 1.
+ * For a wrong option, `report` (or NULL) is called with a message, and NULL is returned. */
 EDGEBNN_API TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **values, size_t count,
                                                           void (*report)(const char *message));
 

@@ -83,17 +83,25 @@ void eb_join_pads(eb_partition *partition, const int *uses) {
   }
 }
 
-/* Pooling behind a convolution of few channels takes its place, and the convolution leaves, unless its own output is needed too:
- * then it is computed twice. False, by eb_refuse: there is none, which the delegate has seen to when it claimed the pool. */
+/* Pooling behind a convolution of few channels takes its place, and the convolution leaves. Where its own output is needed too, a
+ * pool of float32 stays by itself; one of int8 cannot, and the convolution is computed twice. False, by eb_refuse: there is none,
+ * which the delegate has seen to when it claimed the pool. */
 bool eb_join_pools(eb_partition *partition, const int *uses) {
   for (int i = 0; i < partition->count; i++) {
     eb_op *op = &partition->ops[i];
-    const int convolution = op->kind == NULL ? EB_OUTSIDE : op->reads[0].op;
-    if (op->kind != &eb_kind_few_pool) continue;
-    if (convolution < 0 || !eb_op_is_conv_few(&partition->ops[convolution]))
+    eb_conv2d_few window;
+    if (op->kind == NULL || !eb_few_pool_of(op, &window)) continue;
+    const int index = op->reads[0].op;
+    eb_op *convolution = index < 0 ? NULL : &partition->ops[index];
+    const bool stands = op->kind != &eb_kind_few_pool;
+    const bool behind = convolution != NULL && convolution->kind != NULL && eb_op_is_conv_few(convolution) &&
+                        !convolution->as.conv_few.op.pools;
+    const bool needed = behind && (uses[index] != 1 || convolution->leaves);
+    if (!behind && !stands)
       return eb_refuse_op(partition->delegate, op, "is not in one partition with the convolution in front of it");
-    eb_few_pool_join(&partition->ops[convolution], op);
-    if (uses[convolution] == 1 && !partition->ops[convolution].leaves) partition->ops[convolution].kind = NULL;
+    if (!behind || (needed && stands)) continue;
+    eb_few_pool_join(convolution, &window, op);
+    if (!needed) convolution->kind = NULL;
   }
   return true;
 }

@@ -1,6 +1,8 @@
-/* CONV_2D of few input channels: a network's first layer, of int8, or of our custom op with 1-bit weights, which become bytes;
- * and MAX_POOL_2D behind it, which becomes a part of it (join.c). int8 outputs are those of TFLite's reference kernels, bit
- * for bit. What is not recognised is left to the interpreter, without a word. */
+/* CONV_2D of few input channels: a network's first layer, of int8 or float32, or of our custom op with 1-bit weights, which become
+ * bytes; and MAX_POOL_2D behind it, which becomes a part of it (join.c). int8 outputs are those of TFLite's reference kernels,
+ * bit for bit; float32 ones are added up in another way than theirs, and are left where that matters. What is not recognised is
+ * left to the interpreter, without a word. */
+#include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,17 +34,19 @@ static int32_t inputs_of(const eb_conv2d_few *layer) {
 static float weight_scale(const LiteFloatArray *scale, int32_t c) { return scale->data[scale->size == 1 ? 0 : c]; }
 
 /* Of the interpreter's op: weights as they stand in the file. False: no memory. */
-static bool load_int8(const LiteContext *context, const eb_op *op, eb_conv2d_few_constants *constants,
-                      owned_constants *owned) {
+static bool load_conv2d(const LiteContext *context, const eb_op *op, eb_conv2d_few_constants *constants,
+                        owned_constants *owned) {
   const LiteTensor *weights = tensor_of(context, op, WEIGHTS), *bias = tensor_of(context, op, BIAS);
   const LiteAffineQuantization *q = weights->quantization.params;
   const int32_t channels = op->as.conv_few.op.channels_out;
+  *constants = (eb_conv2d_few_constants){weights->data, bias == NULL ? NULL : bias->data, NULL};
+  if (op->as.conv_few.op.type == EB_FLOAT32) return true;
   owned->factor = malloc((size_t)channels * sizeof *owned->factor);
   if (owned->factor == NULL) return false;
   const float output = context->tensors[op->output].params.scale;
   for (int32_t c = 0; c < channels; c++)
     owned->factor[c] = eb_w1a8_factor(context, op, weight_scale(q->scale, c), output);
-  *constants = (eb_conv2d_few_constants){weights->data, bias == NULL ? NULL : bias->data, owned->factor};
+  constants->factor = owned->factor;
   return true;
 }
 
@@ -73,7 +77,7 @@ static bool load_w1a8(const LiteContext *context, const eb_op *op, eb_conv2d_few
 static bool load(const LiteContext *context, const eb_op *op, eb_conv2d_few_constants *constants,
                  owned_constants *owned) {
   *owned = (owned_constants){0};
-  return op->as.conv_few.is_w1a8 ? load_w1a8(context, op, constants, owned) : load_int8(context, op, constants, owned);
+  return op->as.conv_few.is_w1a8 ? load_w1a8(context, op, constants, owned) : load_conv2d(context, op, constants, owned);
 }
 
 static void free_owned(owned_constants *owned) {
@@ -198,19 +202,31 @@ static bool set_window(const LiteConvParams *params, const int *filter, eb_windo
   return true;
 }
 
-/* Input, output, weights and bias are an int8 layer's. */
-static bool is_int8_layer(const LiteContext *context, const eb_op *op) {
-  const LiteTensor *weights = tensor_of(context, op, WEIGHTS), *bias = tensor_of(context, op, BIAS);
-  const int32_t channels = op->as.conv_few.op.channels_out;
-  if (!eb_w1a8_is_quantized(tensor_of(context, op, INPUT)) || !eb_w1a8_is_quantized(&context->tensors[op->output]))
-    return false;
-  if (!is_constant(weights, LITE_INT8, 4) || !weights_are_quantized(weights, channels)) return false;
-  return bias == NULL || (is_constant(bias, LITE_INT32, 1) && bias->dims->data[0] == channels);
+/* Weights and bias are those of a layer of this type. */
+static bool has_constants(const LiteContext *context, const eb_op *op, int type, int bias_type) {
+  const LiteTensor *bias = tensor_of(context, op, BIAS);
+  if (!is_constant(tensor_of(context, op, WEIGHTS), type, 4)) return false;
+  return bias == NULL || (is_constant(bias, bias_type, 1) && bias->dims->data[0] == op->as.conv_few.op.channels_out);
 }
 
-static bool set_ends(const LiteContext *context, int activation, eb_op *op) {
+static bool is_float_layer(const LiteContext *context, int activation, eb_op *op) {
+  static const float lowest[] = {-FLT_MAX, 0.0f, -1.0f, 0.0f}, highest[] = {FLT_MAX, FLT_MAX, 1.0f, 6.0f};
+  eb_conv2d_few *layer = &op->as.conv_few.op;
+  if (context->tensors[op->output].type != LITE_FLOAT32 || !has_constants(context, op, LITE_FLOAT32, LITE_FLOAT32)) return false;
+  if (activation < EB_ACT_NONE || activation > EB_ACT_RELU6) return false;
+  layer->type = layer->input_type = layer->output_type = EB_FLOAT32;
+  layer->float_min = lowest[activation];
+  layer->float_max = highest[activation];
+  return true;
+}
+
+static bool is_int8_layer(const LiteContext *context, int activation, eb_op *op) {
   eb_conv2d_few *layer = &op->as.conv_few.op;
   eb_w1a8 ends;
+  if (!eb_w1a8_is_quantized(tensor_of(context, op, INPUT)) || !eb_w1a8_is_quantized(&context->tensors[op->output]))
+    return false;
+  if (!has_constants(context, op, LITE_INT8, LITE_INT32)) return false;
+  if (!weights_are_quantized(tensor_of(context, op, WEIGHTS), layer->channels_out)) return false;
   if (!eb_w1a8_set_ends(&ends, tensor_of(context, op, INPUT), &context->tensors[op->output], activation)) return false;
   layer->type = layer->input_type = layer->output_type = EB_INT8;
   layer->input_zero_point = ends.input_zero_point;
@@ -256,8 +272,10 @@ bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *conte
   eb_conv2d_few *layer = &op->as.conv_few.op;
   layer->channels_in = input->data[3];
   layer->channels_out = filter->data[0];
-  return set_window(params, filter->data, &layer->window) && is_int8_layer(context, op) &&
-         set_ends(context, params->activation, op) && is_taken(delegate, context, op);
+  const bool is_float = tensor_of(context, op, INPUT)->type == LITE_FLOAT32;
+  if (!set_window(params, filter->data, &layer->window) || (is_float && delegate->exact)) return false;
+  return (is_float ? is_float_layer(context, params->activation, op) : is_int8_layer(context, params->activation, op)) &&
+         is_taken(delegate, context, op);
 }
 
 void eb_conv_few_take_w1a8(const eb_delegate *delegate, const LiteContext *context, eb_op *op) {
@@ -306,16 +324,32 @@ bool eb_few_pool_recognize(const LiteContext *context, const LiteNode *node, int
   return context->tensors[op->output].type == context->tensors[op->inputs[INPUT]].type;
 }
 
-void eb_few_pool_join(const eb_op *convolution, eb_op *pool) {
-  const eb_conv2d_few window = pool->as.conv_few.op;
+bool eb_few_pool_of(const eb_op *op, eb_conv2d_few *pool) {
+  const eb_pool2d *standing = &op->as.pool;
+  if (op->kind == &eb_kind_few_pool) {
+    *pool = op->as.conv_few.op;
+    return true;
+  }
+  if (!eb_op_is_pool2d(op) || standing->averages || op->step_count > 0) return false;
+  if (standing->low > -FLT_MAX || standing->high < FLT_MAX) return false;
+  *pool = (eb_conv2d_few){.pools = 1,
+                          .pool_height = standing->window.filter_height,
+                          .pool_width = standing->window.filter_width,
+                          .pool_stride_height = standing->window.stride_height,
+                          .pool_stride_width = standing->window.stride_width,
+                          .pool_padding = standing->window.padding};
+  return true;
+}
+
+void eb_few_pool_join(const eb_op *convolution, const eb_conv2d_few *window, eb_op *pool) {
   eb_op joined = *convolution;
   eb_conv2d_few *layer = &joined.as.conv_few.op;
   layer->pools = 1;
-  layer->pool_height = window.pool_height;
-  layer->pool_width = window.pool_width;
-  layer->pool_stride_height = window.pool_stride_height;
-  layer->pool_stride_width = window.pool_stride_width;
-  layer->pool_padding = window.pool_padding;
+  layer->pool_height = window->pool_height;
+  layer->pool_width = window->pool_width;
+  layer->pool_stride_height = window->pool_stride_height;
+  layer->pool_stride_width = window->pool_stride_width;
+  layer->pool_padding = window->pool_padding;
   joined.joined[joined.joined_count++] = pool->node;
   joined.output = pool->output;
   joined.leaves = pool->leaves;

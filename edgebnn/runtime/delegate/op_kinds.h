@@ -46,8 +46,11 @@ bool eb_conv_few_pays(const eb_conv2d_few_plan *plan);
 /* A MAX_POOL_2D that can become a part of such a convolution; by itself it does not run. */
 bool eb_few_pool_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
 
+/* Whether the op is such a pool, or one of float32 that does nothing else; `pool` then has its window. */
+bool eb_few_pool_of(const eb_op *op, eb_conv2d_few *pool);
+
 /* Puts the convolution, pooled, in the place of the pool that reads it. */
-void eb_few_pool_join(const eb_op *convolution, eb_op *pool);
+void eb_few_pool_join(const eb_op *convolution, const eb_conv2d_few *window, eb_op *pool);
 
 /* ---- ops of the interpreter's between binary ones (op_steps.c, op_concat.c, op_pool2d.c, op_gate.c)------------------------ */
 

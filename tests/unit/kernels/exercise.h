@@ -30,7 +30,7 @@ static void *allocate_aligned(size_t bytes, unsigned char **raw) {
 }
 
 /* One of the orders, and sizes of its tiles, of a kernel. */
-static eb_schedule draw_schedule(const char *kernel, int32_t orders, int has_pixels) {
+static inline eb_schedule draw_schedule(const char *kernel, int32_t orders, int has_pixels) {
   eb_schedule schedule = {kernel, EB_OUTPUT_STATIONARY, 0, 0, 1 + (int32_t)(draw() % 3)};
   if (orders == EB_ROW_STATIONARY) schedule.order = orders;
   if ((orders & EB_WEIGHT_STATIONARY) != 0 && draw() % 2 == 0) schedule.order = EB_WEIGHT_STATIONARY;
@@ -44,7 +44,7 @@ static eb_schedule draw_schedule(const char *kernel, int32_t orders, int has_pix
 }
 
 /* Packed pixels of random signs; the unused bits are 0. */
-static int32_t *draw_signs(size_t pixels, int32_t channels) {
+static inline int32_t *draw_signs(size_t pixels, int32_t channels) {
   const size_t words = (size_t)eb_packed_words(channels);
   int32_t *signs = allocate(pixels * words * sizeof(int32_t));
   for (size_t i = 0; i < pixels * words; i++) {
