@@ -19,7 +19,9 @@ from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.pool import Pool2DOptions
 from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.interpreter import Interpreter
+from tests.support.ckernels import library
 from tests.support.conv2d_few_graphs import first_layer, pooled
+from tests.support.conv2d_few_kernels import kernel_lines
 from tests.support.examples import examples
 from tests.support.graphs import constant, per_channel
 
@@ -58,6 +60,9 @@ def noise(graph: Graph, seed: int = 0) -> Array:
     shape = graph.tensors[graph.inputs[0]].shape
     return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
 
+
+COSTED = ("avx512vnni", "avxvnni", "avx2")
+"""Kernels with lines in conv_few_costs.h."""
 
 PAIR = st.tuples(st.integers(1, 4), st.integers(1, 4))
 LAYERS = st.builds(
@@ -248,3 +253,16 @@ def test_none_are_taken_if_so_told() -> None:
     assert ours(interpreter) == []
     with pytest.raises(InputError, match="few_channels=some"):
         open_graph(graph, "some")
+
+
+def test_auto_takes_what_pays() -> None:
+    """By costs, which plain C has none of."""
+    graph = first_layer((112, 112), (1, 32))
+    features = library().eb_cpu_features()
+    for line in kernel_lines():
+        if line.cpu_features & ~features:
+            continue
+        name = line.name.decode()
+        interpreter = Interpreter(model_content=to_bytes(graph), kernels=name, few_channels="auto")
+        interpreter.allocate_tensors()
+        assert (ours(interpreter) == ["CONV_2D"]) == (name in COSTED)

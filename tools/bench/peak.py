@@ -19,6 +19,12 @@ loop that the processor runs, "words" if it has none of these."""
 
 def peak_call(kernel: str) -> tuple[Callable[[], float], float]:
     """A call that runs the loop for a kernel's class, and the multiply-accumulates of one call."""
+    best = read_table(build.library()).runnable[0]
+    return loop_call(LOOPS.get(kernel, LOOPS.get(best, "words")))
+
+
+def loop_call(name: str) -> tuple[Callable[[], float], float]:
+    """A call that runs the loop of this name, and the multiply-accumulates of one call."""
     with TemporaryDirectory() as folder:
         path = Path(folder) / "libpeak.so"
         flags = ("-std=c11", "-O3", "-fPIC", "-fvisibility=hidden")
@@ -26,10 +32,8 @@ def peak_call(kernel: str) -> tuple[Callable[[], float], float]:
         run = ctypes.CDLL(str(path)).edgebnn_peak
     run.argtypes = [ctypes.c_char_p]
     run.restype = ctypes.c_double
-    best = read_table(build.library()).runnable[0]
-    name = LOOPS.get(kernel, LOOPS.get(best, "words")).encode()
 
     def call() -> float:
-        return float(run(name))
+        return float(run(name.encode()))
 
     return call, call()

@@ -5,7 +5,25 @@
 
 enum { LANES = 8, POOL_CHANNELS = LANES };
 
-#include "conv2d_few_pooled.h"
+typedef struct {
+  SUM sums[POOL_CHANNELS];
+} pooled;
+
+EB_INLINE pooled pool_load(const SUM *sums) {
+  pooled p;
+  memcpy(p.sums, sums, sizeof(p.sums));
+  return p;
+}
+
+EB_INLINE pooled pool_max(pooled a, pooled b) {
+  for (int32_t c = 0; c < POOL_CHANNELS; c++) a.sums[c] = b.sums[c] > a.sums[c] ? b.sums[c] : a.sums[c];
+  return a;
+}
+
+EB_INLINE void write_pooled(const eb_conv2d_few_transform *t, int32_t first, int32_t count, pooled sums, void *output) {
+  write_pixel(t, first, count, sums.sums, output);
+}
+
 #include "conv2d_few_rows.h"
 
 void KERNEL(const eb_conv2d_few_block *b) {

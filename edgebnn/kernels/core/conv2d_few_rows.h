@@ -2,8 +2,7 @@
  * sums pooled. Plain loops, compiled with the flags of the kernel that includes this, which defines before
  *   SUM, int32_t or float;
  *   POOL_CHANNELS, which are pooled at a time: a divisor of the kernel's channel_multiple;
- *   pooled, so many sums (an array of them is in conv2d_few_pooled.h); pooled pool_load(const SUM *sums), pooled pool_max(pooled a,
- *   pooled b);
+ *   pooled, so many sums; pooled pool_load(const SUM *sums), pooled pool_max(pooled a, pooled b);
  *   void write_pooled(const eb_conv2d_few_transform *t, int32_t first, int32_t count, pooled sums, void *output):
  *     `count` channels from `first` on of one pixel, whose output of channel 0 is the first;
  * and FEW_KERNEL, its name. */

@@ -4,9 +4,8 @@
 
 enum {
   LARGEST_WINDOW = 1 << 15,  /* inputs: their sum fits in 32 bits */
-  GATHERED_BYTES = 12 * 1024, /* of windows at a time: they stay near, and weights beside them */
-  WHOLE_TILES = 48,           /* pixels: a multiple of what kernels compute at a time */
-  FEWER_PIXELS = 6
+  GATHERED_BYTES = 12 * 1024, /* of windows at a time: they stay near, and weights beside them; more, to fill */
+  WHOLE_TILES = 48            /* pixels: a multiple of what kernels compute at a time */
 };
 
 #define FIELDS(line, ...)                                                                           \
@@ -106,9 +105,7 @@ static int32_t bytes_of(int32_t staged) {
 
 static int32_t chunk_of(size_t window_bytes, int32_t columns) {
   const int32_t most = (int32_t)(GATHERED_BYTES / window_bytes);
-  int32_t chunk = most >= WHOLE_TILES ? most / WHOLE_TILES * WHOLE_TILES : most / FEWER_PIXELS * FEWER_PIXELS;
-  chunk = eb_at_least(chunk, FEWER_PIXELS);
-  return eb_at_most(chunk, columns);
+  return eb_at_most(eb_at_least(most / WHOLE_TILES, 1) * WHOLE_TILES, columns);
 }
 
 /* Rows that are staged, and how windows lie in them. */
