@@ -257,7 +257,7 @@ def test_none_are_taken_if_so_told() -> None:
 
 def test_auto_takes_what_pays() -> None:
     """By costs, which plain C has none of."""
-    graph = first_layer((112, 112), (1, 32))
+    graph = first_layer((112, 112), (1, 64), filter_size=(7, 7))
     features = library().eb_cpu_features()
     for line in kernel_lines():
         if line.cpu_features & ~features:

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 """First layers (convolutions of at most four input channels) in our delegate against XNNPACK: whole op, one thread.
 
-Usage: .venv/bin/python -m tools.bench.first_layers [--float] [--repeats N] [--kernels NAME] [--json FILE]
-       [--markdown FILE]
+Usage: .venv/bin/python -m tools.bench.first_layers [--float] [--without-amx] [--repeats N] [--kernels NAME]
+       [--json FILE] [--markdown FILE]
 
 Every contender runs a model of this layer, with its max-pooling if it has one, in the same process and in turn; a ratio
 is the median over rounds of theirs / ours. "Of peak" is the share of what the instruction of the kernel's inner loop
-gives from registers, measured in the same process. Times are of the thread. Figures hold for this class of machine
-only.
+gives from registers, measured in the same process. Times are of the thread. XNNPACK's int8 uses AMX where the
+processor has it, which ``--without-amx`` denies. Figures hold for this class of machine only.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from edgebnn.runtime.timing import in_turn
 from tools.bench.bconv2d import prepared, stock
 from tools.bench.peak import loop_call
 from tools.bench.publishing import command_line, publish
+from tools.bench.without_amx import deny_amx
 
 LOOPS = {"avx512vnni": "vpdpbusd", "avx512": "fmadd"}
 """Loops of bconv2d_peak.c by the kernels whose limit they are."""
@@ -146,10 +147,11 @@ def compare(layer: FirstLayer, dtype: DType, repeats: int, kernels: str | None =
     )
 
 
-def markdown(results: list[Result], dtype: DType, repeats: int) -> str:
+def markdown(results: list[Result], dtype: DType, repeats: int, amx: bool) -> str:
+    denied = "" if amx else ", AMX denied"
     lines = [
         f"First layers of {dtype.value} against XNNPACK, whole op, one thread, on {machine.describe()} "
-        f"(class {machine.cpu_class()}).",
+        f"(class {machine.cpu_class()}){denied}.",
         f"Measured, thread time, {repeats} rounds, interleaved; ratios are medians of theirs / ours.",
         "",
         "| layer | kernel | ms | GMAC/s | of peak | XNNPACK ms | ratio |",
@@ -166,16 +168,24 @@ def markdown(results: list[Result], dtype: DType, repeats: int) -> str:
 def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--float", action="store_true", help="of float32, not of int8")
+    parser.add_argument("--without-amx", action="store_true", help="XNNPACK's int8 as on processors without AMX")
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
     options = parser.parse_args()
     dtype = DType.FLOAT32 if options.float else DType.INT8
+    if options.without_amx:
+        deny_amx()
     results = []
     for layer in LAYERS:
         print(f"timing {layer.name}", file=sys.stderr, flush=True)
         results.append(compare(layer, dtype, options.repeats, options.kernels))
-    found = {"repeats": options.repeats, "type": dtype.value, "layers": [asdict(result) for result in results]}
-    publish(options, markdown(results, dtype, options.repeats), found)
+    found = {
+        "repeats": options.repeats,
+        "without_amx": options.without_amx,
+        "type": dtype.value,
+        "layers": [asdict(result) for result in results],
+    }
+    publish(options, markdown(results, dtype, options.repeats, amx=not options.without_amx), found)
 
 
 if __name__ == "__main__":
