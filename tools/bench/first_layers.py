@@ -24,7 +24,7 @@ from edgebnn.graph.opdef import op_view
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.pool import Pool2DOptions
-from edgebnn.graph.types import DType, Graph, Op, Options, Quantization, Tensor
+from edgebnn.graph.types import Array, DType, Graph, Op, Options, Quantization, Tensor
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.timing import in_turn
 from tools.bench.bconv2d import prepared, stock
@@ -95,9 +95,10 @@ def graph(layer: FirstLayer, dtype: DType) -> Graph:
     shape = (layer.channels_out, *layer.filter, layer.channels_in)
     zeros, is_float = (0,) * layer.channels_out, dtype == DType.FLOAT32
     scales = tuple(float(s) for s in rng.uniform(0.5, 1, layer.channels_out).astype(np.float32) / 128)
-    weights = rng.normal(size=shape).astype(np.float32) if is_float else rng.integers(-127, 128, shape).astype(np.int8)
-    bias = rng.normal(size=layer.channels_out) if is_float else rng.integers(-1000, 1000, layer.channels_out)
-    bias = bias.astype(np.float32 if is_float else np.int32)
+    drawn = rng.normal(size=shape) if is_float else rng.integers(-127, 128, shape)
+    offsets = rng.normal(size=layer.channels_out) if is_float else rng.integers(-1000, 1000, layer.channels_out)
+    weights: Array = drawn.astype(np.float32 if is_float else np.int8)
+    bias: Array = offsets.astype(np.float32 if is_float else np.int32)
     ends = [Quantization((2.0**-6,), (-5,)), Quantization((float(np.float32(np.prod(shape[1:]) ** 0.5 / 40)),), (3,))]
     constants = [Quantization(scales, zeros), Quantization(tuple(float(np.float32(s / 64)) for s in scales), zeros)]
     tensors = (
