@@ -20,7 +20,7 @@ from edgebnn.graph.ops.pool import Pool2DOptions
 from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.interpreter import Interpreter
 from tests.support.ckernels import library
-from tests.support.conv2d_few_graphs import first_layer, pooled
+from tests.support.conv2d_few_graphs import bordered, first_layer, pooled
 from tests.support.conv2d_few_kernels import kernel_lines
 from tests.support.examples import examples
 from tests.support.graphs import constant, per_channel
@@ -109,6 +109,58 @@ def test_the_first_layer_of_a_resnet(padding: Padding, is_pooled: bool) -> None:
     for threads in (1, 2):
         (y,) = invoke(open_graph(graph, threads=threads), x)
         np.testing.assert_array_equal(y, run(graph, [x])[0])
+
+
+@given(
+    graph=LAYERS.filter(lambda graph: min(graph.tensors[graph.inputs[0]].shape[1:3]) > 8),
+    border=st.tuples(*[st.integers(0, 4)] * 4),
+    pool=POOLS,
+    threads=st.integers(1, 3),
+)
+@settings(max_examples=examples(30))
+def test_padding_in_front(
+    graph: Graph, border: tuple[int, int, int, int], pool: Pool2DOptions | None, threads: int
+) -> None:
+    """SAME on a padded image, or zeros beyond the filter, are left to the interpreter's PAD."""
+    graph = bordered(graph if pool is None else pooled(graph, pool), border)
+    x = noise(graph)
+    np.testing.assert_array_equal(invoke(open_graph(graph, threads=threads), x)[0], run(graph, [x])[0])
+
+
+@pytest.mark.parametrize("is_pooled", [False, True])
+@pytest.mark.parametrize("border", [(2, 2, 2, 2), (0, 1, 0, 1), (10, 9, 8, 0)])
+def test_the_first_layer_of_alexnet(border: tuple[int, int, int, int], is_pooled: bool) -> None:
+    graph = first_layer((75, 79), (3, 40), filter_size=(11, 11), stride=(4, 4), padding=Padding.VALID)
+    graph = bordered(pooled(graph, POOL) if is_pooled else graph, border)
+    x = noise(graph)
+    interpreter = open_graph(graph)
+    np.testing.assert_array_equal(invoke(interpreter, x)[0], run(graph, [x])[0])
+    assert ours(interpreter) == ["CONV_2D + PAD + MAX_POOL_2D" if is_pooled else "CONV_2D + PAD"]
+    _, height, width, channels = graph.tensors[graph.inputs[0]].shape
+    interpreter.resize_tensor_input(interpreter.get_input_details()[0]["index"], (3, height, width, channels))
+    interpreter.allocate_tensors()
+    more = np.concatenate([x, x[:, ::-1], x[:, :, ::-1]])
+    for sample, y in zip(more, invoke(interpreter, more)[0], strict=True):
+        np.testing.assert_array_equal(y, run(graph, [sample[None]])[0][0])
+
+
+def test_padding_that_is_needed_besides() -> None:
+    """As an output, by another op, or kept: then the convolution's input is the padded image."""
+    layer = first_layer((31, 27), (3, 24), filter_size=(5, 5), padding=Padding.VALID)
+    graph = bordered(layer, (2, 2, 1, 1))
+    padded = graph.ops[0].outputs[0]
+    given_too = replace(graph, outputs=(*graph.outputs, padded))
+    read_too = pooled(replace(graph, outputs=(padded,)), POOL)
+    read_too = replace(read_too, outputs=(*graph.outputs, *read_too.outputs))
+    x = noise(graph)
+    for form, label in ((given_too, "CONV_2D + PAD"), (read_too, "CONV_2D")):
+        interpreter = open_graph(form)
+        for y, expected in zip(invoke(interpreter, x), run(form, [x]), strict=True):
+            np.testing.assert_array_equal(y, expected)
+        assert ours(interpreter) == [label]
+    kept = open_graph(graph, preserve=True)
+    invoke(kept, x)
+    np.testing.assert_array_equal(kept.get_tensor(padded), run(given_too, [x])[1])
 
 
 def test_what_others_read_too_is_given_besides_the_pool() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,8 @@ class Case:
     stride: tuple[int, int] = (1, 1)
     dilation: tuple[int, int] = (1, 1)
     same: bool = True
+    wishes: tuple[int, int, int, int] = (0, 0, 0, 0)
+    """Zeros above, below, left and right of the image, where such a filter may have them."""
     inputs: int = 3
     outputs: int = 8
     kind: int = INT8
@@ -51,6 +54,12 @@ class Case:
     """Inputs are -128 and 127, weights -127 and 127."""
     seed: int = 0
 
+    @property
+    def border(self) -> tuple[int, int, int, int]:
+        most = [0] * 4 if self.same else [n - 1 for n in self.filter for _ in range(2)]
+        top, bottom, left, right = map(min, self.wishes, most)
+        return top, bottom, left, right
+
     def op(self) -> Conv2dFew:
         axes = (self.size, self.filter, self.stride, self.dilation)
         window = ckernels.Window(self.batches, *(n for axis in axes for n in axis), 0 if self.same else 1)
@@ -59,7 +68,9 @@ class Case:
         kinds = (self.kind, input_type, PACKED if self.packed else self.kind)
         pooling = (int(self.pool is not None), *pool.size, *pool.stride, 0 if pool.same else 1)
         ends = (INPUT_SCALE, 0.0 if self.relu else -float("inf"), float("inf"))
-        return Conv2dFew(window, self.inputs, self.outputs, *kinds, *pooling, *self.zero_points, *self.bounds, *ends)
+        border = (ctypes.c_int32 * 4)(*self.border)
+        points = (*self.zero_points, *self.bounds)
+        return Conv2dFew(window, border, self.inputs, self.outputs, *kinds, *pooling, *points, *ends)
 
 
 @dataclass(frozen=True)
@@ -150,7 +161,8 @@ def reference(case: Case, data: Operands) -> NDArray[np.generic]:
 
 def _fits(case: Case) -> bool:
     spans = [(f - 1) * d + 1 for f, d in zip(case.filter, case.dilation, strict=True)]
-    if not case.same and any(span > n for span, n in zip(spans, case.size, strict=True)):
+    whole = (case.size[0] + sum(case.border[:2]), case.size[1] + sum(case.border[2:]))
+    if not case.same and any(span > n for span, n in zip(spans, whole, strict=True)):
         return False
     if case.pool is None or case.pool.same:
         return True
@@ -159,7 +171,7 @@ def _fits(case: Case) -> bool:
 
 
 def _without_pool(case: Case) -> Case:
-    return Case(case.batches, case.size, case.filter, case.stride, case.dilation, case.same)
+    return Case(case.batches, case.size, case.filter, case.stride, case.dilation, case.same, case.wishes)
 
 
 BYTE = st.sampled_from((-128, 127, 0)) | st.integers(-128, 127)
@@ -172,6 +184,7 @@ _SHAPES = {
     "stride": PAIR,
     "dilation": st.just((1, 1)) | st.tuples(st.integers(1, 3), st.integers(1, 3)),
     "same": st.booleans(),
+    "wishes": st.just((0, 0, 0, 0)) | st.tuples(*[st.integers(0, 10)] * 4),
     "inputs": st.integers(1, 4),
     "outputs": st.integers(1, 9) | st.integers(1, 140),
     "packed": st.booleans(),

@@ -11,6 +11,7 @@ from edgebnn.graph.ops import OPS
 from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.pool import Pool2DOptions
+from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import DType, Graph, Op, Tensor
 from tests.support.graphs import constant, one_op, per_channel, per_tensor, tensor
 
@@ -58,6 +59,18 @@ def first_layer(
 
 def _named(shape: tuple[int, ...]) -> tuple[tuple[str, tuple[int, ...]], ...]:
     return (("weights", shape), ("bias", (shape[0],)))
+
+
+def bordered(graph: Graph, border: tuple[int, int, int, int]) -> Graph:
+    """With a PAD in front of the first op: so many zeros of the image it read are above, below, left and right."""
+    top, bottom, left, right = border
+    inner = graph.tensors[graph.inputs[0]]
+    batches, height, width, channels = inner.shape
+    x = replace(inner, name="image", shape=(batches, height - top - bottom, width - left - right, channels))
+    sizes = constant("sizes", np.array([[0, 0], [top, bottom], [left, right], [0, 0]], np.int32))
+    count = len(graph.tensors)
+    pad = Op("PAD", (count, count + 1), (graph.inputs[0],), NoOptions())
+    return replace(graph, tensors=(*graph.tensors, x, sizes), ops=(pad, *graph.ops), inputs=(count,))
 
 
 def pooled(graph: Graph, options: Pool2DOptions) -> Graph:

@@ -25,6 +25,7 @@ class Conv2dFew(ctypes.Structure):
 
     _fields_ = (
         ("window", Window),
+        ("border", ctypes.c_int32 * 4),
         *(
             (name, ctypes.c_int32)
             for name in (

@@ -12,7 +12,13 @@
 extern "C" {
 #endif
 
-/* The operation, with x the input and w the filter; what lies in the padding adds nothing.
+/* Zeros around an image, of a PAD in front: such as the 2 of AlexNet's or the 3 of ResNet's first layer, whose windows then lie
+ * on the image without padding of their own. */
+typedef struct eb_border {
+  int32_t top, bottom, left, right;
+} eb_border;
+
+/* The operation, with x the input and w the filter; what lies in the padding or the border adds nothing.
  * int8, with zero points zx and zy (0 for w), and a factor of each output channel (input scale * weight scale / output scale):
  *   sum = bias + sum over the window of w * (x - zx);
  *   y   = clamp(round(sum * factor) + zy, output_min, output_max), rounded twice, as TFLite's reference convolutions do.
@@ -22,7 +28,8 @@ extern "C" {
  * Then, if it pools, the maximum of y over the pool's window; what lies in its padding does not count.
  * Packed output has a bit for each: y < zy (int8), y < 0 (float32). */
 typedef struct eb_conv2d_few {
-  eb_window window;
+  eb_window window;    /* on the image without its border */
+  eb_border border;    /* each side narrower than the filter; where there is one, the window's padding is VALID */
   int32_t channels_in;
   int32_t channels_out;
   int32_t type;        /* of the filter: EB_INT8 or EB_FLOAT32 */

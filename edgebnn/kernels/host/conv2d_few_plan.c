@@ -52,6 +52,30 @@ const char *eb_conv2d_few_kernel_named(const char *name, uint32_t cpu_features) 
   return choose_kernel(EB_FLOAT32, name, cpu_features, &kernel) == EB_OK ? kernel->name : NULL;
 }
 
+static int has_side(int32_t side, int32_t filter) { return side >= 0 && side < filter; }
+
+/* The window slides over the image with its border: its output is counted so, and its first pixel lies before the image. */
+static eb_status resolve_window(eb_conv2d_few *op) {
+  eb_window *w = &op->window;
+  const eb_border *b = &op->border;
+  if ((b->top | b->bottom | b->left | b->right) == 0) return eb_window_resolve(w);
+  if (w->padding != EB_PADDING_VALID) return EB_BAD_OPTION;
+  if (!has_side(b->top, w->filter_height) || !has_side(b->bottom, w->filter_height)) return EB_BAD_OPTION;
+  if (!has_side(b->left, w->filter_width) || !has_side(b->right, w->filter_width)) return EB_BAD_OPTION;
+  if (w->input_height < 1 || w->input_width < 1) return EB_BAD_SIZE;
+  const int32_t height = w->input_height, width = w->input_width;
+  if (w->filter_height > LARGEST_WINDOW || w->filter_width > LARGEST_WINDOW) return EB_TOO_LARGE;
+  if (height > INT32_MAX - 2 * LARGEST_WINDOW || width > INT32_MAX - 2 * LARGEST_WINDOW) return EB_TOO_LARGE;
+  w->input_height += b->top + b->bottom;
+  w->input_width += b->left + b->right;
+  const eb_status status = eb_window_resolve(w);
+  w->input_height = height;
+  w->input_width = width;
+  w->pad_top = b->top;
+  w->pad_left = b->left;
+  return status;
+}
+
 static eb_status check_types(const eb_conv2d_few *op) {
   if (op->type != EB_INT8 && op->type != EB_FLOAT32) return EB_BAD_OPTION;
   if (op->input_type != op->type && op->input_type != EB_FLOAT32) return EB_BAD_OPTION;
@@ -166,7 +190,7 @@ eb_status eb_conv2d_few_plan_make(const eb_conv2d_few *op, const char *kernel_na
                                   eb_conv2d_few_plan *plan) {
   memset(plan, 0, sizeof(*plan));
   plan->op = *op;
-  eb_status status = eb_window_resolve(&plan->op.window);
+  eb_status status = resolve_window(&plan->op);
   if (status == EB_OK) status = check_types(&plan->op);
   if (status == EB_OK) status = check_counts(&plan->op);
   if (status == EB_OK) status = plan_pool(plan);

@@ -2,7 +2,7 @@
  * interpreter's ops around binary ones those by which a tensor is neither written nor read once more:
  *   - what lies between: it reads, through others like it, what one of ours gives, and gives what one of ours reads; so a
  *     trunk of additions and concatenations is one partition;
- *   - steps behind a convolution, and pooling behind one of few channels, which become a part of it;
+ *   - steps behind a convolution, and PAD in front of and pooling behind one of few channels, which become a part of it;
  *   - constant steps (batch normalizations) all readers of which are signs, whose thresholds they become, or pooling, if that
  *     is of what ours give, or of what becomes signs besides. */
 #include "claim.h"
@@ -29,6 +29,8 @@ typedef struct {
   bool few;       /* a convolution of few channels gives it */
   bool stepped;   /* constant steps give it */
   bool signs;     /* it becomes signs */
+  const eb_border *border; /* of a PAD that gives it */
+  int bordered;   /* nodes that read it, and would have a PAD that gives it as their border */
   int readers;    /* nodes that read it, */
   int may_fold;   /* those of them that could do constant steps that give it, */
   int fold;       /* and that will */
@@ -86,6 +88,25 @@ static bool folds_steps(const claims *c, const claim_node *node) {
   const claim_tensor *input = input_of(c, node);
   return eb_op_is_pool2d(&node->op) && input->stepped && input->may_fold == input->readers &&
          (input->given || input->signs);
+}
+
+/* Whether all that reads the PAD has it as its border. Else it is not ours: what is kept or needed by others is padded by the
+ * interpreter. */
+static void look_at_pads(claims *c) {
+  for (int i = 0; i < c->count; i++) {
+    const claim_node *reader = &c->nodes[i];
+    if (eb_op_is_conv_few(&reader->op) && input_of(c, reader)->border != NULL &&
+        eb_conv_few_takes_border(&reader->op, input_of(c, reader)->border))
+      input_of(c, reader)->bordered++;
+    if (reader->op.kind == &eb_kind_few_pad) output_of(c, reader)->border = &reader->op.as.few_pad.border;
+  }
+  for (int i = 0; i < c->count; i++) {
+    claim_node *node = &c->nodes[i];
+    if (node->op.kind != &eb_kind_few_pad || node->state == NOT_OURS) continue;
+    const claim_tensor *output = output_of(c, node);
+    const bool is_border = output->readers > 0 && output->bordered == output->readers;
+    node->state = is_border && !c->delegate->keep_tensors ? CLAIMED : NOT_OURS;
+  }
 }
 
 /* What each node makes of its input and its output alone. */
@@ -158,6 +179,7 @@ static bool claim_all(claims *c, const LiteIntArray *plan, LiteIntArray *nodes) 
   for (int i = 0; i < c->count; i++) {
     if (!read_node(c, plan->data[i], &c->nodes[i])) return false;
   }
+  look_at_pads(c);
   look_around(c);
   look_forward(c);
   look_backward(c);

@@ -97,6 +97,8 @@ static bool join(eb_partition *partition, const LiteContext *context, const memo
   if (!eb_fold_steps(partition, context, m->folds)) return eb_refuse(partition->delegate, "no memory");
   eb_join_steps(partition, count_uses(partition, m->numbers));
   eb_join_pads(partition, count_uses(partition, m->numbers));
+  count_uses(partition, m->numbers);
+  eb_join_borders(partition, m->numbers);
   if (!eb_join_pools(partition, count_uses(partition, m->numbers))) return false;
   close_up(partition, m->numbers);
   eb_place_views(partition, context, m->views);

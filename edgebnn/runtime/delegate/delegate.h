@@ -82,6 +82,14 @@ typedef struct {
   bool is_w1a8;     /* made of our op with 1-bit weights */
 } eb_op_conv_few;
 
+/* Zeros around images, of rows of `pixel_bytes * width` bytes. */
+typedef struct {
+  eb_border border;
+  int input_height, input_width, output_height, output_width;
+  size_t pixel_bytes;
+  int zero; /* the byte that stands for 0 */
+} eb_op_few_pad;
+
 typedef struct {
   eb_rows rows;
   eb_thresholds thresholds; /* those of the steps in front, or NULLs */
@@ -168,6 +176,7 @@ typedef struct {
     eb_bmaxpool2d bmaxpool2d;
     eb_op_w1a8 w1a8;
     eb_op_conv_few conv_few;
+    eb_op_few_pad few_pad;
   } as;
   int64_t begin_ns, end_ns; /* of the last profiled invoke, eb_now */
 } eb_op;
@@ -198,6 +207,7 @@ extern const eb_op_kind eb_kind_quantize;
 extern const eb_op_kind eb_kind_dequantize;
 extern const eb_op_kind eb_kind_bconv2d;
 extern const eb_op_kind eb_kind_bmaxpool2d;
+extern const eb_op_kind eb_kind_few_pad;
 extern const eb_op_kind eb_kind_few_pool;
 extern const eb_op_kind eb_kind_concatenation;
 extern const eb_op_kind eb_kind_pad;

@@ -24,6 +24,9 @@ void eb_join_steps(eb_partition *partition, const int *uses);
 /* ADD of what a PAD of channels gives adds to some channels only. */
 void eb_join_pads(eb_partition *partition, const int *uses);
 
+/* PAD in front of convolutions of few channels becomes their border. uses: counts those of PADs down. */
+void eb_join_borders(eb_partition *partition, int *uses);
+
 /* Max-pooling behind a convolution of few channels becomes a part of it. False: by eb_refuse. */
 bool eb_join_pools(eb_partition *partition, const int *uses);
 

@@ -83,6 +83,19 @@ void eb_join_pads(eb_partition *partition, const int *uses) {
   }
 }
 
+/* PAD in front of a convolution of few channels becomes its border, and leaves, unless others need it. */
+void eb_join_borders(eb_partition *partition, int *uses) {
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    const int pad = eb_op_is_conv_few(op) ? op->reads[0].op : EB_OUTSIDE;
+    if (pad < 0 || partition->ops[pad].kind != &eb_kind_few_pad) continue;
+    const eb_op *front = &partition->ops[pad];
+    if (!eb_conv_few_takes_border(op, &front->as.few_pad.border)) continue;
+    eb_conv_few_take_border(op, front);
+    if (--uses[pad] == 0 && !front->leaves) partition->ops[pad].kind = NULL;
+  }
+}
+
 /* Pooling behind a convolution of few channels takes its place, and the convolution leaves. Where its own output is needed too, a
  * pool of float32 stays by itself; one of int8 cannot, and the convolution is computed twice. False, by eb_refuse: there is none,
  * which the delegate has seen to when it claimed the pool. */

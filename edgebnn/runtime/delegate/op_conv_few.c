@@ -1,5 +1,5 @@
 /* CONV_2D of few input channels: a network's first layer, of int8 or float32, or of our custom op with 1-bit weights, which become
- * bytes; and MAX_POOL_2D behind it, which becomes a part of it (join.c). int8 outputs are those of TFLite's reference kernels,
+ * bytes; PAD in front of it (op_few_pad.c) and MAX_POOL_2D behind it become a part of it (join.c). int8 outputs are those of TFLite's reference kernels,
  * bit for bit; float32 ones are added up in another way than theirs, and are left where that matters. What is not recognised is
  * left to the interpreter, without a word. */
 #include <float.h>
@@ -296,6 +296,21 @@ void eb_conv_few_take_w1a8(const eb_delegate *delegate, const LiteContext *conte
                                               .output_min = layer->output_min,
                                               .output_max = layer->output_max}};
   if (is_taken(delegate, context, &taken)) *op = taken;
+}
+
+/* ---- PAD in front of it -------------------------------------------------------------------------------------------- */
+
+bool eb_conv_few_takes_border(const eb_op *convolution, const eb_border *border) {
+  const eb_window *w = &convolution->as.conv_few.op.window;
+  return w->padding == EB_PADDING_VALID && border->top < w->filter_height && border->bottom < w->filter_height &&
+         border->left < w->filter_width && border->right < w->filter_width;
+}
+
+void eb_conv_few_take_border(eb_op *convolution, const eb_op *pad) {
+  convolution->as.conv_few.op.border = pad->as.few_pad.border;
+  convolution->reads[0] = pad->reads[0];
+  convolution->inputs[INPUT] = pad->reads[0].tensor;
+  convolution->joined[convolution->joined_count++] = pad->node;
 }
 
 /* ---- MAX_POOL_2D behind it ----------------------------------------------------------------------------------------- */

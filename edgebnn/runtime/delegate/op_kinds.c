@@ -36,7 +36,8 @@ bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *contex
   const bool packs_all = delegate->pack_int8 == EB_PACK_ALL;
   switch (builtin_code) {
     case LITE_BUILTIN_CONCATENATION: return eb_concat_recognize(context, node, index, op);
-    case LITE_BUILTIN_PAD: return eb_pad_recognize(context, node, index, op);
+    case LITE_BUILTIN_PAD:
+      return eb_pad_recognize(context, node, index, op) || eb_few_pad_recognize(context, node, index, op);
     case LITE_BUILTIN_AVERAGE_POOL_2D:
     case LITE_BUILTIN_MAX_POOL_2D:
       return eb_pool2d_recognize(context, node, index, builtin_code, op) ||

@@ -29,7 +29,7 @@ int eb_int8_params_bytes(int32_t builtin_code);
 /* Whether 1-bit weights make the recognised layer faster on this processor than int8 ones (docs/performance.md). */
 bool eb_int8_pays(const eb_op *op);
 
-/* ---- convolutions of few input channels, and MAX_POOL_2D behind them (op_conv_few.c, conv_few_pays.c) --------------- */
+/* ---- convolutions of few input channels, PAD in front and MAX_POOL_2D behind them (op_conv_few.c, op_few_pad.c, conv_few_pays.c) */
 
 /* A CONV_2D that our kernels take, and that pays, or all of these, or none, as the delegate is told. */
 bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
@@ -42,6 +42,15 @@ bool eb_op_is_conv_few(const eb_op *op);
 
 /* Whether they are faster than the interpreter's on this processor (docs/performance.md). */
 bool eb_conv_few_pays(const eb_conv2d_few_plan *plan);
+
+/* A PAD that can become the border of such a convolution. */
+bool eb_few_pad_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
+
+/* Whether the convolution can have the border of a PAD that gives its input. */
+bool eb_conv_few_takes_border(const eb_op *convolution, const eb_border *border);
+
+/* Gives it to the convolution, which then reads what the PAD reads. */
+void eb_conv_few_take_border(eb_op *convolution, const eb_op *pad);
 
 /* A MAX_POOL_2D that can become a part of such a convolution; by itself it does not run. */
 bool eb_few_pool_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
