@@ -276,8 +276,9 @@ def encode_layer(operation: str, layer: Layer) -> bytes:
 
 def _encode_few_channels(layer: Layer, window: tuple[int, ...], rng: np.random.Generator) -> bytes:
     kind, dtype = (OUTPUTS["int8"], np.int8) if layer.output == "int8" else (OUTPUTS["float32"], np.float32)
-    pool, ends = (0,) * 6, (0, 0, -128, 127, 1.0, -np.inf, np.inf)
-    packed = struct.pack("<29i3f", *window, layer.channels_in, layer.channels_out, *(kind,) * 3, *pool, *ends)
+    border, pool, ends = (0,) * 4, (0,) * 6, (0, 0, -128, 127, 1.0, -np.inf, np.inf)
+    channels = (layer.channels_in, layer.channels_out)
+    packed = struct.pack("<33i3f", *window, *border, *channels, *(kind,) * 3, *pool, *ends)
     x = rng.integers(-128, 128, (layer.size, layer.size, layer.channels_in)).astype(dtype)
     filters = rng.integers(-127, 128, (layer.channels_out, layer.filter**2, layer.channels_in)).astype(dtype)
     bias = np.zeros(layer.channels_out, np.int32 if layer.output == "int8" else np.float32)
