@@ -144,8 +144,8 @@ def test_the_best_of_all_sizes_and_orders_is_found(name: str, goal: str) -> None
 
 @pytest.mark.parametrize("name", ["eyeriss", "pi4", "pi5", "pi-zero-2w", "host"])
 def test_a_resnet18_is_planned_in_time(name: str) -> None:
-    """A guard against searches that run away, in processor time: 1.5 to 5.5 s on an idle Zen 5, twice that on slower machines with
-    others at work. Its weights are more than the flash of the microcontrollers."""
+    """A guard against searches that run away, in processor time: 1.5 to 5.5 s on an idle Zen 5, more on
+    slower machines with others at work. Its weights are more than the flash of the microcontrollers."""
     graph, machine = graph_of(RESNET18), hardware.load(name)
     start = time.process_time()
     result = plan(graph, machine)
