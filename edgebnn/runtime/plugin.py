@@ -164,6 +164,7 @@ def load_plugin(
         options = {
             "log": 0,
             "pack_int8": pack_int8 or os.environ.get(PACK_INT8_VARIABLE) or "auto",
+            "surroundings": "1",
             "few_channels": few_channels or os.environ.get(FEW_CHANNELS_VARIABLE) or "auto",
             "keep_tensors": int(keep_tensors),
             "exact": int(exact),

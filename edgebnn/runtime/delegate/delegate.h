@@ -47,6 +47,7 @@ typedef struct {
   int num_threads;    /* 0: as many as the interpreter recommends */
   int pack_int8;      /* enum eb_pack_int8 */
   int few_channels;   /* enum eb_few_channels */
+  bool surroundings;  /* the interpreter's ops around and between binary layers are taken over too */
   bool exact;         /* nothing is taken over that is not the reference kernels' bit for bit */
   bool keep_tensors;  /* nothing is fused, and every tensor has memory of its own */
   bool log;           /* refusals go to standard error too */

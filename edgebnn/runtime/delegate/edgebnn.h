@@ -35,6 +35,9 @@ typedef struct TfLiteDelegate TfLiteDelegate;
  *   pack_int8     which int8 layers with two-valued weights are run with 1-bit ones: auto, the default: where it pays; all; none;
  *   few_channels  which convolutions of at most four input channels run on our kernels: auto, the default: where it pays; all;
  *                 none;
+ *   surroundings  1: the interpreter's own ops around and between binary layers are taken over too, few_channels among them; 0,
+ *                 the default: its additions and packed layers alone. For LiteRT's interpreter: TensorFlow's (2.16), when shapes
+ *                 change, gives XNNPACK its turn first, and then refuses all that was taken over before;
  *   exact         1: nothing is taken over whose outputs are not those of the interpreter's reference kernels to the bit, such as
  *                 convolutions of float32;
  *   keep_tensors  1: no two ops become one, and the tensors between them keep their values, for an interpreter that preserves all

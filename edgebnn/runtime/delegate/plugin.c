@@ -51,6 +51,8 @@ static bool set_option(eb_delegate *delegate, const char *key, const char *value
   } else if (strcmp(key, "profile") == 0) {
     if (!parse_flag(value, &flag)) return false;
     atomic_store(&delegate->profiling, flag);
+  } else if (strcmp(key, "surroundings") == 0) {
+    if (!parse_flag(value, &delegate->surroundings)) return false;
   } else if (strcmp(key, "exact") == 0) {
     if (!parse_flag(value, &delegate->exact)) return false;
   } else if (strcmp(key, "keep_tensors") == 0) {
@@ -91,7 +93,8 @@ EB_EXPORT TfLiteDelegate *tflite_plugin_create_delegate(char **keys, char **valu
     char message[400];
     snprintf(message, sizeof message,
              "option %.60s=%.60s is none of num_threads=0..%d, kernels=NAME (one that this processor runs), "
-             "schedule=OP:KERNEL:ORDER:TILES;..., pack_int8=auto|all|none, few_channels=auto|all|none, exact=0|1, "
+             "schedule=OP:KERNEL:ORDER:TILES;..., pack_int8=auto|all|none, few_channels=auto|all|none, surroundings=0|1, "
+             "exact=0|1, "
              "keep_tensors=0|1, profile=0|1, log=0|1",
              keys[i], values[i], EB_MAX_THREADS);
     if (report != NULL) report(message);
