@@ -1,5 +1,7 @@
 /* int8 convolution of few input channels with AVX2: inputs and weights are of 16 bits, and `vpmaddwd` adds two products of each of
  * eight output channels. (`vpmaddubsw` makes twice as many, of bytes, but saturates.) */
+#include "../core/conv2d_few_output.h"
+
 #if defined(__x86_64__)
 #include <immintrin.h>
 
