@@ -34,7 +34,7 @@ bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNod
 bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                           int32_t builtin_code, eb_op *op) {
   const bool packs_all = delegate->pack_int8 == EB_PACK_ALL;
-  if (!delegate->surroundings) {
+  if (!delegate->surroundings) { /* other interpreters refuse the rest when shapes change (edgebnn.h) */
     return builtin_code == LITE_BUILTIN_ADD ? eb_steps_recognize(context, node, index, builtin_code, op)
                                             : eb_int8_recognize(delegate, context, node, index, builtin_code, op);
   }
