@@ -47,34 +47,9 @@ EB_INLINE void write_sums(const eb_conv2d_few_transform *t, int32_t c, int32_t c
 
 #include "conv2d_few_tiles.h"
 
-COMPUTE(16, 1)
-COMPUTE(8, 2)
-COMPUTE(8, 3)
-COMPUTE(6, 4)
-COMPUTE(4, 1)
-COMPUTE(4, 2)
-COMPUTE(4, 3)
-COMPUTE(4, 4)
-
-void eb_conv2d_few_float_avx512(const eb_conv2d_few_block *b) {
-  eb_require_conv2d_few_block(b, TILE);
-  switch (eb_ceil_div(b->channels, LANES)) {
-    case 1: compute_all(b, compute_16_1, 16, compute_4_1); break;
-    case 2: compute_all(b, compute_8_2, 8, compute_4_2); break;
-    case 3: compute_all(b, compute_8_3, 8, compute_4_3); break;
-    default: compute_all(b, compute_6_4, 6, compute_4_4); break;
-  }
-}
-
-typedef __m512 pooled;
-
-EB_INLINE pooled pool_load(const float *sums) { return load(sums); }
+FEW_BY_FOUR_VECTORS(eb_conv2d_few_float_avx512)
 
 EB_INLINE pooled pool_max(pooled a, pooled b) { return _mm512_max_ps(a, b); }
-
-EB_INLINE void write_pooled(const eb_conv2d_few_transform *t, int32_t first, int32_t count, pooled sums, void *output) {
-  write_sums(t, first, count, &sums, 1, 1, 1, 0, output);
-}
 
 #include "../core/conv2d_few_rows.h"
 #endif

@@ -75,4 +75,48 @@ static void compute_all(const eb_conv2d_few_block *b, tile *many, int32_t of_man
   }
 }
 
+/* A kernel's function: tiles for each number of vectors, of as many pixels as 32 registers hold: 16 to 24 are sums. */
+#define FEW_BY_FOUR_VECTORS(function)                                                 \
+  COMPUTE(16, 1)                                                                      \
+  COMPUTE(8, 2)                                                                       \
+  COMPUTE(8, 3)                                                                       \
+  COMPUTE(6, 4)                                                                       \
+  COMPUTE(4, 1)                                                                       \
+  COMPUTE(4, 2)                                                                       \
+  COMPUTE(4, 3)                                                                       \
+  COMPUTE(4, 4)                                                                       \
+  void function(const eb_conv2d_few_block *b) {                                       \
+    eb_require_conv2d_few_block(b, TILE);                                             \
+    switch (eb_ceil_div(b->channels, LANES)) {                                        \
+      case 1: compute_all(b, compute_16_1, 16, compute_4_1); break;                   \
+      case 2: compute_all(b, compute_8_2, 8, compute_4_2); break;                     \
+      case 3: compute_all(b, compute_8_3, 8, compute_4_3); break;                     \
+      default: compute_all(b, compute_6_4, 6, compute_4_4); break;                    \
+    }                                                                                 \
+  }
+
+/* 16 registers, of which twelve are sums. */
+#define FEW_BY_TWO_VECTORS(function)                                                  \
+  COMPUTE(12, 1)                                                                      \
+  COMPUTE(6, 2)                                                                       \
+  COMPUTE(4, 1)                                                                       \
+  COMPUTE(4, 2)                                                                       \
+  void function(const eb_conv2d_few_block *b) {                                       \
+    eb_require_conv2d_few_block(b, TILE);                                             \
+    if (b->channels <= LANES) {                                                       \
+      compute_all(b, compute_12_1, 12, compute_4_1);                                  \
+    } else {                                                                          \
+      compute_all(b, compute_6_2, 6, compute_4_2);                                    \
+    }                                                                                 \
+  }
+
+/* What conv2d_few_rows.h, which is included behind this, pools with: a vector of sums at a time. */
+typedef vector pooled;
+
+EB_INLINE pooled pool_load(const SUM *sums) { return load(sums); }
+
+EB_INLINE void write_pooled(const eb_conv2d_few_transform *t, int32_t first, int32_t count, pooled sums, void *output) {
+  write_sums(t, first, count, &sums, 1, 1, 1, 0, output);
+}
+
 #endif

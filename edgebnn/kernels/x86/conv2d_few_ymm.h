@@ -97,28 +97,8 @@ EB_INLINE void write_sums(const eb_conv2d_few_transform *t, int32_t c, int32_t c
 
 #include "conv2d_few_tiles.h"
 
-COMPUTE(12, 1)
-COMPUTE(6, 2)
-COMPUTE(4, 1)
-COMPUTE(4, 2)
-
-void KERNEL(const eb_conv2d_few_block *b) {
-  eb_require_conv2d_few_block(b, TILE);
-  if (b->channels <= LANES) {
-    compute_all(b, compute_12_1, 12, compute_4_1);
-  } else {
-    compute_all(b, compute_6_2, 6, compute_4_2);
-  }
-}
-
-typedef __m256i pooled;
-
-EB_INLINE pooled pool_load(const int32_t *sums) { return load(sums); }
+FEW_BY_TWO_VECTORS(KERNEL)
 
 EB_INLINE pooled pool_max(pooled a, pooled b) { return _mm256_max_epi32(a, b); }
-
-EB_INLINE void write_pooled(const eb_conv2d_few_transform *t, int32_t first, int32_t count, pooled sums, void *output) {
-  write_sums(t, first, count, &sums, 1, 1, 1, 0, output);
-}
 
 #include "../core/conv2d_few_rows.h"
