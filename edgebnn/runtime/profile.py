@@ -27,6 +27,19 @@ INTERPRETER = "INTERPRETER"
 """The ``op`` of the entry for time in which no op ran: the call itself, and the steps between two partitions."""
 
 
+def is_counted(kind: Kind, unit: Unit) -> bool:
+    """Whether figures are the same in every run: counts, and what is estimated from them.
+
+    Args:
+        kind: how they are found.
+        unit: theirs.
+
+    Returns:
+        Whether a second run would tell nothing new.
+    """
+    return kind in ("simulated", "estimated") or unit != "ms"
+
+
 @dataclass(frozen=True)
 class OpProfile:
     """One op, or one stretch of ops that cannot be told apart.

@@ -15,6 +15,7 @@ from edgebnn.runtime import timing
 from edgebnn.runtime.conditions import Conditions, slowed
 from edgebnn.runtime.entries import choose, entries
 from edgebnn.runtime.litert import Interpreter as StockInterpreter
+from edgebnn.runtime.profile import is_counted
 from edgebnn.runtime.timing import PairedTimes, Times
 from edgebnn.targets.inputs import samples
 from edgebnn.targets.interface import Target
@@ -76,7 +77,7 @@ def benchmark(
         EdgebnnError: one of them cannot be run on the target, or the arrays do not fit.
     """
     sample = next(samples(model, arrays, 1))
-    if target.kind in ("simulated", "estimated") or target.unit != "ms":
+    if is_counted(target.kind, target.unit):
         return _of(target, model, _counted(target, model, against, threads, sample, arrays))
     with target.pinned(effort.pin):
         session = target.open(model, threads=threads)

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from edgebnn.pruning.channels.layers import LayerShape
-from edgebnn.runtime.profile import Profile
+from edgebnn.runtime.profile import Profile, is_counted
 from edgebnn.targets.boards_together import BoardsTogether
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile, open_model
@@ -89,8 +89,7 @@ def measure_models(
         for least in waiting:
             profile = target.measure(least.model, least.sample, threads=threads, repeats=ROUND)
             least.add(profile)
-        is_exact = profile.kind in ("simulated", "estimated") or profile.unit != "ms"
-        if is_exact or time.monotonic() - begun > MOST_SECONDS:
+        if is_counted(profile.kind, profile.unit) or time.monotonic() - begun > MOST_SECONDS:
             break  # what is counted is the same in every round
         waiting = [least for least in waiting if not least.settled(seconds)]
     return tuple(least.total for least in found)
