@@ -78,7 +78,9 @@ def together(one: int, most: int) -> int:
     Returns:
         Their number, 1 at least.
     """
-    free = machine.free_memory() if one * most > _SMALL else None
+    if most <= 1 or one * most <= _SMALL:
+        return max(1, most)
+    free = machine.free_memory()
     return most if free is None else max(1, min(most, int(_SHARE * free) // max(1, one)))
 
 

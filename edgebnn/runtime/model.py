@@ -182,7 +182,7 @@ class Model:
         call = self._call(images)
         with self._ready():
             try:
-                self._runner.run(call.parts(self._independent, self._most)[0][0].arrays)
+                self._runner.run(call.parts(self._independent, self._most(call))[0][0].arrays)
             except ShapeError:
                 self._runner.run(call.parts(_alone, MAX_BATCH)[0][0].arrays)
             return self._runner.profile(repeats)
@@ -210,10 +210,9 @@ class Model:
                 self._turns.renew(self._runner.another())
             yield
 
-    @property
-    def _most(self) -> int:
-        """Samples of one invoke, at most."""
-        return memory_bound.together(self._working_bytes, MAX_BATCH)
+    def _most(self, call: samples.Call) -> int:
+        """Samples of one invoke, at most; of a single one nobody asks what memory is free."""
+        return memory_bound.together(self._working_bytes, min(call.samples, MAX_BATCH))
 
     @property
     def _runner(self) -> Runner:
@@ -234,7 +233,7 @@ class Model:
     def _run(self, call: samples.Call) -> tuple[Array, ...]:
         runs = self._runs(self._runner, keep=False)
         try:
-            return call.run(self._independent, runs, self._most)
+            return call.run(self._independent, runs, self._most(call))
         except ShapeError:
             outputs = call.run(_alone, runs, MAX_BATCH)
             self._independent = _alone  # samples that may run together, on kernels that do not bear it
