@@ -137,7 +137,7 @@ def test_the_report_opens_in_a_browser(result: dict[str, Any], tmp_path: Path) -
 
 def test_a_second_run_keeps_every_step(result: dict[str, Any], folder: Path) -> None:
     again, said = run(folder, AGAIN_SECONDS)
-    assert said.count("done before") == 10
+    assert said.count("done before") == (10 if result["on_pi"] is None else 11), "all but the report"
     changing = ("seconds",)
     assert {k: v for k, v in again.items() if k not in changing} == {
         k: v for k, v in result.items() if k not in changing

@@ -64,7 +64,7 @@ def test_a_name_is_of_one_function_in_all_of_core() -> None:
     declared = [
         (name, path.name)
         for path in sorted(CORE.glob("*.h"))
-        for name in set(re.findall(r"^(?!static)[\w *]*\b(eb_\w+)\([^;{]*\);", path.read_text(), re.MULTILINE))
+        for name in set(re.findall(r"^(?!static)\w[\w *]*\b(eb_\w+)\([^;{]*\);", path.read_text(), re.MULTILINE))
     ]
     assert len(declared) > 50
     assert [name for name, count in Counter(name for name, _ in declared).items() if count > 1] == []
