@@ -34,7 +34,8 @@ def c_files() -> tuple[Path, ...]:
 
     What is not among them is for generated packages alone, which name each file that they need.
     """
-    return tuple(sorted(path for pattern in _OF_THE_RUNTIME for path in FOLDER.glob(pattern) if path.stem != "package"))
+    found = (path for pattern in _OF_THE_RUNTIME for path in FOLDER.glob(pattern))
+    return tuple(sorted(path for path in found if not path.name.startswith("package_")))
 
 
 def table(operation: str) -> str:

@@ -49,13 +49,19 @@ W1A8 = (
     ConvLayer(size=(9, 8), dilation=(2, 2), groups=2, inputs=16, outputs=5, padding=Padding.VALID),
     ConvLayer(inputs=6, outputs=2, depthwise=True, stride=(2, 1)),
 )
+INT8 = (
+    ConvLayer(size=(15, 14), stride=(2, 2), inputs=3, outputs=19, activation=Activation.RELU),
+    ConvLayer(size=(9, 8), dilation=(2, 1), inputs=37, outputs=5, padding=Padding.VALID),
+    ConvLayer(size=(9, 8), groups=2, inputs=16, outputs=4),
+)
 DENSE = (DenseLayer(), DenseLayer(rows=3, channels_in=70))
 
 
 def test_bit_exact_with_the_reference(tmp_path: Path) -> None:
     cases = drawn(40)
     rng = np.random.default_rng(0)
-    for graph in [*(conv_pair(layer)[1] for layer in W1A8), *(dense_pair(layer)[1] for layer in DENSE)]:
+    graphs = [conv_pair(layer)[1] for layer in W1A8] + [dense_pair(layer)[1] for layer in DENSE]
+    for graph in [*graphs, *(conv_pair(layer)[0] for layer in INT8)]:
         shape = graph.tensors[graph.inputs[0]].shape
         cases.append((graph, rng.integers(-128, 128, shape).astype(np.int8)))
     assert CORE is not None
@@ -66,6 +72,34 @@ def test_bit_exact_with_the_reference(tmp_path: Path) -> None:
             (expected,) = run(graph, (x,))
             np.testing.assert_array_equal(found, expected)
         assert compiled.selftest() == 0
+
+
+def test_a_layer_that_the_kernels_do_not_take_is_computed_by_the_plain_one(tmp_path: Path) -> None:
+    """Kernels add products in pairs, which weights of -128 would overflow; they have no groups."""
+    assert CORE is not None
+    graph = conv_pair(INT8[0])[0]
+    weights = next(i for i, t in enumerate(graph.tensors) if t.data is not None and t.data.ndim == 4)
+    data = graph.tensors[weights].data
+    assert data is not None
+    data = data.copy()
+    data.flat[5] = -128
+    tensors = [replace(t, data=data) if i == weights else t for i, t in enumerate(graph.tensors)]
+    cases = [replace(graph, tensors=tuple(tensors)), conv_pair(INT8[2])[0]]
+    packages = [generate(case, CORE, f"net{i}") for i, case in enumerate(cases)]
+    rng = np.random.default_rng(0)
+    for compiled, case in zip(compile_packages(packages, tmp_path), cases, strict=True):
+        assert {name for name in compiled.package.c_files if name.startswith("conv")} == {"conv_int8.c"}
+        x = rng.integers(-128, 128, case.tensors[case.inputs[0]].shape).astype(np.int8)
+        np.testing.assert_array_equal(compiled.invoke(x)[0], run(case, (x,))[0])
+
+
+def test_packages_hold_the_kernels_of_their_ops_alone() -> None:
+    assert CORE is not None
+    graphs = {"bconv2d": drawn(1)[0][0], "w1a8": conv_pair(W1A8[0])[1], "conv2d_few": conv_pair(INT8[0])[0]}
+    for operation, graph in graphs.items():
+        names = generate(graph, CORE, "net").c_files
+        assert f"{operation}_plan.c" in names
+        assert not [name for name in names if name.startswith(tuple(graphs.keys() - {operation}))]
 
 
 def test_make_builds_a_plain_package(tmp_path: Path) -> None:
@@ -82,7 +116,7 @@ def test_the_self_tests_pass_on_aarch64(tmp_path: Path) -> None:
     emulated = MACHINES["aarch64"]
     if importlib.util.find_spec("ziglang") is None or not is_emulated(emulated):
         pytest.skip(f"needs the ziglang wheel, and {emulated.emulator} of {PACKAGE}")
-    cases = [drawn(1)[0][0], conv_pair(W1A8[1])[1], dense_pair(DENSE[1])[1]]
+    cases = [drawn(1)[0][0], conv_pair(W1A8[1])[1], dense_pair(DENSE[1])[1], *(conv_pair(layer)[0] for layer in INT8)]
     packages = [generate(graph, HOSTS["linux-aarch64"], f"net{i}") for i, graph in enumerate(cases)]
     names = {name for package in packages for name in write_files(package, tmp_path)}
     calls = " | ".join(f"net{i}_selftest()" for i in range(len(cases)))

@@ -49,7 +49,7 @@ MOST_AXES = 8
 
 Lowering = Callable[[OpView, Core], Lowered | Choices]
 Key = str | tuple[str, DType]
-Family = Mapping[str, Lowering] | Mapping[tuple[str, DType], Lowering]
+Family = Mapping[str, Lowering] | Mapping[tuple[str, DType], Lowering] | Mapping[Key, Lowering]
 
 
 def _table(*families: Family) -> Mapping[Key, Lowering]:

@@ -1,4 +1,4 @@
-"""Binary and W1A8 layers where an operating system is: the runtime's own kernels, chosen by the processor that runs."""
+"""Binary, W1A8 and int8 layers where an operating system is: the runtime's kernels, chosen by the processor."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 from edgebnn.converters.c_package.program import Step, Struct, Value, Zeroed
 from edgebnn.graph.opdef import OpView
 from edgebnn.graph.ops.binary import LceBconv2dOptions
+from edgebnn.graph.ops.conv import Conv2DOptions, symmetric_factors
 from edgebnn.graph.ops.enums import Padding
 from edgebnn.graph.ops.fused import integer_bounds
 from edgebnn.graph.ops.view import constant, input_tensor, options, scale_and_zero_point
@@ -18,15 +19,23 @@ from edgebnn.graph.types import Array, DType
 from edgebnn.kernels import FOLDER
 from edgebnn.kernels.cores import Core
 
+from . import conv_int8
+from .choices import Choices
+from .conv_int8 import Convolution, convolution, wrapped
+from .int8 import sum_range
+
 _ROOMS = {"x86_64": "x86", "aarch64": "neon"}
 _OUTPUT_TYPES = {DType.FLOAT32: 0, DType.INT8: 1, DType.INT32: 3}  # enum eb_type
 _ROUND_TWICE, _ROUND_ONCE = 0, 1  # enum eb_rounding
+_MOST_TAPS = 1 << 15
+_MOST_SUM = 2**31 - 512  # times 2 to the shift, with room for what rounding adds
 
 
-def _sources(core: Core) -> tuple[str, ...]:
-    """The kernels of one processor, what chooses among them, and what they share; rows of floats are the delegate's."""
-    patterns = ("core/kernels.c", "core/*_portable*.c", "host/*.c", f"{_ROOMS[core.host]}/*.c")
-    found = (path for pattern in patterns for path in FOLDER.glob(pattern) if not path.name.startswith("rows"))
+def _sources(core: Core, operation: str) -> tuple[str, ...]:
+    """The operation's kernels of one processor, what chooses among them, and what all operations share."""
+    own = (f"{room}/{operation}_*.c" for room in ("host", _ROOMS[core.host]))
+    patterns = ("core/kernels.c", "host/cpu.c", f"core/{operation}_*portable*.c", f"host/package_{operation}.c", *own)
+    found = (path for pattern in patterns for path in FOLDER.glob(pattern))
     return tuple(sorted(str(path.relative_to(FOLDER)) for path in found))
 
 
@@ -136,17 +145,64 @@ def _w1a8_dense(op: OpView, core: Core) -> Step:
     return _w1a8(op, core, Struct("eb_window", fields), 1, 0, _ROUND_ONCE)
 
 
+def _conv2d(op: OpView, core: Core) -> Step | Choices:
+    """By the plain kernel where the runtime's take no such layer."""
+    opts, conv = options(op, Conv2DOptions), convolution(op)
+    if not _is_taken(conv):
+        return conv_int8.conv(op, core)
+    x, weights = input_tensor(op, 0), input_tensor(op, 1)
+    scales = conv.rescaling
+    fields: dict[str, Value] = {
+        "window": _window(
+            op,
+            weights.shape[1:3],
+            (opts.stride_h, opts.stride_w),
+            (opts.dilation_h_factor, opts.dilation_w_factor),
+            opts.padding,
+        ),
+        "channels_in": x.shape[3],
+        "channels_out": weights.shape[0],
+        **dict.fromkeys(("type", "input_type", "output_type"), _OUTPUT_TYPES[DType.INT8]),
+        "input_zero_point": conv.zero_point,
+        "output_zero_point": scales.zero_point,
+        "output_min": scales.low,
+        "output_max": scales.high,
+    }
+    factors = np.array(symmetric_factors(op, x, weights), np.float64)
+    layer: dict[str, Value] = {
+        "op": Struct("eb_conv2d_few", fields),
+        "filter": conv.weights.reshape(weights.shape),
+        "bias": wrapped(conv.bias),
+        "factor": np.ascontiguousarray(np.broadcast_to(factors, (weights.shape[0],))),
+    }
+    return _step(op, core, "conv2d_few", layer)
+
+
+def _is_taken(conv: Convolution) -> bool:
+    """What eb_conv2d_few_plan_make and eb_conv2d_few_fits ask."""
+    if conv.weights.shape[0] != 1 or conv.taps > _MOST_TAPS or (conv.weights == -128).any():
+        return False
+    least, greatest = sum_range(conv.weights[0], conv.bias, conv.zero_point)
+    scaling = 1 << np.maximum(conv.rescaling.shift, 0)
+    return bool((least * scaling > -_MOST_SUM).all() and (greatest * scaling < _MOST_SUM).all())
+
+
 def _step(op: OpView, core: Core, operation: str, layer: dict[str, Value]) -> Step:
     return Step(
         function=f"eb_package_{operation}",
         header="host/package.h",
-        sources=_sources(core),
+        sources=_sources(core, operation),
         layer=Struct(f"eb_package_{operation}_layer", {**layer, "state": Zeroed(f"eb_package_{operation}_state")}),
         inputs=(0,),
         prepare=f"eb_package_{operation}_prepare",
     )
 
 
-OPS: Mapping[str, Callable[[OpView, Core], Step]] = MappingProxyType(
-    {"LceBconv2d": _bconv2d, "EdgebnnConv2dW1A8": _w1a8_conv2d, "EdgebnnDenseW1A8": _w1a8_dense}
+OPS: Mapping[str | tuple[str, DType], Callable[[OpView, Core], Step | Choices]] = MappingProxyType(
+    {
+        "LceBconv2d": _bconv2d,
+        "EdgebnnConv2dW1A8": _w1a8_conv2d,
+        "EdgebnnDenseW1A8": _w1a8_dense,
+        ("CONV_2D", DType.INT8): _conv2d,
+    }
 )
