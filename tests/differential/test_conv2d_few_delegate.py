@@ -11,6 +11,7 @@ from ai_edge_litert.interpreter import OpResolverType
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgebnn.arithmetic.packing import pack
 from edgebnn.converters.w1a8 import to_w1a8
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import InputError
@@ -20,7 +21,7 @@ from edgebnn.graph.ops.pool import Pool2DOptions
 from edgebnn.graph.types import Array, DType, Graph
 from edgebnn.runtime.interpreter import Interpreter
 from tests.support.ckernels import library
-from tests.support.conv2d_few_graphs import bordered, first_layer, pooled
+from tests.support.conv2d_few_graphs import bordered, first_layer, pooled, signed
 from tests.support.conv2d_few_kernels import kernel_lines
 from tests.support.examples import examples
 from tests.support.graphs import constant, per_channel
@@ -64,6 +65,9 @@ def noise(graph: Graph, seed: int = 0) -> Array:
 COSTED = ("avx512vnni", "avxvnni", "avx2")
 """Kernels with lines in conv_few_costs.h."""
 
+AVX2, AVX512_BW, AVX_VNNI = 1 << 0, 1 << 3, 1 << 6
+"""Of enum eb_cpu_feature."""
+
 PAIR = st.tuples(st.integers(1, 4), st.integers(1, 4))
 LAYERS = st.builds(
     first_layer,
@@ -98,6 +102,47 @@ def test_int8_layers_of_all_kinds(graph: Graph, pool: Pool2DOptions | None, thre
     (y,) = invoke(interpreter, x)
     np.testing.assert_array_equal(y, run(graph, [x])[0])
     assert ours(interpreter) == ["CONV_2D" if pool is None else "CONV_2D + MAX_POOL_2D"]
+
+
+@given(graph=LAYERS, pool=POOLS, threads=st.integers(1, 3), seed=st.integers(0, 99))
+@settings(max_examples=examples(30))
+def test_signs_behind_int8_layers_are_written_by_them(
+    graph: Graph, pool: Pool2DOptions | None, threads: int, seed: int
+) -> None:
+    graph = signed(graph if pool is None else pooled(graph, pool))
+    x = noise(graph, seed)
+    interpreter = open_graph(graph, threads=threads)
+    np.testing.assert_array_equal(invoke(interpreter, x)[0], run(graph, [x])[0])
+    assert ours(interpreter) == ["CONV_2D + LceQuantize" if pool is None else "CONV_2D + MAX_POOL_2D + LceQuantize"]
+
+
+def test_signs_are_written_besides_where_their_tensor_is_needed_too() -> None:
+    """As an output, by another LceQuantize, or kept."""
+    graph = signed(pooled(first_layer((12, 14), (3, 40)), POOL))
+    pool, signs = graph.ops[1].outputs[0], graph.outputs[0]
+    given_too = replace(graph, outputs=(pool, signs))
+    read_twice = signed(replace(graph, outputs=(pool,)))
+    read_twice = replace(read_twice, outputs=(signs, *read_twice.outputs))
+    x = noise(graph)
+    for form in (given_too, read_twice):
+        interpreter = open_graph(form)
+        for y, expected in zip(invoke(interpreter, x), run(form, [x]), strict=True):
+            np.testing.assert_array_equal(y, expected)
+        assert ours(interpreter) == ["CONV_2D + MAX_POOL_2D"]
+    kept = open_graph(graph, preserve=True)
+    invoke(kept, x)
+    np.testing.assert_array_equal(kept.get_tensor(pool), run(given_too, [x])[0])
+
+
+@pytest.mark.parametrize("is_pooled", [False, True])
+def test_signs_behind_float_layers_are_those_of_the_values_that_they_give(is_pooled: bool) -> None:
+    graph = first_layer((30, 31), (3, 70), dtype=DType.FLOAT32)
+    graph = pooled(graph, POOL) if is_pooled else graph
+    x = np.random.default_rng(0).normal(size=(1, 30, 31, 3)).astype(np.float32)
+    (values,) = invoke(open_graph(graph, resolver=OpResolverType.AUTO), x)
+    interpreter = open_graph(signed(graph), resolver=OpResolverType.AUTO)
+    np.testing.assert_array_equal(invoke(interpreter, x)[0], pack(values < 0))
+    assert ours(interpreter)[0].endswith("+ LceQuantize")
 
 
 @pytest.mark.parametrize("padding", [Padding.SAME, Padding.VALID])
@@ -283,7 +328,9 @@ def test_float_layers_are_left_where_reference_kernels_are_asked_for() -> None:
     graph = pooled(first_layer((12, 14), (3, 24), dtype=DType.FLOAT32), POOL)
     x = np.random.default_rng(0).normal(size=(1, 12, 14, 3)).astype(np.float32)
     interpreter = open_graph(graph)
-    np.testing.assert_array_equal(invoke(interpreter, x)[0], run(graph, [x])[0])
+    (y,) = invoke(interpreter, x)
+    np.testing.assert_array_equal(y, invoke(open_graph(graph, "none"), x)[0])
+    np.testing.assert_allclose(y, run(graph, [x])[0], rtol=0, atol=1e-4)  # LiteRT's adds up as its compiler likes
     assert ours(interpreter) == []
 
 
@@ -318,3 +365,14 @@ def test_auto_takes_what_pays() -> None:
         interpreter = Interpreter(model_content=to_bytes(graph), kernels=name, few_channels="auto")
         interpreter.allocate_tensors()
         assert (ours(interpreter) == ["CONV_2D"]) == (name in COSTED)
+
+
+def test_auto_takes_more_where_the_interpreter_has_no_dot_products_of_bytes() -> None:
+    graph = first_layer((64, 64), (3, 16), filter_size=(3, 3))
+    features = library().eb_cpu_features()
+    if not features & AVX2 or features & (AVX512_BW | AVX_VNNI):
+        pytest.skip("is of processors with AVX2 alone")
+    interpreter = open_graph(graph, "auto", resolver=OpResolverType.AUTO)
+    x = noise(graph)
+    np.testing.assert_array_equal(invoke(interpreter, x)[0], run(graph, [x])[0])
+    assert ours(interpreter) == ["CONV_2D"]

@@ -8,6 +8,7 @@ import numpy as np
 
 from edgebnn.graph.opdef import op_view
 from edgebnn.graph.ops import OPS
+from edgebnn.graph.ops.binary import LceQuantizeOptions
 from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.pool import Pool2DOptions
@@ -78,11 +79,15 @@ def pooled(graph: Graph, options: Pool2DOptions) -> Graph:
     return append(graph, "MAX_POOL_2D", options, "pool")
 
 
-def append(graph: Graph, kind: str, options: Pool2DOptions, name: str) -> Graph:
-    """With an op more, of the last tensor's type and quantization, that reads the first output."""
+def signed(graph: Graph) -> Graph:
+    """With the signs of the output, packed."""
+    return append(graph, "LceQuantize", LceQuantizeOptions(), "signs", Tensor("signs", (), DType.INT32))
+
+
+def append(graph: Graph, kind: str, options: object, name: str, like: Tensor | None = None) -> Graph:
+    """With an op more that reads the first output; what it gives is like that tensor unless ``like`` says otherwise."""
     source = graph.outputs[0]
-    last = graph.tensors[source]
-    made = Tensor(name, (), last.dtype, last.quantization)
+    made = replace(like or graph.tensors[source], name=name, shape=())
     grown = replace(
         graph,
         tensors=(*graph.tensors, made),

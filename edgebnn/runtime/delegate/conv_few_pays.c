@@ -5,17 +5,19 @@
 #include "op_kinds.h"
 
 enum { int8 = EB_INT8, float32 = EB_FLOAT32 };
-enum { XNNPACK_CHANNELS = 16, XNNPACK_PADS_TO = 8 };
+enum { XNNPACK_PADS_TO = 8 };
 
 typedef struct {
   int type;
   const char *kernel;
+  uint32_t lacking; /* features */
   double layer, segment, product, output, group;
+  int32_t their_channels;
   double their_layer, their_product, their_output, their_window;
 } cost;
 
 static const cost costs[] = {
-#define EB_CONV_FEW_COST(type, kernel, source, ...) {type, #kernel, __VA_ARGS__},
+#define EB_CONV_FEW_COST(type, kernel, lacking, source, ...) {type, #kernel, lacking, __VA_ARGS__},
 #include "conv_few_costs.h"
 #undef EB_CONV_FEW_COST
 };
@@ -36,7 +38,7 @@ static double their_time(const cost *c, const eb_conv2d_few_plan *plan, double w
   const int32_t depth = plan->op.channels_in;
   const int32_t padded = plan->op.type == EB_INT8 ? ceil_div(depth, XNNPACK_PADS_TO) * XNNPACK_PADS_TO : depth;
   const double products = (double)w->filter_height * w->filter_width * padded;
-  const double vectors = ceil_div(plan->op.channels_out, XNNPACK_CHANNELS);
+  const double vectors = ceil_div(plan->op.channels_out, c->their_channels);
   return c->their_layer + (c->their_window + (c->their_product * products + c->their_output) * vectors) * windows;
 }
 
@@ -44,7 +46,8 @@ bool eb_conv_few_pays(const eb_conv2d_few_plan *plan) {
   const eb_window *w = &plan->op.window;
   const double windows = (double)w->batches * w->output_height * w->output_width;
   for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
-    if (costs[i].type == plan->op.type && strcmp(costs[i].kernel, plan->kernel->name) == 0)
+    if (costs[i].type != plan->op.type || strcmp(costs[i].kernel, plan->kernel->name) != 0) continue;
+    if ((eb_cpu_features() & costs[i].lacking) == 0)
       return their_time(&costs[i], plan, windows) > MARGIN * our_time(&costs[i], plan, windows);
   }
   return false;

@@ -80,7 +80,8 @@ typedef struct {
   eb_conv2d_few op;
   eb_conv2d_few_plan plan;
   void *persistent; /* packed weights; kept as long as the kernel stays the same */
-  bool is_w1a8;     /* made of our op with 1-bit weights */
+  float output_scale; /* int8: its own, whatever is joined with it */
+  bool is_w1a8;       /* made of our op with 1-bit weights */
 } eb_op_conv_few;
 
 /* Zeros around images, of rows of `pixel_bytes * width` bytes. */

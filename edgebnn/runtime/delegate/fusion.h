@@ -30,6 +30,9 @@ void eb_join_borders(eb_partition *partition, int *uses);
 /* Max-pooling behind a convolution of few channels becomes a part of it. False: by eb_refuse. */
 bool eb_join_pools(eb_partition *partition, const int *uses);
 
+/* LceQuantize behind such a convolution does too. */
+void eb_join_signs(eb_partition *partition, const LiteContext *context, const int *uses);
+
 /* What one op only copies is written into its place at once: roots and channels. marks: one of each op. */
 typedef struct {
   bool dense;       /* some op reads the output, and only where its rows follow each other */

@@ -118,3 +118,18 @@ bool eb_join_pools(eb_partition *partition, const int *uses) {
   }
   return true;
 }
+
+/* Signs of what a convolution of few channels gives, pooled or not, and what nothing else needs, are written by it at once. */
+void eb_join_signs(eb_partition *partition, const LiteContext *context, const int *uses) {
+  for (int i = 0; i < partition->count; i++) {
+    eb_op *op = &partition->ops[i];
+    const int index = op->kind == &eb_kind_quantize && op->step_count == 0 ? op->reads[0].op : EB_OUTSIDE;
+    if (index < 0 || uses[index] != 1) continue;
+    eb_op *convolution = &partition->ops[index];
+    if (convolution->leaves || !eb_op_is_conv_few(convolution) || !eb_has_room(convolution, 0, 0, 1 + op->joined_count))
+      continue;
+    if (!eb_conv_few_gives_signs(convolution, &context->tensors[op->reads[0].tensor])) continue;
+    eb_conv_few_take_signs(convolution, op);
+    convolution->kind = NULL;
+  }
+}

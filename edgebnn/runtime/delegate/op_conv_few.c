@@ -43,9 +43,8 @@ static bool load_conv2d(const LiteContext *context, const eb_op *op, eb_conv2d_f
   if (op->as.conv_few.op.type == EB_FLOAT32) return true;
   owned->factor = malloc((size_t)channels * sizeof *owned->factor);
   if (owned->factor == NULL) return false;
-  const float output = context->tensors[op->output].params.scale;
   for (int32_t c = 0; c < channels; c++)
-    owned->factor[c] = eb_w1a8_factor(context, op, weight_scale(q->scale, c), output);
+    owned->factor[c] = eb_w1a8_factor(context, op, weight_scale(q->scale, c), op->as.conv_few.output_scale);
   constants->factor = owned->factor;
   return true;
 }
@@ -63,7 +62,7 @@ static bool load_w1a8(const LiteContext *context, const eb_op *op, eb_conv2d_few
   owned->filter = malloc((size_t)channels * (size_t)inputs);
   if (owned->factor == NULL || owned->filter == NULL) return false;
   for (int32_t c = 0; c < channels; c++) {
-    owned->factor[c] = eb_w1a8_factor(context, op, scale[c], context->tensors[op->output].params.scale);
+    owned->factor[c] = eb_w1a8_factor(context, op, scale[c], op->as.conv_few.output_scale);
     int8_t *filter = owned->filter + (size_t)c * (size_t)inputs;
     for (int32_t i = 0; i < inputs; i++) {
       const bool minus = signs[(size_t)c * (size_t)(inputs / depth) + (size_t)(i / depth)] >> i % depth & 1;
@@ -138,8 +137,8 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   op->units.grain = plan.least_tiles;
   op->scratch_bytes = plan.scratch_bytes;
   const eb_window *w = &plan.pool;
-  memcpy(output_shape, (const int[]){w->batches, w->output_height, w->output_width, layer->op.channels_out},
-         4 * sizeof *output_shape);
+  const int channels = layer->op.channels_out, last = layer->op.output_type == EB_PACKED ? eb_packed_words(channels) : channels;
+  memcpy(output_shape, (const int[]){w->batches, w->output_height, w->output_width, last}, 4 * sizeof *output_shape);
   return true;
 }
 
@@ -233,6 +232,7 @@ static bool is_int8_layer(const LiteContext *context, int activation, eb_op *op)
   layer->output_zero_point = ends.output_zero_point;
   layer->output_min = ends.output_min;
   layer->output_max = ends.output_max;
+  op->as.conv_few.output_scale = context->tensors[op->output].params.scale;
   return true;
 }
 
@@ -285,6 +285,7 @@ void eb_conv_few_take_w1a8(const eb_delegate *delegate, const LiteContext *conte
   eb_op taken = *op;
   taken.kind = &kind_w1a8;
   taken.as.conv_few = (eb_op_conv_few){.is_w1a8 = true,
+                                       .output_scale = context->tensors[op->output].params.scale,
                                        .op = {.window = layer->window,
                                               .channels_in = layer->channels_in,
                                               .channels_out = layer->channels_out,
@@ -356,6 +357,14 @@ bool eb_few_pool_of(const eb_op *op, eb_conv2d_few *pool) {
   return true;
 }
 
+/* Of the op that reads it. */
+static void put_in_place(eb_op *convolution, eb_op *reader) {
+  convolution->output = reader->output;
+  convolution->leaves = reader->leaves;
+  convolution->root = reader->root;
+  *reader = *convolution;
+}
+
 void eb_few_pool_join(const eb_op *convolution, const eb_conv2d_few *window, eb_op *pool) {
   eb_op joined = *convolution;
   eb_conv2d_few *layer = &joined.as.conv_few.op;
@@ -366,8 +375,20 @@ void eb_few_pool_join(const eb_op *convolution, const eb_conv2d_few *window, eb_
   layer->pool_stride_width = window->pool_stride_width;
   layer->pool_padding = window->pool_padding;
   joined.joined[joined.joined_count++] = pool->node;
-  joined.output = pool->output;
-  joined.leaves = pool->leaves;
-  joined.root = pool->root;
-  *pool = joined;
+  put_in_place(&joined, pool);
+}
+
+/* ---- LceQuantize behind it ----------------------------------------------------------------------------------------- */
+
+bool eb_conv_few_gives_signs(const eb_op *convolution, const LiteTensor *output) {
+  const eb_conv2d_few *layer = &convolution->as.conv_few.op;
+  if (layer->output_type == EB_FLOAT32) return output->type == LITE_FLOAT32;
+  return layer->output_type == EB_INT8 && output->type == LITE_INT8 && output->params.zero_point == layer->output_zero_point;
+}
+
+void eb_conv_few_take_signs(const eb_op *convolution, eb_op *quantize) {
+  eb_op joined = *convolution;
+  joined.as.conv_few.op.output_type = EB_PACKED;
+  joined.joined[joined.joined_count++] = quantize->node;
+  put_in_place(&joined, quantize);
 }

@@ -61,6 +61,12 @@ bool eb_few_pool_of(const eb_op *op, eb_conv2d_few *pool);
 /* Puts the convolution, pooled, in the place of the pool that reads it. */
 void eb_few_pool_join(const eb_op *convolution, const eb_conv2d_few *window, eb_op *pool);
 
+/* Whether the signs that LceQuantize takes of the convolution's output, a tensor of this kind, are those that it can write. */
+bool eb_conv_few_gives_signs(const eb_op *convolution, const LiteTensor *output);
+
+/* Puts the convolution, giving signs, in the place of the LceQuantize that reads it. */
+void eb_conv_few_take_signs(const eb_op *convolution, eb_op *quantize);
+
 /* ---- ops of the interpreter's between binary ones (op_steps.c, op_concat.c, op_pool2d.c, op_gate.c)------------------------ */
 
 bool eb_steps_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op);
