@@ -59,6 +59,49 @@ def test_processes_at_once_agree(empty_cache: Path) -> None:
     assert [str(path) for path in empty_cache.iterdir()] == list(paths)
 
 
+def test_no_process_sees_a_library_that_is_half_written(
+    tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two link it at the same time, by a compiler that writes in halves; a third loads it as soon as it is there."""
+    source = tiny(tmp_path, '__attribute__((visibility("default"))) int answer(void) { return 42; }\n')
+    slow = script(
+        tmp_path / "slow-cc",
+        "import pathlib, subprocess, sys, time\n"
+        f"code = subprocess.run([{build.find_compiler().command[0]!r}, *sys.argv[1:]]).returncode\n"
+        f"folder, begun = pathlib.Path({str(tmp_path)!r}), time.monotonic()\n"
+        "if '-shared' in sys.argv and code == 0:\n"
+        "    output = pathlib.Path(sys.argv[sys.argv.index('-o') + 1])\n"
+        "    data = output.read_bytes()\n"
+        "    output.write_bytes(data[: len(data) // 2])\n"
+        "    pathlib.Path(f'{folder}/linking-{time.monotonic_ns()}').touch()\n"
+        "    while len(list(folder.glob('linking-*'))) < 2 and time.monotonic() - begun < 60:\n"
+        "        time.sleep(0.01)\n"
+        "    time.sleep(0.2)\n"
+        "    output.write_bytes(data)\n"
+        "sys.exit(code)",
+    )
+    monkeypatch.setenv("CC", str(slow))
+    make = (
+        "import ctypes, pathlib; from edgebnn.runtime import build\n"
+        f"build.sources = lambda: [build.Source(pathlib.Path({str(source.path)!r}))]\n"
+        "print(ctypes.CDLL(str(build.library())).answer())"
+    )
+    look = (
+        "import ctypes, pathlib, time\n"
+        f"while not (found := list(pathlib.Path({str(empty_cache)!r}).glob('lib*'))): time.sleep(0.001)\n"
+        "print(ctypes.CDLL(str(found[0])).answer())"
+    )
+    running = [
+        subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for code in (make, make, look)
+    ]
+    for process in running[:2]:
+        assert process.wait(120) == 0, process.communicate()
+    assert [process.communicate(timeout=60) for process in running] == [("42\n", "")] * 3
+    assert len(list(tmp_path.glob("linking-*"))) == 2, "they were not at work together"
+    assert len(list(empty_cache.iterdir())) == 1
+
+
 def test_key_follows_compiler_and_flags(empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = build.describe().library
     monkeypatch.setattr(build, "COMPILE_FLAGS", (*build.COMPILE_FLAGS, "-DOTHER"))
