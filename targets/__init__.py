@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.errors import EdgebnnError, InputError, one_line
 
 if TYPE_CHECKING:
     from .interface import Target
@@ -56,7 +57,9 @@ def target(name: str = "host", access: Access | None = None) -> Target:
             raise EdgebnnError(f"targets by ssh need {error.name}: pip install 'edgebnn[targets]'") from None
         return SshTarget(name, access)
     if name not in TARGETS:
-        raise InputError(f"unknown target '{name}'; known: {', '.join(TARGETS)}, ssh://user@host")
+        near = difflib.get_close_matches(name, TARGETS, 1)
+        meant = f", did you mean {near[0]}?" if near else ";"
+        raise InputError(one_line(f"unknown target '{name}'{meant} known: {', '.join(TARGETS)}, ssh://user@host"))
     module, kind = TARGETS[name]
     try:
         made: Target = getattr(import_module(module), kind)(name)

@@ -134,8 +134,9 @@ def _opened(
     """The model on a target."""
     from edgebnn.targets.model_file import open_model
 
+    file = open_model(model, signature, schedule)
     where = find_target(target)
-    file = where.with_schedule(open_model(model, signature, schedule))
+    file = where.with_schedule(file)
     return file, where.open(file, threads=threads)
 
 
@@ -183,9 +184,10 @@ def validate(
     from edgebnn.targets.model_file import open_model
     from edgebnn.workflows.provenance import provenance
 
-    where = find_target(target)
-    file = where.with_schedule(open_model(model, signature, schedule))
+    file = open_model(model, signature, schedule)
     arrays = () if input_path is None else read_arrays(input_path, file)
+    where = find_target(target)
+    file = where.with_schedule(file)
     with status(f"validating on {target}"):
         result = where.validate(file, *arrays, count=count, tolerance=tolerance, layers=layers, threads=threads)
     value = {name: field for name, field in asdict(result).items() if name != "layers" or layers}
@@ -226,9 +228,10 @@ def profile(
     from edgebnn.targets.model_file import open_model
     from edgebnn.workflows.provenance import provenance
 
-    where = target_in_unit(target, unit, wait_states)
-    file = where.with_schedule(open_model(model, signature, schedule))
+    file = open_model(model, signature, schedule)
     arrays = () if input_path is None else read_arrays(input_path, file)
+    where = target_in_unit(target, unit, wait_states)
+    file = where.with_schedule(file)
     with status(f"profiling on {target}"):
         result = where.profile(file, *arrays, threads=threads, repeats=repeats)
     value = {"target": where.name, "device": where.device, "threads": threads, **asdict(result)}
@@ -292,9 +295,9 @@ def benchmark(
     if record is not None:
         check_writable(record)
     file = open_model(model, signature, schedule)
+    arrays = () if input_path is None else read_arrays(input_path, file)
     where = target_in_unit(target, unit, wait_states)
     file = where.with_schedule(file)
-    arrays = () if input_path is None else read_arrays(input_path, file)
     with status(f"timing on {target}"):
         result = measure(where, file, *arrays, against=against, threads=threads, effort=Effort(**effort))
     if record is not None:

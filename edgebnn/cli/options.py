@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from rich.console import Console
 
+from edgebnn.errors import InputError
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -79,7 +81,12 @@ def number_of_bytes(text: str) -> int:
 
 
 _target = click.option(
-    "--target", default="host", show_default=True, help="Where to run: a name (edgebnn targets), or ssh://user@host."
+    "--target",
+    multiple=True,
+    default=("host",),
+    show_default=True,
+    callback=lambda context, option, value: _only(value),
+    help="Where to run: a name (edgebnn targets), or ssh://user@host.",
 )
 _key = click.option(
     "--key",
@@ -116,6 +123,13 @@ def targets_option(command: Command) -> Command:
 def target_option(command: Command) -> Command:
     """Where a verb runs: ``target``, which :func:`find_target` finds by the other options that are of ssh."""
     return _target(_key(_accept(command)))
+
+
+def _only(names: tuple[str, ...]) -> str:
+    """The one target. Raises InputError where several are named: click would take the last one in silence."""
+    if len(names) != 1:
+        raise InputError(f"--target {' --target '.join(names)}: this takes one; only prune measures on several")
+    return names[0]
 
 
 def _remember(context: click.Context, name: str, value: object) -> None:

@@ -189,6 +189,19 @@ def test_doctor_says_when_there_is_no_compiler(tmp_path: Path) -> None:
 # -- bad input --
 
 
+@pytest.mark.parametrize("verb", ["validate", "profile", "benchmark"])
+def test_one_target_means_one_and_a_model_is_looked_at_before_the_device(folder: Path, verb: str) -> None:
+    model, nobody = folder / "float.tflite", "ssh://pi@127.0.0.1:1"
+    assert "--target host --target qemu-aarch64: this takes one" in refused(
+        verb, model, "--target", "host", "--target", "qemu-aarch64"
+    )
+    assert "unknown target 'qemu-arch64', did you mean qemu-aarch64?" in refused(verb, model, "--target", "qemu-arch64")
+    assert "unknown target 'toaster'; known: host, " in refused(verb, model, "--target", "toaster")
+    assert "nothing.tflite: cannot be read" in refused(verb, folder / "nothing.tflite", "--target", nobody)
+    assert "nothing.npy: cannot be read" in refused(verb, model, "--target", nobody, "--input", folder / "nothing.npy")
+    assert "refuses ssh -p 1" in refused(verb, model, "--target", nobody)
+
+
 def test_a_missing_file_is_one_line(folder: Path) -> None:
     for verb in ("validate", "profile", "analyze", "benchmark", "lint"):
         assert "nothing.tflite" in refused(verb, folder / "nothing.tflite")
