@@ -9,6 +9,7 @@ Python 3.6 must be able to read this file, so that it can say that it is too old
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -36,6 +37,11 @@ def main() -> None:
         try:
             folders = [unpacked(store, archive) for archive in archives]
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                _fail(
+                    f"the device has no room to unpack what was sent ({error.strerror}); free some there: old versions "
+                    f"in {os.path.dirname(store)} can be deleted"
+                )
             _fail(f"{store}: {error.strerror or error}")
         if "--unpack" in sys.argv:
             print(UNPACKED, flush=True)
