@@ -37,7 +37,7 @@ class Conditions:
     governor: of the clocks. frequency_mhz: of the first processor. temperature_c: the hottest zone's. throttling: what
     slows the board down now. throttled_before: what has done so since it started. throttle_events: how often processors
     have counted that. load: runnable processes, averaged over a minute. affinity: the processors that may be used.
-    peak_memory_bytes: the most that this process has had at a time.
+    peak_memory_bytes: the most that this process has had at a time, or on a device without Python the model's program.
     """
 
     governor: str

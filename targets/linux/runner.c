@@ -5,6 +5,8 @@
  *   T  one inference: of every layer what it left in the arena, and the outputs
  *   P  as many timed inferences: of each the moments (ns) around it and in front of and behind every layer
  *
+ * Every answer says with it what memory the process has taken at most, where Linux tells.
+ *
  * network_io.h is generated: sizes, headers as JSON, and how the network is called. */
 #define _GNU_SOURCE
 #include <poll.h>
@@ -55,14 +57,38 @@ static int get(void *data, size_t size) {
   return 1;
 }
 
-static void send_frame(const char *header, uint64_t body_bytes) {
-  const uint32_t length = (uint32_t)strlen(header);
+/* ``more``: members for the header's object, each behind a comma. */
+static void send_frame(const char *header, const char *more, uint64_t body_bytes) {
+  const size_t open = strlen(header) - 1; /* without the closing brace */
+  const uint32_t length = (uint32_t)(open + strlen(more) + 1);
   uint8_t head[16];
   memcpy(head, magic, 4);
   memcpy(head + 4, &length, 4);
   memcpy(head + 8, &body_bytes, 8);
   put(head, sizeof head);
-  put(header, length);
+  put(header, open);
+  put(more, strlen(more));
+  put("}", 1);
+}
+
+/* Not that of getrusage, in which a process inherits the peak of the one that started it. */
+static long peak_memory_kb(void) {
+  char line[128];
+  long kb = -1;
+  FILE *const status = fopen("/proc/self/status", "r");
+  if (status == NULL) return -1;
+  while (kb < 0 && fgets(line, sizeof line, status) != NULL) {
+    if (sscanf(line, "VmHWM: %ld kB", &kb) != 1) kb = -1;
+  }
+  fclose(status);
+  return kb;
+}
+
+static void send_answer(const char *header, uint64_t body_bytes) {
+  const long kb = peak_memory_kb();
+  char more[64] = "";
+  if (kb >= 0) snprintf(more, sizeof more, ", \"peak_memory_kb\": %ld", kb);
+  send_frame(header, more, body_bytes);
 }
 
 /* Now and then: the caller is told that this works on, and if it is gone, this ends. It sends nothing while it waits, so
@@ -72,7 +98,7 @@ static void look_around(int64_t time) {
   int waiting = 0;
   if (time - last_alive < ALIVE_NS) return;
   if (poll(&input, 1, 0) > 0 && (ioctl(STDIN_FILENO, FIONREAD, &waiting) != 0 || waiting == 0)) exit(0);
-  send_frame("{\"alive\": true, \"arrays\": []}", 0);
+  send_frame("{\"alive\": true, \"arrays\": []}", "", 0);
   last_alive = time;
 }
 
@@ -100,7 +126,7 @@ static int repeat(uint32_t repeats) {
   }
   moments = NULL;
   snprintf(header, sizeof header, "{\"arrays\": [{\"dtype\": \"int64\", \"shape\": [%u, %d]}]}", (unsigned)repeats, MOMENTS);
-  send_frame(header, bytes);
+  send_answer(header, bytes);
   put(all, bytes);
   free(all);
   return 0;
@@ -111,10 +137,10 @@ static int answer(char request, uint32_t repeats) {
   showing = request == 'T';
   if (network_call(inputs, outputs) != 0) return -1;
   if (showing) {
-    send_frame(NETWORK_SHOWN, (uint64_t)NETWORK_SHOWN_BYTES + NETWORK_OUTPUT_BYTES);
+    send_answer(NETWORK_SHOWN, (uint64_t)NETWORK_SHOWN_BYTES + NETWORK_OUTPUT_BYTES);
     put(shown, NETWORK_SHOWN_BYTES);
   } else {
-    send_frame(NETWORK_OUTPUTS, NETWORK_OUTPUT_BYTES);
+    send_answer(NETWORK_OUTPUTS, NETWORK_OUTPUT_BYTES);
   }
   put(outputs, NETWORK_OUTPUT_BYTES);
   showing = 0;
@@ -126,7 +152,7 @@ int main(void) {
   uint32_t repeats;
   static const char greeting[] = "\0edgebnn-agent"; /* and the zero behind it */
   put(greeting, sizeof greeting);
-  send_frame(NETWORK_HELLO, 0);
+  send_frame(NETWORK_HELLO, "", 0);
   while (get(&request, 1) && get(&repeats, sizeof repeats) && get(inputs, NETWORK_INPUT_BYTES)) {
     last_alive = now();
     if (answer(request, repeats) != 0) {

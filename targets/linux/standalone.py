@@ -38,6 +38,7 @@ NAME = "network"
 _RUNNER = Path(__file__).parent / "runner.c"
 _FLAGS = ("-O2", "-ffp-contract=off", "-std=gnu11")
 _NS_PER_MS = 1e6
+_MOST_KB = 1 << 40
 
 
 @dataclass(frozen=True)
@@ -189,6 +190,14 @@ class PackageSession(Session):
                 times += session.times(values, 1).samples_ms
         return PairedTimes(Times(tuple(ours)), Times(tuple(theirs)))
 
+    @property
+    def peak_memory_bytes(self) -> int | None:
+        """The most memory that a program of the model has had at a time, up to its last answer; None if none says.
+
+        Under an emulator, what that takes is in it.
+        """
+        return max((running.peak_memory_bytes for running in self._running.values()), default=0) or None
+
     def _at(self, inputs: Sequence[Array]) -> _Running:
         shapes = tuple(values.shape for values in inputs)
         return self._running.get(shapes) or self._prepare(self._model.graph_for(inputs))
@@ -203,10 +212,11 @@ class PackageSession(Session):
 
 
 class _Running:
-    """A program on a device, started anew once where the connection drops."""
+    """A program on a device, started anew once where the connection drops. ``peak_memory_bytes``: 0 until it says."""
 
     def __init__(self, package: Package, launch: Callable[[Package], Channel]) -> None:
         self.package = package
+        self.peak_memory_bytes = 0
         self._launch = launch
         self._channel = self._started()
 
@@ -260,6 +270,7 @@ class _Running:
         while True:
             header, arrays = wire.decode(self._channel.receive)
             if header.get("alive") is not True:
+                self.peak_memory_bytes = max(self.peak_memory_bytes, _bytes_of(header.get("peak_memory_kb")))
                 return arrays
 
     def _started(self) -> Channel:
@@ -274,6 +285,11 @@ class _Running:
             channel.close()
             raise
         return channel
+
+
+def _bytes_of(kb: object) -> int:
+    """What a program says that it has had at most; 0 where that is no such number."""
+    return kb * 1024 if type(kb) is int and 0 < kb < _MOST_KB else 0
 
 
 def _in_arena(package: Package) -> list[tuple[int, int, int]]:

@@ -7,7 +7,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from edgebnn.errors import EdgebnnError, InputError
@@ -59,6 +59,7 @@ class LinuxTarget(Target):
         self._agent: Agent | None = None
         self._started = 0
         self._programs: weakref.WeakSet[Channel] = weakref.WeakSet()
+        self._of_programs: weakref.WeakSet[PackageSession] = weakref.WeakSet()
         self._unused: list[tuple[int, int]] = []
         self._lock = threading.RLock()
 
@@ -68,7 +69,9 @@ class LinuxTarget(Target):
 
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> OnDevice:
         if self.without_python:
-            return PackageSession(self, model, self.where.facts.processor, threads=threads, trace=trace)
+            session = PackageSession(self, model, self.where.facts.processor, threads=threads, trace=trace)
+            self._of_programs.add(session)
+            return session
         return LinuxSession(self, model, threads=threads, exact=exact, trace=trace)
 
     def measure(self, model: ModelFile, inputs: Sequence[Array], *, threads: int = 1, repeats: int = 30) -> Profile:
@@ -77,7 +80,10 @@ class LinuxTarget(Target):
     def conditions(self) -> Conditions | None:
         if self.without_python:
             found = self.where.conditions()
-            return None if found is None else said_by_a_shell(found)
+            if found is None:
+                return None
+            peaks = [session.peak_memory_bytes or 0 for session in self._of_programs]
+            return replace(said_by_a_shell(found), peak_memory_bytes=max(peaks, default=0) or None)
         return conditions_of(self._about().get("conditions"))
 
     def fingerprint(self) -> dict[str, str]:

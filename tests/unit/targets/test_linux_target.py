@@ -24,6 +24,7 @@ from edgebnn.kernels.schedules import LayerSchedule, Schedule
 from edgebnn.targets.host import HostTarget
 from edgebnn.targets.linux import client, start, wire
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError, lacking
+from edgebnn.targets.linux.standalone import PackageSession
 from edgebnn.targets.linux.store import Store, digest
 from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.model_file import ModelFile, open_model
@@ -351,6 +352,30 @@ def test_a_program_ends_with_its_caller_in_the_middle_of_its_work(
     begun = time.monotonic()
     channel.close()
     assert time.monotonic() - begun < 4.5, "it had to be killed"
+
+
+def test_a_program_says_what_memory_it_has_taken_at_most(
+    without_python: LinuxTarget, device: LocalDevice, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device, "conditions", lambda: {"governor": "performance"})
+    session = without_python.open(open_model(BINARY))
+    assert isinstance(session, PackageSession)
+    before = without_python.conditions()
+    assert before is not None
+    assert (before.governor, before.peak_memory_bytes) == ("performance", None), "before it has computed anything"
+    session.run(next(noise(open_model(BINARY), 1)))
+    after = without_python.conditions()
+    assert after is not None
+    status = dict(
+        line.split(":", 1) for line in Path(f"/proc/{device.started[-1].pid}/status").read_text().splitlines()
+    )
+    assert after.peak_memory_bytes == pytest.approx(1024 * int(status["VmHWM"].split()[0]), abs=1 << 18)
+    with monkeypatch.context() as patch:
+        for said in (True, -1, "1", 1 << 40):
+            patch.setattr(wire, "decode", lambda receive, said=said: ({"peak_memory_kb": said}, ()))
+            with pytest.raises(DeviceError, match="other tensors"):
+                session.run(next(noise(open_model(BINARY), 1)))
+            assert session.peak_memory_bytes == after.peak_memory_bytes
 
 
 def test_what_a_program_cannot_do_is_refused(without_python: LinuxTarget) -> None:
