@@ -169,11 +169,12 @@ def unit_options(command: Command) -> Command:
     return _unit(_wait_states(command))
 
 
-def find_targets(names: Sequence[str]) -> Target:
-    """The target of that name, or several equal boards as one. Raises EdgebnnError."""
+def find_targets(names: Sequence[str], unit: Unit | None, wait_states: int) -> Target:
+    """The target of that name, or several equal boards as one, with figures of the unit requested, as
+    :func:`target_in_unit`. Raises EdgebnnError."""
     from edgebnn.targets.boards_together import BoardsTogether
 
-    found = [find_target(name) for name in names]
+    found = [target_in_unit(name, unit, wait_states) for name in names]
     return found[0] if len(found) == 1 else BoardsTogether(found)
 
 

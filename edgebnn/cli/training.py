@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import click
 
@@ -18,11 +18,15 @@ from edgebnn.cli.options import (
     status,
     targets_option,
     threads_option,
+    unit_options,
     verb,
 )
 from edgebnn.errors import InputError
 from edgebnn.files import check_writable, write_bytes
 from edgebnn.training.compute import COMPUTES
+
+if TYPE_CHECKING:
+    from edgebnn.runtime.profile import Unit
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -189,6 +193,7 @@ def retrain(
 @click.argument("model")
 @_data_option
 @targets_option
+@unit_options
 @click.option(
     "--budget",
     default="latency=0.6x",
@@ -240,6 +245,8 @@ def prune(
     model: str,
     data: str,
     targets: tuple[str, ...],
+    unit: Unit | None,
+    wait_states: int,
     budget: str,
     output: Path,
     long_term_epochs: int,
@@ -261,15 +268,22 @@ def prune(
     Exit 1 if the iterations end above the budget; the model is written all the same.
     """
     with status("loading TensorFlow"):
+        from edgebnn.pruning.search.budget import parse
         from edgebnn.pruning.search.run_folder import RunFolder
         from edgebnn.pruning.settings import Settings
         from edgebnn.reports import pruning as reports
         from edgebnn.reports.pruning_view import pruning_view
+        from edgebnn.targets.linux.device import DeviceError
         from edgebnn.workflows.prune import PruneOptions, load_given, long_term, prune_in
     if output.suffix != ".keras":
         raise InputError(f"{output}: a pruned model is saved in Keras' own format; give a name that ends in .keras")
     check_writable(output)
-    place = find_targets(targets)
+    limit = parse(budget)
+    if (unit is not None or wait_states) and limit.resource != "latency":
+        raise InputError(
+            f"budget {limit}: --unit and --wait-states play no part in it; ask for latency, as latency=0.7x"
+        )
+    place = find_targets(targets, unit, wait_states)
     folder = run_dir or output.with_suffix(".run")
     if not resume:
         for path in (output, RunFolder(folder).identity):
@@ -282,7 +296,13 @@ def prune(
         settings = replace(settings, long_term=recipe)
     with pruning_view(ERR) as progress:
         options = PruneOptions(settings, table, threads, workers, cluster, imports, hardware, progress)
-        result = prune_in(folder, network, data, place, budget, options)
+        try:
+            result = prune_in(folder, network, data, place, limit, options)
+        except DeviceError as error:
+            if not (table or folder).exists():
+                raise
+            again = "the same command with --resume" if RunFolder(folder).identity.exists() else "the same command"
+            raise DeviceError(f"{error}; what was measured is kept: {again} goes on") from None
     write_bytes(output, result.model_path.read_bytes())
     value = {**result.history, "model": str(output), "run_dir": str(folder)}
     show(as_json, value, reports.table(value), reports.summary(value), f"wrote {output}; history and charts: {folder}")

@@ -82,8 +82,9 @@ def kind(history: History) -> str:
 
 
 def _again(history: History) -> str:
-    """What the figure of the whole network is called: a file's is counted or estimated once more, not measured."""
-    return "converted" if history["kind"] in ("counted", "estimated") else "measured"
+    """What the figure of the whole network is called: a file's is counted or estimated once more, a target's measured,
+    emulated or simulated."""
+    return "converted" if history["kind"] in ("counted", "estimated") else str(history["kind"])
 
 
 def _amounts(history: History, predicted: float, value: float | None, measured: bool) -> list[str]:

@@ -203,7 +203,11 @@ class Connection:
             return f"{error.filename}: cannot be read ({error.strerror})"
         if isinstance(error, OSError):
             return f"{host}: cannot be reached ({error.strerror or error})"
-        return f"{who}: ssh fails ({error})"
+        if isinstance(error, asyncssh.ConnectionLost):
+            return (
+                f"{host}: hangs up before a login; is it ssh that listens there? On the device journalctl -u ssh tells"
+            )
+        return f"{who}: ssh fails ({error}); ssh -v{port} {who} tells more"
 
 
 class _Visitor(asyncssh.SSHClient):  # type: ignore[misc]

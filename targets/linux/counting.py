@@ -12,6 +12,7 @@ from pathlib import Path
 
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import Array
+from edgebnn.runtime import build
 from edgebnn.runtime.profile import INTERPRETER, OpProfile, Profile, Unit
 from edgebnn.targets import qemu_user
 from edgebnn.targets.interface import Target
@@ -36,7 +37,8 @@ class CountingTarget(Target):
 
     def __init__(self, programs: LinuxTarget, machine: qemu_user.Machine) -> None:
         self.name, self.kind = programs.name, programs.kind
-        self.device = f"{machine.cpu} in qemu-user, a stand-alone program of code of zig"
+        compiler = build.zig_compiler(machine.zig_target).identity
+        self.device = f"{machine.cpu} in qemu-user, a stand-alone program of code of {compiler}"
         self._programs, self._machine = programs, machine
 
     def open(self, model: ModelFile, *, threads: int = 1, exact: bool = False, trace: bool = False) -> PackageSession:

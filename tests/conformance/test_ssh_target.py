@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -19,12 +20,13 @@ from edgebnn.cli.main import main  # noqa: E402
 from edgebnn.errors import EdgebnnError, InputError  # noqa: E402
 from edgebnn.files import cache_folder  # noqa: E402
 from edgebnn.targets import target as target_named  # noqa: E402
-from edgebnn.targets.linux import bundle, wire  # noqa: E402
+from edgebnn.targets.linux import bundle, connection, wire  # noqa: E402
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError  # noqa: E402
 from edgebnn.targets.linux.ssh import SshDevice, SshTarget, parse  # noqa: E402
 from edgebnn.targets.linux.store import digest  # noqa: E402
 from edgebnn.targets.model_file import open_model  # noqa: E402
 from edgebnn.targets.noise import noise  # noqa: E402
+from edgebnn.workflows.benchmark import Effort, benchmark  # noqa: E402
 from tests.support.devices import BINARY, W1A8  # noqa: E402
 from tests.support.emulated_pi import EmulatedPi, land, small_disk  # noqa: E402
 
@@ -206,7 +208,7 @@ def test_a_full_disk_is_an_error_and_leaves_no_half_file(bare: EmulatedPi, tmp_p
         assert device.present([digest(data)]) == set()
         device.put(starter.name, starter.data)
         device.put(edgebnn.name, edgebnn.data)  # for which there is room, but not for what is in it
-        with pytest.raises(DeviceError, match="No space left on device"):
+        with pytest.raises(DeviceError, match=r"no room to unpack .*No space left on device\); free some there"):
             device.start([starter.name, edgebnn.name]).receive(1)
         assert half_files(bare) == []
         assert soon(lambda: not bare.alive())
@@ -230,7 +232,7 @@ def test_host_keys(bare: EmulatedPi) -> None:
     assert wrong.read_bytes() == recorded
 
 
-def test_logins_that_fail_say_what_helps(bare: EmulatedPi, tmp_path: Path) -> None:
+def test_logins_that_fail_say_what_helps(bare: EmulatedPi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = tmp_path / "other"
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(key))
     with pytest.raises(DeviceError, match=r"lets none of your keys in: ssh-copy-id -p \d+ pi@127"):
@@ -244,6 +246,14 @@ def test_logins_that_fail_say_what_helps(bare: EmulatedPi, tmp_path: Path) -> No
         SshDevice("ssh://pi@127.0.0.1:1", bare.access)
     with pytest.raises(DeviceError, match="no such host"):
         SshDevice("ssh://pi@nowhere.invalid", bare.access)
+    monkeypatch.setattr(connection, "CONNECT_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        name = f"ssh://pi@127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(DeviceError, match="does not answer within 1 s; is it on"):
+            SshDevice(name, bare.access)
+        threading.Thread(target=lambda: [other.accept()[0].close() for _ in range(2)], daemon=True).start()
+        with pytest.raises(DeviceError, match="hangs up before a login; is it ssh that listens there"):
+            SshDevice(name, bare.access)
 
 
 def test_the_configuration_of_ssh_names_hosts_keys_and_jumps(bare: EmulatedPi, tmp_path: Path) -> None:
@@ -285,6 +295,10 @@ def test_a_device_without_python_runs_a_model_as_a_program(tmp_path: Path) -> No
     assert profile.kind == "emulated"
     assert len(profile.ops) == 26
     assert len(target.sent) == 2
+    result = benchmark(target, open_model(W1A8), effort=Effort(repeats=4))
+    assert (result.kind, result.threads) == ("emulated", 1)
+    assert result.after is not None
+    assert (result.after.peak_memory_bytes or 0) > 10**6
     session = target.open(open_model(W1A8))
     sample = next(noise(open_model(W1A8), 1))
     expected = session.run(sample)

@@ -124,11 +124,19 @@ class EmulatedPi:
         """The processes of sessions that still run."""
         return [process.pid for process in self.processes if process.returncode is None]
 
+    def switch_off(self) -> None:
+        """What runs there ends at once, and nobody answers at its address."""
+        self._wait(self._stop())
+
+    def switch_on(self) -> None:
+        """It answers at its address again, with what is in its home."""
+        self._server = self._wait(self._listen(self.port))
+
     def close(self) -> None:
-        self._wait(self._close())
+        self.switch_off()
         self._loop.call_soon_threadsafe(self._loop.stop)
 
-    async def _close(self) -> None:
+    async def _stop(self) -> None:
         self._server.close()
         for connection in list(self._connections):
             connection.abort()
