@@ -91,7 +91,7 @@ setup(
         "edgebnn.runtime": ["delegate/*.c", "delegate/*.h"],
         "edgebnn.reports": ["templates/*"],
         "edgebnn.targets": ["boards/*.toml"],
-        "edgebnn.targets.linux": ["*.c", "*.sh"],
+        "edgebnn.targets.linux": ["*.c", "*.h", "*.sh"],
         "edgebnn.targets.cortex_m": ["*.c", "firmware/*.c", "firmware/*.ld", "firmware/*.j2", "firmware/include/*.h"],
         "edgebnn.converters.c_package": ["templates/*.j2", "templates/containers/*.j2"],
     },

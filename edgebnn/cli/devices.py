@@ -43,8 +43,8 @@ def deploy(
     """Put MODEL and its runtime on a device, check its answer there, and put it in use; exit 1 if the check fails.
 
     Each time it is a version of its own in a folder on the device, which shares with the others what is the same.
-    "current" there links to the one in use, and "python3 current/run.py picture.jpg" runs it by hand. Where the check
-    fails, or anything else, the version before stays in use.
+    "current" there links to the one in use, and "python3 current/run.py picture.jpg" runs it by hand, or where there is
+    no Python "current/network picture.ppm". Where the check fails, or anything else, the version before stays in use.
     """
     from edgebnn.reports import deployment_tables as tables
     from edgebnn.targets.inputs import read_arrays

@@ -30,7 +30,7 @@ def deployment(result: Deployment) -> tuple[RenderableType, ...]:
     if result.removed:
         lines.append(plain(f"removed version{'s' * (len(result.removed) > 1)} {', '.join(map(str, result.removed))}"))
     lines += [plain(f"left: {one}", "yellow") for one in result.left]
-    return (*lines, f"by hand, there: {result.start or 'not without Python'}")
+    return (*lines, f"by hand, there: {result.start}")
 
 
 def versions(folder: Folder) -> Table:

@@ -31,7 +31,7 @@ from .forking import Turns
 from .images import Prediction
 from .interpreter import Interpreter
 from .plugin import PackInt8
-from .port import Port
+from .port import Port, with_pixels
 from .profile import Profile
 from .runner import Outputs, Runner, ShapeError, open_runner
 
@@ -76,7 +76,9 @@ class Model:
         self.metadata: Metadata | None = source.metadata
         self._unread = source.unread
         self._working_bytes = source.working_bytes[self._runner.entry.subgraph]
-        self.inputs: tuple[Port, ...] = _with_pixels(self._runner.inputs, self.metadata)
+        self.inputs: tuple[Port, ...] = with_pixels(
+            self._runner.inputs, None if self.metadata is None else self.metadata.image
+        )
         self.outputs: tuple[Port, ...] = self._runner.outputs
 
     def __call__(self, *images: Array, **named: Array) -> Array | tuple[Array, ...]:
@@ -245,14 +247,6 @@ class Model:
     def _real(self, outputs: Sequence[Array]) -> Array | tuple[Array, ...]:
         results = tuple(np.asarray(port.dequantized(value)) for port, value in zip(self.outputs, outputs, strict=True))
         return results[0] if len(results) == 1 else results
-
-
-def _with_pixels(ports: tuple[Port, ...], metadata: Metadata | None) -> tuple[Port, ...]:
-    """The inputs, that of an image with the range of its pixels."""
-    image = None if metadata is None else metadata.image
-    if image is None or not 0 <= image.input < len(ports):
-        return ports
-    return tuple(replace(p, pixels=image.range) if i == image.input else p for i, p in enumerate(ports))
 
 
 class Stream:

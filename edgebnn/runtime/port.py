@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from edgebnn.arithmetic.quantization import dequantize, quantize
 from edgebnn.errors import InputError, InputWarning
+from edgebnn.graph.metadata import ImageFormat
 from edgebnn.graph.samples import Form, with_samples
 from edgebnn.graph.types import Array, Graph
 
@@ -156,8 +157,7 @@ def input_ports(
     ``quantizing``: for each QUANTIZE the index of its input, and what LiteRT says of its output.
     """
     limits = {index: _port(detail).limits for index, detail in quantizing}
-    plain = [_port(detail) for detail in details]
-    return _as_inputs([replace(port, limits=port.limits or limits.get(port.index)) for port in plain])
+    return _as_inputs([_port(detail) for detail in details], limits)
 
 
 def output_ports(details: Sequence[dict[str, Any]]) -> tuple[Port, ...]:
@@ -165,13 +165,30 @@ def output_ports(details: Sequence[dict[str, Any]]) -> tuple[Port, ...]:
     return tuple(_port(detail) for detail in details)
 
 
+def graph_inputs(graph: Graph, image: ImageFormat | None = None) -> tuple[Port, ...]:
+    """The inputs of a graph, as LiteRT would describe them; that of an image, if it has one, with its pixels' range."""
+    limits = {op.inputs[0]: _graph_port(graph, op.outputs[0]).limits for op in graph.ops if op.kind == "QUANTIZE"}
+    return with_pixels(_as_inputs([_graph_port(graph, index) for index in graph.inputs], limits), image)
+
+
+def with_pixels(ports: tuple[Port, ...], image: ImageFormat | None) -> tuple[Port, ...]:
+    """The inputs, that of an image with the range of its pixels."""
+    if image is None or not 0 <= image.input < len(ports):
+        return ports
+    return tuple(replace(p, pixels=image.range) if i == image.input else p for i, p in enumerate(ports))
+
+
 def graph_outputs(graph: Graph) -> tuple[Port, ...]:
     """The outputs of a graph, as LiteRT would describe them."""
     return tuple(_graph_port(graph, index) for index in graph.outputs)
 
 
-def _as_inputs(plain: Sequence[Port]) -> tuple[Port, ...]:
-    return tuple(replace(port, samples=own) for port, own in zip(plain, with_samples(plain), strict=True))
+def _as_inputs(plain: Sequence[Port], limits: Mapping[int, tuple[float, float] | None]) -> tuple[Port, ...]:
+    """``limits``: by tensors, of what they are quantized to."""
+    return tuple(
+        replace(port, samples=own, limits=port.limits or limits.get(port.index))
+        for port, own in zip(plain, with_samples(plain), strict=True)
+    )
 
 
 def _graph_port(graph: Graph, index: int) -> Port:

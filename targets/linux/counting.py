@@ -50,7 +50,7 @@ class CountingTarget(Target):
             raise InputError(f"{self.name}: what is counted runs on one thread; leave --threads at 1")
         graph = model.graph_for(inputs)
         package = package_of(model, graph, self._machine.processor)
-        path = program(package, self._machine.processor, _PROGRAM, ())
+        path = program(package, self._machine.processor, (_PROGRAM,), ())
         sections = qemu_user.count_sections(self._machine, path, _MARK, as_bytes(package, inputs))
         marks = len(package.layers) + 3  # around the call, in front of each layer and behind the last one
         if len(sections) != 2 * marks + 1:

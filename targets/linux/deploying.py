@@ -29,7 +29,7 @@ from .bundle import Archive
 from .client import Agent, skip_to
 from .device import Channel, ConnectionLostError, Device, DeviceError
 from .folder import FolderSession, explained, look, session
-from .standalone import built
+from .standalone import SERVE, built
 from .start import UNPACKED
 from .store import digest
 from .target import LinuxTarget, Sent
@@ -55,7 +55,7 @@ class Deployment:
         copied: what was sent.
         removed: versions that were deleted, being too many.
         left: what was left where it was, in words.
-        start: the command that runs the model there by hand; empty where there is no Python for it.
+        start: the command that runs the model there by hand.
         validation: how it compares with the reference.
     """
 
@@ -373,10 +373,8 @@ def _remove(folder: FolderSession, number: int, made: Manifest | None) -> str:
 
 
 def _start(device: Device, path: str, script: str, takes_pictures: bool) -> str:
-    if not script:
-        return ""
-    given = "picture.jpg" if takes_pictures else "x.npy"
-    words = [*device.python(), SCRIPT]
+    words = [*device.python(), SCRIPT] if script else device.program(f"./{PROGRAM}")
+    given = ("picture.jpg" if script else "picture.ppm") if takes_pictures else "x.npy"
     return f"cd {shlex.quote(f'{path}/current')} && {shlex.join([*words, given])}"
 
 
@@ -410,7 +408,7 @@ class _InVersion(LinuxTarget):
         return name
 
     def launch(self, model: str, program: bytes) -> Channel:
-        channel = self._process(self.where.program(f"./{PROGRAM}"))
+        channel = self._process([*self.where.program(f"./{PROGRAM}"), SERVE])
         self._programs.add(channel)
         return channel
 

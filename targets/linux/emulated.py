@@ -18,7 +18,7 @@ from edgebnn.targets.qemu_user import Machine
 from . import user_lands
 from .counting import CountingTarget
 from .device import Channel, Device, DeviceError, Facts, ProcessChannel
-from .standalone import MACHINES
+from .standalone import MACHINES, SERVE
 from .target import LinuxTarget
 from .user_lands import SYSTEMS, System, UserLand
 
@@ -92,7 +92,7 @@ class EmulatedDevice(Device):
         path = self._store / "files" / program
         path.chmod(0o700)
         land = self.user_land()
-        command = [self._system.emulator, str(path)]
+        command = [self._system.emulator, str(path), SERVE]
         return ProcessChannel(command, land.clean_environment(), self._store)
 
     def shell(self) -> Channel:

@@ -1,5 +1,6 @@
 /* A network as a program for a device without Python: it serves one caller over its standard streams, and ends when
- * these close. It writes the frames of wire.py; a request is a letter, a number of repeats and the inputs' bytes.
+ * these close. It writes the frames of wire.py; a request is a letter, a number of repeats and the inputs' bytes. It is
+ * begun by by_hand.c, for those who say --serve.
  *
  *   R  one inference: the outputs
  *   T  one inference: of every layer what it left in the arena, and the outputs
@@ -28,7 +29,7 @@ static uint8_t outputs[NETWORK_OUTPUT_BYTES + 1] __attribute__((aligned(16)));
 static uint8_t shown[NETWORK_SHOWN_BYTES + 1] __attribute__((aligned(16)));
 static int64_t *moments;
 static int64_t last_alive;
-static int showing;
+static int showing, serving;
 
 static int64_t now(void) {
   struct timespec time;
@@ -104,6 +105,7 @@ static void look_around(int64_t time) {
 
 void edgebnn_profile_hook(int layer);
 void edgebnn_profile_hook(int layer) {
+  if (!serving) return;
   const int64_t time = now();
   if (moments != NULL) moments[1 + layer] = time;
   if (showing && layer > 0) network_show(layer - 1, shown);
@@ -147,10 +149,11 @@ static int answer(char request, uint32_t repeats) {
   return 0;
 }
 
-int main(void) {
+int network_serve(void) {
   char request;
   uint32_t repeats;
   static const char greeting[] = "\0edgebnn-agent"; /* and the zero behind it */
+  serving = 1;
   put(greeting, sizeof greeting);
   send_frame(NETWORK_HELLO, "", 0);
   while (get(&request, 1) && get(&repeats, sizeof repeats) && get(inputs, NETWORK_INPUT_BYTES)) {

@@ -19,6 +19,7 @@ from . import probe
 from .access import Access
 from .connection import Connection, SshChannel
 from .device import Channel, Device, DeviceError
+from .standalone import SERVE
 from .store import is_digest
 from .target import LinuxTarget
 
@@ -110,7 +111,7 @@ class SshDevice(Device):
     def launch(self, program: str) -> Channel:
         assert is_digest(program)
         return SshChannel(
-            self._connection, _line(f'{_folder()}; chmod 700 "$d/files/{program}" && exec "$d/files/{program}"')
+            self._connection, _line(f'{_folder()}; chmod 700 "$d/files/{program}" && exec "$d/files/{program}" {SERVE}')
         )
 
     def shell(self) -> Channel:

@@ -30,12 +30,16 @@ from edgebnn.runtime.profile import INTERPRETER, Kind, OpProfile, Profile, middl
 from edgebnn.runtime.timing import PairedTimes, Times
 from edgebnn.targets.model_file import ModelFile, Session
 
-from . import wire
+from . import by_hand_facts, wire
 from .client import skip_to
 from .device import Channel, ConnectionLostError, DeviceError
 
 NAME = "network"
-_RUNNER = Path(__file__).parent / "runner.c"
+SERVE = "--serve"
+"""What a program is started with that is to answer a caller's frames."""
+_HERE = Path(__file__).parent
+_RUNNER = tuple(_HERE / name for name in ("runner.c", "by_hand.c", "by_hand_files.c", "by_hand_pictures.c"))
+_HEADERS = (_HERE / "by_hand.h",)
 _FLAGS = ("-O2", "-ffp-contract=off", "-std=gnu11")
 _NS_PER_MS = 1e6
 _MOST_KB = 1 << 40
@@ -68,21 +72,21 @@ class Host(Protocol):
         """Starts a program on the device, put there if it is not there yet. Raises DeviceError."""
 
 
-def program(package: Package, processor: str, main: Path = _RUNNER, link_flags: Sequence[str] = ("-s",)) -> Path:
+def program(
+    package: Package, processor: str, main: Sequence[Path] = _RUNNER, link_flags: Sequence[str] = ("-s",)
+) -> Path:
     """The package as a program for a kind of processor, compiled if it is not in the cache.
 
     Args:
         package: of the network.
         processor: of :data:`MACHINES`.
-        main: what the program does with the network, in C.
+        main: what the program does with the network, in C; by default it answers a caller, and whoever starts it.
         link_flags: beside those that the processor needs.
 
     Raises:
         BuildError: there is no compiler for it.
     """
-    machine = MACHINES[processor]
-    files = {**package.files, "main.c": main.read_text(encoding="utf-8")}
-    files |= {"network_io.h": _interface(package), "network_shown.c": _shown(package)}
+    machine, files = MACHINES[processor], sources(package, main)
     compiler = build.zig_compiler(machine.zig_target)
     made_of = repr((sorted(files.items()), compiler, machine.flags, link_flags, _FLAGS)).encode()
     path = cache_folder() / "programs" / hashlib.sha256(made_of).hexdigest()[:32]
@@ -92,12 +96,22 @@ def program(package: Package, processor: str, main: Path = _RUNNER, link_flags: 
             for file, text in files.items():
                 (folder / file).write_text(text, encoding="utf-8")
             own = package.c_flags
-            kernels = [file for file in package.c_files if file != f"{package.name}.c"]
-            sources = [build.Source(folder / file, tuple(own.get(file, "").split())) for file in kernels]
-            sources += [build.Source(folder / file) for file in ("network_shown.c", "main.c")]
+            compiled = [file for file in files if file.endswith(".c") and file != f"{package.name}.c"]
+            each = [build.Source(folder / file, tuple(own.get(file, "").split())) for file in compiled]
             flags = (*_FLAGS, *machine.flags, f"-I{folder}")
-            build.compile(path, sources, compiler, flags, ("-static", *link_flags, *machine.flags))
+            build.compile(path, each, compiler, flags, ("-static", *link_flags, *machine.flags))
     return path
+
+
+def sources(package: Package, main: Sequence[Path] = _RUNNER) -> dict[str, str]:
+    """The files of a program by name; the package's own C file is included by another.
+
+    Args:
+        package: of the network.
+        main: what the program does with it, in C.
+    """
+    files = {**package.files, **{path.name: path.read_text(encoding="utf-8") for path in (*main, *_HEADERS)}}
+    return files | {"network_io.h": _interface(package), "network_shown.c": _shown(package)}
 
 
 def built(model: ModelFile, graph: Graph, processor: str) -> bytes:
@@ -331,6 +345,8 @@ def _interface(package: Package) -> str:
             f"#define NETWORK_SHOWN {_header([*shown, *outputs])}",
             f"#define network_call(inputs, outputs) {package.name}_invoke({', '.join(arguments)})",
             "void network_show(int layer, uint8_t *shown);",
+            "int network_serve(void);",
+            *by_hand_facts.lines(package.graph),
             "",
         )
     )

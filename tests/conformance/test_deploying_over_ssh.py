@@ -12,11 +12,16 @@ import pytest
 
 pytest.importorskip("asyncssh")
 
+from edgebnn import load
+from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError
+from edgebnn.graph.metadata import ImageFormat, Metadata, recorded
+from edgebnn.targets.linux.connection import Done
 from edgebnn.targets.linux.deploying import Deployment, deploy, deployed, roll_back
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError
 from edgebnn.targets.linux.folder import session
 from edgebnn.targets.linux.ssh import SshTarget
+from tests.support.classifiers import LABELS, classifier
 from tests.support.devices import INT8, W1A8
 from tests.support.emulated_pi import EmulatedPi, land, small_disk
 
@@ -109,6 +114,45 @@ def test_a_cut_link_and_a_full_disk_leave_the_version_in_use(
         deploy(W1A8, target, folder="full", count=1)
     assert deployed(target, PLACE)[0].current is not None
     assert _soon(lambda: not pi.alive())
+
+
+def test_without_python_the_version_in_use_is_run_by_hand(tmp_path: Path) -> None:
+    """A float classifier, in its place one of other labels, and back: pictures, arrays and what is no picture."""
+    land()
+    pi = EmulatedPi(tmp_path / "pi", python=False)
+    image = ImageFormat.of_range(-1, 1)
+    made = [recorded(classifier(), Metadata(labels=labels, image=image)) for labels in (LABELS, ("r", "g", "b"))]
+    models = [tmp_path / "one" / "colors.tflite", tmp_path / "two" / "colors.tflite"]
+    for path, graph in zip(models, made, strict=True):
+        path.parent.mkdir()
+        path.write_bytes(to_bytes(graph))
+    picture = pi.home / "red.ppm"
+    picture.write_bytes(b"P6\n2 1\n255\n" + bytes([250, 20, 60] * 2))
+    np.save(pi.home / "x.npy", np.zeros((2, 4, 6, 3), np.float32))
+    target = SshTarget(pi.name, pi.access)
+
+    def said(given: str, start: str) -> Done:
+        # ARM's kernel would start the program itself: here a script of the device's does.
+        done: Done = target.where._connection.run(start.replace("./network picture.ppm", f"run ./network {given}"))  # type: ignore[attr-defined]
+        return done
+
+    first, second = (deploy(path, target, count=1) for path in models)
+    assert second.start == f"cd {pi.home}/edgebnn/colors/current && ./network picture.ppm"
+    assert (pi.home / "edgebnn/colors/current/labels.txt").read_text() == "r\ng\nb\n"
+    assert said("~/red.ppm --top 1", second.start).output.splitlines()[1].split()[1] == "r"
+    assert roll_back(target, "edgebnn/colors").current == first.version
+    done = said("~/red.ppm --json", second.start)
+    expected = load(models[0]).classify(picture)
+    (found,) = json.loads(done.output)["images"]
+    assert [one["label"] for one in found["classes"]] == [one.label for one in expected]
+    np.testing.assert_allclose([one["score"] for one in found["classes"]], [one.score for one in expected], rtol=1e-5)
+    scores = json.loads(said("~/x.npy --json", second.start).output)["scores"]
+    np.testing.assert_allclose(scores, np.full((2, 3), 1 / 3), rtol=1e-6)
+    done = said("~/cat.jpg", second.start)
+    assert (done.status, "pictures are read as PPM or PGM here" in done.words) == (1, True)
+    target.close()
+    assert _soon(lambda: not pi.alive())
+    pi.close()
 
 
 def _soon(condition: object, seconds: float = 20.0) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 from edgebnn.files import cache_folder
 from edgebnn.targets.linux.bundle import Archive
 from edgebnn.targets.linux.device import Channel, Device, Facts, ProcessChannel
+from edgebnn.targets.linux.standalone import SERVE
 
 MCU = Path(__file__).parents[1] / "data" / "mcu"
 BINARY, W1A8, INT8 = (MCU / f"resnet8_{kind}.tflite" for kind in ("w1a1", "w1a8", "int8"))
@@ -46,7 +47,7 @@ class LocalDevice(Device):
     def launch(self, program: str) -> Channel:
         path = self.store / "files" / program
         path.chmod(0o700)
-        self.started.append(ProcessChannel([str(path)], dict(os.environ), self.store, self.silence))
+        self.started.append(ProcessChannel([str(path), SERVE], dict(os.environ), self.store, self.silence))
         return self.started[-1]
 
     def shell(self) -> Channel:

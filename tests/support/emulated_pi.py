@@ -162,7 +162,7 @@ class EmulatedPi:
             script.write_text(f'#!/bin/sh\nexec {shutil.which(land().system.emulator)} -L "{root}" "{path}" "$@"\n')
             script.chmod(0o755)
         run = self._programs / "run"
-        run.write_text(f'#!/bin/sh\n[ -x "$1" ] && exec {shutil.which(land().system.emulator)} "$1"\n')
+        run.write_text(f'#!/bin/sh\n[ -x "$1" ] && exec {shutil.which(land().system.emulator)} "$@"\n')
         run.chmod(0o755)
 
     def _wait(self, work: Coroutine[Any, Any, Any]) -> Any:
@@ -229,6 +229,7 @@ class EmulatedPi:
         try:
             while data := await source.read(1 << 16):
                 self.bytes_received += len(data)
+                data = data.replace(b"exec ./network ", b"exec run ./network ")  # as above: a version's program
                 if self.delay:
                     await asyncio.sleep(self.delay)
                 sink.write(data)

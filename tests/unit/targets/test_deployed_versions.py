@@ -349,11 +349,16 @@ def test_unpacked_archives_go_when_there_are_many_and_nobody_uses_them(
     in_use.communicate()
 
 
-def test_without_python_a_version_is_a_program(board: Board) -> None:
+def test_without_python_a_version_is_a_program_with_a_command_line(board: Board, tmp_path: Path) -> None:
     board.facts = replace(board.facts, python=None)
     pi = LinuxTarget(board)
     done = deploy(INT8, pi, folder="x", count=1)
-    assert (done.passed, done.version, done.start) == (True, 1, "")
+    assert (done.passed, done.version) == (True, 1)
     assert names(board.home / "x" / "current") == [".files", "manifest.json", "network"]
     assert deploy(INT8, pi, folder="x", count=1).unchanged
+    assert done.start == f"cd {board.home}/x/current && ./network x.npy"
+    np.save(tmp_path / "x.npy", np.zeros((2, 32, 32, 3), np.float32))
+    command = done.start.replace("x.npy", f"{tmp_path}/x.npy -o {tmp_path}/y.npy")
+    subprocess.run(command, shell=True, check=True)
+    assert np.load(tmp_path / "y.npy").shape == (2, 10)
     pi.close()
