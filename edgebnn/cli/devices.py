@@ -7,7 +7,17 @@ from pathlib import Path
 
 import click
 
-from edgebnn.cli.options import FILE, find_target, input_option, show, signature_option, status, target_option, verb
+from edgebnn.cli.options import (
+    FILE,
+    find_target,
+    input_option,
+    schedule_option,
+    show,
+    signature_option,
+    status,
+    target_option,
+    verb,
+)
 
 
 @verb("edgebnn deploy resnet8.tflite --target ssh://pi@raspberrypi.local")
@@ -26,6 +36,7 @@ from edgebnn.cli.options import FILE, find_target, input_option, show, signature
     "--list", "as_list", is_flag=True, help="Copy nothing: list the versions there, of all models or of MODEL."
 )
 @click.option("--rollback", is_flag=True, help="Copy nothing: put the version before back in use.")
+@schedule_option
 @signature_option
 def deploy(
     model: Path | None,
@@ -37,6 +48,7 @@ def deploy(
     keep: int,
     as_list: bool,
     rollback: bool,
+    schedule: Path | None,
     signature: str | None,
     as_json: bool,
 ) -> int:
@@ -68,10 +80,9 @@ def deploy(
         return 0
     if model is None:
         raise click.UsageError("Missing argument 'MODEL'.")
-    file = open_model(model, signature)
+    file = open_model(model, signature, schedule)
     arrays = () if input_path is None else read_arrays(input_path, file)
     where = find_target(target)
-    file = where.with_schedule(file)
     with status(f"deploying to {target}"):
         done = deploying.deploy(file, where, *arrays, folder=folder, count=count, tolerance=tolerance, keep=keep)
     show(as_json, asdict(done), *tables.deployment(done))

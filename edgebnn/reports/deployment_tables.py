@@ -27,6 +27,8 @@ def deployment(result: Deployment) -> tuple[RenderableType, ...]:
         return tuple(lines)
     how = "was in use already" if result.unchanged else "is in use"
     lines.append(f"version {result.version} {how} in {result.folder}")
+    if result.schedule is not None:
+        lines.append(f"following {result.schedule}, which is part of the version")
     if result.removed:
         lines.append(plain(f"removed version{'s' * (len(result.removed) > 1)} {', '.join(map(str, result.removed))}"))
     lines += [plain(f"left: {one}", "yellow") for one in result.left]

@@ -17,6 +17,8 @@ from pathlib import Path
 from edgebnn.errors import InputError, one_line
 from edgebnn.graph import metadata
 from edgebnn.graph.types import Array, Graph
+from edgebnn.kernels import schedules
+from edgebnn.runtime.followed import HERE
 from edgebnn.targets import target as target_named
 from edgebnn.targets.inputs import samples
 from edgebnn.targets.interface import Target
@@ -33,7 +35,7 @@ from .standalone import SERVE, built
 from .start import UNPACKED
 from .store import digest
 from .target import LinuxTarget, Sent
-from .versions import LABELS, MODEL, PROGRAM, SCRIPT, Folder, Manifest, default_folder
+from .versions import LABELS, MODEL, PROGRAM, SCHEDULE, SCRIPT, Folder, Manifest, default_folder
 
 _SCRIPT = Path(__file__).parent / "by_hand.py"
 _FRESH = f"{SCRIPT}.new"
@@ -56,6 +58,7 @@ class Deployment:
         removed: versions that were deleted, being too many.
         left: what was left where it was, in words.
         start: the command that runs the model there by hand.
+        schedule: the file of the schedule that it follows there, if any.
         validation: how it compares with the reference.
     """
 
@@ -72,6 +75,7 @@ class Deployment:
     removed: tuple[int, ...]
     left: tuple[str, ...]
     start: str
+    schedule: str | None
     validation: Validation
     fingerprint: Mapping[str, str]
     versions: Mapping[str, str]
@@ -86,6 +90,7 @@ def deploy(
     count: int = SAMPLES,
     tolerance: float = DEFAULT_TOLERANCE,
     keep: int = KEPT_VERSIONS,
+    schedule: str | Path | None = None,
 ) -> Deployment:
     """Put a model and its runtime on a device, in use there once it is checked.
 
@@ -97,17 +102,22 @@ def deploy(
         count: samples that are compared with the reference, at most.
         tolerance: of float outputs, as a share of their range.
         keep: versions that stay, beside the one in use and the one to go back to.
+        schedule: of a file, what its kernels follow there; by default ``MODEL.schedule.json`` beside it, where that is
+            for the device. It becomes part of the version.
 
     Returns:
         What became of it: where the check fails, the version in use stays what it was.
 
     Raises:
-        InputError: the target is no such device, or ``images`` or ``folder`` do not fit.
+        InputError: the target is no such device, or ``images``, ``folder`` or ``schedule`` do not fit.
         EdgebnnError: the model cannot be read or run there, the folder there is not edgebnn's, or the device fails.
     """
-    file = open_model(model)
+    if schedule is not None and not isinstance(model, str | Path):
+        raise InputError(f"{schedule}: a schedule belongs to a .tflite file; give the file's path with it")
+    file = open_model(model, schedule=None if schedule is None else Path(schedule))
     place = versions.checked_folder(folder or default_folder(file.name))
     where = _linux(target)
+    file = where.with_schedule(file)
     parts = _Parts(where, file, tuple(samples(file, images, count)))
     before = len(where.sent)
     try:
@@ -229,6 +239,9 @@ class _Parts:
             text = text.replace("SIGNATURE = None", f"SIGNATURE = {self.model.signature!r}")
             found[SCRIPT] = Archive(SCRIPT, text.encode())
             found[MODEL] = Archive(self.model.name, self.model.content)
+            if self.model.given is not None:  # which is there for the machine that it lies on, however that is called
+                text = schedules.to_text(replace(self.model.given.schedule, hardware=HERE))
+                found[SCHEDULE] = Archive(self.model.given.path, text.encode())
         return found
 
 
@@ -306,6 +319,7 @@ def _deployed(parts: _Parts, place: str, tolerance: float, keep: int) -> Deploym
         removed=tuple(removed),
         left=tuple(left),
         start=_start(device, found.path, script, parts.takes_pictures),
+        schedule=parts.model.schedule_path,
         validation=validation,
         fingerprint=made.fingerprint,
         versions=made.versions,

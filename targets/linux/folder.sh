@@ -2,7 +2,7 @@
 # with the answer on standard output. It ends with its input, and then a version that was not kept is gone.
 #
 #   .edgebnn            tells that edgebnn made the folder
-#   versions/N/         whole versions: run.py or network, the model, manifest.json, runtime/; in .files what is theirs
+#   versions/N/         whole versions: run.py or network, the model, its schedule, manifest.json, runtime/; in .files what is theirs
 #   current             a link to the version in use, replaced by a rename
 #   .new-PID            a version in the making by that process; .old-PID: one that is being deleted
 #

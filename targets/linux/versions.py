@@ -9,13 +9,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, TypeVar
 
 from edgebnn.errors import EdgebnnError, InputError, one_line
+from edgebnn.kernels.given_schedules import beside
 
 from .store import is_digest
 
 MODEL, SCRIPT, PROGRAM, LABELS = "model.tflite", "run.py", "network", "labels.txt"
+SCHEDULE = str(beside(Path(MODEL)))
 """Files of a version."""
 FORMAT = 1
 MOST_BYTES = 1 << 20

@@ -8,9 +8,13 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from edgebnn.files import cache_folder
+from edgebnn.graph.layer_shapes import layers
+from edgebnn.kernels import schedules
+from edgebnn.kernels.schedules import LayerSchedule, Schedule
 from edgebnn.targets.linux.bundle import Archive
 from edgebnn.targets.linux.device import Channel, Device, Facts, ProcessChannel
 from edgebnn.targets.linux.standalone import SERVE
+from edgebnn.targets.model_file import open_model
 
 MCU = Path(__file__).parents[1] / "data" / "mcu"
 BINARY, W1A8, INT8 = (MCU / f"resnet8_{kind}.tflite" for kind in ("w1a1", "w1a8", "int8"))
@@ -64,3 +68,13 @@ class LocalDevice(Device):
 
     def close(self) -> None:
         """Nothing is held."""
+
+
+def scheduled(folder: Path, kernel: str, hardware: str, name: str = "net.schedule.json") -> tuple[Path, Path]:
+    """A model, and a schedule of its first binary layer."""
+    model, path = folder / "net.tflite", folder / name
+    model.write_bytes(BINARY.read_bytes())
+    op = next(layer for layer in layers(open_model(BINARY).graph) if layer.shape.operation == "bconv2d").op
+    layer = LayerSchedule(op, "binary", kernel, "rs", {"rows": 2, "blocks": 4})
+    schedules.write(Schedule(schedules.fingerprint(model.read_bytes()), hardware, (layer,)), path)
+    return model, path

@@ -18,8 +18,8 @@ from zipfile import ZipFile, ZipInfo
 import numpy as np
 import pytest
 
-from edgebnn import targets
-from edgebnn.errors import EdgebnnError, InputError
+from edgebnn import load, read, targets
+from edgebnn.errors import EdgebnnError, InputError, InputWarning
 from edgebnn.targets.linux import start, versions
 from edgebnn.targets.linux.bundle import START, Archive
 from edgebnn.targets.linux.deploying import deploy, deployed, roll_back
@@ -27,7 +27,8 @@ from edgebnn.targets.linux.device import DeviceError
 from edgebnn.targets.linux.folder import FolderSession, session
 from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.linux.versions import Folder, Manifest
-from tests.support.devices import BINARY, INT8, W1A8, LocalDevice
+from edgebnn.targets.model_file import open_model
+from tests.support.devices import BINARY, INT8, W1A8, LocalDevice, scheduled
 
 WRONG = """
 import runpy, sys
@@ -127,8 +128,6 @@ def test_a_version_runs_by_hand(pi: LinuxTarget, board: Board, tmp_path: Path) -
     np.save(tmp_path / "x.npy", x)
     command = done.start.replace("x.npy", f"{tmp_path}/x.npy --json -o {tmp_path}/y.npy")
     printed = subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stdout
-    from edgebnn import load
-
     expected = load(INT8)(x)
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), expected)
     (values,) = json.loads(printed).values()
@@ -347,6 +346,48 @@ def test_unpacked_archives_go_when_there_are_many_and_nobody_uses_them(
     unpacked("e")
     assert names(tmp_path / "trees") == ["a", "c", "d", "e"]
     in_use.communicate()
+
+
+def test_a_schedule_is_part_of_the_version_and_followed_there(pi: LinuxTarget, board: Board, tmp_path: Path) -> None:
+    model, path = scheduled(tmp_path, "portablers", "pi4", "a.json")
+    plain = deploy(model, pi, folder="x", count=1)
+    done = deploy(model, pi, folder="x", count=1, schedule=path)
+    assert (plain.schedule, done.schedule, done.version) == (None, str(path), 2)
+    assert deploy(model, pi, folder="x", count=1, schedule=path).unchanged
+    current = board.home / "x" / "current"
+    x = np.zeros((1, 32, 32, 3), np.float32)
+    first, *others = [op.kernel for op in load(current / "model.tflite").profile(x, repeats=4).ops if "Bconv" in op.op]
+    assert first == "portablers"
+    assert "portablers" not in others
+    np.save(tmp_path / "x.npy", x)
+    command = done.start.replace("x.npy", str(tmp_path / "x.npy"))
+    assert "schedule" not in subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stderr
+    found = current / "model.schedule.json"
+    found.write_text(found.read_text().replace("portablers", "abacus"))
+    said = subprocess.run(command, shell=True, capture_output=True, text=True, check=True).stderr
+    assert "model.schedule.json: op" in said, "run.py looks at it"
+    assert "there is no kernel 'abacus'" in said
+
+
+def test_a_schedule_that_cannot_be_followed_is_refused_or_warned_of(
+    pi: LinuxTarget, board: Board, tmp_path: Path
+) -> None:
+    model, path = scheduled(tmp_path, "abacus", "pi4", "a.json")
+    with pytest.raises(InputError, match=r"a\.json: op \d+ \(binary\): there is no kernel 'abacus'"):
+        deploy(model, pi, folder="x", count=1, schedule=path)
+    assert not (board.home / "x").exists()
+    with pytest.raises(InputError, match="give the file's path with it"):
+        deploy(read(model), pi, folder="x", count=1, schedule=path)
+    scheduled(tmp_path, "portablers", "pi4")
+    with pytest.warns(InputWarning, match=r"net\.schedule\.json: not followed on local: it is for pi4; --schedule"):
+        assert deploy(model, pi, folder="x", count=1).schedule is None
+    board.facts = replace(board.facts, python=None)
+    alone = LinuxTarget(board)
+    with pytest.raises(InputError, match="kernels on local follow no schedule; leave --schedule out"):
+        deploy(model, alone, folder="y", count=1, schedule=path)
+    with pytest.warns(InputWarning, match=r"net\.schedule\.json: not followed on local: it is for pi4"):
+        assert alone.with_schedule(open_model(model)).given is None
+    alone.close()
 
 
 def test_without_python_a_version_is_a_program_with_a_command_line(board: Board, tmp_path: Path) -> None:

@@ -18,9 +18,6 @@ import pytest
 import edgebnn
 from edgebnn import machine, targets
 from edgebnn.errors import EdgebnnError, InputError, InputWarning, ModelFormatError
-from edgebnn.graph.layer_shapes import layers
-from edgebnn.kernels import schedules
-from edgebnn.kernels.schedules import LayerSchedule, Schedule
 from edgebnn.targets.host import HostTarget
 from edgebnn.targets.linux import client, start, wire
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError, lacking
@@ -31,7 +28,7 @@ from edgebnn.targets.model_file import ModelFile, open_model
 from edgebnn.targets.noise import noise
 from edgebnn.targets.running import run_on
 from edgebnn.workflows.benchmark import Effort, benchmark
-from tests.support.devices import BINARY, INT8, W1A8, LocalDevice
+from tests.support.devices import BINARY, INT8, W1A8, LocalDevice, scheduled
 
 
 @pytest.fixture
@@ -83,16 +80,6 @@ def test_a_device_says_what_it_is_and_what_it_is_under(target: LinuxTarget) -> N
     result = benchmark(target, model, effort=Effort(repeats=4, cool_seconds=0))
     assert result.fingerprint == here.fingerprint()
     assert result.before is not None
-
-
-def scheduled(folder: Path, kernel: str, hardware: str, name: str = "net.schedule.json") -> tuple[Path, Path]:
-    """A model, and a schedule of its first binary layer."""
-    model, path = folder / "net.tflite", folder / name
-    model.write_bytes(BINARY.read_bytes())
-    op = next(layer for layer in layers(open_model(BINARY).graph) if layer.shape.operation == "bconv2d").op
-    layer = LayerSchedule(op, "binary", kernel, "rs", {"rows": 2, "blocks": 4})
-    schedules.write(Schedule(schedules.fingerprint(model.read_bytes()), hardware, (layer,)), path)
-    return model, path
 
 
 def kernels_on(target: LinuxTarget, model: ModelFile) -> list[str]:
