@@ -50,6 +50,10 @@ def target(name: str = "host", access: Access | None = None) -> Target:
         InputError: there is none; the message lists those that there are.
         EdgebnnError: what it needs is not installed, or the device cannot be reached.
     """
+    if access is not None and access.wheels is not None:
+        from .linux.bundle import check_folder
+
+        check_folder(access.wheels)
     if name.startswith(f"{SSH}:"):
         try:
             from .linux.ssh import SshTarget
@@ -65,6 +69,14 @@ def target(name: str = "host", access: Access | None = None) -> Target:
         made: Target = getattr(import_module(module), kind)(name)
     except ModuleNotFoundError as error:
         raise EdgebnnError(f"the target {name} needs {error.name}: pip install 'edgebnn[mcu]'") from None
+    if access is not None and access.wheels is not None:
+        from .linux.target import LinuxTarget
+
+        if not isinstance(made, LinuxTarget):
+            raise InputError(
+                f"{name}: needs no wheels from a folder; --wheels is for ssh://user@host and emulated devices"
+            )
+        made.where.wheels = access.wheels
     return made
 
 

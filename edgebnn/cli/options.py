@@ -102,6 +102,13 @@ _accept = click.option(
     callback=lambda context, option, value: _remember(context, "accept_new_host", value),
     help="Record the key of an ssh:// host that is not in known_hosts; one that has changed is refused all the same.",
 )
+_wheels = click.option(
+    "--wheels",
+    type=FILE,
+    expose_value=False,
+    callback=lambda context, option, value: _remember(context, "wheels", value),
+    help="A folder of the wheels that a device needs, where this machine has no network; errors say how to fill it.",
+)
 _ACCESS = "edgebnn.cli.access"
 
 
@@ -116,13 +123,13 @@ _targets = click.option(
 
 
 def targets_option(command: Command) -> Command:
-    """Where a verb measures: ``targets``, which :func:`find_targets` finds by the other options that are of ssh."""
-    return _targets(_key(_accept(command)))
+    """Where a verb measures: ``targets``, which :func:`find_targets` finds by the other options that are of devices."""
+    return _targets(_key(_accept(_wheels(command))))
 
 
 def target_option(command: Command) -> Command:
-    """Where a verb runs: ``target``, which :func:`find_target` finds by the other options that are of ssh."""
-    return _target(_key(_accept(command)))
+    """Where a verb runs: ``target``, which :func:`find_target` finds by the other options that are of devices."""
+    return _target(_key(_accept(_wheels(command))))
 
 
 def _only(names: tuple[str, ...]) -> str:

@@ -1,4 +1,4 @@
-"""How to log in to a device."""
+"""How to log in to a device, and what is put there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ class Access:
 
     key: a private key's file, in place of them. accept_new_host: record the key of a host that is not in known_hosts;
     one that has changed is refused all the same. known_hosts: the file, by default OpenSSH's. config: that of ssh, in
-    place of ~/.ssh/config. silence: seconds after which a device that says nothing is given up.
+    place of ~/.ssh/config. silence: seconds after which a device that says nothing is given up. wheels: a folder of the
+    wheels that models need there, LiteRT's and NumPy's, in place of the network; of any device that runs Linux.
     """
 
     key: Path | None = None
@@ -22,3 +23,4 @@ class Access:
     known_hosts: Path | None = None
     config: Path | None = None
     silence: float = SILENCE_SECONDS
+    wheels: Path | None = None

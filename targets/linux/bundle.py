@@ -10,7 +10,8 @@ import hashlib
 import importlib.metadata
 import importlib.util
 import io
-import shutil
+import re
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
-from edgebnn.errors import EdgebnnError, one_line
+from edgebnn.errors import EdgebnnError, InputError, one_line
 from edgebnn.files import cache_folder
 from edgebnn.runtime import build, library
 
@@ -64,6 +65,12 @@ PROCESSORS = {
 OLDEST_GLIBC = {"x86_64": (2, 27), "aarch64": (2, 27), "armv7l": (2, 34)}
 """That of the interpreter's wheels."""
 OLDEST_PYTHON = (3, 10)
+PILLOW = "pillow>=10"
+_NEWEST_GLIBC = (2, 41)
+_POLICIES = (17, 24, 26, 27, 28, 31, 34, 35, 36, 37, 38, 39, 40, 41)
+"""Minor versions of glibc that wheels are made for (the policies of auditwheel 6)."""
+_NO_NETWORK = "connection broken by"
+"""What pip says where it does not reach the index."""
 
 
 @dataclass(frozen=True)
@@ -79,18 +86,21 @@ class Archive:
         return digest(self.data)
 
 
-def runtime(processor: str, python: tuple[int, int], glibc: tuple[int, int]) -> tuple[Archive, ...]:
+def runtime(
+    processor: str, python: tuple[int, int], glibc: tuple[int, int], source: Path | None = None
+) -> tuple[Archive, ...]:
     """All that models need to run on a device: the script that its Python begins with, edgebnn, and wheels.
 
     Args:
         processor: of :data:`PROCESSORS`.
         python, glibc: versions on the device.
+        source: a folder of wheels, in place of the network.
 
     Raises:
-        EdgebnnError: there is no compiler for it, or the wheels cannot be downloaded.
+        EdgebnnError: there is no compiler for it, or the wheels cannot be had.
     """
     start = Archive("start.py", START.read_bytes())
-    return (start, edgebnn_archive(processor), *wheels(processor, python, glibc))
+    return (start, edgebnn_archive(processor), *wheels(processor, python, glibc, source))
 
 
 def edgebnn_archive(processor: str) -> Archive:
@@ -147,60 +157,116 @@ def _entry(name: str, mode: int = 0o644) -> ZipInfo:
     return entry
 
 
-def wheels(processor: str, python: tuple[int, int], glibc: tuple[int, int]) -> tuple[Archive, ...]:
+def wheels(
+    processor: str, python: tuple[int, int], glibc: tuple[int, int], source: Path | None = None
+) -> tuple[Archive, ...]:
     """The wheels that the agent needs, as pip on the device would choose them; downloaded once, then from the cache.
 
     Args:
         processor: of :data:`PROCESSORS`.
         python, glibc: versions on the device.
+        source: a folder of wheels, in place of the network.
 
     Raises:
-        EdgebnnError: they cannot be downloaded, or there are none for such a device.
+        EdgebnnError: they cannot be downloaded, the folder lacks some, or there are none for such a device.
     """
-    return _wheels(PROCESSORS[processor], python, glibc)
+    return _Wanted(PROCESSORS[processor], python, min(glibc, _NEWEST_GLIBC)).archives(source)
 
 
-def pillow(processor: str, python: tuple[int, int], glibc: tuple[int, int]) -> tuple[Archive, ...]:
+def pillow(
+    processor: str, python: tuple[int, int], glibc: tuple[int, int], source: Path | None = None
+) -> tuple[Archive, ...]:
     """The wheel that reads files of pictures, as :func:`wheels`; none where PyPI has none, but the system may."""
     device = PROCESSORS[processor]
-    return () if device.own_numpy else _wheels(replace(device, requirements=("pillow>=10",)), python, glibc)
+    if device.own_numpy:
+        return ()
+    return _Wanted(replace(device, requirements=(PILLOW,)), python, min(glibc, _NEWEST_GLIBC)).archives(source)
 
 
-def _wheels(device: Processor, python: tuple[int, int], glibc: tuple[int, int]) -> tuple[Archive, ...]:
-    wanted = (device.requirements, device.tag, python, min(glibc, (2, 41)))
-    folder = cache_folder() / "wheels" / hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
-    if not folder.is_dir():
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".wheels-", dir=folder.parent) as name:
-            part = Path(name) / "wheels"
-            _download(device, python, min(glibc, (2, 41)), part)
-            try:
-                part.rename(folder)
-            except OSError:
-                if not folder.is_dir():  # else another process was faster
-                    raise
-    return tuple(Archive(path.name, path.read_bytes()) for path in sorted(folder.glob("*.whl")))
+def check_folder(source: Path) -> None:
+    """Raises InputError unless a folder holds wheels."""
+    if not any(source.glob("*.whl")):
+        raise InputError(f"{source}: holds no wheels (.whl); pip download --dest {source} puts some there")
 
 
-def _download(device: Processor, python: tuple[int, int], glibc: tuple[int, int], folder: Path) -> None:
-    version = f"{python[0]}{python[1]}"
-    kinds = [f"manylinux_{glibc[0]}_{minor}_{device.tag}" for minor in range(17, glibc[1] + 1)]
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--only-binary=:all:", "--dest", str(folder)]
-    command += ["--python-version", f"{python[0]}.{python[1]}", "--implementation", "cp"]
-    command += [text for abi in (f"cp{version}", "abi3", "none") for text in ("--abi", abi)]
-    command += [text for kind in (*kinds, f"manylinux2014_{device.tag}") for text in ("--platform", kind)]
-    command += ["--no-deps"] if device.own_numpy else []
-    done = _run([*command, *device.requirements])
-    if done.returncode:
-        shutil.rmtree(folder, ignore_errors=True)
+@dataclass(frozen=True)
+class _Wanted:
+    """Wheels for a kind of device, with versions of its Python and C library."""
+
+    device: Processor
+    python: tuple[int, int]
+    glibc: tuple[int, int]
+
+    def archives(self, source: Path | None) -> tuple[Archive, ...]:
+        """From the cache, where they are put if they are not there: from a folder, or the network."""
+        known = () if source is None else tuple((path.name, path.stat().st_size) for path in _wheels_in(source))
+        wanted = (self.device.requirements, self.device.tag, self.python, self.glibc, *known)
+        folder = cache_folder() / "wheels" / hashlib.sha256(repr(wanted).encode()).hexdigest()[:16]
+        if not folder.is_dir():
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(prefix=".wheels-", dir=folder.parent) as name:
+                part = Path(name) / "wheels"
+                self._download(part, source)
+                try:
+                    part.rename(folder)
+                except OSError:
+                    if not folder.is_dir():  # else another process was faster
+                        raise
+        return tuple(Archive(path.name, path.read_bytes()) for path in _wheels_in(folder))
+
+    def _download(self, folder: Path, source: Path | None) -> None:
+        done = self._pip(folder, source, self.device.requirements)
+        if done.returncode == 0:
+            return
         lines = [line for line in done.stderr.splitlines() if line.strip()] or ["pip failed"]
         said = next((line for line in lines if line.startswith("ERROR")), lines[-1])
+        if source is not None:
+            why = f"{source}: {self._missing(folder, source) or said}"
+        elif _NO_NETWORK in done.stderr:
+            why = "cannot be downloaded: this machine does not reach PyPI"
+        else:
+            why = f"cannot be downloaded: {said}"
+        everything = (*self.device.requirements, *(() if self.device.own_numpy else (PILLOW,)))
+        command = shlex.join(["pip", "download", *self._options, "--dest", "DIR", *everything])
+        name = f"{self.device.tag}, Python {_dotted(self.python)}, glibc {_dotted(self.glibc)}"
         raise EdgebnnError(
             one_line(
-                f"the wheels for the device ({device.tag}, Python {python[0]}.{python[1]}, glibc {glibc[0]}.{glibc[1]})"
-                f" cannot be downloaded: {said}; this machine needs pip and the network for that, once"
+                f"the wheels for the device ({name}) {'are not all in ' if source else ''}{why}; where there is a "
+                f"network, this puts them into a folder DIR, which --wheels names here: {command}"
             )
         )
+
+    def _missing(self, folder: Path, source: Path) -> str:
+        """Which wheels a folder does not have, in words; empty where pip has another complaint."""
+        alone = replace(self, device=replace(self.device, own_numpy=True))  # without what they need themselves
+        missing = [one for one in self.device.requirements if alone._pip(folder, source, (one,)).returncode]
+        if not missing:
+            done = self._pip(folder, source, self.device.requirements)
+            missing = re.findall(r"No matching distribution found for (.+)", done.stderr)[:1]
+        return f"no {', '.join(missing)}" if missing else ""
+
+    def _pip(self, folder: Path, source: Path | None, requirements: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--dest", str(folder), *self._options]
+        command += [] if source is None else ["--isolated", "--no-index", "--find-links", str(source)]
+        return _run([*command, *requirements])
+
+    @property
+    def _options(self) -> list[str]:
+        """What pip has to know of the device."""
+        version, tag, (major, minor) = "".join(map(str, self.python)), self.device.tag, self.glibc
+        kinds = [f"manylinux_{major}_{one}_{tag}" for one in range(17, minor + 1) if one in _POLICIES]
+        found = ["--only-binary=:all:", "--python-version", _dotted(self.python), "--implementation", "cp"]
+        found += [text for abi in (f"cp{version}", "abi3", "none") for text in ("--abi", abi)]
+        found += [text for kind in (*kinds, f"manylinux2014_{tag}") for text in ("--platform", kind)]
+        return [*found, "--no-deps"] if self.device.own_numpy else found
+
+
+def _wheels_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.whl"))
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return ".".join(map(str, version))
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -110,10 +110,12 @@ class Device(ABC):
     Attributes:
         name: of the target.
         facts: of the device.
+        wheels: a folder of the wheels that are needed there, in place of the network.
     """
 
     name: str
     facts: Facts
+    wheels: Path | None = None
 
     def conditions(self) -> Mapping[str, str] | None:
         """What it is under now, by its shell, as a probe names it; None where it is not measured on."""
@@ -135,14 +137,14 @@ class Device(ABC):
             raise DeviceError(f"{self.name}: {why}")
         assert facts.python is not None
         assert facts.glibc is not None
-        return bundle.runtime(facts.processor, facts.python, facts.glibc)
+        return bundle.runtime(facts.processor, facts.python, facts.glibc, self.wheels)
 
     def pictures(self) -> tuple[bundle.Archive, ...]:
         """What files of pictures are read with there. Raises EdgebnnError where it cannot be had."""
         facts = self.facts
         assert facts.python is not None
         assert facts.glibc is not None
-        return bundle.pillow(facts.processor, facts.python, facts.glibc)
+        return bundle.pillow(facts.processor, facts.python, facts.glibc, self.wheels)
 
     @abstractmethod
     def start(self, needed: Sequence[str]) -> Channel:

@@ -73,7 +73,7 @@ class SshDevice(Device):
 
     def __init__(self, name: str, access: Access) -> None:
         address = parse(name)
-        self.name = name
+        self.name, self.wheels = name, access.wheels
         self._connection = Connection(address.host, address.user, address.port, access)
         done = self._connection.run(_line(probe.command()))
         self.facts = probe.facts(done.output, name)
