@@ -42,9 +42,21 @@ def read_arrays(path: Path, model: ModelFile | Model) -> tuple[Array, ...]:
         An array for each input, in the model's order.
 
     Raises:
-        InputError: the file cannot be read, holds something else, or lacks an input. Pickles are not read.
+        InputError: the file cannot be read, holds something else or other shapes, or lacks an input. Pickles are not
+            read.
     """
-    named = read_named_arrays(path)
+    found = _in_order(path, read_named_arrays(path), model)
+    if len(found) != len(model.inputs):
+        raise InputError(f"{path}: holds one array, and {model.name} has {len(model.inputs)} inputs; give an .npz")
+    for port, array in zip(model.inputs, found, strict=True):
+        try:
+            port.check_shape(array, model.name)
+        except InputError as error:
+            raise InputError(f"{path}: {error}") from None
+    return found
+
+
+def _in_order(path: Path, named: dict[str, Array], model: ModelFile | Model) -> tuple[Array, ...]:
     if list(named) == [""]:
         return (named[""],)
     if len(model.inputs) == len(named) == 1:

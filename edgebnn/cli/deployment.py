@@ -91,18 +91,20 @@ def run(
             here = edgebnn.load(model, num_threads=threads, signature=signature, schedule=schedule)
             _classify(here, images, top, as_json)
         else:
-            file, there = _opened(target, model, signature, schedule, threads)
             here = edgebnn.load(model, signature=signature)
+            for image in images:  # wrong ones are told of before anybody logs in
+                here.prepare(image)
+            file, there = _opened(target, open_model(model, signature, schedule), threads)
             _classify(here, images, top, as_json, lambda pixels: run_on(there, file, (pixels,)))
         return
     if input_path is None or output_path is None:
         raise click.UsageError("give --input and --output, or --image")
-    file = open_model(model, signature)
+    file = open_model(model, signature, schedule)
     arrays = read_arrays(input_path, file)
     check_writable(output_path)
     if target != "host":
         with status(f"running on {target}"):
-            file, there = _opened(target, model, signature, schedule, threads)
+            file, there = _opened(target, file, threads)
             outputs = run_on(there, file, arrays)
     elif backend == "reference":
         outputs = run_reference(file, arrays, threads)
@@ -128,15 +130,10 @@ def run(
     show(as_json, value, f"wrote {output_path}{which}: {', '.join(map(str, shapes))}")
 
 
-def _opened(
-    target: str, model: Path, signature: str | None, schedule: Path | None, threads: int
-) -> tuple[ModelFile, Session]:
+def _opened(target: str, model: ModelFile, threads: int) -> tuple[ModelFile, Session]:
     """The model on a target."""
-    from edgebnn.targets.model_file import open_model
-
-    file = open_model(model, signature, schedule)
     where = find_target(target)
-    file = where.with_schedule(file)
+    file = where.with_schedule(model)
     return file, where.open(file, threads=threads)
 
 
@@ -296,6 +293,8 @@ def benchmark(
         check_writable(record)
     file = open_model(model, signature, schedule)
     arrays = () if input_path is None else read_arrays(input_path, file)
+    if against is not None and against not in ("lce", "litert"):
+        open_model(against)
     where = target_in_unit(target, unit, wait_states)
     file = where.with_schedule(file)
     with status(f"timing on {target}"):

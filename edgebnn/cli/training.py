@@ -274,7 +274,7 @@ def prune(
         from edgebnn.reports import pruning as reports
         from edgebnn.reports.pruning_view import pruning_view
         from edgebnn.targets.linux.device import DeviceError
-        from edgebnn.workflows.prune import PruneOptions, load_given, long_term, prune_in
+        from edgebnn.workflows.prune import PruneOptions, data_for, load_given, long_term, prune_in
     if output.suffix != ".keras":
         raise InputError(f"{output}: a pruned model is saved in Keras' own format; give a name that ends in .keras")
     check_writable(output)
@@ -283,7 +283,6 @@ def prune(
         raise InputError(
             f"budget {limit}: --unit and --wait-states play no part in it; ask for latency, as latency=0.7x"
         )
-    place = find_targets(targets, unit, wait_states)
     folder = run_dir or output.with_suffix(".run")
     if not resume:
         for path in (output, RunFolder(folder).identity):
@@ -294,10 +293,12 @@ def prune(
     if long_term_epochs:
         recipe = replace(long_term(network, data, long_term_epochs, settings), train_images=train_images)
         settings = replace(settings, long_term=recipe)
+    dataset = data_for(network, data)
+    place = find_targets(targets, unit, wait_states)
     with pruning_view(ERR) as progress:
         options = PruneOptions(settings, table, threads, workers, cluster, imports, hardware, progress)
         try:
-            result = prune_in(folder, network, data, place, limit, options)
+            result = prune_in(folder, network, dataset, place, limit, options)
         except DeviceError as error:
             if not (table or folder).exists():
                 raise

@@ -68,7 +68,7 @@ class Port(Form):
             InputError: its shape, dtype or values are wrong.
         """
         array = np.asarray(value)
-        self._check_shape(array, model)
+        self.check_shape(array, model)
         if self.is_text:
             return self._text(array, model)
         if array.dtype == self.dtype and not np.issubdtype(self.dtype, np.floating):
@@ -129,7 +129,8 @@ class Port(Form):
             stacklevel=_level_outside(),
         )
 
-    def _check_shape(self, array: Array, model: str) -> None:
+    def check_shape(self, array: Array, model: str) -> None:
+        """Raises InputError where an array does not have the shape that the port takes; messages name ``model``."""
         if not self.fits(array.shape):
             one = self.samples and array.ndim + 1 == len(self.shape)
             hint = " (one sample needs a batch dimension of 1 in front)" if one else ""
