@@ -55,7 +55,8 @@ def _gain(view: OpView) -> str:
     text = f"smaller, and about {speedup(usual, work):.1f} times as fast ({usual.name}; by {usual.source} costs)"
     others = (cost for cost in read_costs() if cost != usual)
     pays = sorted({f"{cost.name} ({cost.source})" for cost in others if speedup(cost, work) > MARGIN})
-    return f"{text}; faster too with {', '.join(pays)}" if pays else text
+    too = " too" if speedup(usual, work) >= 1 else ""
+    return f"{text}; faster{too} with {', '.join(pays)}" if pays else text
 
 
 def _work(view: OpView) -> Work | None:

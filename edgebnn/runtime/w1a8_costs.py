@@ -21,7 +21,7 @@ MARGIN = 1.1
 @dataclass(frozen=True)
 class Cost:
     """On processors that run the kernel ``kernel`` for 1-bit weights, and int8 ones ``int8``: AMX, VNNI, VNNI_WIDE,
-    DOT or WIDENING.
+    DOT, WIDENING or WIDENING_WIDE.
 
     Costs are in int8 products. ``source``: "measured" or "estimated". ``together``: channels that are computed
     together, whether they exist or not.
@@ -46,7 +46,9 @@ class Cost:
             feature = "AMX"
         if self.int8 == "VNNI_WIDE":
             feature += " at full width"
-        return f"{self.kernel} {'without' if self.int8 == 'WIDENING' else 'with'} {feature}"
+        if self.int8 == "WIDENING_WIDE":
+            feature += " in AVX-512"
+        return f"{self.kernel} {'without' if self.int8.startswith('WIDENING') else 'with'} {feature}"
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ def here() -> tuple[Cost, ...]:
     kernels = read_table(build.library(), "w1a8").runnable
     flags = machine.cpu_flags()
     vnni = len({"avx512_vnni", "avx_vnni"} & set(flags))
-    int8 = "DOT" if "asimddp" in flags else ("WIDENING", "VNNI", "VNNI_WIDE")[vnni]
+    widening = "WIDENING_WIDE" if "avx512bw" in flags else "WIDENING"
+    int8 = "DOT" if "asimddp" in flags else (widening, "VNNI", "VNNI_WIDE")[vnni]
     if {"avx512_vnni", "amx_int8"} <= flags:
         int8 = "AMX"
     return tuple(cost for cost in read_costs() if cost.kernel in kernels and cost.int8 == int8)

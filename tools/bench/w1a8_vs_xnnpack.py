@@ -1,7 +1,10 @@
 #!/usr/bin/env python3
 """W1A8 layers in our delegate against XNNPACK's int8 of the same shape: whole op, one thread.
 
-Usage: .venv/bin/python -m tools.bench.w1a8_vs_xnnpack [--repeats N] [--kernels NAME] [--json FILE] [--markdown FILE]
+Usage: .venv/bin/python -m tools.bench.w1a8_vs_xnnpack [--grid] [--size N]... [--repeats N] [--kernels NAME]
+       [--json FILE] [--markdown FILE]
+
+``--grid`` measures many small layers, of few channels and many, 1x1 and 3x3, stride 1 and 2, instead of the large ones.
 
 Every contender runs a model of this one op, in the same process and in turn; a ratio is the median over rounds of
 theirs / ours. Times are of the thread, so that what else runs on the machine counts little. Figures hold for this class
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -50,6 +54,8 @@ class Dense:
 
 
 LAYERS: tuple[Layer | Dense, ...] = (*RESNET, Dense(9216, 4096), Dense(4096, 4096))
+SIZES, CHANNELS, KINDS = (4, 7, 14, 28, 56), (16, 24, 32, 48, 64, 128), ((3, 1), (3, 2), (1, 1), (1, 2))
+"""Of the grid; kinds are (filter, stride)."""
 
 
 @dataclass(frozen=True)
@@ -161,17 +167,42 @@ def markdown(results: list[Result], repeats: int) -> str:
     return "\n".join(lines) + "\n"
 
 
+def grid(sizes: Sequence[int]) -> tuple[Layer, ...]:
+    """As many channels out as in."""
+    kinds = [(size, filter, stride) for filter, stride in KINDS for size in sizes]
+    return tuple(Layer(size, c, c, filter, stride) for size, filter, stride in kinds for c in CHANNELS)
+
+
+def grid_markdown(results: list[Result], repeats: int) -> str:
+    """Ratios alone, a column for each number of channels."""
+    lines = [
+        f"W1A8 against XNNPACK int8, whole op, one thread, on {machine.describe()} (class {machine.cpu_class()}).",
+        f"Measured, thread time, {repeats} rounds, interleaved; medians of theirs / ours.",
+        "",
+        f"| layer | {' | '.join(map(str, CHANNELS))} |",
+        "|---|" + "---|" * len(CHANNELS),
+    ]
+    for row in range(0, len(results), len(CHANNELS)):
+        these = results[row : row + len(CHANNELS)]
+        kind = these[0].layer.rpartition("x")[0]
+        lines.append(f"| {kind} | {' | '.join(f'{r.ratio:.2f}' for r in these)} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     parser = command_line(__doc__)
+    parser.add_argument("--grid", action="store_true", help="many small layers instead of the large ones")
+    parser.add_argument("--size", type=int, action="append", help="of the grid's maps; may be repeated (default: all)")
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
     options = parser.parse_args()
     results = []
-    for layer in LAYERS:
+    for layer in grid(options.size or SIZES) if options.grid else LAYERS:
         print(f"timing {layer.name}", file=sys.stderr, flush=True)
         results.append(compare(layer, options.repeats, options.kernels))
     found = {"repeats": options.repeats, "layers": [asdict(result) for result in results]}
-    publish(options, markdown(results, options.repeats), found)
+    table = (grid_markdown if options.grid else markdown)(results, options.repeats)
+    publish(options, table, found)
 
 
 if __name__ == "__main__":

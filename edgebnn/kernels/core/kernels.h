@@ -102,7 +102,8 @@ EB_EXPORT uint32_t eb_cpu_features(void);
 
 /* How XNNPACK's int8 kernels multiply, slowest first. */
 enum eb_int8_arithmetic {
-  EB_INT8_WIDENING,  /* products are widened: AVX2, AVX-512 without VNNI, NEON without dot products */
+  EB_INT8_WIDENING,  /* products are widened: AVX2, NEON without dot products */
+  EB_INT8_WIDENING_WIDE, /* the same with registers of 512 bits: AVX-512 without VNNI */
   EB_INT8_DOT,       /* NEON with dot products */
   EB_INT8_VNNI,
   EB_INT8_VNNI_WIDE, /* VNNI on two registers of 512 bits a cycle, twice what Zen 4 does: Zen 5 */

@@ -61,6 +61,7 @@ typedef struct eb_w1a8_kernel {
   int32_t lane_tables, lane_bytes;
   int32_t expanded_bytes; /* of a lane; 0: weights are read as they are packed */
   int32_t counts;
+  int32_t floats; /* whether it makes outputs by floats (float_output.h) */
   int32_t orders; /* sum of enum eb_order */
 } eb_w1a8_kernel;
 

@@ -60,6 +60,8 @@ typedef struct eb_w1a8_transform {
   const double *factor;                     /* EB_ROUND_ONCE */
   int32_t rounding;
   int32_t narrow; /* EB_ROUND_TWICE: as eb_w1a8_round_narrow needs it, of all channels */
+  const float *scale, *offset; /* as float_output.h has them, of sums as the tables count them; magnitude and bias included */
+  float guard;                 /* 0: outputs are not made by floats */
   int32_t zero_point, min, max;
 } eb_w1a8_transform;
 

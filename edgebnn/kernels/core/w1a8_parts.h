@@ -15,13 +15,23 @@ static inline size_t eb_w1a8_array_bytes(const eb_w1a8_plan *plan) {
   return eb_align(eb_w1a8_padded_channels(plan) * sizeof(int32_t));
 }
 
-/* Of all arrays. */
-static inline size_t eb_w1a8_arrays_bytes(const eb_w1a8_plan *plan) {
+/* Of the arrays of integers and doubles; behind them are those of floats, where the kernel reads them. */
+static inline size_t eb_w1a8_exact_bytes(const eb_w1a8_plan *plan) {
   return (plan->op.rounding == EB_ROUND_ONCE ? 4 : 5) * eb_w1a8_array_bytes(plan);
 }
 
-/* Behind the arrays stands whether all channels are narrow, an int32. */
-static inline void *eb_w1a8_narrow_at(const eb_w1a8_plan *plan, const void *persistent) {
+/* Of all arrays. */
+static inline size_t eb_w1a8_arrays_bytes(const eb_w1a8_plan *plan) {
+  return eb_w1a8_exact_bytes(plan) + (plan->kernel->floats ? 2 : 0) * eb_w1a8_array_bytes(plan);
+}
+
+/* What holds for all channels: as in the transform. It stands behind the arrays. */
+typedef struct eb_w1a8_common {
+  int32_t narrow;
+  float guard;
+} eb_w1a8_common;
+
+static inline void *eb_w1a8_common_at(const eb_w1a8_plan *plan, const void *persistent) {
   return (char *)persistent + plan->constants_offset + eb_w1a8_arrays_bytes(plan);
 }
 
@@ -43,7 +53,10 @@ static inline eb_w1a8_transform eb_w1a8_transform_of(const eb_w1a8_plan *plan, c
   const size_t bytes = eb_w1a8_array_bytes(plan);
   eb_w1a8_transform t;
   memset(&t, 0, sizeof(t));
-  memcpy(&t.narrow, eb_w1a8_narrow_at(plan, persistent), sizeof(t.narrow));
+  eb_w1a8_common common;
+  memcpy(&common, eb_w1a8_common_at(plan, persistent), sizeof(common));
+  t.narrow = common.narrow;
+  t.guard = common.guard;
   t.magnitude = (const int32_t *)(const void *)at;
   t.bias = (const int32_t *)(const void *)(at + bytes);
   if (plan->op.rounding == EB_ROUND_ONCE) {
@@ -52,6 +65,10 @@ static inline eb_w1a8_transform eb_w1a8_transform_of(const eb_w1a8_plan *plan, c
     t.multiplier = (const int32_t *)(const void *)(at + 2 * bytes);
     t.left = (const int32_t *)(const void *)(at + 3 * bytes);
     t.right = (const int32_t *)(const void *)(at + 4 * bytes);
+  }
+  if (plan->kernel->floats) {
+    t.scale = (const float *)(const void *)(at + eb_w1a8_exact_bytes(plan));
+    t.offset = (const float *)(const void *)(at + eb_w1a8_exact_bytes(plan) + bytes);
   }
   t.rounding = plan->op.rounding;
   t.zero_point = plan->op.output_zero_point;

@@ -59,6 +59,7 @@ int32_t eb_cpu_int8_arithmetic(void) {
   const int narrow_vnni = __get_cpuid_count(7, 1, &leaf[0], &leaf[1], &leaf[2], &leaf[3]) && leaf[0] & avx_vnni;
   if (narrow_vnni && avx512_vnni) return EB_INT8_VNNI_WIDE; /* AVX-VNNI came to AVX-512 processors with that width */
   if (narrow_vnni || avx512_vnni) return EB_INT8_VNNI;
+  if (eb_cpu_features() & EB_CPU_AVX512_BW) return EB_INT8_WIDENING_WIDE;
 #endif
   return eb_cpu_features() & EB_CPU_NEON_DOT ? EB_INT8_DOT : EB_INT8_WIDENING;
 }

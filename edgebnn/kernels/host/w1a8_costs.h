@@ -8,7 +8,8 @@
  * A product is counted for each of the channels computed together, whether it exists or not. The measured lines were fitted
  * to 40 layers and more. VNNI's, on Zen 4, tell rightly which gain, but for two within a tenth of even. VNNI_WIDE's, on Zen 5
  * (two cores, virtual), holds for no layer that loses, and misses some that gain 19 % at most.
- * The others have the shape of those, with the speeds of inner loops on other processors (XNNPACK's there not measured);
+ * WIDENING's of x86, on Zen 3 (two virtual cores, other load on the machine), were fitted to 120 layers of 16 to 128 channels,
+ * to 12 % on average; WIDENING_WIDE's of avx2mul are those at half the speed. The others have the shape of those, with the speeds of inner loops on other processors (XNNPACK's there not measured);
  * avxvnni's is of the same instruction in AVX-512's encoding, on Zen 4. AMX's, on Emerald Rapids (two cores, virtual), have
  * avx512vnni's shape as it was fitted there to int8 without AMX. */
 EB_W1A8_COST(avx512, VNNI, "measured", 64, 68.0, 0.45, 88.0, 0.0, 24.0, 1.0)
@@ -19,8 +20,10 @@ EB_W1A8_COST(avx512vnni, AMX, "measured", 16, 9.0, 1.8, 50.0, 14.0, 69.0, 15.0)
 EB_W1A8_COST(avx512, AMX, "measured", 64, 69.0, 2.6, 82.0, 0.0, 69.0, 15.0)
 EB_W1A8_COST(avx2, VNNI, "measured", 32, 72.0, 1.5, 150.0, 0.0, 24.0, 1.0)
 EB_W1A8_COST(avxvnni, VNNI, "estimated", 16, 4.0, 1.1, 170.0, 6.0, 24.0, 1.0)
-EB_W1A8_COST(avx512, WIDENING, "estimated", 64, 20.0, 0.15, 26.0, 0.0, 7.0, 1.0)
-EB_W1A8_COST(avx2, WIDENING, "estimated", 32, 21.0, 0.35, 44.0, 0.0, 7.0, 1.0)
+EB_W1A8_COST(avx512, WIDENING_WIDE, "estimated", 64, 20.0, 0.15, 26.0, 0.0, 7.0, 1.0)
+EB_W1A8_COST(avx2mul, WIDENING_WIDE, "estimated", 8, 3.0, 0.82, 40.0, 2.6, 30.0, 1.2)
+EB_W1A8_COST(avx2mul, WIDENING, "measured", 8, 2.5, 0.41, 20.0, 1.3, 30.0, 1.2)
+EB_W1A8_COST(avx2, WIDENING, "measured", 32, 5.8, 0.43, 56.0, 0.0, 30.0, 1.2)
 EB_W1A8_COST(neon64dot, DOT, "estimated", 16, 2.0, 1.1, 30.0, 6.0, 48.0, 1.0)
 EB_W1A8_COST(neon64, WIDENING, "estimated", 32, 36.0, 0.57, 75.0, 0.0, 12.0, 1.0)
 EB_W1A8_COST(neon64, DOT, "estimated", 32, 145.0, 2.3, 300.0, 0.0, 48.0, 1.0)

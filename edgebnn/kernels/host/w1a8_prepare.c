@@ -1,6 +1,7 @@
 /* W1A8 convolution: weights put into the order in which kernels read them, and constants derived. Happens once. */
 #include <stdbool.h>
 
+#include "../core/float_output.h"
 #include "../core/w1a8_parts.h"
 
 /* Bits [first, first + count) of a packed pixel of `inputs` signs; those past the last are 0. count <= 16. */
@@ -66,31 +67,96 @@ static eb_status check(const eb_w1a8_plan *plan, const eb_w1a8_constants *consta
   return EB_OK;
 }
 
-/* The greatest size of a sum of that channel. */
-static int64_t most_of(const eb_w1a8_plan *plan, int32_t magnitude, int32_t bias) {
+/* The greatest size of the sum of a window's inputs, without magnitude and bias. */
+static int64_t most_inputs(const eb_w1a8_plan *plan) {
   const eb_window *w = &plan->op.window;
-  const int64_t terms = (int64_t)w->filter_height * w->filter_width * (plan->op.depthwise ? 1 : plan->group_inputs);
-  return terms * 255 * magnitude + (bias < 0 ? -(int64_t)bias : bias);
+  return (int64_t)w->filter_height * w->filter_width * (plan->op.depthwise ? 1 : plan->group_inputs) * 255;
 }
 
-/* The constants of channel c, which stand at `at`. Whether they are narrow. */
-static int32_t prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, const uint32_t *filter,
-                               int32_t c, size_t at, void *persistent) {
+/* The same with them, of that channel. */
+static int64_t most_of(const eb_w1a8_plan *plan, int32_t magnitude, int32_t bias) {
+  return most_inputs(plan) * magnitude + (bias < 0 ? -(int64_t)bias : bias);
+}
+
+/* Outputs of the channel whose constants stand at `at`, of sums as the tables count them. excess: as of excess_of. */
+static eb_real_output real_output(const eb_w1a8_plan *plan, const eb_w1a8_transform *t, size_t at, int32_t bias,
+                                  int64_t excess) {
+  const int once = t->rounding == EB_ROUND_ONCE;
+  const int32_t magnitude = t->magnitude[at];
+  const double power = once ? 1.0 : (double)((int64_t)1 << t->left[at]) / (double)((int64_t)1 << (31 + t->right[at]));
+  const double factor = once ? t->factor[at] : t->multiplier[at] * power;
+  eb_real_output y;
+  y.scale = magnitude * factor;
+  y.offset = ((double)bias - (double)magnitude * (double)excess) * factor + t->zero_point;
+  y.most = (double)(most_inputs(plan) + (excess < 0 ? -excess : excess));
+  y.right = once ? -1 : t->right[at];
+  return y;
+}
+
+/* Where a channel's constants and weights stand. */
+typedef struct {
+  size_t at;         /* in the arrays */
+  size_t weights;    /* in persistent memory */
+} place;
+
+static place place_of(const eb_w1a8_plan *plan, int32_t c) {
+  if (plan->op.depthwise) return (place){(size_t)c, 0};
+  const int32_t in_group = c % plan->group_outputs, tile = plan->kernel->channel_tile;
+  const size_t block = (size_t)(c / plan->group_outputs * plan->group_blocks + in_group / tile);
+  const size_t lane = (size_t)(in_group % tile);
+  return (place){block * (size_t)tile + lane, block * plan->block_bytes + lane * (size_t)plan->kernel->lane_bytes};
+}
+
+static const uint32_t *filter_of(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, int32_t c) {
+  const eb_window *w = &plan->op.window;
+  const size_t taps = (size_t)w->filter_height * (size_t)w->filter_width;
+  return (const uint32_t *)constants->filter + (size_t)c * taps * (size_t)eb_packed_words(plan->group_inputs);
+}
+
+static int64_t excess_at(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, int32_t c) {
+  return plan->op.depthwise ? 0 : excess_of(plan, filter_of(plan, constants, c));
+}
+
+static int32_t bias_at(const eb_w1a8_constants *constants, int32_t c) {
+  return constants->bias == NULL ? 0 : constants->bias[c];
+}
+
+/* The integers of channel c. Returns what it allows of what holds for all channels. */
+static eb_w1a8_common prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, int32_t c,
+                                      void *persistent) {
   const eb_w1a8_transform t = eb_w1a8_transform_of(plan, persistent);
-  const int32_t magnitude = constants->magnitude == NULL ? 1 : constants->magnitude[c];
-  const int32_t bias = constants->bias == NULL ? 0 : constants->bias[c];
-  const int64_t excess = plan->op.depthwise ? 0 : excess_of(plan, filter);
+  const size_t at = place_of(plan, c).at;
+  const int32_t magnitude = constants->magnitude == NULL ? 1 : constants->magnitude[c], bias = bias_at(constants, c);
+  const int64_t excess = excess_at(plan, constants, c), most = most_of(plan, magnitude, bias);
+  eb_w1a8_common allowed = {0, __builtin_inff()};
   ((int32_t *)t.magnitude)[at] = magnitude;
   ((int32_t *)t.bias)[at] = (int32_t)((uint32_t)bias - (uint32_t)magnitude * (uint32_t)excess);
   if (plan->op.rounding == EB_ROUND_ONCE) {
     ((double *)t.factor)[at] = constants->factor[c];
-    return 0;
+  } else {
+    const eb_w1a8_fixed f = eb_w1a8_fix_point(constants->factor[c]);
+    ((int32_t *)t.multiplier)[at] = f.multiplier;
+    ((int32_t *)t.left)[at] = f.left;
+    ((int32_t *)t.right)[at] = f.right;
+    allowed.narrow = eb_w1a8_is_narrow(f, most);
   }
-  const eb_w1a8_fixed f = eb_w1a8_fix_point(constants->factor[c]);
-  ((int32_t *)t.multiplier)[at] = f.multiplier;
-  ((int32_t *)t.left)[at] = f.left;
-  ((int32_t *)t.right)[at] = f.right;
-  return eb_w1a8_is_narrow(f, most_of(plan, magnitude, bias));
+  if (plan->kernel->floats && most <= INT32_MAX) { /* else sums may wrap */
+    const eb_real_output y = real_output(plan, &t, at, bias, excess);
+    allowed.guard = eb_float_guard(&y);
+  }
+  return allowed;
+}
+
+/* The floats, whose guard all channels allow. Outputs of lanes without a channel are never in doubt. */
+static void prepare_floats(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, float guard, void *persistent) {
+  const eb_w1a8_transform t = eb_w1a8_transform_of(plan, persistent);
+  for (size_t at = 0; at < eb_w1a8_padded_channels(plan); at++) ((float *)t.offset)[at] = 0.5f;
+  for (int32_t c = 0; c < plan->op.channels_out; c++) {
+    const size_t at = place_of(plan, c).at;
+    const eb_real_output y = real_output(plan, &t, at, bias_at(constants, c), excess_at(plan, constants, c));
+    ((float *)t.scale)[at] = (float)y.scale;
+    ((float *)t.offset)[at] = eb_float_offset(&y, guard);
+  }
 }
 
 eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, void *persistent) {
@@ -98,28 +164,21 @@ eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *con
   const eb_status status = check(plan, constants);
   if (status != EB_OK) return status;
   memset(persistent, 0, plan->persistent_bytes);
-  const uint32_t *filters = (const uint32_t *)constants->filter;
-  if (plan->op.depthwise) {
-    memcpy(persistent, filters, eb_w1a8_depthwise_words(plan) * sizeof(int32_t));
-    for (int32_t c = 0; c < plan->op.channels_out; c++) {
-      prepare_channel(plan, constants, NULL, c, (size_t)c, persistent);
-    }
-    return EB_OK;
-  }
-  int32_t narrow = 1;
-  const eb_window *w = &plan->op.window;
-  const size_t filter_words = (size_t)w->filter_height * (size_t)w->filter_width *
-                              (size_t)eb_packed_words(plan->group_inputs);
-  const int32_t tile = plan->kernel->channel_tile;
+  if (plan->op.depthwise) memcpy(persistent, constants->filter, eb_w1a8_depthwise_words(plan) * sizeof(int32_t));
+  eb_w1a8_common all = {1, 0.0f};
   for (int32_t c = 0; c < plan->op.channels_out; c++) {
-    const uint32_t *filter = filters + (size_t)c * filter_words;
-    const int32_t in_group = c % plan->group_outputs;
-    const size_t block = (size_t)(c / plan->group_outputs * plan->group_blocks + in_group / tile);
-    const size_t lane = (size_t)(in_group % tile);
-    uint8_t *weights = (uint8_t *)persistent + block * plan->block_bytes;
-    pack_channel(plan, filter, weights + lane * (size_t)plan->kernel->lane_bytes);
-    narrow &= prepare_channel(plan, constants, filter, c, block * (size_t)tile + lane, persistent);
+    uint8_t *weights = (uint8_t *)persistent + place_of(plan, c).weights;
+    if (!plan->op.depthwise) pack_channel(plan, filter_of(plan, constants, c), weights);
+    const eb_w1a8_common allowed = prepare_channel(plan, constants, c, persistent);
+    all.narrow &= allowed.narrow;
+    all.guard = allowed.guard > all.guard ? allowed.guard : all.guard;
   }
-  memcpy(eb_w1a8_narrow_at(plan, persistent), &narrow, sizeof(narrow));
+  if (plan->op.depthwise) all.narrow = 0;
+  if (all.guard <= EB_MOST_FLOAT_GUARD) {
+    prepare_floats(plan, constants, all.guard, persistent);
+  } else {
+    all.guard = 0.0f;
+  }
+  memcpy(eb_w1a8_common_at(plan, persistent), &all, sizeof(all));
   return EB_OK;
 }

@@ -176,6 +176,8 @@ static void begin_convolution(convolution *conv, const eb_output_steps *steps) {
   }
   b->transform.rounding = conv->all.rounding;
   b->transform.narrow = conv->all.narrow;
+  b->transform.guard = conv->all.guard;
+  b->transform.scale = b->transform.offset = NULL;
   b->transform.zero_point = conv->all.zero_point;
   b->transform.min = conv->all.min;
   b->transform.max = conv->all.max;
@@ -188,6 +190,7 @@ static void aim(convolution *conv, size_t at) {
   eb_w1a8_transform *t = &conv->block.transform;
   t->magnitude = conv->all.magnitude + at;
   t->bias = conv->all.bias + at;
+  if (t->guard > 0.0f) t->scale = conv->all.scale + at, t->offset = conv->all.offset + at;
   if (t->rounding == EB_ROUND_ONCE) {
     t->factor = conv->all.factor + at;
   } else {

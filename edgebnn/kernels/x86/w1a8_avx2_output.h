@@ -23,6 +23,19 @@ EB_INLINE __m256i eb_w1a8_avx2_round_twice(__m256i sum, __m256i multiplier, __m2
   return _mm256_sub_epi32(_mm256_srav_epi32(high, right), up);
 }
 
+/* By floats (float_output.h): the outputs of eight channels from `c` on, not bounded yet. beyond: the least distances from where
+ * an output is in doubt, which it lowers. */
+EB_INLINE __m256i eb_w1a8_avx2_floats(const eb_w1a8_transform *t, int32_t c, __m256i sums, __m256 *beyond) {
+  const __m256 product = _mm256_mul_ps(_mm256_cvtepi32_ps(sums), _mm256_loadu_ps(t->scale + c));
+  const __m256 u = _mm256_add_ps(product, _mm256_loadu_ps(t->offset + c)), whole = _mm256_floor_ps(u);
+  *beyond = _mm256_min_ps(*beyond, _mm256_sub_ps(u, whole));
+  return _mm256_cvtps_epi32(whole);
+}
+
+EB_INLINE int eb_w1a8_avx2_in_doubt(const eb_w1a8_transform *t, __m256 beyond) {
+  return _mm256_movemask_ps(_mm256_cmp_ps(beyond, _mm256_set1_ps(t->guard), _CMP_LT_OQ)) != 0;
+}
+
 /* Outputs of eight channels, all of them there, rounded twice. */
 EB_INLINE void eb_w1a8_avx2_write_eight(const eb_w1a8_transform *t, int32_t c, __m256i x, int8_t *output) {
   const __m256i scaled = _mm256_mullo_epi32(x, eb_w1a8_avx2_load(t->magnitude + c));

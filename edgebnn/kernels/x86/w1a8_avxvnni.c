@@ -8,6 +8,7 @@
 
 #if defined(__x86_64__)
 #include "w1a8_avx2_output.h"
+#include "w1a8_signs.h"
 
 enum {
   CHANNELS = 16,
@@ -31,27 +32,9 @@ enum {
 
 void eb_w1a8_avxvnni_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_bytes(pixels, TABLE_BYTES, 0x80); }
 
-EB_INLINE void store_signs(__m256i signs, __m256i bits, int8_t *weights) {
-  const __m256i minus = _mm256_cmpeq_epi8(_mm256_and_si256(signs, bits), bits);
-  _mm256_store_si256((__m256i *)(void *)weights, _mm256_or_si256(minus, _mm256_set1_epi8(1)));
-}
-
-/* Bytes of +1 and -1, [tables][CHANNELS][4 inputs]: two tables for each lane. */
 void eb_w1a8_avxvnni_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights) {
   (void)magnitude; /* the sums are multiplied by it */
-  const uint8_t *from = lanes;
-  int8_t *to = weights;
-  const __m256i bits = _mm256_set1_epi32(0x08040201), high_bits = _mm256_slli_epi16(bits, 4);
-  const int next = 0x01010101; /* four times the same channel */
-  const __m256i first = _mm256_setr_epi32(0, next, 2 * next, 3 * next, 4 * next, 5 * next, 6 * next, 7 * next);
-  for (size_t i = 0; i < count; i++, from += CHANNELS, to += 2 * CHANNELS * TABLE_BYTES) {
-    const __m256i lane = _mm256_broadcastsi128_si256(_mm_load_si128((const __m128i *)(const void *)from));
-    for (int v = 0; v < VECTORS; v++) {
-      const __m256i signs = _mm256_shuffle_epi8(lane, _mm256_add_epi8(first, _mm256_set1_epi8((char)(8 * v))));
-      store_signs(signs, bits, to + 32 * v);
-      store_signs(signs, high_bits, to + CHANNELS * TABLE_BYTES + 32 * v);
-    }
-  }
+  eb_w1a8_expand_16(lanes, count, weights);
 }
 
 /* sums: [pixels][CHANNELS]. */
