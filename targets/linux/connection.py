@@ -154,16 +154,27 @@ class Connection:
         }
         if self.access.key is not None:
             options |= {"client_keys": [str(self.access.key)], "agent_path": None}
-        if self.access.known_hosts is not None:
-            options["known_hosts"] = str(self.access.known_hosts) if self.access.known_hosts.exists() else b""
         if self.access.config is not None:
             options["config"] = str(self.access.config)
         try:
+            visitor.files = self._known_hosts(options)
+            if visitor.files:
+                options["known_hosts"] = [str(path) for path in visitor.files if path.is_file()] or b""
             self._open = await asyncssh.connect(**self._login, **options)
         except (asyncssh.Error, OSError, ValueError, asyncio.TimeoutError) as error:
             raise DeviceError(one_line(self._explained(error, visitor))) from None
         visitor.remember()
         return self._open
+
+    def _known_hosts(self, options: dict[str, Any]) -> list[Path]:
+        """The files of known hosts, there or not, the first being the user's; none where ~/.ssh/config wants none."""
+        if self.access.known_hosts is not None:
+            return [self.access.known_hosts]
+        asked = {"config": (), **self._login, **options}  # (): ~/.ssh/config, as connect has it by itself
+        named = asyncssh.SSHClientConnectionOptions(**asked).known_hosts
+        if named is None:
+            return []
+        return [Path(str(name)).expanduser() for name in named] or [Path("~/.ssh/known_hosts").expanduser()]
 
     def _explained(self, error: BaseException, visitor: _Visitor) -> str:
         """One line with the remedy."""
@@ -199,19 +210,19 @@ class Connection:
             )
         if isinstance(error, asyncio.TimeoutError | TimeoutError):
             return f"{host}: does not answer within {CONNECT_SECONDS:.0f} s; is it on, and in this network?"
+        if isinstance(error, asyncssh.ConnectionLost | ConnectionResetError):
+            return (
+                f"{host}: hangs up before a login; is it ssh that listens there? On the device journalctl -u ssh tells"
+            )
         if isinstance(error, OSError) and error.filename is not None:
             return f"{error.filename}: cannot be read ({error.strerror})"
         if isinstance(error, OSError):
             return f"{host}: cannot be reached ({error.strerror or error})"
-        if isinstance(error, asyncssh.ConnectionLost):
-            return (
-                f"{host}: hangs up before a login; is it ssh that listens there? On the device journalctl -u ssh tells"
-            )
         return f"{who}: ssh fails ({error}); ssh -v{port} {who} tells more"
 
 
 class _Visitor(asyncssh.SSHClient):  # type: ignore[misc]
-    """Decides about a host key that known_hosts does not have. ``changed``: it has another."""
+    """Decides about a host key that is in none of ``files``, those of known hosts. ``changed``: they have another."""
 
     def __init__(self, access: Access, port: int | None) -> None:
         self._access = access
@@ -219,16 +230,16 @@ class _Visitor(asyncssh.SSHClient):  # type: ignore[misc]
         self._new: tuple[Path, str] | None = None
         self.fingerprint = ""
         self.changed = False
+        self.files: list[Path] = []
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        path = self._access.known_hosts or Path("~/.ssh/known_hosts").expanduser()
-        known = asyncssh.match_known_hosts(str(path), host, addr, port)[0] if path.exists() else ()
+        there = [str(path) for path in self.files if path.is_file()]
         self.fingerprint = key.get_fingerprint()
-        self.changed = bool(known)
+        self.changed = any(asyncssh.match_known_hosts(name, host, addr, port)[0] for name in there)
         if self.changed or not self._access.accept_new_host:
             return False
         name = host if port == 22 else f"[{host}]:{port}"
-        self._new = (path, f"{name} {key.export_public_key('openssh').decode().strip()}\n")
+        self._new = (self.files[0], f"{name} {key.export_public_key('openssh').decode().strip()}\n")
         return True
 
     def remember(self) -> None:

@@ -366,6 +366,45 @@ def test_errors_are_one_line_and_exit_code_2(
         assert "secret" not in printed.err + printed.out
 
 
+@pytest.mark.parametrize("verb", ["validate", "profile", "benchmark", "run"])
+def test_a_login_that_is_refused_is_one_line_and_leaves_nothing(
+    bare: EmulatedPi, verb: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command, with the user's own ~/.ssh."""
+    other = tmp_path / "other"
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(other))
+    (empty := tmp_path / "empty").touch()
+    wrong = bare.record("wrong", asyncssh.generate_private_key("ssh-ed25519"))
+    recorded = wrong.read_bytes()
+    ssh = tmp_path / ".ssh"
+    ssh.mkdir()
+    monkeypatch.setenv("EDGEBNN_CACHE", str(cache_folder()))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (model := tmp_path / "a; rm -rf $HOME.tflite").write_bytes(W1A8.read_bytes())
+    np.save(tmp_path / "x.npy", next(noise(open_model(W1A8), 1))[0])
+    files = ["--input", str(tmp_path / "x.npy"), "--output", str(tmp_path / "y.npy")] if verb == "run" else []
+    for key, known, words, options in (
+        (bare.user_key, empty, "host key is not known", []),
+        (bare.user_key, tmp_path / "none", "host key is not known", []),
+        (bare.user_key, wrong, "ssh-keygen -R", []),
+        (bare.user_key, wrong, "ssh-keygen -R", ["--accept-host-key"]),
+        (other, bare.known_hosts, "ssh-copy-id", []),
+    ):
+        login = f"HostName 127.0.0.1\nPort {bare.port}\nUser pi\nIdentityFile {key}\nIdentityAgent none\n"
+        (ssh / "config").write_text(f"Host mypi\n{login}UserKnownHostsFile {known}\n")
+        with pytest.raises(SystemExit) as ended:
+            main([verb, str(model), "--target", "ssh://mypi", *files, *options])
+        printed = capsys.readouterr()
+        assert (ended.value.code, printed.out) == (2, "")
+        assert words in printed.err
+        assert printed.err.count("\n") == 1
+    assert bare.commands == []
+    assert not any(bare.home.iterdir())
+    assert wrong.read_bytes() == recorded
+    assert sorted(path.name for path in ssh.iterdir()) == ["config"]
+    assert not (tmp_path / "y.npy").exists()
+
+
 def test_addresses() -> None:
     assert str(parse("ssh://pi@raspberrypi.local:2222")) == "pi@raspberrypi.local:2222"
     assert str(parse("ssh://mypi")) == "mypi"
