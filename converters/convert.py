@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edgebnn.errors import InputError, ModelFormatError
-from edgebnn.files import check_writable, write_bytes
+from edgebnn.files import check_writable, read_bytes, write_bytes
 from edgebnn.graph.flatbuffer import IDENTIFIER
 from edgebnn.graph.kept_metadata import kept
 from edgebnn.graph.metadata import Metadata, recorded
@@ -128,7 +128,7 @@ def _rewritten(
     if to not in ("lce", "w1a8") or calibration is not None:
         raise InputError(f"{source}: a .tflite file is only rewritten: give --to lce or w1a8, and no calibration")
     if portable:
-        content = Path(source).read_bytes()  # a standard file stays what it is, to the byte
+        content = read_bytes(source)  # a standard file stays what it is, to the byte
         graph = read(content, str(source))
         findings = inspect(graph)
         if metadata is not None:

@@ -18,6 +18,7 @@ from edgebnn.graph.types import ABSENT, Array, DType, Graph, Op, Quantization, T
 
 from .batch_norms import as_depthwise
 from .branches import apart
+from .factors import representable
 from .own_scales import Freed, free
 from .ranges import STEPS, Range, measured_ranges
 from .read_tflite import read
@@ -47,7 +48,29 @@ def int8_around_binary(graph: Graph, samples: Sequence[Array], quantize: Callabl
     rest = _without_custom_ops(freed)
     if not rest.ops:
         return graph
-    return _joined(freed, rest, read(quantize(to_bytes(rest, freed.ranges)), name=graph.name))
+    return representable(_joined(freed, rest, read(quantize(to_bytes(rest, freed.ranges)), name=graph.name)))
+
+
+def with_int8_ends(graph: Graph) -> Graph:
+    """``graph`` with int8 in place of the float inputs that are only made int8, and of the float outputs that are made
+    of int8 and nothing else. The names of ends are left to :func:`.keras_names.renamed`."""
+    taken = {i: _only_form(graph, i) for i in graph.inputs}
+    given = {op.outputs[0]: op.inputs[0] for op in graph.ops if op.kind == "DEQUANTIZE"}
+    inputs = {i: form for i, form in taken.items() if form is not None}
+    ends = replace(
+        graph,
+        ops=tuple(op for op in graph.ops if not set(op.outputs) & set(inputs.values())),
+        inputs=tuple(inputs.get(i, i) for i in graph.inputs),
+        outputs=tuple(given.get(i, i) for i in graph.outputs),
+        signatures=(),
+    )
+    return without_dead_ops(ends)
+
+
+def _only_form(graph: Graph, index: int) -> int | None:
+    """The int8 tensor that a float input is read as, if it is read as nothing else."""
+    readers = [op for op in graph.ops if index in op.inputs]
+    return readers[0].outputs[0] if len(readers) == 1 and readers[0].kind == "QUANTIZE" else None
 
 
 def _is_custom(op: Op) -> bool:

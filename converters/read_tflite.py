@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edgebnn.files import unreadable
+from edgebnn.files import read_bytes
 from edgebnn.graph.tflite import parse
 from edgebnn.graph.types import Graph
 
@@ -27,8 +27,4 @@ def read(source: str | Path | bytes, name: str = "<bytes>") -> Graph:
     """
     if isinstance(source, bytes):
         return parse(source, name)
-    try:
-        data = Path(source).read_bytes()
-    except (OSError, ValueError) as error:
-        raise unreadable(source, error) from None
-    return parse(data, str(source))
+    return parse(read_bytes(source), str(source))

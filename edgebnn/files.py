@@ -26,6 +26,14 @@ def unreadable(path: str | Path, error: OSError | ValueError) -> InputError:
     return InputError(one_line(f"{path}: cannot be read ({why})"))
 
 
+def read_bytes(path: str | Path) -> bytes:
+    """The content of a file. Raises InputError if it cannot be read."""
+    try:
+        return Path(path).read_bytes()
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error) from None
+
+
 def check_writable(path: Path) -> None:
     """Raise InputError if ``path`` cannot be written: before long work, not after it."""
     try:

@@ -22,7 +22,9 @@ from edgebnn.converters.converter_process import (
     ConverterCrashError,
     convert_in_child,
 )
+from edgebnn.converters.factors import representable
 from edgebnn.converters.one_scale import requantized
+from edgebnn.converters.post_training import int8_around_binary, with_int8_ends
 from edgebnn.converters.quiet import captured
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
@@ -34,6 +36,9 @@ from .calls import Call, call_of, input_shapes
 from .tracing import save
 
 Target = Literal["lce", "int8", "float"]
+
+_SAME_SCALE = re.compile(r"'tfl\.(\w+)' op quantization .* same scale .*?f32, ([\d.e-]+).*?f32, ([\d.e-]+)")
+"""What the converter says where an op that has one scale was given two, and which op and scales those are."""
 
 
 def convert(model: Any, to: Target, calibration: Sequence[Array] | None = None) -> bytes:
@@ -76,11 +81,19 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
         try:
             convert_in_child(folder)
         except ConversionError as error:
+            if samples is not None and _SAME_SCALE.search(error.details):
+                return _by_measured_ranges(to_graph(model, "float"), samples)
             raise _failure(model, to, error) from error
         content = (folder / FILE).read_bytes()
     where = f"model '{model.name}' converted to {to}"
     graph = read(content, where)
-    return keras_names.named(requantized(graph) if to == "int8" else graph, call.names, outputs)
+    return keras_names.named(representable(requantized(graph)) if to == "int8" else graph, call.names, outputs)
+
+
+def _by_measured_ranges(graph: Graph, samples: list[Array]) -> Graph:
+    """The int8 form of a float file in which ops that need one scale have one: TensorFlow Lite's own calibration gives
+    a SELECT_V2 two, where a result that a mask chooses is kept for the next step, and then refuses it."""
+    return keras_names.renamed(with_int8_ends(int8_around_binary(graph, samples, quantize)), graph)
 
 
 def quantize(content: bytes) -> bytes:
@@ -155,7 +168,7 @@ def _failure(model: Any, to: Target, error: ConversionError) -> EdgebnnError:
 
 def _explained(reason: str) -> str:
     """A converter's reason in words, where it is about ranges that fake quantization has learnt."""
-    found = re.search(r"'tfl\.(\w+)' op quantization .* same scale .*?f32, ([\d.e-]+).*?f32, ([\d.e-]+)", reason)
+    found = _SAME_SCALE.search(reason)
     if found is None:
         return reason
     kind, one, other = found.groups()

@@ -11,7 +11,7 @@ import click
 
 from edgebnn.cli.options import FILE
 from edgebnn.errors import InputError
-from edgebnn.files import unreadable
+from edgebnn.files import read_bytes
 
 if TYPE_CHECKING:
     from edgebnn.graph.metadata import Metadata
@@ -88,10 +88,7 @@ def _numbers(option: str, text: str) -> tuple[float, ...]:
 def _labels(path: Path) -> tuple[str, ...]:
     from edgebnn.graph.metadata import lines
 
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from None
+    content = read_bytes(path)
     try:
         found = lines(content)
     except ValueError as error:

@@ -12,13 +12,12 @@ import struct
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edgebnn.errors import EdgebnnError, InputError
-from edgebnn.files import unreadable
+from edgebnn.files import read_bytes
 from edgebnn.graph.consistency import integers, layer_name
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.schema import schema
@@ -54,7 +53,7 @@ def open_exact(model_path: str | None = None, model_content: bytes | None = None
     """
     given = {"model_content": model_content} if model_path is None else {"model_path": model_path}
     kinds = {entry.kind: {dtype.name for dtype in entry.no_reference} for entry in OPS.values() if entry.no_reference}
-    content = (model_content or b"") if model_path is None else _read(model_path)
+    content = (model_content or b"") if model_path is None else read_bytes(model_path)
     source = open_model(content if model_path is None else model_path)
     while True:
         lacking = _lacking(content, kinds)
@@ -67,13 +66,6 @@ def open_exact(model_path: str | None = None, model_content: bytes | None = None
             if unresolved is None or unresolved[1] in kinds:
                 raise
             kinds[unresolved[1]] = set(_TYPES.values())
-
-
-def _read(path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise unreadable(path, error) from None
 
 
 def _lacking(content: bytes, kinds: Mapping[str, Collection[str]]) -> dict[int, str]:

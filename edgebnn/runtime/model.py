@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from edgebnn.errors import EdgebnnError, InputError
-from edgebnn.files import unreadable
+from edgebnn.files import read_bytes
 from edgebnn.graph import batches, memory_bound, samples
 from edgebnn.graph.metadata import Metadata
 from edgebnn.graph.opdef import Axes
@@ -348,10 +348,7 @@ def _schedule(source: str | bytes, named: Path | None) -> Schedule | None:
         return None
     if not isinstance(source, bytes) and named is None and not beside(Path(source)).is_file():
         return None
-    try:
-        content = source if isinstance(source, bytes) else Path(source).read_bytes()
-    except (OSError, ValueError) as error:
-        raise unreadable(str(source), error) from None
+    content = source if isinstance(source, bytes) else read_bytes(source)
     name = "model_content" if isinstance(source, bytes) else source
     return followed(given_schedule(Path(name), content, named), content, name)
 

@@ -13,7 +13,7 @@ from edgebnn.converters.convert import Target
 from edgebnn.converters.keras_names import names
 from edgebnn.converters.read_tflite import read
 from edgebnn.errors import EdgebnnError, InputError
-from edgebnn.graph.types import Array
+from edgebnn.graph.types import Array, DType
 
 pytest.importorskip("larq_compute_engine", reason="conversion needs the training extra")
 
@@ -208,7 +208,7 @@ MASKED: dict[str, tuple[Any, Any]] = {
 }
 
 
-@pytest.mark.parametrize("to", ["float", "lce"])
+@pytest.mark.parametrize("to", ["float", "lce", "int8"])
 @pytest.mark.parametrize("what", MASKED)
 def test_masks_are_heeded_sample_by_sample(what: str, to: Target, tmp_path: Path) -> None:
     shape, layers = MASKED[what]
@@ -216,10 +216,15 @@ def test_masks_are_heeded_sample_by_sample(what: str, to: Target, tmp_path: Path
     model = keras.Model(x, layers(x))
     present = np.asarray([[1, 1, 0, 1, 0], [0, 1, 1, 1, 1], [0, 0, 0, 0, 0], [1, 1, 1, 0, 0], [1, 1, 1, 1, 1]])
     r = np.random.default_rng(0)
-    values = r.integers(1, 9, (5, 5)) if len(shape) == 1 else r.normal(size=(5, *shape)).astype(np.float32)
-    values = (values * present.reshape(5, 5, *[1] * (len(shape) - 1))).astype(x.dtype.as_numpy_dtype)
-    edgebnn.convert(model, tmp_path / "out.tflite", to)
-    np.testing.assert_allclose(edgebnn.load(tmp_path / "out.tflite")(values), model(values).numpy(), atol=1e-5)
+    values = r.integers(1, 9, (40, 5)) if len(shape) == 1 else r.normal(size=(40, *shape)).astype(np.float32)
+    values = values * np.tile(present, (8, 1)).reshape(40, 5, *[1] * (len(shape) - 1))
+    values = values.astype(x.dtype.as_numpy_dtype)
+    edgebnn.convert(model, tmp_path / "out.tflite", to, values if to == "int8" else None)
+    expected = model(values).numpy()
+    atol = 0.05 * np.ptp(expected) if to == "int8" else 1e-5
+    np.testing.assert_allclose(edgebnn.load(tmp_path / "out.tflite")(values), expected, atol=atol)
+    graph = read(tmp_path / "out.tflite")
+    assert graph.tensors[graph.outputs[0]].dtype == (DType.INT8 if to == "int8" else DType.FLOAT32)
     assert not any("call" in vars(layer) for layer in model.submodules), "as they were"
 
 

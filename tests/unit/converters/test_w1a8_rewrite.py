@@ -226,6 +226,14 @@ def test_a_portable_file_is_the_int8_file_and_says_what_is_recognised(tmp_path: 
     assert [f.rule for f in convert(source, out, "w1a8", portable=True).findings] == ["w1a8-nothing-packed"]
 
 
+@pytest.mark.parametrize("portable", [False, True])
+def test_a_file_that_cannot_be_read_is_named(portable: bool, tmp_path: Path) -> None:
+    (tmp_path / "folder.tflite").mkdir()
+    for name in ("absent.tflite", "folder.tflite"):
+        with pytest.raises(InputError, match=f"{name}: cannot be read"):
+            convert(tmp_path / name, tmp_path / "out.tflite", "w1a8", portable=portable)
+
+
 def test_weights_that_reach_the_layer_through_shape_ops_are_folded() -> None:
     """[O, I] as float, quantized and transposed on the way, as some converters leave it."""
     signs = plus_minus((64, 24)).astype(np.float32) / 127
