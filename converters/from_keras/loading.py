@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ def load_model(spec: str, imports: Sequence[str] = ()) -> Any:
     """
     user_modules.register(imports, keras.utils.get_custom_objects())
     path = Path(spec)
-    if path.exists():
+    if os.path.exists(path):  # false for a name that no file can have, where pathlib raises
         return _saved(path)
     module, colon, function = spec.partition(":")
     if not colon or "/" in spec:

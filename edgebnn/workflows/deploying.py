@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping, Sequence
 from importlib import import_module
@@ -73,7 +74,7 @@ def file_of(
         if to or calibration is not None or imports:
             raise InputError(f"{model}: is a .tflite file, which is taken as it is: only Keras models are converted")
         return open_model(model), ()
-    if not Path(model).exists() and ":" not in model:
+    if not os.path.exists(model) and ":" not in model:
         raise InputError(f"{model}: no such file; give a .tflite file, a saved Keras model or package.module:function")
     try:
         import_module("edgebnn.converters.from_keras")

@@ -95,6 +95,7 @@ def test_a_function_of_the_current_folder_gives_the_model(tmp_path: Path, monkey
     ("spec", "message"),
     [
         ("absent.keras", "no such file"),
+        ("a" * 256, "no such file"),
         ("no_such_module:build", "no_such_module"),
         ("tests.support.topologies:nothing", "no function nothing"),
         ("tests.support.topologies:build", "the function failed"),

@@ -94,9 +94,11 @@ def test_a_tflite_file_is_taken_as_it_is(tmp_path: Path) -> None:
         file_of(str(path), "float")
 
 
-def test_no_model_at_all(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"none: no such file; give a \.tflite file, a saved Keras model or package"):
-        file_of(str(tmp_path / "none"))
+@pytest.mark.parametrize("name", ["none", 256 * "n"])
+def test_no_model_at_all(name: str, tmp_path: Path) -> None:
+    wanted = rf"{name}: no such file; give a \.tflite file, a saved Keras model or package"
+    with pytest.raises(InputError, match=wanted):
+        file_of(str(tmp_path / name))
 
 
 def test_without_tensorflow_a_keras_model_is_refused_in_a_line(saved: Path) -> None:
