@@ -67,6 +67,9 @@ def deploy(
     if as_list and rollback:
         raise click.UsageError("give --list or --rollback")
     if as_list or rollback:
+        if input_path or schedule or signature:
+            what = "--list" if as_list else "--rollback"
+            raise click.UsageError(f"{what} copies nothing: leave --input, --schedule and --signature out")
         place = folder or (None if model is None else default_folder(str(model)))
         if place is None and rollback:
             raise click.UsageError("--rollback: name the MODEL that was deployed, or its folder with --to")

@@ -31,7 +31,7 @@ from .bundle import Archive
 from .client import Agent, skip_to
 from .device import Channel, ConnectionLostError, Device, DeviceError
 from .folder import FolderSession, explained, look, session
-from .standalone import SERVE, built
+from .standalone import SERVE, built, greet
 from .start import UNPACKED
 from .store import digest
 from .target import LinuxTarget, Sent
@@ -116,6 +116,8 @@ def deploy(
         raise InputError(f"{schedule}: a schedule belongs to a .tflite file; give the file's path with it")
     file = open_model(model, schedule=None if schedule is None else Path(schedule))
     place = versions.checked_folder(folder or default_folder(file.name))
+    if place.rstrip("/") == versions.DEFAULT_FOLDER:
+        raise InputError(f"{place}: models are deployed in it, each in a folder of its own; give edgebnn/NAME")
     where = _linux(target)
     file = where.with_schedule(file)
     parts = _Parts(where, file, tuple(samples(file, images, count)))
@@ -172,6 +174,10 @@ def roll_back(target: str | Target, folder: str) -> Folder:
         made = found.folder.versions[before]
         assert made is not None
         path = f"{found.folder.path}/versions/{before}"
+        if PROGRAM in made.files and found.ask("digest", before, PROGRAM).split(" ")[0] != made.files[PROGRAM]:
+            raise DeviceError(
+                f"{where.name}: {path}/{PROGRAM} is not the file that was deployed; deploy its model again"
+            )
         there = _InVersion(where, path, SCRIPT if SCRIPT in made.files else "")
         try:
             there.starts(made)
@@ -414,6 +420,8 @@ class _InVersion(LinuxTarget):
                 exact=False,
                 trace=False,
             )
+        else:
+            greet(self.launch(made.model, b""))
 
     def put(self, what: str, data: bytes) -> str:
         name = digest(data)

@@ -105,9 +105,11 @@ def explained(device: Device) -> Iterator[None]:
     except ConnectionLostError:
         raise
     except DeviceError as error:
-        if "No space left" in str(error) or "quota" in str(error).lower():
-            raise DeviceError(f"{device.name}: the device has no room for it; free some there ({error})") from None
         _, is_of_tool, said = str(error).partition("(exit code 4): ")
+        if "No space left" in str(error) or "quota" in str(error).lower():
+            raise DeviceError(
+                f"{device.name}: the device has no room for it; free some there ({said or error})"
+            ) from None
         raise DeviceError(f"{device.name}: {f'{said}; is the folder right?' if is_of_tool else error}") from None
 
 

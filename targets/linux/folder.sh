@@ -57,17 +57,21 @@ look() { # FOLDER: it, or those that lie in it
 }
 
 visit() { # FOLDER: which must be there
-  enter "$1" || fail "$1: there is no such folder on the device"
-  [ -f .edgebnn ] || fail "$(pwd): is no folder of edgebnn deploy's"
+  enter "$1" || fail "$1: nothing is deployed there; --list tells what is"
+  [ -f .edgebnn ] || fail "$(pwd): is no folder of edgebnn deploy's; --list tells which are"
   describe
   serve
 }
 
 make() { # FOLDER: made if it is not there
+  outside "$1"
   if ! enter "$1"; then
     mkdir -p "$1" && cd "$1" || exit 4
   fi
   if [ ! -f .edgebnn ]; then
+    for inner in */.edgebnn; do
+      [ ! -f "$inner" ] || fail "$(pwd): holds models that are deployed, each in a folder of its own; name one with --to"
+    done
     [ -z "$(ls -A)" ] || fail "$(pwd): holds files that edgebnn did not make; name another folder with --to"
     echo "made by edgebnn deploy" > .edgebnn || exit 4
   fi
@@ -80,6 +84,15 @@ make() { # FOLDER: made if it is not there
   describe
   echo "making $new"
   serve
+}
+
+outside() { # FOLDER: that lies in no folder of a deployment
+  cd || exit 4
+  above=$1
+  while [ "$above" != "${above%/*}" ]; do
+    above=${above%/*}
+    [ ! -f "$above/.edgebnn" ] || fail "$above: holds the versions of a model; name a folder beside it with --to"
+  done
 }
 
 sweep() { # what processes left that were killed
@@ -111,6 +124,7 @@ serve() {
       edited) cp -p current/run.py "$new/run.py" || exit 4 ;;
       keep) keep "$one" ;;
       point) point "$one" ;;
+      digest) sha256sum < "versions/$one/$two" || exit 4 ;;
       withdraw) : > "versions/$one/.withdrawn" || exit 4 ;;
       remove) remove "$one" "$two" ;;
       *) fail "cannot $do" ;;

@@ -290,15 +290,20 @@ class _Running:
     def _started(self) -> Channel:
         channel = self._launch(self.package)
         weakref.finalize(self, channel.close)
-        try:
-            skip_to(wire.GREETING, channel)
-            hello, _ = wire.decode(channel.receive)
-            if hello.get("protocol") != wire.VERSION:
-                raise DeviceError("the program on the device is another edgebnn's")
-        except BaseException:
-            channel.close()
-            raise
+        greet(channel)
         return channel
+
+
+def greet(channel: Channel) -> None:
+    """Waits until a program that was started answers. Raises DeviceError where it does not, and ends it."""
+    try:
+        skip_to(wire.GREETING, channel)
+        hello, _ = wire.decode(channel.receive)
+        if hello.get("protocol") != wire.VERSION:
+            raise DeviceError("the program on the device is another edgebnn's")
+    except BaseException:
+        channel.close()
+        raise
 
 
 def _bytes_of(kb: object) -> int:

@@ -208,6 +208,25 @@ def test_folders_that_are_not_ours_are_left_alone(pi: LinuxTarget, board: Board)
             deploy(W1A8, pi, folder=wrong or ".", count=1)
 
 
+def test_a_deployment_lies_in_no_other(pi: LinuxTarget, board: Board) -> None:
+    with pytest.raises(
+        InputError, match="edgebnn/: models are deployed in it, each in a folder of its own; give edgebnn/NAME"
+    ):
+        deploy(W1A8, pi, folder="~/edgebnn/", count=1)
+    deploy(W1A8, pi, folder="models/x", count=1)
+    for inner in ("models/x/y", "models/x/current/y/z", "models/x/versions/1"):
+        with pytest.raises(
+            DeviceError, match="models/x: holds the versions of a model; name a folder beside it with --to"
+        ):
+            deploy(W1A8, pi, folder=inner, count=1)
+    with pytest.raises(DeviceError, match="models: holds models that are deployed, each in a folder of its own"):
+        deploy(W1A8, pi, folder="models", count=1)
+    assert names(board.home / "models") == ["x"]
+    assert names(board.home / "models" / "x") == [".edgebnn", "current", "versions"]
+    with pytest.raises(DeviceError, match="models/z: nothing is deployed there; --list tells what is"):
+        roll_back(pi, "models/z")
+
+
 def test_names_are_no_part_of_any_command(pi: LinuxTarget, board: Board, tmp_path: Path) -> None:
     model = tmp_path / "a; touch $(pwned) 'x'.tflite"
     model.write_bytes(W1A8.read_bytes())
@@ -402,4 +421,19 @@ def test_without_python_a_version_is_a_program_with_a_command_line(board: Board,
     command = done.start.replace("x.npy", f"{tmp_path}/x.npy -o {tmp_path}/y.npy")
     subprocess.run(command, shell=True, check=True)
     assert np.load(tmp_path / "y.npy").shape == (2, 10)
+    assert deploy(W1A8, pi, folder="x", count=1).version == 2
+    program = board.home / "x" / "versions" / "1" / "network"
+    whole = program.read_bytes()
+    program.unlink()
+    program.write_text("#!/bin/sh\necho mine\n")
+    with pytest.raises(
+        DeviceError, match=r"versions/1/network is not the file that was deployed; deploy its model again"
+    ):
+        roll_back(pi, "x")
+    program.write_bytes(whole)
+    with pytest.raises(DeviceError, match="network"):  # which cannot be started
+        roll_back(pi, "x")
+    assert deployed(pi, "x")[0].current == 2
+    program.chmod(0o755)
+    assert roll_back(pi, "x").current == 1
     pi.close()
