@@ -375,6 +375,7 @@ def report(folder: Path, more: tuple[Path, ...], output: Path | None, as_json: b
     from edgebnn.reports import run_report
 
     page = output or folder / run_report.PAGE
+    run_report.check_folder(folder)
     check_writable(page)
     run_report.write(folder, more, page)
     show(as_json, {"folder": str(folder), "page": str(page)}, f"wrote {page}")

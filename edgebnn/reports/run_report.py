@@ -109,10 +109,17 @@ def write(folder: Path, more: Sequence[Path], page: Path) -> None:
     write_text(page, render(gather(folder, more)))
 
 
+def check_folder(folder: Path) -> None:
+    """Raises InputError where a folder is none."""
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder}: is a file; give the folder that holds it, or name it behind that: --with {folder}")
+    if not folder.exists():
+        raise InputError(f"{folder}: there is no such folder")
+
+
 def gather(folder: Path, more: Sequence[Path] = ()) -> RunReport:
     """What a folder, and files besides, tell. Raises InputError as :func:`write` does."""
-    if not folder.is_dir():
-        raise InputError(f"{folder}: there is no such folder")
+    check_folder(folder)
     models = [*sorted(folder.glob("*.tflite")), *(path for path in more if path.suffix == ".tflite")]
     found = [comparison.read(path) for path in more if path.suffix != ".tflite"]
     for path in sorted(folder.glob("*.json")):

@@ -86,6 +86,9 @@ def test_the_page_tells_all_that_lies_in_the_folder(folder: Path, record: Benchm
     ):
         assert text in page, text
     history = json.loads(HISTORY.read_text())
+    tile = page.split('id="fastest">')[1].split("</p>")[0]
+    assert "of signs.tflite on" in tile, "a time is of one of the models"
+    assert "</span> drift" in tile, "and no better than it was measured"
     assert page.count('<tr class="iteration">') == len(history["iterations"])
     assert page.count('<tr class="record">') == 2
     assert page.count('<tr class="layer">') == 2
@@ -102,6 +105,17 @@ def test_models_and_records_from_elsewhere(folder: Path, tmp_path: Path) -> None
     result = CliRunner().invoke(cli, [*arguments, "--json"], catch_exceptions=False)
     assert json.loads(result.stdout) == {"folder": str(empty), "page": str(empty / "report.html")}
     assert (empty / "report.html").read_text().count('<tr class="record">') == 1
+
+
+def test_every_one_of_a_few_models_has_a_tile(folder: Path) -> None:
+    for name in ("stops", "crossings"):
+        shutil.copy(folder / "signs.tflite", folder / f"{name}.tflite")
+    tiles = page_of(folder).split('<div class="tiles">')[1].split("<section")[0]
+    assert [name for name in ("crossings", "signs", "stops") if f"<h3>{name}.tflite</h3>" in tiles] == [
+        "crossings",
+        "signs",
+        "stops",
+    ]
 
 
 def test_a_demos_folder_gives_the_demos_page(tmp_path: Path) -> None:
@@ -133,6 +147,12 @@ def test_every_part_may_be_missing_or_short(folder: Path) -> None:
 def test_what_cannot_be_told_is_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such folder"):
         page_of(tmp_path / "absent")
+    for path, message in (
+        (tmp_path / "absent", "there is no such folder"),
+        (folder / "host.json", "is a file; give the"),
+    ):
+        result = CliRunner().invoke(cli, ["report", str(path)])
+        assert str(result.exception).startswith(f"{path}: {message}")
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="holds no model"):
         page_of(tmp_path / "empty")
