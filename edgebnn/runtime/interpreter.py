@@ -92,7 +92,7 @@ class Interpreter(LiteRTInterpreter):  # type: ignore[misc]
 
     def invoke(self) -> None:
         try:
-            super().invoke()
+            LiteRTInterpreter.invoke(self)  # by name: super() takes as long as a small layer
         except RuntimeError as error:
             raise RuntimeError(self._news(error)) from None
 

@@ -100,21 +100,21 @@ def test_measured_costs_give_the_ratios_measured(int8: str, work: Work, ratio: f
 
 
 WITHOUT_VNNI = [
-    ("avx2mul", Work(56 * 56 * 16, 144, 56 * 56, 16), 2.4),
-    ("avx2mul", Work(14 * 14 * 16, 144, 14 * 14, 16), 1.8),
+    ("avx2mul", Work(56 * 56 * 16, 144, 56 * 56, 16), 3.1),
+    ("avx2mul", Work(14 * 14 * 16, 144, 14 * 14, 16), 2.5),
     ("avx2mul", Work(56 * 56 * 32, 32, 56 * 56, 32), 1.5),
-    ("avx2mul", Work(28 * 28 * 24, 24, 14 * 14, 24), 1.0),
-    ("avx2mul", Work(14 * 14 * 256, 2304, 14 * 14, 256), 2.6),
+    ("avx2mul", Work(28 * 28 * 24, 24, 14 * 14, 24), 1.3),
+    ("avx2", Work(14 * 14 * 256, 2304, 14 * 14, 256), 2.4),
     ("avx2", Work(9216, 9216, 1, 4096), 9.1),
 ]
-"""As above, on Zen 3 and with the kernel that is chosen there; without what an interpreter takes to call a layer."""
+"""As above, on Zen 3, with the kernel that is chosen there. Weights that come from memory cost more than is said."""
 
 
 @pytest.mark.parametrize(("kernel", "work", "ratio"), WITHOUT_VNNI)
 def test_processors_without_vnni_choose_what_was_measured_to_be_faster(kernel: str, work: Work, ratio: float) -> None:
     cost = chosen([cost for cost in read_costs() if cost.int8 == "WIDENING" and cost.kernel.startswith("avx2")], work)
     assert (cost.kernel, cost.source) == (kernel, "measured")
-    assert ratio / 1.85 < speedup(cost, work) < ratio * 1.4
+    assert ratio / 2.2 < speedup(cost, work) < ratio * 1.4
     assert speedup(cost, work) > MARGIN
 
 
