@@ -11,7 +11,7 @@ import json
 import struct
 import tempfile
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -332,13 +332,6 @@ def _interface(package: Package) -> str:
     tensors = package.graph.tensors
     inputs, outputs = ([a.tensor for a in side] for side in (package.inputs, package.outputs))
     shown = [tensors[index] for _, index, _ in _in_arena(package)]
-    arguments, offset = [], 0
-    for side, arrays in (("inputs", package.inputs), ("outputs", package.outputs)):
-        offset = 0
-        for argument in arrays:
-            const = "const " if side == "inputs" else ""
-            arguments.append(f"({const}{argument.type} *)(void *)({side} + {offset})")
-            offset += argument.tensor.bytes
     return "\n".join(
         (
             f'#include "{package.name}.h"',
@@ -348,7 +341,7 @@ def _interface(package: Package) -> str:
             f"#define NETWORK_HELLO {json.dumps(json.dumps({'protocol': wire.VERSION, 'arrays': []}))}",
             f"#define NETWORK_OUTPUTS {_header(outputs)}",
             f"#define NETWORK_SHOWN {_header([*shown, *outputs])}",
-            f"#define network_call(inputs, outputs) {package.name}_invoke({', '.join(arguments)})",
+            "int network_call(const uint8_t *inputs, uint8_t *outputs);",
             "void network_show(int layer, uint8_t *shown);",
             "int network_serve(void);",
             *by_hand_facts.lines(package.graph),
@@ -358,12 +351,44 @@ def _interface(package: Package) -> str:
 
 
 def _shown(package: Package) -> str:
-    """The network with a function that sees its arena."""
+    """The network with a function that calls it, and one that sees its arena."""
     lines, to = [], 0
     for number, index, offset in _in_arena(package):
         size = package.graph.tensors[index].bytes
         lines.append(f"  if (layer == {number}) memcpy(shown + {to}, {package.name}_arena + {offset}, {size}u);")
         to += size
-    head = [f'#include "{package.name}.c"', "#include <string.h>", "void network_show(int layer, uint8_t *shown);"]
-    body = ["void network_show(int layer, uint8_t *shown) {", "  (void)layer, (void)shown;", *lines, "}", ""]
-    return "\n".join([*head, *body])
+    return "\n".join(
+        (
+            *('#include "network_io.h"', f'#include "{package.name}.c"', "#include <string.h>"),
+            *_call(package),
+            "void network_show(int layer, uint8_t *shown) {",
+            *("  (void)layer, (void)shown;", *lines, "}", ""),
+        )
+    )
+
+
+def _call(package: Package) -> Iterator[str]:
+    """The network on inputs and outputs that lie one behind the other. Those that the call would find at an odd address
+    are copied to where they can be read."""
+    arguments: list[str] = []
+    copied_in: list[str] = []
+    copied_out: list[str] = []
+    yield "int network_call(const uint8_t *inputs, uint8_t *outputs) {"
+    for side, arrays in (("inputs", package.inputs), ("outputs", package.outputs)):
+        offset = 0
+        for argument in arrays:
+            tensor, const = argument.tensor, "const " if side == "inputs" else ""
+            if offset % max(tensor.dtype.bytes, 4):
+                name = f"aligned_{len(arguments)}"
+                yield f"  static {argument.type} {name}[{max(tensor.elements, 1)}] __attribute__((aligned(16)));"
+                if side == "inputs":
+                    copied_in.append(f"  memcpy({name}, inputs + {offset}, {tensor.bytes}u);")
+                else:
+                    copied_out.append(f"  memcpy(outputs + {offset}, {name}, {tensor.bytes}u);")
+                arguments.append(name)
+            else:
+                arguments.append(f"({const}{argument.type} *)({const}void *)({side} + {offset})")
+            offset += tensor.bytes
+    yield from ("  (void)inputs, (void)outputs;", *copied_in)
+    yield f"  const int failed = {package.name}_invoke({', '.join(arguments)});"
+    yield from (*copied_out, "  return failed;", "}")

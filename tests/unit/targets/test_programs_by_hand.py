@@ -158,6 +158,19 @@ def test_several_inputs_and_outputs_are_files_in_their_order(tmp_path: Path) -> 
     assert "holds 2 samples, and others 4" in program(tmp_path / "x.npy", tmp_path / "y.npy").stderr
 
 
+def test_inputs_and_outputs_of_odd_sizes(tmp_path: Path) -> None:
+    """Those behind them would lie at addresses from which no float is read."""
+    quantization = Quantization((0.5,), (0,))
+    a, b = tensor("a", (1, 3), DType.INT8, quantization), tensor("b", (1, 3))
+    twice = tensor("twice", (1, 3), DType.INT8, quantization)
+    graph = chain([("ADD", AddOptions(), [a, a], [twice], 2), ("ADD", AddOptions(), [b, b], [tensor("c", (1, 3))], 1)])
+    np.save(tmp_path / "a.npy", np.array([[1, 2, 3]], np.int8))
+    np.save(tmp_path / "b.npy", np.array([[0.5, 1.5, 2.5]], np.float32))
+    done = program_of(open_model(graph))(tmp_path / "a.npy", tmp_path / "b.npy", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"twice": [[1, 2, 3]], "c": [[1, 3, 5]]}
+
+
 def test_values_on_another_scale_are_warned_of(tmp_path: Path) -> None:
     file = open_model(speaking(Quantization((0.01,), (0,))))
     np.save(tmp_path / "x.npy", np.full((1, 4, 6, 3), 200, np.uint8))
