@@ -9,11 +9,25 @@ from hypothesis import strategies as st
 
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.execute import run
+from edgebnn.graph.ops.enums import Padding
 from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Graph
 from edgebnn.runtime.interpreter import Interpreter
+from edgebnn.runtime.litert import OpResolverType
+from tests.differential.test_conv2d_few_delegate import AVX2, AVX512_BW, AVX_VNNI
 from tests.differential.test_residuals import delegate_run
-from tests.support.between_graphs import DENSE, GATED, MELIUS, Between, betweens, gated_block, image, int8_blocks
+from tests.support.between_graphs import (
+    DENSE,
+    GATED,
+    MELIUS,
+    Between,
+    betweens,
+    gated_block,
+    image,
+    int8_blocks,
+    int8_shortcut,
+)
+from tests.support.ckernels import library
 from tests.support.examples import examples
 
 
@@ -112,6 +126,36 @@ def test_int8_additions_equal_the_reference(channels: int, blocks: int, seed: in
         np.testing.assert_array_equal(interpreter.get_tensor(index), y)
     entries = [entry.label for entry in interpreter.profile(repeats=2).ops if entry.members]
     assert entries == ["LceQuantize", "LceBconv2d + ADD"] * blocks
+
+
+@settings(max_examples=examples(20))
+@given(
+    st.sampled_from([5, 16, 32, 64, 70]),
+    st.sampled_from([(2, 2), (1, 2)]),
+    st.integers(0, 2**32),
+    st.integers(1, 2),
+    st.sampled_from([None, "portable"]),
+)
+def test_shortcuts_of_int8_equal_the_reference(
+    channels: int, strides: tuple[int, int], seed: int, threads: int, kernels: str | None
+) -> None:
+    graph = int8_shortcut(channels, strides, Padding.SAME, seed)
+    x = np.random.default_rng(seed).integers(-128, 128, graph.tensors[graph.inputs[0]].shape).astype(np.int8)
+    interpreter = Interpreter(
+        model_content=to_bytes(graph),
+        kernels=kernels,
+        num_threads=threads,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+    )
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(graph.inputs[0], x)
+    interpreter.invoke()
+    np.testing.assert_array_equal(interpreter.get_tensor(graph.outputs[0]), run(graph, [x])[0])
+    entries = [entry.label for entry in interpreter.profile(repeats=2).ops if entry.members]
+    features = library().eb_cpu_features()
+    if channels >= 64 and kernels is None and features & AVX2 and not features & (AVX512_BW | AVX_VNNI):
+        block = ["LceBconv2d + ADD", "LceQuantize", "AVERAGE_POOL_2D", "CONV_2D"]
+        assert sorted(entries) == sorted([*block, "LceQuantize", "LceBconv2d + ADD", "LceQuantize", "LceBconv2d"])
 
 
 def test_logistic_is_left_to_reference_kernels_where_these_are_asked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 import numpy as np
@@ -16,11 +17,12 @@ from edgebnn.arithmetic.packing import pack, packed_channels
 from edgebnn.graph.execute import run
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.pool import Pool2DOptions
-from edgebnn.graph.types import Array
+from edgebnn.graph.types import Array, DType, Graph, Tensor
+from tests.differential.test_int8_sum import Int8Sum
 from tests.support import ckernels
 from tests.support.ckernels import STEP_KINDS, OutputSteps, Rows, Step, Window, pointer, steps_of
 from tests.support.examples import examples
-from tests.support.graphs import one_op, tensor
+from tests.support.graphs import one_op, per_tensor, tensor
 
 Floats = NDArray[np.float32]
 _VOID = ctypes.c_void_p
@@ -62,6 +64,7 @@ class Pool2d(ctypes.Structure):
         ("averages", ctypes.c_int32),
         ("low", ctypes.c_float),
         ("high", ctypes.c_float),
+        ("type", ctypes.c_int32),
     )
 
 
@@ -227,50 +230,112 @@ def test_what_has_no_threshold_is_refused() -> None:
             thresholds(steps, 3)
 
 
-@of_each_kernel
-@settings(max_examples=examples(50))
-@given(
-    st.tuples(st.integers(1, 2), st.integers(1, 7), st.integers(1, 6), st.sampled_from([1, 8, 65, 130])),
+@dataclass(frozen=True)
+class Pooling:
+    """Of ``shape`` by ``window``: height and width of the filter, vertical and horizontal stride."""
+
+    shape: tuple[int, int, int, int]
+    window: tuple[int, int, int, int]
+    averages: bool
+    same: bool
+    activation: Activation
+
+    @property
+    def filter(self) -> tuple[int, int]:
+        height, width = self.window[:2]
+        return (height, width) if self.same else (min(height, self.shape[1]), min(width, self.shape[2]))
+
+    def graph(self, x: Tensor, y: Tensor) -> Graph:
+        (height, width), (down, right) = self.filter, self.window[2:]
+        padding = Padding.SAME if self.same else Padding.VALID
+        options = Pool2DOptions(padding, right, down, width, height, self.activation)
+        return one_op("AVERAGE_POOL_2D" if self.averages else "MAX_POOL_2D", options, [x], [y])
+
+    def run(self, name: str, x: Array, limits: tuple[float, float], steps: OutputSteps | None, expected: Array) -> None:
+        """By the kernel, into rows of five channels more, of which nothing is written."""
+        channels, down, right = self.shape[-1], *self.window[2:]
+        sizes = (*self.shape[:3], *self.filter, down, right, 1, 1, int(not self.same), 0, 0, 0, 0)
+        kind = int(x.dtype == np.int8)
+        op, tiles = Pool2d(Window(*sizes), channels, int(self.averages), *limits, kind), ctypes.c_int32()
+        ckernels.accept(ckernels.library().eb_pool2d_check(ctypes.byref(op), ctypes.byref(tiles)))
+        y = np.full((*expected.shape[:-1], channels + 5), 7, x.dtype)
+        for begin, end in ((tiles.value // 2, tiles.value), (0, tiles.value // 2)):
+            KERNELS[name].pool2d(
+                ctypes.addressof(op),
+                None if steps is None else ctypes.addressof(steps),
+                x.ctypes.data,
+                channels,
+                y.ctypes.data,
+                channels + 5,
+                begin,
+                end,
+            )
+        np.testing.assert_array_equal(y[..., :channels], expected)
+        assert (y[..., channels:] == 7).all()
+
+
+POOLINGS = st.builds(
+    Pooling,
+    st.tuples(st.integers(1, 2), st.integers(1, 7), st.integers(1, 6), st.sampled_from([1, 8, 64, 65, 130])),
     st.tuples(st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 3)),
     st.booleans(),
     st.booleans(),
     st.sampled_from([Activation.NONE, Activation.RELU, Activation.RELU6]),
-    st.integers(0, 2**32),
 )
-def test_pooling(
-    name: str,
-    shape: tuple[int, int, int, int],
-    window: tuple[int, int, int, int],
-    averages: bool,
-    same: bool,
-    activation: Activation,
-    seed: int,
-) -> None:
-    height, width = (window[0], window[1]) if same else (min(window[0], shape[1]), min(window[1], shape[2]))
-    options = Pool2DOptions(Padding.SAME if same else Padding.VALID, window[3], window[2], width, height, activation)
-    kind = "AVERAGE_POOL_2D" if averages else "MAX_POOL_2D"
+
+
+@of_each_kernel
+@settings(max_examples=examples(50))
+@given(POOLINGS, st.integers(0, 2**32))
+def test_pooling(name: str, pooling: Pooling, seed: int) -> None:
+    shape = pooling.shape
     x = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     scale = np.random.default_rng(seed + 1).normal(size=shape[-1]).astype(np.float32)
-    graph = one_op(kind, options, [tensor("x", shape)], [tensor("y", ())])
-    (expected,) = run(graph, [x * scale])
-    low, high = {Activation.NONE: (-3.4e38, 3.4e38), Activation.RELU: (0, 3.4e38), Activation.RELU6: (0, 6)}[activation]
-    sizes = (*shape[:3], height, width, window[2], window[3], 1, 1, int(not same), 0, 0, 0, 0)
-    op, tiles = Pool2d(Window(*sizes), shape[3], int(averages), low, high), ctypes.c_int32()
-    ckernels.accept(ckernels.library().eb_pool2d_check(ctypes.byref(op), ctypes.byref(tiles)))
-    steps, y = steps_of(doing("mul", scale, True)), np.full((*expected.shape[:-1], shape[3] + 5), 7, np.float32)
-    for begin, end in ((tiles.value // 2, tiles.value), (0, tiles.value // 2)):
-        KERNELS[name].pool2d(
+    (expected,) = run(pooling.graph(tensor("x", shape), tensor("y", ())), [x * scale])
+    limits = {Activation.NONE: (-3.4e38, 3.4e38), Activation.RELU: (0, 3.4e38), Activation.RELU6: (0, 6)}
+    pooling.run(name, x, limits[pooling.activation], steps_of(doing("mul", scale, True)), expected)
+
+
+@of_each_kernel
+@settings(max_examples=examples(50))
+@given(POOLINGS, st.integers(-128, 127), st.integers(0, 2**32))
+def test_pooling_of_int8(name: str, pooling: Pooling, zero_point: int, seed: int) -> None:
+    """Averages at halves among them: those of two and of four values are often."""
+    x = np.random.default_rng(seed).integers(-128, 128, pooling.shape).astype(np.int8)
+    quantization = per_tensor(0.125, zero_point)
+    (expected,) = run(
+        pooling.graph(tensor("x", x.shape, DType.INT8, quantization), tensor("y", (), DType.INT8, quantization)), [x]
+    )
+    low = -128 if pooling.activation == Activation.NONE else zero_point
+    high = min(127, zero_point + 48) if pooling.activation == Activation.RELU6 else 127
+    pooling.run(name, x, (low, high), None, expected)
+
+
+@of_each_kernel
+@settings(max_examples=examples(50))
+@given(st.integers(1, 6), st.integers(1, 300), st.integers(0, 2**32), st.sampled_from([0, 3]), st.booleans())
+def test_sums_of_int8(name: str, rows: int, channels: int, seed: int, more: int, in_place: bool) -> None:
+    """Of rows that follow each other, and of parts of longer ones."""
+    rng = np.random.default_rng(seed)
+    a, b = rng.integers(-128, 128, (2, rows, channels + more)).astype(np.int8)
+    factors = (int(factor) for factor in rng.integers(-(2**21), 2**21, 3))
+    s = Int8Sum(*factors, int(rng.integers(17, 23)), *sorted(int(limit) for limit in rng.integers(-128, 128, 2)))
+    sums = a.astype(np.int64) * s.first_factor + b.astype(np.int64) * s.second_factor + s.addend
+    expected = np.clip(sums >> s.shift, s.low, s.high)[:, :channels]
+    step = Step(STEP_KINDS["sum"], operand=b.ctypes.data, stride=channels + more, rows=1, sum=ctypes.addressof(s))
+    y, given_steps = a if in_place else np.full_like(a, 7), steps_of(step, output_stride=channels + more)
+    op = Rows(1, rows, channels)
+    for begin, end in ((rows // 2, rows), (0, rows // 2)):
+        KERNELS[name].steps(
             ctypes.addressof(op),
-            ctypes.addressof(steps),
-            x.ctypes.data,
-            shape[3],
+            ctypes.addressof(given_steps),
+            a.ctypes.data,
+            channels + more,
             y.ctypes.data,
-            shape[3] + 5,
             begin,
             end,
         )
-    np.testing.assert_array_equal(y[..., : shape[3]], expected)
-    assert (y[..., shape[3] :] == 7).all()
+    np.testing.assert_array_equal(y[:, :channels], expected)
 
 
 @of_each_kernel

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from edgebnn.arithmetic.packing import pack
 from edgebnn.graph.ops.binary import LceBconv2dOptions, LceQuantizeOptions
+from edgebnn.graph.ops.conv import Conv2DOptions
 from edgebnn.graph.ops.dense import FullyConnectedOptions
 from edgebnn.graph.ops.elementwise import AddOptions, MulOptions
 from edgebnn.graph.ops.enums import Activation, Padding
@@ -21,7 +22,7 @@ from edgebnn.graph.ops.shape_ops import ConcatenationOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph, Tensor
 
-from .graphs import Step, chain, constant, per_tensor, tensor
+from .graphs import Step, chain, constant, per_channel, per_tensor, tensor
 
 SIZE = (6, 5)
 _ACTIVATIONS = (Activation.NONE, Activation.NONE, Activation.NONE, Activation.RELU, Activation.RELU6)
@@ -234,6 +235,54 @@ def int8_blocks(channels: int, blocks: int, seed: int) -> Graph:
     sums = {i for op in graph.ops if op.kind == "ADD" for i in op.outputs}
     kept = {i for i in sorted(sums) if rng.random() < 0.2}
     return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
+
+
+def int8_shortcut(channels: int, strides: tuple[int, int], padding: Padding, seed: int) -> Graph:
+    """A residual block behind a sum of int8: the convolution halves the image, and so does the shortcut, by average
+    pooling and a 1x1 convolution to twice the channels; a last binary convolution reads the sum."""
+    rng, steps = np.random.default_rng(seed), list[Step]()
+
+    def ranged(name: str, scale: float, shape: tuple[int, ...] = ()) -> Tensor:
+        spread = float(np.exp(rng.normal(np.log(scale), 0.3)))
+        return tensor(name, shape, DType.INT8, per_tensor(spread, int(rng.integers(-20, 20))))
+
+    def convolved(x: Tensor, inputs: int, outputs: int, stride: tuple[int, int]) -> Tensor:
+        name = f"conv {len(steps)}"
+        bits, y = tensor(f"{name}/bits", (), DType.INT32), ranged(name, 0.05)
+        constants = (
+            constant(f"{name}/w", pack(rng.random((outputs, 3, 3, inputs)) < 0.5)),
+            constant(f"{name}/m", rng.normal(0, (9 * inputs) ** -0.5, outputs).astype(np.float32)),
+            constant(f"{name}/b", rng.normal(size=outputs).astype(np.float32)),
+            None,
+        )
+        options = LceBconv2dOptions(channels_in=inputs, pad_values=1, stride_height=stride[0], stride_width=stride[1])
+        steps.append(("LceQuantize", LceQuantizeOptions(), (x,), (bits,), 1))
+        steps.append(("LceBconv2d", options, (bits, *constants), (y,), 1))
+        return y
+
+    def added(a: Tensor, b: Tensor) -> Tensor:
+        total = ranged(f"sum {len(steps)}", 0.08)
+        steps.append(("ADD", AddOptions(), (a, b), (total,), 1))
+        return total
+
+    height, width = (12, 10)
+    x = ranged("image", 0.05, (1, height, width, channels))
+    x = added(x, convolved(x, channels, channels, (1, 1)))
+    y = convolved(x, channels, 2 * channels, strides)
+    pooled, shortcut = tensor("pooled", (), DType.INT8, x.quantization), ranged("shortcut", 0.05)
+    steps.append(("AVERAGE_POOL_2D", Pool2DOptions(padding, strides[1], strides[0], 2, 2), (x,), (pooled,), 1))
+    scales = [float(s) for s in rng.uniform(0.002, 0.01, 2 * channels).astype(np.float32)]
+    weights = rng.integers(-127, 128, (2 * channels, 1, 1, channels)).astype(np.int8)
+    bias_scales = [float(np.float32(x.quantization.scale[0]) * np.float32(s)) for s in scales]  # type: ignore[union-attr]
+    bias = rng.integers(-500, 500, 2 * channels).astype(np.int32)
+    constants = (
+        constant("shortcut/w", weights, per_channel(scales, 0)),
+        constant("shortcut/b", bias, per_channel(bias_scales, 0)),
+    )
+    steps.append(("CONV_2D", Conv2DOptions(stride_w=1, stride_h=1), (pooled, *constants), (shortcut,), 1))
+    x = added(shortcut, y)
+    convolved(x, 2 * channels, 8, (1, 1))
+    return chain(steps)
 
 
 def image(case: Between, graph: Graph, batches: int = 1) -> Array:

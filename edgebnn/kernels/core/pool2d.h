@@ -1,5 +1,6 @@
-/* Average and greatest value of windows of float32, of what steps make of each value. Sums go through a window row by row, as
- * in TFLite's reference kernels, and taps outside the image do not count. */
+/* Average and greatest value of windows of float32, of what steps make of each value, or of int8, without steps. Sums go through
+ * a window row by row, as in TFLite's reference kernels, averages of int8 are rounded halves away from zero, as theirs are, and
+ * taps outside the image do not count. */
 #ifndef EDGEBNN_POOL2D_H
 #define EDGEBNN_POOL2D_H
 
@@ -9,14 +10,15 @@
 extern "C" {
 #endif
 
-/* Of a tile, at most. */
-enum { EB_POOL_CHANNELS = 64 };
+/* Of a tile, at most; of a window of int8, whose sums are divided as floats, which is exact below 2**24. */
+enum { EB_POOL_CHANNELS = 64, EB_POOL_INT8_TAPS = 1 << 16 };
 
 typedef struct eb_pool2d {
   eb_window window; /* dilation must be 1 */
   int32_t channels;
   int32_t averages; /* else the greatest */
-  float low, high;  /* of the activation */
+  float low, high;  /* of the activation; of int8 in steps of the output */
+  int32_t type;     /* EB_FLOAT32 or EB_INT8 */
 } eb_pool2d;
 
 /* Resolves the window, and gives the number of tiles: some channels of an output pixel. */

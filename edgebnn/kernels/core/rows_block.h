@@ -24,9 +24,10 @@ typedef struct eb_rows_kernel {
   void (*thresholds)(const eb_rows *op, const eb_thresholds *thresholds, const float *input, size_t input_stride,
                      int32_t *output, int64_t begin, int64_t end);
 
-  /* Steps, if not NULL, of input values, whose rows are pixels; then pooling, for some of eb_pool2d_check's tiles. */
-  void (*pool2d)(const eb_pool2d *op, const eb_output_steps *steps, const float *input, size_t input_stride,
-                 float *output, size_t output_stride, int32_t begin, int32_t end);
+  /* Steps, if not NULL, of input values, whose rows are pixels; then pooling, for some of eb_pool2d_check's tiles. Of int8 there
+   * are no steps. */
+  void (*pool2d)(const eb_pool2d *op, const eb_output_steps *steps, const void *input, size_t input_stride, void *output,
+                 size_t output_stride, int32_t begin, int32_t end);
 
   /* A tile is EB_DENSE_LANES outputs of a row: there are ceil(outputs / EB_DENSE_LANES) a row. */
   void (*dense)(const eb_dense_float *op, const float *input, float *output, int32_t begin, int32_t end);

@@ -16,8 +16,8 @@
                          int32_t *output, int64_t begin, int64_t end) {                                             \
     eb_threshold_rows(op, t, input, stride, output, begin, end);                                                    \
   }                                                                                                                 \
-  static void pool2d(const eb_pool2d *op, const eb_output_steps *s, const float *input, size_t stride,             \
-                     float *output, size_t output_stride, int32_t begin, int32_t end) {                             \
+  static void pool2d(const eb_pool2d *op, const eb_output_steps *s, const void *input, size_t stride,              \
+                     void *output, size_t output_stride, int32_t begin, int32_t end) {                             \
     eb_pool_tiles(op, s, input, stride, output, output_stride, begin, end);                                         \
   }                                                                                                                 \
   static void dense(const eb_dense_float *op, const float *input, float *output, int32_t begin, int32_t end) {     \

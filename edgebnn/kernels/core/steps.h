@@ -99,9 +99,10 @@ EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y
 #endif
 
 EB_STEP_INLINE void eb_step_sums(const eb_int8_sum *s, int32_t channels, const int8_t *x, int8_t *y) {
+  const eb_int8_sum constants = *s; /* of one's own: what stores of bytes change may be anything else */
   int32_t c = 0;
-  for (; c + EB_STEP_LANES <= channels; c += EB_STEP_LANES) eb_step_sum(s, x + c, y + c);
-  for (; c < channels; c++) y[c] = eb_int8_sum_of(s, y[c], x[c]);
+  for (; c + EB_STEP_LANES <= channels; c += EB_STEP_LANES) eb_step_sum(&constants, x + c, y + c);
+  for (; c < channels; c++) y[c] = eb_int8_sum_of(&constants, y[c], x[c]);
 }
 
 /* The same of int8: sums. */

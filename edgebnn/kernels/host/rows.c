@@ -29,6 +29,7 @@ eb_status eb_pool2d_check(eb_pool2d *op, int32_t *tiles) {
   if (op->channels < 1) return EB_BAD_SIZE;
   if (op->window.dilation_height != 1 || op->window.dilation_width != 1) return EB_BAD_STRIDE;
   const eb_window *w = &op->window;
+  if (op->type == EB_INT8 && w->filter_height > EB_POOL_INT8_TAPS / w->filter_width) return EB_TOO_LARGE;
   const int32_t pixels = w->batches * w->output_height * w->output_width, chunks = eb_ceil_div(op->channels, EB_POOL_CHANNELS);
   if (op->channels > INT32_MAX / (w->batches * w->input_height * w->input_width)) return EB_TOO_LARGE;
   if (chunks > INT32_MAX / pixels) return EB_TOO_LARGE;

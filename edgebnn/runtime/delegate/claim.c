@@ -133,7 +133,6 @@ static void look_forward(claims *c) {
     const claim_node *node = &c->nodes[i];
     if (node->state == NOT_OURS) continue;
     claim_tensor *output = output_of(c, node);
-    output->others = false;
     output->given = node->state == CLAIMED || folds_steps(c, node);
     output->convolved = node->op.kind == &eb_kind_bconv2d;
     for (int r = 0; r < node->op.read_count; r++) {
@@ -141,6 +140,7 @@ static void look_forward(claims *c) {
       output->given = output->given || read->given;
       output->convolved = output->convolved || (read->convolved && eb_op_is_steps(&node->op));
     }
+    output->others = !output->given;
   }
 }
 

@@ -11,6 +11,7 @@ typedef struct {
   int type;
   const char *kernel;
   uint32_t lacking; /* features */
+  int32_t most_channels;
   double layer, segment, product, output, group;
   int32_t their_channels;
   double their_layer, their_product, their_output, their_window;
@@ -47,7 +48,7 @@ bool eb_conv_few_pays(const eb_conv2d_few_plan *plan) {
   const double windows = (double)w->batches * w->output_height * w->output_width;
   for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
     if (costs[i].type != plan->op.type || strcmp(costs[i].kernel, plan->kernel->name) != 0) continue;
-    if ((eb_cpu_features() & costs[i].lacking) == 0)
+    if ((eb_cpu_features() & costs[i].lacking) == 0 && plan->op.channels_in <= costs[i].most_channels)
       return their_time(&costs[i], plan, windows) > MARGIN * our_time(&costs[i], plan, windows);
   }
   return false;

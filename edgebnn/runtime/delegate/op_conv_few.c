@@ -1,5 +1,5 @@
 /* CONV_2D of few input channels: a network's first layer, of int8 or float32, or of our custom op with 1-bit weights, which become
- * bytes; PAD in front of it (op_few_pad.c) and MAX_POOL_2D behind it become a part of it (join.c). int8 outputs are those of TFLite's reference kernels,
+ * bytes; and 1x1 of int8, a shortcut around binary layers. PAD in front of it (op_few_pad.c) and MAX_POOL_2D behind it become a part of it (join.c). int8 outputs are those of TFLite's reference kernels,
  * bit for bit; float32 ones are added up in another way than theirs, and are left where that matters. What is not recognised is
  * left to the interpreter, without a word. */
 #include <float.h>
@@ -12,7 +12,7 @@
 
 enum { INPUT, WEIGHTS, BIAS, MOST_INPUTS };
 enum { W1A8_SCALE = 2, W1A8_MAGNITUDE, W1A8_BIAS };
-enum { MOST_CHANNELS = 4, LARGEST_STRIDE = 1 << 15 };
+enum { MOST_CHANNELS = 4, MOST_OF_1X1 = 1024, LARGEST_STRIDE = 1 << 15 };
 
 static const LiteTensor *tensor_of(const LiteContext *context, const eb_op *op, int input) {
   return op->inputs[input] == LITE_OPTIONAL_TENSOR ? NULL : &context->tensors[op->inputs[input]];
@@ -154,7 +154,15 @@ static const eb_op_kind kind_conv2d = {.custom_code = "CONV_2D", .prepare = prep
 static const eb_op_kind kind_w1a8 = {
     .custom_code = "EdgebnnConv2dW1A8", .prepare = prepare, .run = run, .release = release};
 
-bool eb_op_is_conv_few(const eb_op *op) { return op->kind != NULL && op->kind->run == run; }
+/* Of 1x1 and more channels: a shortcut between ours. */
+static const eb_op_kind kind_1x1 = {.custom_code = "CONV_2D", .prepare = prepare, .run = run, .release = release};
+
+bool eb_op_is_conv_few(const eb_op *op) { return op->kind == &kind_conv2d || op->kind == &kind_w1a8; }
+
+const char *eb_conv_few_kernel_of(const eb_op *op) {
+  const bool plans = op->kind != NULL && op->kind->run == run;
+  return plans && op->as.conv_few.plan.kernel != NULL ? op->as.conv_few.plan.kernel->name : NULL;
+}
 
 /* ---- recognising --------------------------------------------------------------------------------------------------- */
 
@@ -244,7 +252,8 @@ static bool is_taken(const eb_delegate *delegate, const LiteContext *context, eb
   const eb_window *w = &plan.op.window;
   if (dims->size != 4 || dims->data[1] != w->output_height || dims->data[2] != w->output_width) return false;
   if (dims->data[3] != plan.op.channels_out) return false; /* then something was not read rightly */
-  if (delegate->few_channels == EB_FEW_WHERE_IT_PAYS && !eb_conv_few_pays(&plan)) return false;
+  const bool must_pay = delegate->few_channels == EB_FEW_WHERE_IT_PAYS || op->kind == &kind_1x1;
+  if (must_pay && !eb_conv_few_pays(&plan)) return false;
   eb_conv2d_few_constants constants = {0};
   owned_constants owned;
   const bool fits =
@@ -253,11 +262,12 @@ static bool is_taken(const eb_delegate *delegate, const LiteContext *context, eb
   return fits;
 }
 
-bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
-                           eb_op *op) {
+/* A CONV_2D with so many input channels. */
+static bool recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, const eb_op_kind *kind,
+                      int index, int least_channels, int most_channels, eb_op *op) {
   const LiteConvParams *params = node->builtin_data;
   const int inputs = node->inputs->size;
-  *op = eb_op_new(&kind_conv2d, index);
+  *op = eb_op_new(kind, index);
   if (delegate->few_channels == EB_FEW_NONE || params == NULL) return false;
   if (node->outputs->size != 1 || inputs < BIAS || inputs > MOST_INPUTS) return false;
   op->inputs[BIAS] = LITE_OPTIONAL_TENSOR;
@@ -268,7 +278,7 @@ bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *conte
   op->name = eb_tensor_name(&context->tensors[op->output]);
   const LiteIntArray *input = tensor_of(context, op, INPUT)->dims, *filter = tensor_of(context, op, WEIGHTS)->dims;
   if (input->size != 4 || filter->size != 4 || filter->data[3] != input->data[3]) return false;
-  if (input->data[3] < 1 || input->data[3] > MOST_CHANNELS) return false;
+  if (input->data[3] < least_channels || input->data[3] > most_channels) return false;
   eb_conv2d_few *layer = &op->as.conv_few.op;
   layer->channels_in = input->data[3];
   layer->channels_out = filter->data[0];
@@ -276,6 +286,18 @@ bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *conte
   if (!set_window(params, filter->data, &layer->window) || (is_float && delegate->exact)) return false;
   return (is_float ? is_float_layer(context, params->activation, op) : is_int8_layer(context, params->activation, op)) &&
          is_taken(delegate, context, op);
+}
+
+bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                           eb_op *op) {
+  return recognize(delegate, context, node, &kind_conv2d, index, 1, MOST_CHANNELS, op);
+}
+
+bool eb_conv_1x1_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                           eb_op *op) {
+  if (!recognize(delegate, context, node, &kind_1x1, index, MOST_CHANNELS + 1, MOST_OF_1X1, op)) return false;
+  const eb_window *w = &op->as.conv_few.op.window;
+  return op->as.conv_few.op.type == EB_INT8 && w->filter_height == 1 && w->filter_width == 1;
 }
 
 void eb_conv_few_take_w1a8(const eb_delegate *delegate, const LiteContext *context, eb_op *op) {

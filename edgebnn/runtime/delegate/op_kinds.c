@@ -49,7 +49,8 @@ bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *contex
     case LITE_BUILTIN_CONV_2D:
       return (packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op)) ||
              eb_conv_few_recognize(delegate, context, node, index, op) ||
-             (!packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op));
+             (!packs_all && eb_int8_recognize(delegate, context, node, index, builtin_code, op)) ||
+             eb_conv_1x1_recognize(delegate, context, node, index, op);
     case LITE_BUILTIN_LOGISTIC: return eb_gate_recognize(delegate, context, node, index, builtin_code, op);
     case LITE_BUILTIN_FULLY_CONNECTED:
       return eb_int8_recognize(delegate, context, node, index, builtin_code, op) ||

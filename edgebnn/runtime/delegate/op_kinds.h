@@ -38,7 +38,15 @@ bool eb_conv_few_recognize(const eb_delegate *delegate, const LiteContext *conte
 /* Makes a read op with 1-bit weights one of these, where it has few input channels, and no schedule. */
 void eb_conv_few_take_w1a8(const eb_delegate *delegate, const LiteContext *context, eb_op *op);
 
+/* One of int8 and 1x1 of any depth that pays: a shortcut between others of ours, which then need not leave the partition. */
+bool eb_conv_1x1_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                           eb_op *op);
+
+/* Whether the op is of few channels. */
 bool eb_op_is_conv_few(const eb_op *op);
+
+/* The name of the kernel that runs such an op, or one of 1x1; NULL: it is another, or not prepared. */
+const char *eb_conv_few_kernel_of(const eb_op *op);
 
 /* Whether they are faster than the interpreter's on this processor (docs/performance.md). */
 bool eb_conv_few_pays(const eb_conv2d_few_plan *plan);

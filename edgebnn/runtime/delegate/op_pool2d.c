@@ -1,9 +1,10 @@
-/* AVERAGE_POOL_2D and MAX_POOL_2D of float32. */
+/* AVERAGE_POOL_2D and MAX_POOL_2D of float32, and AVERAGE_POOL_2D of int8. */
 #include <math.h>
 #include <float.h>
 
 #include "op_kinds.h"
 #include "op_steps.h"
+#include "w1a8_layer.h"
 
 static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape) {
   const LiteTensor *input = &context->tensors[op->reads[0].tensor];
@@ -37,16 +38,31 @@ static const eb_op_kind kind_average = {
 
 bool eb_op_is_pool2d(const eb_op *op) { return op->kind != NULL && op->kind->run == run; }
 
-bool eb_pool2d_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op) {
+/* The range of the activation, for tensors of one type and, of int8, one quantization. False: the kernels do not have it. */
+static bool set_range(const LiteTensor *input, const LiteTensor *output, int activation, eb_pool2d *pool) {
   static const float lowest[] = {-FLT_MAX, 0.0f, -1.0f, 0.0f}, highest[] = {FLT_MAX, FLT_MAX, 1.0f, 6.0f};
+  int32_t low, high;
+  if (activation < EB_ACT_NONE || activation > EB_ACT_RELU6 || input->type != output->type) return false;
+  pool->type = input->type == LITE_INT8 ? EB_INT8 : EB_FLOAT32;
+  pool->low = lowest[activation];
+  pool->high = highest[activation];
+  if (pool->type == EB_FLOAT32) return input->type == LITE_FLOAT32;
+  if (!pool->averages || !eb_w1a8_is_quantized(input) || !eb_w1a8_is_quantized(output)) return false;
+  if (input->params.scale != output->params.scale || input->params.zero_point != output->params.zero_point) return false;
+  if (!eb_w1a8_range(output, activation, &low, &high)) return false;
+  pool->low = (float)low;
+  pool->high = (float)high;
+  return true;
+}
+
+bool eb_pool2d_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op) {
   const LitePoolParams *params = node->builtin_data;
   if (params == NULL || node->inputs->size != 1 || node->outputs->size != 1) return false;
   if (node->inputs->data[0] < 0 || node->outputs->data[0] < 0) return false;
   const LiteTensor *input = &context->tensors[node->inputs->data[0]];
   const LiteTensor *output = &context->tensors[node->outputs->data[0]];
-  if (input->type != LITE_FLOAT32 || output->type != LITE_FLOAT32 || input->allocation_type == LITE_MMAP_RO) return false;
+  if (input->allocation_type == LITE_MMAP_RO) return false;
   if (input->dims->size != 4 || output->dims->size != 4 || input->dims->data[3] != output->dims->data[3]) return false;
-  if (params->activation < EB_ACT_NONE || params->activation > EB_ACT_RELU6) return false;
   if (params->padding != LITE_PADDING_SAME && params->padding != LITE_PADDING_VALID) return false;
   *op = eb_op_new(builtin_code == LITE_BUILTIN_AVERAGE_POOL_2D ? &kind_average : &kind_max, index);
   eb_op_reads(op, node->inputs->data[0]);
@@ -64,9 +80,8 @@ bool eb_pool2d_recognize(const LiteContext *context, const LiteNode *node, int i
                                        .padding = params->padding == LITE_PADDING_SAME ? EB_PADDING_SAME
                                                                                        : EB_PADDING_VALID},
                             .channels = input->dims->data[3],
-                            .averages = builtin_code == LITE_BUILTIN_AVERAGE_POOL_2D,
-                            .low = lowest[params->activation],
-                            .high = highest[params->activation]};
+                            .averages = builtin_code == LITE_BUILTIN_AVERAGE_POOL_2D};
+  if (!set_range(input, output, params->activation, &op->as.pool)) return false;
   eb_pool2d pool = op->as.pool;
   int32_t tiles;
   return eb_pool2d_check(&pool, &tiles) == EB_OK && pool.window.output_height == output->dims->data[1] &&

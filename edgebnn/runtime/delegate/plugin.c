@@ -125,7 +125,7 @@ EB_EXPORT void edgebnn_delegate_forget(TfLiteDelegate *lite) { eb_forget_refusal
 /* Empty where an op has no choice of kernels, or is not prepared yet. */
 static const char *kernel_of(const eb_op *op) {
   if (op->kind == &eb_kind_bconv2d && op->as.bconv2d.plan.kernel != NULL) return op->as.bconv2d.plan.kernel->name;
-  if (eb_op_is_conv_few(op) && op->as.conv_few.plan.kernel != NULL) return op->as.conv_few.plan.kernel->name;
+  if (eb_conv_few_kernel_of(op) != NULL) return eb_conv_few_kernel_of(op);
   if (eb_op_is_w1a8(op) && op->as.w1a8.plan.kernel != NULL) return op->as.w1a8.plan.kernel->name;
   return "";
 }

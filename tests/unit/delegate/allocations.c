@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
+#include "around_model.h"
 #include "int8_model.h"
 
 static atomic_int calls;
@@ -89,11 +90,28 @@ static void int8_layers(const char *kernel, int threads) {
   tflite_plugin_destroy_delegate(delegate);
 }
 
+static void surroundings(const char *kernel, int threads) {
+  const int types[] = {LITE_FLOAT32, LITE_INT8};
+  for (int i = 0; i < 4; i++) {
+    around_model model;
+    (i < 2 ? around_signs : around_sum)(&model, types[i % 2], threads);
+    LiteDelegate *delegate = make_surrounding_delegate(kernel);
+    CHECK(fake_delegate(&model.fake, delegate) && model.fake.replaced);
+    for (int batch = 1; batch <= 3; batch += 2) {
+      fill_around(&model.fake, batch);
+      prepared_invokes(&model.fake);
+    }
+    fake_destroy(&model.fake);
+    tflite_plugin_destroy_delegate(delegate);
+  }
+}
+
 int main(int count, char **arguments) {
   assert(count == 2);
   for (int threads = 1; threads <= 2; threads++) {
     chains(arguments[1], threads);
     int8_layers(arguments[1], threads);
+    surroundings(arguments[1], threads);
     dequantizations(threads);
   }
   if (failures == 0) puts("no allocation during invoke");

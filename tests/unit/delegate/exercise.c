@@ -3,8 +3,9 @@
 #include "flexbuffer.h"
 #include "models.h"
 
-/* exercise_int8.c and failing.c: how many checks failed. */
+/* exercise_int8.c, exercise_around.c and failing.c: how many checks failed. */
 int exercise_int8(void);
+int exercise_around(void);
 int exercise_failing(void);
 
 /* Every sample of every batch is the same image: so must be the outputs, whatever batch, threads and remaking. */
@@ -278,7 +279,7 @@ int main(void) {
   refuse_all();
   bad_delegate_options();
   hostile_options();
-  failures += exercise_int8() + exercise_failing();
+  failures += exercise_int8() + exercise_around() + exercise_failing();
   if (failures == 0) puts("delegate: all as expected");
   return failures != 0;
 }

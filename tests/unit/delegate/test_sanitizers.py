@@ -20,7 +20,7 @@ SANITIZERS = {"address and undefined": objects.SANITIZER, "thread": ("-fsanitize
 
 @pytest.mark.parametrize("sanitizer", SANITIZERS)
 def test_the_delegate_is_clean_under_sanitizers(sanitizer: str, tmp_path: Path) -> None:
-    parts = [HERE / name for name in ("exercise.c", "exercise_int8.c", "failing.c")]
+    parts = [HERE / name for name in ("exercise.c", "exercise_int8.c", "exercise_around.c", "failing.c")]
     wrapped = re.findall(r"__real_(\w+)\(.*\);", parts[-1].read_text(encoding="utf-8"))
     files = [*build.sources(), *(build.Source(part, (f"-I{build.DELEGATE}",)) for part in parts)]
     link = [f"-Wl,--wrap={name}" for name in wrapped]
