@@ -88,7 +88,8 @@ def main() -> None:
         check_style()
         check_types()
     say("tests: pytest")
-    command = [str(PYTHON), "-m", "pytest", *(options or ["-n", "2", "--dist", "worksteal"]), *hunting]
+    whole = ["-n", "2", "--dist", "worksteal", "--durations", "40", "--durations-min", "10"]
+    command = [str(PYTHON), "-m", "pytest", *(options or whole), *hunting]
     run(command, **environment, **optional_data())
 
 
