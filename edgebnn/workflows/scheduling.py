@@ -51,6 +51,7 @@ def save(hardware: str, file: ModelFile, found: Sequence[Pick | schedule_picks.P
     if file.made_from is not None:
         raise InputError(f"{file.name}: a schedule belongs to a .tflite file; convert the model first")
     if not found:
-        raise InputError(f"{file.name}: no layer of it follows a schedule on {hardware}; leave --save-schedule out")
+        lacking = "follows a schedule, or has kernels whose costs are known,"
+        raise InputError(f"{file.name}: no layer of it {lacking} on {hardware}; leave --save-schedule out")
     layers = tuple(pick.schedule for pick in found)
     schedules.write(Schedule(schedules.fingerprint(file.content), hardware, layers), path)

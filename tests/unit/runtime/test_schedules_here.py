@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import edgebnn
 from edgebnn.cli.main import cli
 from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.dataflow import kernel_costs
 from edgebnn.errors import InputError, ModelFormatError
 from edgebnn.graph.layer_shapes import layers
 from edgebnn.graph.ops.enums import Activation, Padding
@@ -136,6 +137,13 @@ def test_plan_writes_what_it_picks(model: Path, tmp_path: Path, hardware: str) -
     result = CliRunner().invoke(
         cli, ["plan", str(model), "--hardware", hardware, "--save-schedule", str(path), "--json"]
     )
+    costs = kernel_costs.of(hardware)
+    assert costs is not None
+    here = {found.kernel for found in spaces_here(GRAPH)[0]}
+    if hardware == "host" and here.isdisjoint(costs.kernels("bconv2d", hardware)):  # a processor without AVX-512
+        assert result.exit_code == 1
+        assert "has kernels whose costs are known, on host; leave --save-schedule out" in str(result.exception)
+        return
     assert result.exit_code == 0, result.output
     (picked,) = json.loads(result.stdout)["schedules"]
     saved = schedules.read(path)
