@@ -10,14 +10,18 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(folder) for folder in sorted((HERE / "runtime").iterdir())]
 
-from edgebnn.errors import EdgebnnError
-from edgebnn.runtime.model import Model, load
-from edgebnn.targets.inputs import read_arrays, write_arrays
+from edgebnn.targets.linux.start import saying_alive
+
+with saying_alive() if "--serve" in sys.argv else nullcontext():  # slow cards take long to import the rest
+    from edgebnn.errors import EdgebnnError
+    from edgebnn.runtime.model import Model, load
+    from edgebnn.targets.inputs import read_arrays, write_arrays
 
 SIGNATURE = None  # which graph of the file is meant, if it has several
 
