@@ -36,8 +36,9 @@ def run(command: list[str], **environment: str) -> None:
 
 
 def ensure_debian_packages(programs: dict[str, str]) -> None:
-    """Install the Debian packages of ``programs`` (program -> package) that are missing, where that is possible."""
-    missing = sorted({package for program, package in programs.items() if shutil.which(program) is None})
+    """Install the Debian packages of ``programs`` that are missing, where that is possible: of a program's name, or of
+    a file's absolute path."""
+    missing = sorted({package for name, package in programs.items() if not (shutil.which(name) or Path(name).exists())})
     if not missing:
         return
     if shutil.which("apt-get") is None or os.geteuid() != 0:

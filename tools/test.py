@@ -30,6 +30,7 @@ DEBIAN = {
     "chromium": "chromium",
     "qemu-aarch64-static": "qemu-user-static",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
+    "/usr/aarch64-linux-gnu/include/string.h": "libc6-dev-arm64-cross",
     "qemu-system-arm": "qemu-system-arm",
     "llvm-mca-19": "llvm-19",
     "sshd": "openssh-server",
