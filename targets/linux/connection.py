@@ -54,7 +54,8 @@ class Connection:
         self._port = port
         self._is_over = False
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True, name="edgebnn-ssh").start()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True, name="edgebnn-ssh")
+        self._thread.start()
         self._open: asyncssh.SSHClientConnection | None = None
         try:
             self.wait(self._connected())
@@ -73,6 +74,14 @@ class Connection:
         except BaseException:
             future.cancel()
             raise
+
+    def finish(self, work: Coroutine[Any, Any, None]) -> None:
+        """The same for what ends something. The garbage collector may ask for it on the very thread that does the work:
+        there nothing is waited for."""
+        if threading.current_thread() is self._thread:
+            asyncio.run_coroutine_threadsafe(work, self._loop)
+        else:
+            self.wait(work)
 
     def run(self, command: str, data: bytes = b"") -> Done:
         """Runs a command to its end, with ``data`` on its standard input. Raises ConnectionLostError."""
@@ -339,7 +348,7 @@ class SshChannel(Channel):
 
     def close(self) -> None:
         with suppress(ConnectionLostError, futures.CancelledError):
-            self._connection.wait(self._close())
+            self._connection.finish(self._close())
 
     async def _close(self) -> None:
         try:
