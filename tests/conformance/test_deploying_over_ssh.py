@@ -155,6 +155,19 @@ def test_without_python_the_version_in_use_is_run_by_hand(tmp_path: Path) -> Non
     pi.close()
 
 
+def test_a_program_may_be_ended_on_the_thread_of_the_connection(tmp_path: Path) -> None:
+    """As the garbage collector does."""
+    land()
+    pi = EmulatedPi(tmp_path / "pi", python=False)
+    where = SshTarget(pi.name, pi.access).where
+    channel = where.shell()
+    loop = where._connection._loop  # type: ignore[attr-defined]
+    loop.call_soon_threadsafe(channel.close)
+    assert where._connection.run("echo on").output == "on\n"  # type: ignore[attr-defined]
+    where.close()
+    pi.close()
+
+
 def _soon(condition: object, seconds: float = 20.0) -> bool:
     assert callable(condition)
     until = time.monotonic() + seconds
