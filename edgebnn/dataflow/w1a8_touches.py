@@ -22,9 +22,9 @@ from .w1a8_nest import CONSTANTS as CONSTANT_ARRAYS
 from .w1a8_nest import Rows, W1A8Nest
 from .workload import C, F, G, M
 
-_RUN_BELOW, _RUN_FRAME = 32, 656
+_RUN_BELOW, _RUN_FRAME = 32, 704
 """Of eb_w1a8_run: how far below its caller's stack pointer it begins to use the stack, and how many bytes of it."""
-_BLOCK_BELOW, _BLOCK_BYTES = 640, 176
+_BLOCK_BELOW, _BLOCK_BYTES = 688, 200
 """Of what eb_w1a8_run tells a kernel of a block: how far below its caller's stack pointer it lies, and its size."""
 _PLAN_BYTES = 256
 

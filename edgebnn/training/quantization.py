@@ -81,7 +81,7 @@ def frozen(model: Any) -> Any:
         made: Callable[..., Any]
         if isinstance(layer, Int8Range):
             bounds = layer.bounds()
-            made = lambda x, member, **_: tf.quantization.fake_quant_with_min_max_args(x, *bounds)  # noqa: E731
+            made = lambda x, member, **_: tf.quantization.fake_quant_with_min_max_vars(x, *bounds)  # noqa: E731
         elif kind is Role.VANISHING:
             made = _passing
         elif kind is Role.BOUNDED:

@@ -73,6 +73,8 @@ class RangeQuantizer(tfmot.quantization.keras.quantizers.MovingAverageQuantizer)
 class Int8Range(keras.layers.Layer):  # type: ignore[misc]
     """The one range of tensors that an op of one scale connects: called with a tensor and its number, it rounds that.
 
+    By ``fake_quant_with_min_max_vars`` where bounds are constants too: ``..._args`` rounds some ties the other way.
+
     Each has a moving average of its own, and the range spans them all. ``fixed``: the bounds, if nothing is learnt.
     """
 
@@ -88,7 +90,7 @@ class Int8Range(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, x: Any, member: int, training: Any = None) -> Any:
         if self.fixed is not None:
-            return tf.quantization.fake_quant_with_min_max_args(x, *self.fixed)
+            return tf.quantization.fake_quant_with_min_max_vars(x, *self.fixed)
         if training is None:
             training = keras.backend.learning_phase()
         if not isinstance(training, bool | int):

@@ -211,6 +211,7 @@ MASKED: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("to", ["float", "lce", "int8"])
 @pytest.mark.parametrize("what", MASKED)
 def test_masks_are_heeded_sample_by_sample(what: str, to: Target, tmp_path: Path) -> None:
+    keras.utils.set_random_seed(0)
     shape, layers = MASKED[what]
     x = L.Input(shape, dtype="int32" if len(shape) == 1 else "float32", name="x")
     model = keras.Model(x, layers(x))
