@@ -23,23 +23,16 @@ def _lines(kind: int) -> list[str]:
     return [line.name.decode() for line in conv2d_few_kernels.kernel_lines(kind)]
 
 
-def _runnable(name: str, kind: int) -> str:
-    kernel = next(k for k in conv2d_few_kernels.kernel_lines(kind) if k.name.decode() == name)
-    if kernel.cpu_features & ~ckernels.library().eb_cpu_features():
-        pytest.skip(f"this processor lacks features {kernel.cpu_features:#x} of {name}")
-    return name
-
-
 @pytest.fixture(params=_lines(INT8), scope="module")
 def line(request: pytest.FixtureRequest) -> str:
     """Each line of conv2d_few.kernels."""
-    return _runnable(str(request.param), INT8)
+    return ckernels.runnable_or_skipped(request.param, conv2d_few_kernels.kernel_lines(INT8))
 
 
 @pytest.fixture(params=_lines(FLOAT32), scope="module")
 def float_line(request: pytest.FixtureRequest) -> str:
     """Each line of conv2d_few_float.kernels."""
-    return _runnable(str(request.param), FLOAT32)
+    return ckernels.runnable_or_skipped(request.param, conv2d_few_kernels.kernel_lines(FLOAT32))
 
 
 def check(case: Case, line: str | None, points: list[float] | None = None, data: Operands | None = None) -> None:

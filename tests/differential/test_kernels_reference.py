@@ -30,10 +30,7 @@ PLAIN = ConvCase(1, (5, 5), (3, 3), (1, 1), (1, 1), Padding.SAME, 1, 1, 64, 32, 
 @pytest.fixture(params=LINES, scope="module")
 def line(request: pytest.FixtureRequest) -> str:
     """Each line of bconv2d.kernels."""
-    kernel = next(k for k in ckernels.kernel_lines() if k.name.decode() == request.param)
-    if not ckernels.runnable(kernel):
-        pytest.skip(f"this processor lacks features {kernel.cpu_features:#x} of {request.param}")
-    return str(request.param)
+    return ckernels.runnable_or_skipped(request.param, ckernels.kernel_lines())
 
 
 @given(case=conv_cases(), points=st.lists(st.floats(0, 1), max_size=3))

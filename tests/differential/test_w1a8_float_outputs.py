@@ -22,10 +22,7 @@ LINES = [line.name for line in lines("w1a8") if line.numbers.get("floats")]
 @pytest.fixture(params=LINES, scope="module")
 def line(request: pytest.FixtureRequest) -> str:
     """Each line of w1a8.kernels that makes outputs by floats."""
-    kernel = next(k for k in w1a8_kernels.kernel_lines() if k.name.decode() == request.param)
-    if kernel.cpu_features & ~ckernels.library().eb_cpu_features():
-        pytest.skip(f"this processor lacks features {kernel.cpu_features:#x} of {request.param}")
-    return str(request.param)
+    return ckernels.runnable_or_skipped(request.param, w1a8_kernels.kernel_lines())
 
 
 @pytest.mark.parametrize("rounding", [ROUND_TWICE, ROUND_ONCE])

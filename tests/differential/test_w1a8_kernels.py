@@ -20,10 +20,7 @@ LINES = [line.name.decode() for line in w1a8_kernels.kernel_lines()]
 @pytest.fixture(params=LINES, scope="module")
 def line(request: pytest.FixtureRequest) -> str:
     """Each line of w1a8.kernels."""
-    kernel = next(k for k in w1a8_kernels.kernel_lines() if k.name.decode() == request.param)
-    if kernel.cpu_features & ~ckernels.library().eb_cpu_features():
-        pytest.skip(f"this processor lacks features {kernel.cpu_features:#x} of {request.param}")
-    return str(request.param)
+    return ckernels.runnable_or_skipped(request.param, w1a8_kernels.kernel_lines())
 
 
 def check(case: Case, line: str | None, points: list[float] | None = None, data: Operands | None = None) -> None:

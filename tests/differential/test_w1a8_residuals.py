@@ -15,7 +15,7 @@ from edgebnn.graph.ops.enums import Activation
 from edgebnn.graph.types import Graph, Op, Quantization, Tensor
 from tests.differential.test_residuals import delegate_run
 from tests.differential.test_w1a8_graphs import noise
-from tests.support import w1a8_kernels
+from tests.support import ckernels, w1a8_kernels
 from tests.support.examples import examples
 from tests.support.w1a8_graphs import ConvLayer, chain, conv_pair
 
@@ -71,7 +71,7 @@ def test_the_addition_is_a_part_of_the_convolution() -> None:
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_every_kernel_adds(kernel: str | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = [None, *(line.name.decode() for line in w1a8_kernels.kernel_lines() if w1a8_kernels.runs(line))]
+    runs = [None, *(line.name.decode() for line in w1a8_kernels.kernel_lines() if ckernels.runnable(line))]
     if kernel not in runs:
         pytest.skip(f"this processor lacks features of {kernel}")
     monkeypatch.setenv("EDGEBNN_KERNELS", kernel or "")

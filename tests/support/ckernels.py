@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
 from edgebnn.arithmetic.packing import packed_channels
@@ -204,8 +206,24 @@ def kernel_lines() -> Iterator[Kernel]:
         index += 1
 
 
-def runnable(kernel: Kernel) -> bool:
+class Line(Protocol):
+    """What the tables of all operations say of a kernel."""
+
+    name: bytes
+    cpu_features: int
+
+
+def runnable(kernel: Line) -> bool:
+    """Whether this processor has what the kernel needs."""
     return not kernel.cpu_features & ~library().eb_cpu_features()
+
+
+def runnable_or_skipped(name: str, kernels: Iterable[Line]) -> str:
+    """The name of one of the kernels, in a test that is skipped where this processor lacks what it needs."""
+    kernel = next(kernel for kernel in kernels if kernel.name.decode() == name)
+    if not runnable(kernel):
+        pytest.skip(f"this processor lacks features {kernel.cpu_features:#x} of {name}")
+    return name
 
 
 def garbage(nbytes: int, offset: int = 0) -> NDArray[np.uint8]:

@@ -66,11 +66,6 @@ def kernel_lines() -> Iterator[Kernel]:
         index += 1
 
 
-def runs(line: Kernel) -> bool:
-    """Whether this processor has what the line needs."""
-    return not line.cpu_features & ~library().eb_cpu_features()
-
-
 @dataclass(frozen=True)
 class Layer:
     """Prepared weights under a plan."""
