@@ -27,6 +27,7 @@ from .keras_names import renamed
 from .lint import lint_conversion, lint_graph, lint_int8, lint_keras
 from .post_training import int8_around_binary
 from .read_tflite import read
+from .sign_sources import with_signs_of_sources
 from .w1a8 import inspect, to_w1a8
 from .write_tflite import to_bytes
 
@@ -63,7 +64,8 @@ def convert(
             saved model or ``package.module:function``; for ``"lce"`` and ``"w1a8"`` also a .tflite file.
         out_path: ends in ``.tflite``.
         to: as for :func:`.from_keras.to_graph`; in files for ``"lce"``, LCE's own among them, dense layers of signs
-            become binary too (:mod:`.binary_dense`), and calibration makes int8 what surrounds the binary ops, inputs
+            become binary too (:mod:`.binary_dense`), signs are taken in front of activations that keep them
+            (:mod:`.sign_sources`), and calibration makes int8 what surrounds the binary ops, inputs
             and outputs excepted (:mod:`.post_training`). ``"w1a8"`` is int8 with two-valued weights packed to 1 bit
             (:mod:`.w1a8`).
         calibration: typical inputs, preprocessed as for training, in Keras' order or by name.
@@ -137,7 +139,7 @@ def _rewritten(
         return ConversionResult(path, len(content), findings + _remarks(graph, portable, findings))
     graph = read(source)
     if to == "lce":
-        graph, findings = to_binary_dense(graph), ()
+        graph, findings = with_signs_of_sources(to_binary_dense(graph)), ()
     else:
         graph, findings = to_w1a8(graph)
     return _written(_described(graph, metadata), path, portable, findings)
@@ -174,8 +176,9 @@ def _converted(
     graph = from_keras.to_graph(model, "int8" if to == "w1a8" else to, arrays)
     if to == "lce":
         findings += lint_conversion(model, graph)
-        graph = to_binary_dense(graph)
-        if arrays is not None and not from_keras.has_fake_quantization(model):
+        becomes_int8 = arrays is not None and not from_keras.has_fake_quantization(model)
+        graph = with_signs_of_sources(to_binary_dense(graph), becomes_int8=becomes_int8)
+        if arrays is not None and becomes_int8:
             graph = renamed(int8_around_binary(graph, arrays, from_keras.quantize), graph)
     if to in ("int8", "w1a8"):
         findings += lint_int8(model, graph)

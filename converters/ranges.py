@@ -105,13 +105,19 @@ def bound_inputs(graph: Graph, op: Op) -> tuple[int, ...]:
     return tuple(i for i in OPS[op.kind].of_one_scale(op, graph.tensors) if i in op.inputs)
 
 
-def sign_only(graph: Graph) -> set[int]:
-    """The float results of which nothing but signs is taken, nor of what they share a scale with."""
+def signs_taken(graph: Graph) -> set[int]:
+    """The tensors of which nothing but signs is taken, be it by way of ops that keep them."""
     taken, other = set[int](), set(graph.outputs)
     for op in reversed(graph.ops):
         keeps = keeps_signs(op) and taken.issuperset(op.outputs)
         (taken if keeps or op.kind == "LceQuantize" else other).update(op.inputs)
         taken -= other
+    return taken
+
+
+def sign_only(graph: Graph) -> set[int]:
+    """The float results of which nothing but signs is taken, nor of what they share a scale with."""
+    taken = signs_taken(graph)
     found = set[int]()
     for op in graph.ops:
         bound = [i for i in bound_inputs(graph, op) if not graph.tensors[i].is_constant]
