@@ -16,7 +16,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from .fixed_point import INT32_MAX, INT32_MIN, Multiplier, doubling_high_mul, rounding_right_shift
+from .fixed_point import INT32_MAX, INT32_MIN, Multiplier, doubling_high_mul, rounding_right_shift, to_int16
 
 Fixed = NDArray[np.int64]
 
@@ -114,10 +114,6 @@ def _saturating_left_shift_int16(a: Fixed, shift: int) -> Fixed:
     return np.clip(a << shift, -(2**15), 2**15 - 1)
 
 
-def _to_int16(multiplier: Multiplier) -> int:
-    return min((multiplier.value + (1 << 15)) >> 16, 2**15 - 1)
-
-
 def hard_swish_int8(
     centred: Fixed, output_zero_point: int, output_scaling: Multiplier, relu_scaling: Multiplier
 ) -> NDArray[np.int8]:
@@ -127,11 +123,11 @@ def hard_swish_int8(
     to a factor in [0, 1] of which 3 is the saturated end (``relu_scaling``); the product truncates towards zero.
     """
     fine = centred << 7
-    scaled = _high_mul_int16(fine, _to_int16(output_scaling))
+    scaled = _high_mul_int16(fine, to_int16(output_scaling))
     factor = fine
     if relu_scaling.shift > 0:
         factor = _saturating_left_shift_int16(factor, relu_scaling.shift - 1)
-    factor = _high_mul_int16(factor, _to_int16(relu_scaling))
+    factor = _high_mul_int16(factor, to_int16(relu_scaling))
     if relu_scaling.shift > 0:
         factor = _saturating_left_shift_int16(factor, 1)
     if relu_scaling.shift < 0:

@@ -84,3 +84,14 @@ def multiply_by_quantized_multiplier(
     shifts = np.asarray(shift, dtype=np.int64)
     shifted = wrap_int32(x.astype(np.int64) << np.maximum(shifts, 0))
     return rounding_right_shift(doubling_high_mul(shifted, value), np.maximum(-shifts, 0))
+
+
+def to_int16(multiplier: Multiplier) -> int:
+    """The value of ``multiplier`` in 16 bits, of which it is ``/ 2**15``."""
+    return min((multiplier.value + (1 << 15)) >> 16, 2**15 - 1)
+
+
+def multiply_int48(x: NDArray[np.int64], multiplier: Multiplier) -> NDArray[np.int64]:
+    """x * multiplier for ``x`` of up to 48 bits, by its upper 16 bits: rounded once, halves up, in an int32 register."""
+    shift = 15 - multiplier.shift
+    return wrap_int32((x * to_int16(multiplier) + (1 << (shift - 1))) >> shift)

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edgebnn.arithmetic.fixed_point import Multiplier, multiply_by_quantized_multiplier, quantize_multiplier
+from edgebnn.arithmetic.fixed_point import (
+    Multiplier,
+    multiply_by_quantized_multiplier,
+    multiply_int48,
+    quantize_multiplier,
+    wrap_int32,
+)
 from edgebnn.arithmetic.rounding import round_half_away
 from edgebnn.graph.opdef import Axes, Limits, OpDef, OpView
 from edgebnn.graph.types import Array, DType, Options, Shape
@@ -124,9 +131,28 @@ def _min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...
     return moved(np.asarray(y).reshape(view.outputs[0].shape))
 
 
+def _prod_int8(view: OpView, q: Array) -> Array:
+    """Factor by factor, in LiteRT's order: each product is brought towards the output's scale at once, so that it stays
+    in 32 bits, and rounded."""
+    scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
+    axes = reduced_axes(view)
+    rows = np.moveaxis(q, axes, range(len(axes))).astype(np.int64) - zero_point
+    rows = rows.reshape(math.prod(rows.shape[: len(axes)]), -1)
+    if not rows.size:
+        raise OverflowError("a product of no values has no scale")
+    multiplier = quantize_multiplier(float(scale) / float(output_scale) ** (1 / len(rows)))
+    product = rows[0]
+    for factors in rows[1:]:
+        product = multiply_int48(product * factors, multiplier)
+    scaled = wrap_int32(multiply_int48(product, multiplier) + output_zero_point)
+    return np.clip(scaled, -128, 127).astype(np.int8)
+
+
 def _prod_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
     x = value(view, values, 0)
-    return (np.asarray(x.prod(axis=reduced_axes(view), dtype=x.dtype)).reshape(view.outputs[0].shape),)
+    y = _prod_int8(view, x) if x.dtype == np.int8 else x.prod(axis=reduced_axes(view), dtype=x.dtype)
+    return (np.asarray(y).reshape(view.outputs[0].shape),)
 
 
 def _any_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...]:
@@ -163,7 +189,6 @@ def _arg_min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array,
 
 
 _ARG_TYPES = tuple((a, b) for a in (*NUMBERS, DType.UINT8) for b in (DType.INT32, DType.INT64))
-_PLAIN_NUMBERS = unchanged(DType.FLOAT32, DType.INT32, DType.INT64)
 _SUM_TYPES = unchanged(*NUMBERS)
 
 OPS = (
@@ -215,7 +240,7 @@ OPS = (
         _infer,
         _prod_run,
         schema="ReducerOptions",
-        types=_PLAIN_NUMBERS,
+        types=_SUM_TYPES,
         batch=_batch,
         limits=Limits(scaled=True),
     ),
