@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import queue
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from typing import TypeVar
 
 from edgebnn.errors import InputError, InputWarning
@@ -17,7 +17,7 @@ from .interface import Target
 from .linux.device import DeviceError
 from .model_file import ModelFile, Session
 
-Piece = TypeVar("Piece")
+Piece = TypeVar("Piece", bound=Hashable)
 Figure = TypeVar("Figure")
 
 SHARE = 2
@@ -69,44 +69,37 @@ class BoardsTogether(Target):
 
     def share(
         self, pieces: Sequence[Piece], work: Callable[[Target, Sequence[Piece]], Sequence[Figure]]
-    ) -> tuple[Figure, ...]:
+    ) -> Iterator[dict[Piece, Figure]]:
         """Has the boards work on pieces side by side.
 
         Args:
-            pieces: of work.
+            pieces: of work, each another.
             work: what a board makes of some of them: a figure for each.
 
-        Returns:
-            A figure for each piece, whichever board it comes from.
+        Yields:
+            The figures of a board's share, as soon as it has them.
 
         Raises:
             DeviceError: the last board dropped out.
             EdgebnnError: as ``work`` does for another reason.
         """
-        waiting: queue.SimpleQueue[tuple[int, Sequence[Piece]]] = queue.SimpleQueue()
-        for begin in range(0, len(pieces), SHARE):
-            waiting.put((begin, pieces[begin : begin + SHARE]))
-        found: dict[int, Sequence[Figure]] = {}
-
-        def take_turns(board: Target) -> DeviceError | None:
-            while True:
-                try:
-                    begin, part = waiting.get_nowait()
-                except queue.Empty:
-                    return None
-                try:
-                    found[begin] = work(board, part)
-                except DeviceError as error:
-                    waiting.put((begin, part))
-                    return error
-
-        while len(found) < (len(pieces) + SHARE - 1) // SHARE:  # again where the last one at work dropped out
-            boards = list(self._boards)
-            with ThreadPoolExecutor(len(boards)) as pool:
-                for board, error in zip(boards, pool.map(take_turns, boards), strict=True):
-                    if error is not None:
+        waiting = deque(pieces[begin : begin + SHARE] for begin in range(0, len(pieces), SHARE))
+        idle, running = deque(self._boards), dict[Future[Sequence[Figure]], tuple[Target, Sequence[Piece]]]()
+        with ThreadPoolExecutor(len(idle)) as pool:
+            while waiting or running:
+                while waiting and idle:
+                    board, part = idle.popleft(), waiting.popleft()
+                    running[pool.submit(work, board, part)] = board, part
+                for ended in wait(running, return_when=FIRST_COMPLETED).done:
+                    board, part = running.pop(ended)
+                    try:
+                        figures = ended.result()
+                    except DeviceError as error:
                         self._drop(board, error)
-        return tuple(figure for begin in sorted(found) for figure in found[begin])
+                        waiting.appendleft(part)
+                    else:
+                        idle.append(board)
+                        yield dict(zip(part, figures, strict=True))
 
     def _drop(self, board: Target, error: DeviceError) -> None:
         """Goes on without a board. Raises ``error`` if it is the last one."""

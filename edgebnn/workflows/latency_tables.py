@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -28,7 +28,7 @@ from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
 
 from .deploying import becomes_int8, passes_signs_on
-from .measuring import kind_and_unit, measure_layers, measure_models
+from .measuring import kind_and_unit, measure_models, measure_parts
 
 _KERNEL = re.compile(r"^EB_\w+_KERNEL\(\w+, (\w+),[^)]*\.channel_tile = (\d+)", re.MULTILINE)
 
@@ -62,11 +62,13 @@ def latency_table(timing: LayerTiming, plan: Plan, whole: ModelFile, path: Path)
     target, threads, progress = timing.target, timing.threads, timing.progress
     packed, int8, place = passes_signs_on(whole), becomes_int8(whole), device(timing, whole)
 
-    def measure(layers: Sequence[LayerShape]) -> tuple[float, ...]:
-        deployed = [
-            replace(layer, precision="int8") if int8 and layer.precision == "float" else layer for layer in layers
-        ]
-        return measure_layers(target, deployed, packed_output=packed, threads=threads)
+    def measure(layers: Sequence[LayerShape]) -> Iterator[dict[LayerShape, float]]:
+        deployed = {
+            layer: replace(layer, name="", precision="int8" if int8 and layer.precision == "float" else layer.precision)
+            for layer in layers
+        }
+        for times in measure_parts(target, list(deployed.values()), packed_output=packed, threads=threads):
+            yield {layer: times[shape] for layer, shape in deployed.items() if shape in times}
 
     table = latency_sampling.measured(
         plan,

@@ -130,18 +130,39 @@ def measure_layers(
         EdgebnnError: as :func:`measure_models` does.
     """
     shapes = [replace(layer, name="") for layer in layers]
+    times: dict[LayerShape, float] = {}
+    for part in measure_parts(target, shapes, packed_output=packed_output, threads=threads):
+        times.update(part)
+    return tuple(times[shape] for shape in shapes)
+
+
+def measure_parts(
+    target: Target, shapes: Sequence[LayerShape], *, packed_output: bool = False, threads: int = 1
+) -> Iterator[dict[LayerShape, float]]:
+    """:func:`measure_layers` for whoever keeps what is known so far: a target may be lost before it has measured all.
+
+    Args:
+        target: where they run.
+        shapes: layers without names.
+        packed_output: as :func:`.layer_graph.layer_graph` takes it.
+        threads: of every op.
+
+    Yields:
+        What some of the layers cost, as soon as that is known: those that were measured in turn, or a board's share.
+
+    Raises:
+        EdgebnnError: as :func:`measure_models` does.
+    """
+    several = list(dict.fromkeys(shapes))
     if isinstance(target, BoardsTogether):
-        several = list(dict.fromkeys(shapes))
-        measured = target.share(
+        yield from target.share(
             several, lambda board, part: measure_layers(board, part, packed_output=packed_output, threads=threads)
         )
-        found = dict(zip(several, measured, strict=True))
-        return tuple(found[shape] for shape in shapes)
-    times: dict[LayerShape, float] = {}
-    for batch in _batches(list(dict.fromkeys(shapes))):
+        return
+    for batch in _batches(several):
         models = [open_model(layer_graph(shape, packed_output=packed_output)) for shape in batch]
-        times.update(zip(batch, measure_models(target, models, threads=threads, seconds=LAYER_SECONDS), strict=True))
-    return tuple(times[shape] for shape in shapes)
+        times = measure_models(target, models, threads=threads, seconds=LAYER_SECONDS)
+        yield dict(zip(batch, times, strict=True))
 
 
 def _batches(shapes: Sequence[LayerShape]) -> Iterator[list[LayerShape]]:

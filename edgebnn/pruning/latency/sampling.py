@@ -33,8 +33,8 @@ from edgebnn.pruning.latency.table import (
 )
 from edgebnn.pruning.progress import Progress, ProgressCallback
 
-Measure: TypeAlias = Callable[[Sequence[LayerShape]], Sequence[float]]
-"""The time of each of some layers on a device, in its unit."""
+Measure: TypeAlias = Callable[[Sequence[LayerShape]], Iterable[Mapping[LayerShape, float]]]
+"""The time of each of some layers on a device, in its unit: in parts, each as soon as it is known."""
 
 Points: TypeAlias = Mapping[LayerShape, Sequence[Point]]
 Span: TypeAlias = tuple[Point, Point]
@@ -51,7 +51,7 @@ class Sampling:
             of a tenth of its time with all channels, whichever is more.
         most: pairs of channel counts for layers of one signature, beyond which nothing is refined.
         held_back: samples for each signature that only serve to state the error.
-        batch: layers measured between two saves.
+        batch: layers that are handed to the device at a time.
         seed: of the choice of held-back samples.
     """
 
@@ -77,10 +77,10 @@ def measured(
         plan: the network's layers.
         measure: what times them.
         device: for which the times hold.
-        path: of the table: what is there is used, and extended as far as it does not suffice; it is saved after every
-            batch, so that an interrupted call goes on where it was.
+        path: of the table: what is there is used, and extended as far as it does not suffice; it is saved with every
+            part that ``measure`` gives, so that an interrupted call goes on where it was.
         sampling: how densely.
-        progress: told after each batch.
+        progress: told after each part.
 
     Returns:
         The table.
@@ -121,11 +121,11 @@ class _Sampler:
         return self._table
 
     def _suffices(self, shape: LayerShape, span: Span) -> bool:
-        """Whether an entry was finished for at least this span; where there is nothing between, none is held back."""
+        """Whether an entry was finished for at least this span, with the samples that are held back."""
         entry = self._table.entries.get(shape)
         if entry is None or entry.missing() or not all(map(entry.covers, span)):
             return False
-        return bool(entry.held_back) or not _between(entry, shape, self._sampling)
+        return len(entry.held_back) >= len(_between(entry, shape, self._sampling))
 
     def _refined(self, shapes: Sequence[LayerShape], held_back: int) -> list[LayerShape]:
         """Probe the middles between samples; the signatures that got further channel counts, where that was wrong."""
@@ -152,42 +152,52 @@ class _Sampler:
         return grown is not entry
 
     def _hold_back(self, shapes: Sequence[LayerShape]) -> None:
-        chosen = {shape: _between(self._table.entries[shape], shape, self._sampling) for shape in shapes}
-        for shape, times in self._timed(chosen, 0):
+        chosen = dict[LayerShape, list[Point]]()
+        for shape in shapes:
             entry = self._table.entries[shape]
-            samples = tuple((*where, took, entry.at(where, self._steps(shape))) for where, took in times.items())
-            self._put(shape, replace(entry, held_back=(*entry.held_back, *samples)))
+            known = {(i, o): took for i, o, took, _ in entry.held_back if (i, o) not in entry.samples}
+            again = ((*where, took, entry.at(where, self._steps(shape))) for where, took in known.items())
+            self._put(shape, replace(entry, held_back=tuple(again)))  # predicted from the samples that there are now
+            chosen[shape] = [where for where in _between(entry, shape, self._sampling) if where not in known]
+        for shape, where, took in self._timed(chosen, 0):
+            entry = self._table.entries[shape]
+            sample = (*where, took, entry.at(where, self._steps(shape)))
+            self._put(shape, replace(entry, held_back=(*entry.held_back, sample)))
 
     def _sample(self, points: Points, held_back: int) -> None:
         known = {shape: self._table.entries[shape].samples for shape in points}
         wanted = {shape: [where for where in points[shape] if where not in known[shape]] for shape in points}
         usual = self._sampling.most // 2
         later = sum(max(0, usual - len(known[shape]) - len(wanted[shape])) for shape in points)
-        for shape, times in self._timed(wanted, later + held_back):
+        for shape, where, took in self._timed(wanted, later + held_back):
             entry = self._table.entries[shape]
-            self._put(shape, replace(entry, samples={**entry.samples, **times}))
+            self._put(shape, replace(entry, samples={**entry.samples, where: took}))
 
-    def _timed(self, points: Points, later: int) -> Iterator[tuple[LayerShape, dict[Point, float]]]:
-        """Measures points in batches; what was received is saved before the next batch.
+    def _timed(self, points: Points, later: int) -> Iterator[tuple[LayerShape, Point, float]]:
+        """Measures points in batches; what the caller made of a part of one is saved before the next part is awaited.
 
         ``later``: about how many are to follow in further calls.
         """
         pairs = [(shape, where) for shape, wheres in points.items() for where in wheres]
         for start in range(0, len(pairs), self._sampling.batch):
-            batch = pairs[start : start + self._sampling.batch]
-            layers = [layer_at(shape, where) for shape, where in batch]
-            times = [float(took) for took in self._measure(layers)]
-            if len(times) != len(layers) or not all(math.isfinite(took) and took > 0 for took in times):
-                raise InputError(
-                    f"{self._table.device.name}: gave {times} {self._table.device.unit} for {len(layers)} layers"
-                )
-            for shape in dict.fromkeys(shape for shape, _ in batch):
-                mine = ((where, took) for (other, where), took in zip(batch, times, strict=True) if other is shape)
-                yield shape, dict(mine)
-            if self._path is not None:
-                self._table.save(self._path)
-            self._done += len(batch)
-            self._tell(len(pairs) - start - len(batch) + later, layers[-1].name)
+            waiting = {layer_at(*pair): pair for pair in pairs[start : start + self._sampling.batch]}
+            left = max(0, len(pairs) - start - self._sampling.batch) + later
+            for part in self._measure(list(waiting)):
+                self._check(part, waiting)
+                for layer, took in part.items():
+                    yield *waiting.pop(layer), float(took)
+                if self._path is not None:
+                    self._table.save(self._path)
+                self._done += len(part)
+                self._tell(len(waiting) + left, [*part][-1].name)
+            if waiting:
+                raise InputError(f"{self._table.device.name}: gave no time for {len(waiting)} layers")
+
+    def _check(self, part: Mapping[LayerShape, float], waiting: Mapping[LayerShape, object]) -> None:
+        if not part or not part.keys() <= waiting.keys() or not all(0 < took < math.inf for took in part.values()):
+            raise InputError(
+                f"{self._table.device.name}: gave {list(part.values())} {self._table.device.unit} for layers"
+            )
 
     def _tell(self, left: int, layer: str) -> None:
         """The time left is estimated by the pace of this session: what an earlier one measured took it no time."""
@@ -225,7 +235,7 @@ def _widened(entry: Entry | None, steps: Point, span: Span) -> Entry:
         low, high = span[0][axis], span[1][axis]
         middle = _middle(low, high, steps[axis])
         axes.append(tuple(sorted({*counts, low, high} | ({middle} if middle else set()))))
-    return Entry(axes[0], axes[1], known.samples)
+    return replace(known, inputs=axes[0], outputs=axes[1])
 
 
 def _middle(low: int, high: int, step: int) -> int | None:

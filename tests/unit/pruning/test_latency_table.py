@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from edgebnn.errors import InputError
+from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.models.alexnet import alexnet
 from edgebnn.models.resnet import resnet
 from edgebnn.pruning.channels.coupling import Plan, couple
@@ -47,14 +47,20 @@ def bent(layer: LayerShape) -> float:
 
 
 class Clock:
-    """A device that counts what it is asked."""
+    """A device that counts what it is asked, and tells the times of a batch in parts of ``part``; it is lost in front
+    of the next one after ``lost`` layers."""
 
-    def __init__(self, time: Callable[[LayerShape], float]) -> None:
+    def __init__(self, time: Callable[[LayerShape], float], part: int = 16, lost: float = math.inf) -> None:
         self.time, self.layers = time, list[LayerShape]()
+        self.part, self.lost = part, lost
 
-    def __call__(self, layers: Sequence[LayerShape]) -> list[float]:
-        self.layers.extend(layers)
-        return [self.time(layer) for layer in layers]
+    def __call__(self, layers: Sequence[LayerShape]) -> Iterator[dict[LayerShape, float]]:
+        for start in range(0, len(layers), self.part):
+            if len(self.layers) >= self.lost:
+                raise EdgebnnError("the cable was pulled")
+            part = layers[start : start + self.part]
+            self.layers.extend(part)
+            yield {layer: self.time(layer) for layer in part}
 
 
 @pytest.fixture(scope="module")
@@ -139,23 +145,21 @@ def test_a_table_on_disk_is_used_again_and_extended(tmp_path: Path, binary: Plan
     assert (content["format"], content["unit"], content["date"][:2]) == (1, "ms", "20")
 
 
-def test_an_interrupted_sampling_goes_on_where_it_was(tmp_path: Path, binary: Plan) -> None:
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_sampling_whose_device_is_lost_goes_on_behind_the_last_part(
+    tmp_path: Path, binary: Plan, share: float
+) -> None:
+    """Within a batch too, and among the samples that are held back, which come last."""
     whole = Clock(staircase)
     expected = measured(binary, whole, DEVICE)
-    broken, asked = Clock(staircase), 0
-
-    def breaks(layers: Sequence[LayerShape]) -> list[float]:
-        nonlocal asked
-        asked += 1
-        if asked == 6:
-            raise KeyboardInterrupt
-        return broken(layers)
-
-    with pytest.raises(KeyboardInterrupt):
-        measured(binary, breaks, DEVICE, tmp_path / "table.json")
+    broken = Clock(staircase, part=2, lost=share * len(whole.layers))
+    with pytest.raises(EdgebnnError, match="cable"):
+        measured(binary, broken, DEVICE, tmp_path / "table.json")
     partial = LatencyTable.load(tmp_path / "table.json", DEVICE)
-    with pytest.raises(InputError, match=r"does not cover a conv2d like this .* extend the table"):
-        partial.latency(binary.layers())
+    assert sum(len(entry.samples) + len(entry.held_back) for entry in partial.entries.values()) == len(broken.layers)
+    if share < 0.5:
+        with pytest.raises(InputError, match=r"does not cover a conv2d like this .* extend the table"):
+            partial.latency(binary.layers())
     rest = Clock(staircase)
     table = measured(binary, rest, DEVICE, tmp_path / "table.json")
     assert table.entries == expected.entries
@@ -168,10 +172,10 @@ def test_the_time_left_is_told_and_does_not_count_what_was_measured_before(
     now, told = 0.0, list[tuple[float, Progress]]()
     monkeypatch.setattr(sampling.time, "monotonic", lambda: now)
 
-    def second_a_layer(layers: Sequence[LayerShape]) -> list[float]:
+    def second_a_layer(layers: Sequence[LayerShape]) -> Iterator[dict[LayerShape, float]]:
         nonlocal now
         now += len(layers)
-        return list(map(staircase, layers))
+        yield {layer: staircase(layer) for layer in layers}
 
     def stop_at(seconds: float, at: Progress) -> None:
         told.append((now, at))
@@ -217,10 +221,15 @@ def test_what_is_no_table_is_refused(tmp_path: Path, content: str) -> None:
         LatencyTable.load(tmp_path / "table.json", DEVICE)
 
 
-@pytest.mark.parametrize("times", [[], [0.0], [float("nan")]])
-def test_times_that_are_none_are_refused(binary: Plan, times: list[float]) -> None:
-    with pytest.raises(InputError, match="board: gave"):
-        measured(binary, lambda layers: times * len(layers), DEVICE)
+@pytest.mark.parametrize("time", [0.0, -1.0, math.nan, math.inf])
+def test_times_that_are_none_are_refused(binary: Plan, time: float) -> None:
+    with pytest.raises(InputError, match=r"board: gave .* ms for layers"):
+        measured(binary, Clock(lambda layer: time), DEVICE)
+
+
+def test_layers_without_a_time_are_refused(binary: Plan) -> None:
+    with pytest.raises(InputError, match="board: gave no time for 15 layers"):
+        measured(binary, lambda layers: [{layers[0]: 1.0}], DEVICE)
 
 
 def test_latency_needs_a_table(binary: Plan) -> None:

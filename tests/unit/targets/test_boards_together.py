@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pytest
 
@@ -42,6 +42,14 @@ def work(board: Target, part: Sequence[int]) -> Sequence[int]:
     return [10 * piece for piece in part]
 
 
+def shared(target: BoardsTogether, pieces: Sequence[int], how: Callable[..., Sequence[int]] = work) -> dict[int, int]:
+    """All that the boards make of the pieces."""
+    parts = list(target.share(pieces, how))
+    found = {piece: figure for part in parts for piece, figure in part.items()}
+    assert len(found) == sum(map(len, parts)), "a piece was done twice"
+    return found
+
+
 def test_boards_work_side_by_side() -> None:
     boards = [Board("a"), Board("b")]
     together = threading.Barrier(2, timeout=10)
@@ -51,7 +59,7 @@ def test_boards_work_side_by_side() -> None:
             together.wait()
         return work(board, part)
 
-    assert BoardsTogether(boards).share(range(11), work_together) == tuple(range(0, 110, 10))
+    assert shared(BoardsTogether(boards), range(11), work_together) == {piece: 10 * piece for piece in range(11)}
     assert boards[0].done
     assert boards[1].done
     assert sorted(boards[0].done + boards[1].done) == list(range(11))
@@ -61,23 +69,36 @@ def test_boards_work_side_by_side() -> None:
 def test_a_board_that_drops_out_costs_its_share_and_no_more(shares: int) -> None:
     boards = [Board("a", shares), Board("b")]
     target = BoardsTogether(boards)
-    expected = tuple(range(0, 90, 10))
+    expected = {piece: 10 * piece for piece in range(9)}
     with pytest.warns(InputWarning, match="a dropped out, the others go on: the cable"):
-        assert all(target.share(range(9), work) == expected for _ in range(20))  # whoever is faster
+        assert all(shared(target, range(9)) == expected for _ in range(20))  # whoever is faster
     assert len(boards[0].done) <= shares * SHARE
-    assert target.share([1], work) == (10,)
+    assert shared(target, [1]) == {1: 10}
     assert target.measure(ModelFile("m", b""), ()).total == 1.0
 
 
 def test_the_last_board_ends_it_and_other_errors_are_not_taken_for_a_drop() -> None:
     with pytest.raises(DeviceError, match="cable"), pytest.warns(InputWarning):
-        BoardsTogether([Board("a", 0), Board("b", 0)]).share(range(9), work)
+        shared(BoardsTogether([Board("a", 0), Board("b", 0)]), range(9))
 
     def refuse(board: Target, part: Sequence[int]) -> Sequence[int]:
         raise EdgebnnError("the model cannot run")
 
     with pytest.raises(EdgebnnError, match="cannot run"):
-        BoardsTogether([Board("a"), Board("b")]).share(range(9), refuse)
+        shared(BoardsTogether([Board("a"), Board("b")]), range(9), refuse)
+
+
+def test_what_the_boards_had_finished_is_known_when_the_last_one_drops_out() -> None:
+    found = dict[int, int]()
+
+    def keep(parts: Iterable[dict[int, int]]) -> None:
+        for part in parts:
+            found.update(part)
+
+    with pytest.raises(DeviceError, match="cable"), pytest.warns(InputWarning):
+        keep(BoardsTogether([Board("a", 1), Board("b", 2)]).share(range(100), work))
+    assert found == {piece: 10 * piece for piece in found}
+    assert len(found) == 3 * SHARE
 
 
 def test_boards_must_be_equal() -> None:
