@@ -37,8 +37,8 @@ def between(layer: Graph) -> Graph:
     )
 
 
-def pool(kind: str, size: tuple[int, int], window: int, stride: int) -> Graph:
-    x = tensor("x", (1, *size, 8), DType.INT8, per_tensor(0.1, 3))
+def pool(kind: str, size: tuple[int, int], window: int, stride: int, channels: int = 8) -> Graph:
+    x = tensor("x", (1, *size, channels), DType.INT8, per_tensor(0.1, 3))
     options = Pool2DOptions(
         padding=Padding.SAME, stride_h=stride, stride_w=stride, filter_height=window, filter_width=window
     )
@@ -63,7 +63,9 @@ LAYERS = {
     "depthwise": depthwise((7, 6), 16),
     "depthwise, strided": depthwise((8, 9), 8, stride=(2, 2)),
     "average": pool("AVERAGE_POOL_2D", (6, 7), 3, 1),
+    "average of many channels": pool("AVERAGE_POOL_2D", (6, 5), 3, 1, channels=37),
     "maximum": pool("MAX_POOL_2D", (6, 7), 2, 2),
+    "maximum of many channels": pool("MAX_POOL_2D", (6, 5), 3, 1, channels=37),
     "add": pairwise("ADD", (2, 3, 8)),
     "add a channel": pairwise("ADD", (8,)),
     "multiply": pairwise("MUL", (2, 3, 1)),
