@@ -10,8 +10,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from edgebnn._tensorflow import keras
-from edgebnn.models import build
+from edgebnn._tensorflow import keras, lq
 from edgebnn.training import datasets, mnist
 from edgebnn.training.loop import train
 from edgebnn.training.recipe import Recipe
@@ -33,22 +32,31 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def _trained(digits: Path, precision: str, widths: tuple[int, ...], folder: Path) -> Path:
+def _trained(digits: Path, widths: tuple[int, ...], signs: dict[str, str], folder: Path) -> Path:
+    """A network of few layers, of which all but the first take ``signs`` as options, that knows digits a little."""
     keras.utils.set_random_seed(0)
-    model = build("resnet8", widths=widths, precision=precision, input_shape=(SIDE, SIDE, 1))
-    return train(model, datasets.load(digits, (SIDE, SIDE)), Recipe(3, batch=25, learning_rate=1e-3), folder).model_path
+    x = image = keras.Input((SIDE, SIDE, 1), name="image")
+    for number, width in enumerate(widths):
+        options = {"strides": 2, **signs} if number else {}
+        x = lq.layers.QuantConv2D(width, 3, padding="same", use_bias=False, **options)(x)
+        x = keras.layers.BatchNormalization(momentum=0.9)(x)
+        x = x if signs else keras.layers.ReLU()(x)
+    logits = keras.layers.Dense(10, name="logits")(keras.layers.GlobalAveragePooling2D()(x))
+    data = datasets.load(digits, (SIDE, SIDE))
+    return train(keras.Model(image, logits), data, Recipe(3, batch=25, learning_rate=1e-3), folder).model_path
 
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
-    """A small binarized ResNet-8 that knows digits a little."""
-    return _trained(digits, "w1a1", (16, 32, 32), tmp_path_factory.mktemp("trained"))
+    """A binarized one."""
+    signs = {"input_quantizer": "ste_sign", "kernel_quantizer": "ste_sign", "kernel_constraint": "weight_clip"}
+    return _trained(digits, (16, 32, 32), signs, tmp_path_factory.mktemp("trained"))
 
 
 @pytest.fixture(scope="module")
 def trained_float(tmp_path_factory: pytest.TempPathFactory, digits: Path) -> Path:
     """One in float: its time follows its widths on every processor, where a binary one's may hardly do so."""
-    return _trained(digits, "float", (32, 64, 64), tmp_path_factory.mktemp("trained_float"))
+    return _trained(digits, (32, 64, 64), {}, tmp_path_factory.mktemp("trained_float"))
 
 
 @pytest.fixture
