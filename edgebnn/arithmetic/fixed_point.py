@@ -92,6 +92,6 @@ def to_int16(multiplier: Multiplier) -> int:
 
 
 def multiply_int48(x: NDArray[np.int64], multiplier: Multiplier) -> NDArray[np.int64]:
-    """x * multiplier for ``x`` of up to 48 bits, by its upper 16 bits: rounded once, halves up, in an int32 register."""
+    """x * multiplier for ``x`` of at most 48 bits, by its upper 16: rounded once, halves up, in an int32 register."""
     shift = 15 - multiplier.shift
     return wrap_int32((x * to_int16(multiplier) + (1 << (shift - 1))) >> shift)

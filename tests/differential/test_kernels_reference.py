@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -98,6 +99,26 @@ def test_counters_do_not_overflow(line: str, words: int) -> None:
     all_differ = replace(operands, x=np.zeros_like(operands.x), filters=np.full_like(operands.filters, -1))
     y = c_convolution(case, all_differ, line).run(all_differ.x)
     assert bit_equal(y, reference(case, all_differ))
+
+
+BEST = [
+    (above, line)
+    for above, line in pairwise([(k.name.decode(), k.cpu_features, k.best_pixels) for k in ckernels.kernel_lines()])
+    if line[2] > 0
+]
+
+
+@pytest.mark.parametrize(("above", "line"), BEST, ids=[line[0] for _, line in BEST])
+def test_few_pixels_have_a_line_of_their_own(above: tuple[str, int, int], line: tuple[str, int, int]) -> None:
+    """Told by the size of what is packed. Only plans are made, so the processor need not run it."""
+    (plain, features, _), (special, _, most) = above, line
+
+    def packed(pixels: int, kernel: str | None) -> int:
+        op = c_operation(replace(PLAIN, filter=(1, 1), size=(1, pixels), batches=1))
+        return ckernels.plan_convolution(op, kernel, features).persistent_bytes
+
+    assert packed(most, None) == packed(most, special) < packed(most, plain)
+    assert packed(most + 1, None) == packed(most + 1, plain) == packed(most, plain)
 
 
 def test_ties_round_away_from_zero() -> None:

@@ -104,6 +104,7 @@ class Kernel(ctypes.Structure):
         ("pixel_tile", ctypes.c_int32),
         ("word_multiple", ctypes.c_int32),
         ("lane_bytes", ctypes.c_int32),
+        ("best_pixels", ctypes.c_int32),
         ("orders", ctypes.c_int32),
         ("row_lanes", ctypes.c_int32),
         ("most_row_words", ctypes.c_int32),

@@ -216,6 +216,7 @@ typedef struct eb_bconv2d_kernel {
   int32_t pixel_tile;    /* pixels that it computes side by side */
   int32_t word_multiple; /* the words of a window are rounded up to it */
   int32_t lane_bytes;    /* of a word of one channel, packed */
+  int32_t best_pixels;   /* of the whole output, at most, for it to be better than the line above it; 0: it is not */
   int32_t orders;        /* sum of enum eb_order: row stationary, or others */
   int32_t row_lanes;     /* row stationary: how often a word of the input stands there, side by side */
   int32_t most_row_words; /* row stationary: of a row of the filter, at most */

@@ -23,7 +23,7 @@ static eb_status choose_kernel(const char *name, uint32_t cpu_features, const eb
 
 const char *eb_bconv2d_kernel_named(const char *name, uint32_t cpu_features) {
   const eb_bconv2d_kernel *kernel;
-  return choose_kernel(name, cpu_features, &kernel) == EB_OK ? kernel->name : NULL;
+  return name != NULL && choose_kernel(name, cpu_features, &kernel) == EB_OK ? kernel->name : NULL;
 }
 
 eb_status eb_bconv2d_groups(int32_t channels_in, int32_t filter_words, int32_t *groups) {
@@ -109,6 +109,18 @@ static int computes(const eb_bconv2d_kernel *kernel, const eb_bconv2d_plan *plan
          plan->words <= kernel->most_words;
 }
 
+/* The best line for the operation: the one below the best for any may be for so few pixels. */
+static eb_status choose_best(eb_bconv2d_plan *plan, uint32_t cpu_features) {
+  const eb_status status = choose_kernel(NULL, cpu_features, &plan->kernel);
+  if (status != EB_OK) return status;
+  const eb_window *w = &plan->op.window;
+  const eb_bconv2d_kernel *next = plan->kernel + 1;
+  if (next < kernels + sizeof kernels / sizeof kernels[0] && eb_has_features(next->cpu_features, cpu_features) &&
+      w->batches * w->output_height * w->output_width <= next->best_pixels)
+    plan->kernel = next;
+  return EB_OK;
+}
+
 /* What follows from the kernel. */
 static eb_status plan_kernel(eb_bconv2d_plan *plan) {
   plan->window_words = eb_round_up(plan->words, plan->kernel->word_multiple);
@@ -119,8 +131,8 @@ static eb_status plan_kernel(eb_bconv2d_plan *plan) {
 eb_status eb_bconv2d_plan_make(const eb_bconv2d *op, const char *kernel_name, uint32_t cpu_features,
                                eb_bconv2d_plan *plan) {
   eb_status status = plan_operation(op, plan);
-  if (status == EB_OK) status = choose_kernel(kernel_name, cpu_features, &plan->kernel);
-  if (status == EB_OK && !computes(plan->kernel, plan)) status = choose_kernel(NULL, cpu_features, &plan->kernel);
+  if (status == EB_OK && kernel_name != NULL) status = choose_kernel(kernel_name, cpu_features, &plan->kernel);
+  if (status == EB_OK && (kernel_name == NULL || !computes(plan->kernel, plan))) status = choose_best(plan, cpu_features);
   if (status == EB_OK) status = plan_kernel(plan);
   if (status != EB_OK) return status;
   plan->order = plan->kernel->orders == EB_ROW_STATIONARY ? EB_ROW_STATIONARY : EB_OUTPUT_STATIONARY;
