@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,8 +18,12 @@ from edgebnn.arithmetic.packing import packed_channels
 from edgebnn.graph.ops.binary import LceBconv2dOptions
 from edgebnn.graph.ops.w1a8 import EdgebnnConv2dW1A8Options, EdgebnnDenseW1A8Options
 from edgebnn.graph.types import ABSENT, DType, Graph, Op, Shape, Tensor
+from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.channels.layers import LayerShape
+
+if TYPE_CHECKING:
+    from edgebnn._tensorflow import keras
 
 _COUNTING = (LceBconv2dOptions, EdgebnnConv2dW1A8Options, EdgebnnDenseW1A8Options)
 _PACKED_OUTPUTS = ("LceQuantize", "LceBconv2d", "LceBMaxPool2d")
@@ -32,6 +37,34 @@ class _Kernel:
     channels_in: int
     channels_out: int
     depthwise: bool = False
+
+
+def as_if_trained(model: keras.Model) -> keras.Model:
+    """A copy of a model in which no two biases, batch norms or slopes are alike.
+
+    A file holds equal constants once. An untrained network's are equal in many layers, which the first steps of
+    training put an end to: what is counted of its file would be too little.
+
+    Args:
+        model: any that can be pruned.
+
+    Returns:
+        The copy, for nothing but to be converted and counted. Kernels keep their values, which may be of two kinds, and
+        single numbers theirs, which may be ranges.
+    """
+    copy, rng = surgery.cut(model, {}), np.random.default_rng(0)
+    averages = [
+        (layer.moving_mean, layer.moving_variance)
+        for layer in copy._flatten_layers()
+        if type(layer).__name__ == "BatchNormalization" and layer.trainable
+    ]
+    for variable in (*copy.trainable_variables, *(variable for pair in averages for variable in pair)):
+        value = variable.numpy()
+        if value.ndim and value.size == value.shape[-1] > 1:
+            variable.assign(
+                value * rng.uniform(0.5, 1.5, value.shape) + (value == 0) * rng.uniform(0.05, 0.1, value.shape)
+            )
+    return copy
 
 
 class NarrowerFile:

@@ -24,7 +24,7 @@ from edgebnn.pruning.progress import ProgressCallback
 from edgebnn.pruning.search.budget import Budget, parse
 from edgebnn.pruning.search.history import Result
 from edgebnn.pruning.search.netadapt import adapt, check_loads
-from edgebnn.pruning.search.resources import Cost, Costs
+from edgebnn.pruning.search.resources import Costs
 from edgebnn.pruning.search.run_folder import RunFolder
 from edgebnn.pruning.search.task import Task
 from edgebnn.pruning.settings import Settings
@@ -43,7 +43,7 @@ from edgebnn.training.splits import Dataset
 from .deploying import CALIBRATION_IMAGES, deployed, format_of, resources
 from .latency_tables import LayerTiming, device, latency_table
 from .measuring import measure_models
-from .narrower_file import NarrowerFile
+from .narrower_file import NarrowerFile, as_if_trained
 
 if TYPE_CHECKING:
     from edgebnn._tensorflow import keras
@@ -177,10 +177,26 @@ def _costs(task: Task, folder: RunFolder, deploy: Deployment, timing: LayerTimin
             measure_whole=lambda network: measure_models(timing.target, [deploy(network)], threads=timing.threads)[0],
         )
     if name in FROM_THE_FILE:
-        return Costs(
-            cost=_cost(task.model, deploy), measure_whole=lambda network: resources(deploy(network).graph)[name]
-        )
+        return file_costs(task.model, deploy, name)
     return Costs()
+
+
+def file_costs(model: keras.Model, deploy: Deployment, name: str) -> Costs:
+    """What a network's file takes with other widths, from one conversion.
+
+    Args:
+        model: the network.
+        deploy: gives the file of a network.
+        name: of the resource that whole networks are asked about, one of :data:`FROM_THE_FILE`.
+
+    Returns:
+        The costs of widths, counted for a network that has been trained.
+    """
+    file = NarrowerFile(deploy(as_if_trained(model)).graph, couple(model))
+    return Costs(
+        cost=lambda widths: resources(file.at(widths)),
+        measure_whole=lambda network: resources(deploy(network).graph)[name],
+    )
 
 
 def energy_costs(model: keras.Model, deploy: Deployment, machine: Hardware) -> Costs:
@@ -195,7 +211,7 @@ def energy_costs(model: keras.Model, deploy: Deployment, machine: Hardware) -> C
         The costs of widths, estimated.
     """
     energy = energy_of(machine)
-    file = NarrowerFile(deploy(model).graph, couple(model))
+    file = NarrowerFile(deploy(as_if_trained(model)).graph, couple(model))
     return Costs(
         cost=lambda widths: {"energy": energy(file.at(widths))},
         measure_whole=lambda network: energy(deploy(network).graph),
@@ -222,12 +238,6 @@ def _machine(budget: Budget, named: str | None, target: Target) -> Hardware | No
             f"--hardware: {', '.join(hardware_names())} or a file that ends in .toml"
         )
     return load_hardware(named or target.name)
-
-
-def _cost(model: keras.Model, deploy: Deployment) -> Cost:
-    """What the file of ``model`` takes with other widths: counted, from one conversion."""
-    file = NarrowerFile(deploy(model).graph, couple(model))
-    return lambda widths: resources(file.at(widths))
 
 
 def load_given(model: str | Path, run_dir: Path, imports: Sequence[str] = ()) -> keras.Model:

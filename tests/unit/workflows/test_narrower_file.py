@@ -15,6 +15,7 @@ from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.workflows.deploying import deployed, format_of, resources
 from edgebnn.workflows.narrower_file import NarrowerFile
+from edgebnn.workflows.prune import file_costs
 
 
 def joined_and_gated() -> Any:
@@ -70,6 +71,27 @@ def test_it_takes_what_the_cut_and_converted_network_takes(name: str) -> None:
     assert len(keep) >= 3
     smaller = resources(deployed(surgery.cut(model, keep), form, images).graph)
     assert resources(file.at({group: len(kept) for group, kept in keep.items()})) == smaller
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_of_an_untrained_network_it_is_counted_what_training_leaves(name: str) -> None:
+    """Its constants are alike, and so once in the file, but not for long."""
+    keras.utils.set_random_seed(5)
+    model, rng = NETWORKS[name](), np.random.default_rng(5)
+    before = model.get_weights()
+    images = rng.normal(size=(4, *model.input_shape[1:])).astype(np.float32)
+    plan = couple(model)
+    form = format_of(plan.layers())
+    costs = file_costs(model, lambda network: deployed(network, form, images), "flash")
+    assert costs.cost is not None
+    assert costs.measure_whole is not None
+    smaller = surgery.cut(model, {group.name: range(group.channels // 2) for group in plan.prunable})
+    counted = costs.cost({group.name: group.channels // 2 for group in plan.prunable})["flash"]
+    assert costs.measure_whole(smaller) < counted
+    smaller.set_weights([trained(weight, rng) for weight in smaller.get_weights()])
+    assert costs.measure_whole(smaller) == counted
+    for old, new in zip(before, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(old, new)
 
 
 def test_the_file_as_it_is_takes_what_it_takes_and_impossible_widths_are_refused() -> None:
