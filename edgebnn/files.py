@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from .errors import InputError, one_line
@@ -104,6 +104,27 @@ def atomic_path(path: Path) -> Iterator[Path]:
             raise _unwritable(path, error) from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def trim(files: Iterable[Path], most: int) -> list[Path]:
+    """Delete those of ``files`` that were not used for longest, until the rest take at most ``most`` bytes.
+
+    When a file was used is its time of modification. The one used last stays in any case.
+
+    Returns:
+        What was deleted.
+    """
+    found = []
+    for path in files:
+        with suppress(FileNotFoundError):  # another process may trim, too
+            found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+    total, gone = 0, []
+    for number, (_, size, path) in enumerate(sorted(found, reverse=True)):
+        total += size
+        if number and total > most:
+            path.unlink(missing_ok=True)
+            gone.append(path)
+    return gone
 
 
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS})

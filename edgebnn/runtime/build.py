@@ -1,8 +1,8 @@
 """Compiles the C kernels and the LiteRT delegate into one shared library, at first use.
 
 The library lies in the user's cache folder under a hash of everything that makes it: sources, flags, compiler. It is
-compiled in a temporary folder beside it and renamed into place, so that processes that start at once do not disturb
-one another. The compiler is the one named by CC, else cc, gcc or clang, else the ``ziglang`` wheel.
+compiled in a folder beside it and renamed into place; of processes that start at once one compiles, and the others wait
+for it. The compiler is the one named by CC, else cc, gcc or clang, else the ``ziglang`` wheel.
 """
 
 from __future__ import annotations
@@ -16,10 +16,9 @@ import shlex
 import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -28,6 +27,8 @@ from edgebnn import kernels
 from edgebnn.errors import BuildError
 from edgebnn.files import cache_folder
 from edgebnn.machine import processor
+
+from .workplace import workplace
 
 DELEGATE = Path(__file__).parent / "delegate"
 
@@ -207,9 +208,12 @@ def compile(
 ) -> None:
     """Compiles and links ``files`` into ``output``, which appears whole or not at all.
 
-    Raises BuildError with the compiler's first error if it fails, or if the folder of ``output`` cannot be written.
+    Where another process is compiling it, this waits and takes what that makes. Raises BuildError with the compiler's
+    first error if it fails, or if the folder of ``output`` cannot be written.
     """
-    with _temporary_folder(output.parent) as folder:
+    with _folder_for(output) as folder:
+        if folder is None:
+            return
         objects = [folder / f"{index}-{source.path.stem}.o" for index, source in enumerate(files)]
         commands = [
             (*compiler.command, *flags, *source.flags, "-c", str(source.path), "-o", str(made))
@@ -225,7 +229,9 @@ def compile(
 
 def compile_object(output: Path, file: Source, compiler: Compiler, flags: Sequence[str]) -> None:
     """Compiles one file into the object ``output``, which appears whole or not at all. Raises as :func:`compile`."""
-    with _temporary_folder(output.parent) as folder:
+    with _folder_for(output) as folder:
+        if folder is None:
+            return
         made = folder / output.name
         command = (*compiler.command, *flags, *file.flags, "-c", str(file.path), "-o", str(made))
         _raise_if_failed(_run(command), compiler)
@@ -233,18 +239,17 @@ def compile_object(output: Path, file: Source, compiler: Compiler, flags: Sequen
 
 
 @contextmanager
-def _temporary_folder(parent: Path) -> Iterator[Path]:
-    """A folder to work in on the file system of ``parent``, which is made."""
-    try:
-        parent.mkdir(parents=True, exist_ok=True)
-        folder = tempfile.TemporaryDirectory(prefix=".build-", dir=parent)
-    except OSError as error:
-        raise BuildError(
-            f"{parent}: the native library cannot be put there ({error.strerror}); "
-            "set EDGEBNN_CACHE to a folder that can be written"
-        ) from None
-    with folder as name:
-        yield Path(name)
+def _folder_for(output: Path) -> Iterator[Path | None]:
+    """A folder to make ``output`` in; None where another process made it meanwhile. Raises BuildError."""
+    with ExitStack() as stack:
+        try:
+            folder = stack.enter_context(workplace(output))
+        except OSError as error:
+            raise BuildError(
+                f"{output.parent}: the native library cannot be put there ({error.strerror}); "
+                "set EDGEBNN_CACHE to a folder that can be written"
+            ) from None
+        yield folder
 
 
 def _run(command: Sequence[str]) -> subprocess.CompletedProcess[str]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import struct
 import tempfile
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -21,7 +24,7 @@ import numpy as np
 from edgebnn.converters.c_package.generate import generate
 from edgebnn.converters.c_package.package import Package
 from edgebnn.errors import EdgebnnError, InputError
-from edgebnn.files import cache_folder
+from edgebnn.files import cache_folder, trim
 from edgebnn.graph.shapes import open_sizes
 from edgebnn.graph.types import Array, Graph, Shape, Tensor
 from edgebnn.kernels.cores import HOSTS, PORTABLE, Core
@@ -41,6 +44,9 @@ _HERE = Path(__file__).parent
 _RUNNER = tuple(_HERE / name for name in ("runner.c", "by_hand.c", "by_hand_files.c", "by_hand_pictures.c"))
 _HEADERS = (_HERE / "by_hand.h",)
 _FLAGS = ("-O2", "-ffp-contract=off", "-std=gnu11")
+_INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+KEPT_BYTES = 512 << 20
+"""Of programs in the cache, and of objects that several are linked from: those not used for longest go first."""
 _NS_PER_MS = 1e6
 _MOST_KB = 1 << 40
 
@@ -87,20 +93,75 @@ def program(
         BuildError: there is no compiler for it.
     """
     machine, files = MACHINES[processor], sources(package, main)
-    compiler = build.zig_compiler(machine.zig_target)
-    made_of = repr((sorted(files.items()), compiler, machine.flags, link_flags, _FLAGS)).encode()
-    path = cache_folder() / "programs" / hashlib.sha256(made_of).hexdigest()[:32]
-    if not path.is_file():
+    compiler, flags = build.zig_compiler(machine.zig_target), (*_FLAGS, *machine.flags)
+    path = _kept((sorted(files.items()), compiler, flags, link_flags))
+    if not _was_used(path):
         with tempfile.TemporaryDirectory(prefix="edgebnn-") as name:
-            folder = Path(name)
             for file, text in files.items():
-                (folder / file).write_text(text, encoding="utf-8")
-            own = package.c_flags
-            compiled = [file for file in files if file.endswith(".c") and file != f"{package.name}.c"]
-            each = [build.Source(folder / file, tuple(own.get(file, "").split())) for file in compiled]
-            flags = (*_FLAGS, *machine.flags, f"-I{folder}")
-            build.compile(path, each, compiler, flags, ("-static", *link_flags, *machine.flags))
+                Path(name, file).write_text(text, encoding="utf-8")
+            own, objects = _to_compile(package, files, Path(name), (compiler, flags))
+            flags = (*flags, f"-I{name}")
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                made = [
+                    pool.submit(build.compile_object, made, source, compiler, flags)
+                    for made, source in objects.items()
+                    if not _was_used(made)
+                ]
+                for one in made:
+                    one.result()
+            build.compile(path, own, compiler, flags, ("-static", *link_flags, *machine.flags, *map(str, objects)))
+        trim((file for file in path.parent.iterdir() if file.is_file()), KEPT_BYTES)
     return path
+
+
+def _to_compile(
+    package: Package, files: Mapping[str, str], folder: Path, how: object
+) -> tuple[list[build.Source], dict[Path, build.Source]]:
+    """The C files that know the network; and the others, the same for many networks, by where their objects are kept.
+
+    Args:
+        package: of the network.
+        files: of the program, as they lie in ``folder``.
+        folder: where they lie.
+        how: what they are compiled with.
+    """
+    own, objects = list[build.Source](), dict[Path, build.Source]()
+    for file in files:
+        if not file.endswith(".c") or file == f"{package.name}.c":
+            continue
+        source = build.Source(folder / file, tuple(package.c_flags.get(file, "").split()))
+        read = _with_includes(file, files)
+        if f"{package.name}.h" in read:
+            own.append(source)
+        else:
+            objects[_kept((file, sorted(read.items()), how, source.flags)).with_suffix(".o")] = source
+    return own, objects
+
+
+def _kept(made_of: object) -> Path:
+    """Where in the cache something lies that is made of this."""
+    return cache_folder() / "programs" / hashlib.sha256(repr(made_of).encode()).hexdigest()[:32]
+
+
+def _was_used(path: Path) -> bool:
+    """Whether a file is in the cache, which it then stays in for longer."""
+    try:
+        os.utime(path)
+    except OSError:  # not there; or not ours, and then nobody trims it
+        return path.is_file()
+    return True
+
+
+def _with_includes(name: str, files: Mapping[str, str]) -> dict[str, str]:
+    """A file and all that it includes, of those that a program is made of."""
+    found: dict[str, str] = {}
+    waiting = [name]
+    while waiting:
+        file = waiting.pop()
+        if file in files and file not in found:
+            found[file] = files[file]
+            waiting += _INCLUDE.findall(files[file])
+    return found
 
 
 def sources(package: Package, main: Sequence[Path] = _RUNNER) -> dict[str, str]:

@@ -12,10 +12,11 @@ import hashlib
 import os
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from edgebnn.errors import InputError
+from edgebnn.files import trim
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 KEPT_BYTES = 2 << 30
@@ -94,17 +95,8 @@ class Store:
 
     def trim(self, most: int = KEPT_BYTES) -> None:
         """Deletes the files not used for longest, until the rest take at most so many bytes."""
-        found = []
-        for path in (self.folder / "files").iterdir():
-            if is_digest(path.name):
-                with suppress(FileNotFoundError):  # another process may trim, too
-                    found.append((path.stat().st_mtime, path.stat().st_size, path))
-        kept = 0
-        for _, size, path in sorted(found, reverse=True):
-            kept += size
-            if kept > most:
-                path.unlink(missing_ok=True)
-                self._checked.discard(path.name)
+        gone = trim((path for path in (self.folder / "files").iterdir() if is_digest(path.name)), most)
+        self._checked -= {path.name for path in gone}
 
     @contextmanager
     def locked(self, what: str) -> Iterator[None]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from edgebnn.errors import InputError
-from edgebnn.files import atomic_path, check_writable, write_text
+from edgebnn.files import atomic_path, check_writable, trim, write_text
 from tests.support.privileges import unprivileged, unprivileged_folder
 
 
@@ -75,3 +75,14 @@ def test_a_file_protected_from_writing_is_kept() -> None:
         with unprivileged(), pytest.raises(InputError, match="protected"):
             check_writable(path)
         assert path.read_text() == "mine"
+
+
+def test_what_was_not_used_for_longest_goes_and_the_last_used_stays(tmp_path: Path) -> None:
+    paths = [tmp_path / name for name in "abcd"]
+    for used, path in enumerate(paths):
+        path.write_bytes(bytes(100))
+        os.utime(path, (used, used))
+    os.utime(paths[0], (9, 9))
+    assert trim([*paths, tmp_path / "gone"], 250) == [paths[2], paths[1]]
+    assert trim(tmp_path.iterdir(), 10) == [paths[3]]
+    assert list(tmp_path.iterdir()) == [paths[0]]
