@@ -245,6 +245,10 @@ static void compute(const options *given) {
   if (given->written_count != 0 && given->written_count != OUTPUTS) {
     hand_fail("the model has %d outputs: give -o for each, in their order", OUTPUTS);
   }
+  for (int i = 0; i < given->written_count; ++i) { /* raw values would be no archive */
+    const char *const path = given->written[i];
+    if (hand_ends(path, ".npz")) hand_fail("%s: .npz files are not written here; give -o with an .npy for each output", path);
+  }
   for (int i = 0; i < INPUTS; ++i) {
     const char *const path = given->files[i];
     for (int j = 0; j < i; ++j) {

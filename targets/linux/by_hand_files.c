@@ -199,6 +199,7 @@ static size_t samples(const hand_port *port, const npy_head *head, int *stacked)
 }
 
 hand_values hand_array(const char *path, const hand_port *port) {
+  if (hand_ends(path, ".npz")) hand_fail("%s: .npz files are not read here; give an .npy for each input, in their order", path);
   size_t size;
   uint8_t *const data = hand_read(path, &size);
   hand_values found = {data, 0, 0};

@@ -185,6 +185,7 @@ def test_values_on_another_scale_are_warned_of(tmp_path: Path) -> None:
 def wrong_files(folder: Path) -> list[tuple[str, str]]:
     """Names of files that cannot be taken, and what is said of them."""
     good = folder / "good.npy"
+    (folder / "one.npz").write_bytes(bytes(288))  # as many as the input has
     np.save(good, np.zeros((2, 4, 6, 3), np.float32))
     npy = good.read_bytes()
     Image.new("RGB", (5, 4)).save(folder / "good.ppm")
@@ -252,6 +253,7 @@ def wrong_files(folder: Path) -> list[tuple[str, str]]:
         ("absent.npy", "cannot be read (No such file or directory)"),
         ("absent.ppm", "cannot be read (No such file or directory)"),
         (".", "cannot be read (Is a directory)"),
+        ("one.npz", ".npz files are not read here; give an .npy for each input"),
         ("cat.jpg", "pictures are read as PPM or PGM here"),
     ]
 
@@ -279,6 +281,9 @@ def test_wrong_files_are_refused_in_one_line_also_under_sanitizers(tmp_path: Pat
         assert (done.returncode, done.stderr) == (0, "")
     done = started(program, folder / "good.npy", "-o", folder / "no" / "y.npy")
     assert "cannot be written" in done.stderr
+    done = started(program, folder / "good.npy", "-o", folder / "y.npz")
+    assert (done.returncode, ".npz files are not written here; give -o with an .npy" in done.stderr) == (1, True)
+    assert not (folder / "y.npz").exists()
     assert "-o: classes of pictures are printed" in started(program, folder / "good.ppm", "-o", "y.npy").stderr
     for words in ([], ["--top", "0", "x.ppm"], ["--nothing"], ["-o"]):
         done = started(program, *words)
