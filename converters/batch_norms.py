@@ -7,7 +7,9 @@ Behind a concatenation it may as well be applied to each branch, and has to be w
 one scale of the concatenation little would be left of the narrow ones.
 
 Where nothing but signs is taken of its results, it is a threshold, and its channels may be multiplied by any positive
-number: each is, by a power of two, so that one step of what it reads makes half a unit to a unit.
+number: each is, by a power of two, so that one step of what it reads makes half a unit to a unit. A PReLU in front of
+a threshold that rises in every channel moves the threshold, no more: what it reads has its steps below zero too, of
+which small slopes leave int8 few.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from edgebnn.graph.types import Array, DType, Graph, Op, Tensor
 from .branches import concatenates_channels
 from .ranges import COARSER, STEPS, Range, sign_only, width
 from .rewriting import without_dead_ops
+from .sign_sources import positive_slopes
 
 _BEYOND = 1e4
 """In units, of which int8 makes 255 at most: a threshold as far away as that is never crossed."""
@@ -69,8 +72,9 @@ def as_depthwise(graph: Graph, ranges: Mapping[int, Range]) -> Normed:
         ranges: of its float tensors that are given or computed, as measured.
     """
     signs = sign_only(graph)
-    rewriting = _Rewriting(graph, ranges)
-    norms = [norm for norm in _norms(graph) if rewriting.gains(norm, norm.result in signs)]
+    rewriting, found = _Rewriting(graph, ranges), _norms(graph)
+    moved = [_in_front_of_slopes(norm, graph, found) if norm.result in signs else norm for norm in found]
+    norms = [norm for norm in moved if rewriting.gains(norm, norm.result in signs)]
     if not norms:
         return Normed(graph, {})
     last = {norm.ops[-1]: norm for norm in norms}
@@ -112,6 +116,25 @@ def _norms(graph: Graph) -> list[_Norm]:
                 taken.add(following[0])
         found.append(norm)
     return found
+
+
+def _in_front_of_slopes(threshold: _Norm, graph: Graph, norms: Sequence[_Norm]) -> _Norm:
+    """The same signs taken of what PReLUs read that ``threshold`` lies behind, other batch norms in between or not."""
+    earlier = {norm.result: norm for norm in norms if norm.activation == Activation.NONE}
+    makers = {i: op for op in graph.ops for i in op.outputs}
+    moved = passed = threshold
+    while threshold.activation == Activation.NONE:
+        norm, maker = earlier.get(moved.source), makers.get(moved.source)
+        if norm is not None:
+            bias = moved.bias + moved.weights * norm.bias
+            moved = replace(moved, source=norm.source, weights=moved.weights * norm.weights, bias=bias)
+        elif maker is not None and (slopes := positive_slopes(maker, graph.tensors)) is not None:
+            below = moved.bias * moved.weights > 0  # where the threshold lies below zero
+            bias = np.where(below, moved.bias / slopes.ravel(), moved.bias)
+            moved = passed = replace(moved, source=maker.inputs[0], bias=bias)
+        else:
+            break
+    return passed
 
 
 def _by_channel(graph: Graph, op: Op) -> tuple[int, _Floats] | None:

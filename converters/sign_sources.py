@@ -10,13 +10,14 @@ zero give the same signs as any others, and with them int8 rounds nothing away.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn.graph.ops.activation import LeakyReluOptions
-from edgebnn.graph.types import DType, Graph, Op
+from edgebnn.graph.types import DType, Graph, Op, Tensor
 
 from .ranges import keeps_signs, signs_taken
 from .rewriting import without_dead_ops, without_unused
@@ -46,6 +47,21 @@ def with_signs_of_sources(graph: Graph, *, becomes_int8: bool = False) -> Graph:
         return graph
     changed = replace(graph, tensors=tuple(rewriting.tensors), ops=tuple(rewriting.ops))
     return without_unused(without_dead_ops(changed))
+
+
+def positive_slopes(op: Op, tensors: Sequence[Tensor]) -> NDArray[np.float32] | None:
+    """The slopes below zero of a float PReLU or LeakyReLU that rises everywhere: one, or one a channel."""
+    slopes = _slopes(op, tensors)
+    by_channel = slopes is not None and slopes.size in (1, slopes.shape[-1])
+    return slopes if slopes is not None and by_channel and (slopes >= _LEAST_SLOPE).all() else None
+
+
+def _slopes(op: Op, tensors: Sequence[Tensor]) -> NDArray[np.float32] | None:
+    if tensors[op.outputs[0]].dtype != DType.FLOAT32:
+        return None
+    if isinstance(op.options, LeakyReluOptions):
+        return np.full(1, op.options.alpha, np.float32)
+    return tensors[op.inputs[1]].data if op.kind == "PRELU" else None
 
 
 class _Rewriting:
@@ -82,14 +98,8 @@ class _Rewriting:
         return op.kind == "LceQuantize" or (keeps_signs(op) and self._signs.issuperset(op.outputs))
 
     def _slopes(self, op: Op) -> NDArray[np.float32] | None:
-        """By what ``op`` multiplies what is below zero, if it is such an activation of floats."""
-        if self.tensors[op.outputs[0]].dtype != DType.FLOAT32:
-            return None
-        if op.kind in _SAME_SIGNS:
-            return np.ones(1, np.float32)
-        if isinstance(op.options, LeakyReluOptions):
-            return np.full(1, op.options.alpha, np.float32)
-        return self.tensors[op.inputs[1]].data if op.kind == "PRELU" else None
+        same_signs = op.kind in _SAME_SIGNS and self.tensors[op.outputs[0]].dtype == DType.FLOAT32
+        return np.ones(1, np.float32) if same_signs else _slopes(op, self.tensors)
 
     def _with_slopes(self, op: Op, slopes: NDArray[np.float32]) -> Op:
         old = self.tensors[op.inputs[1]]

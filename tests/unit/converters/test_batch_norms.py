@@ -10,8 +10,10 @@ import pytest
 from edgebnn.converters.batch_norms import as_depthwise
 from edgebnn.converters.ranges import Range
 from edgebnn.graph.execute import trace
+from edgebnn.graph.ops.activation import LeakyReluOptions
 from edgebnn.graph.ops.elementwise import AddOptions, MulOptions
 from edgebnn.graph.ops.enums import Activation
+from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, Graph
 from tests.support.image_graphs import CHANNELS, Building, normal
 
@@ -93,3 +95,35 @@ def test_additions_by_channel_alone_and_other_operands_are_left() -> None:
     assert as_depthwise(graph, ranged(graph, [normal()])).graph is graph
     for_signs = replace(graph, ops=(graph.ops[0], replace(graph.ops[1], inputs=(y,), kind="LceQuantize")))
     assert as_depthwise(for_signs, ranged(graph, [normal()])).graph.ops[0].kind == "DEPTHWISE_CONV_2D"
+
+
+@pytest.mark.parametrize("kind", ["PRELU", "LEAKY_RELU"])
+def test_a_threshold_behind_slopes_is_taken_in_front_of_them(kind: str) -> None:
+    """Behind another batch norm, whose results others read; weights of either sign, thresholds below zero and above."""
+    rng, built = np.random.default_rng(2), Building()
+    image = built.image()
+    weights = rng.uniform(0.5, 2, (2, CHANNELS)) * rng.choice([-1, 1], (2, CHANNELS))
+    bias = rng.normal(0, 0.3, (2, CHANNELS))
+    weights[1, :2], bias[1, :2] = 0, (-0.3, 0.3)
+    if kind == "PRELU":
+        slopes = built.tensor(0, np.geomspace(1e-3, 2, CHANNELS).astype(np.float32).reshape(1, 1, -1))
+        x = built.op(kind, (image, slopes), NoOptions(), built.tensor(CHANNELS))
+    else:
+        x = built.op(kind, (image,), LeakyReluOptions(0.01), built.tensor(CHANNELS))
+    first = built.norm(x, weights[0], bias[0])
+    graph = built.graph(built.signs(built.norm(first, weights[1], bias[1])), first)
+    inputs = [normal()]
+    normed = as_depthwise(graph, ranged(graph, inputs)).graph
+    expected, found = trace(graph, inputs), trace(normed, inputs)
+    np.testing.assert_array_equal(found[graph.outputs[0]], expected[graph.outputs[0]])
+    np.testing.assert_allclose(found[graph.outputs[1]], expected[graph.outputs[1]], rtol=1e-5, atol=1e-6)
+    makers = {op.outputs[0]: op for op in normed.ops}
+    assert makers[makers[graph.outputs[0]].inputs[0]].inputs[0] == image
+
+
+def test_a_threshold_behind_slopes_that_fall_is_left_there() -> None:
+    built = Building()
+    slopes = built.tensor(0, np.linspace(-0.1, 0.1, CHANNELS).astype(np.float32))
+    x = built.op("PRELU", (built.image(), slopes), NoOptions(), built.tensor(CHANNELS))
+    graph = built.graph(built.signs(built.norm(x, np.ones(CHANNELS), np.full(CHANNELS, 0.1))))
+    assert as_depthwise(graph, ranged(graph, [normal()])).graph.ops[0].kind == "PRELU"
