@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
@@ -15,6 +16,7 @@ if sys.platform != "win32":
 
 _PREFIX = ".making-"
 _LOCK = "lock"
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL})
 
 
 @contextmanager
@@ -22,7 +24,7 @@ def workplace(output: Path) -> Iterator[Path | None]:
     """A folder to make ``output`` in, beside it, so that it can be renamed into place; it is removed at the end.
 
     Whoever wants to make the same file waits; folders of processes that were killed are removed. Windows has no such
-    locks: there each process has a folder of its own.
+    locks, nor has every file system over a network: there each process has a folder of its own.
 
     Yields:
         The folder; None where another process made the file while this one waited.
@@ -31,23 +33,27 @@ def workplace(output: Path) -> Iterator[Path | None]:
         OSError: it cannot be made.
     """
     output.parent.mkdir(parents=True, exist_ok=True)
-    if sys.platform == "win32":
+    folder = output.parent / f"{_PREFIX}{output.name}"
+    held = None if sys.platform == "win32" else _held(folder)
+    if held is None:
         with tempfile.TemporaryDirectory(prefix=_PREFIX, dir=output.parent) as name:
             yield Path(name)
         return
-    for left in output.parent.glob(f"{_PREFIX}*"):
-        _remove_if_abandoned(left)
-    folder = output.parent / f"{_PREFIX}{output.name}"
-    lock, waited = _held(folder)
+    lock, waited = held
     try:
+        for left in output.parent.glob(f"{_PREFIX}*"):
+            _remove_if_abandoned(left)
         yield None if waited and output.is_file() else folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
         os.close(lock)
 
 
-def _held(folder: Path) -> tuple[int, bool]:
-    """The lock of a folder, which is made; it ends with the process that holds it. And whether this had to wait."""
+def _held(folder: Path) -> tuple[int, bool] | None:
+    """The lock of a folder, which is made; it ends with the process that holds it. And whether this had to wait.
+
+    None where the file system has no locks.
+    """
     waited = False
     while True:
         folder.mkdir(exist_ok=True)
@@ -60,9 +66,12 @@ def _held(folder: Path) -> tuple[int, bool]:
         except BlockingIOError:
             waited = True
             fcntl.flock(lock, fcntl.LOCK_EX)
-        except OSError:
+        except OSError as error:
             os.close(lock)
-            raise
+            if error.errno not in _NO_LOCKS:
+                raise
+            shutil.rmtree(folder, ignore_errors=True)
+            return None
         if os.fstat(lock).st_nlink:
             return lock, waited
         os.close(lock)  # of a folder that is gone

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import signal
 import subprocess
@@ -102,6 +103,16 @@ def test_of_processes_at_once_one_compiles_and_none_sees_a_library_that_is_half_
     assert [process.communicate(timeout=120) for process in running] == [("42\n", "")] * 3
     assert len(list(tmp_path.glob("linking-*"))) == 1
     assert len(list(empty_cache.iterdir())) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
+def test_file_systems_without_locks_are_compiled_on_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_locks(file: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", without_locks)
+    build.compile(tmp_path / "out" / "tiny.so", [tiny(tmp_path)], build.find_compiler())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["tiny.so"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such locks")
