@@ -91,6 +91,12 @@ def signs_without_lce(model: KerasModel, layer: KerasLayer) -> str | None:
     return "binary inputs gain nothing in a stock TensorFlow Lite file" if layer.sign_input else None
 
 
+def signs_in_int8(model: KerasModel, layer: KerasLayer) -> str | None:
+    """Stock int8 files round small values to zero, whose sign is positive; each lost sign changes what is behind it."""
+    lost = "signs of values that int8 rounds to zero are lost, so that results may be far from the model's"
+    return lost if layer.sign_input else None
+
+
 def same_zero_padding(model: KerasModel, layer: KerasLayer) -> str | None:
     """Zero is no sign: borders need a correction in float, and results cannot stay packed for the next layer."""
     return (
@@ -204,6 +210,7 @@ KERAS_RULES: tuple[Rule[KerasModel, KerasLayer], ...] = (
     Rule("binary-weights-only", "warning", weights_only, "convert to w1a8, or binarize its inputs too"),
     Rule("binary-inputs-only", "warning", inputs_only, "binarize its weights too"),
     Rule("signs-without-lce", "warning", signs_without_lce, "convert to lce", _STOCK),
+    Rule("signs-in-int8", "warning", signs_in_int8, "convert to lce with a calibration set", ("int8", "w1a8")),
     Rule("same-zero-padding", "warning", same_zero_padding, "use pad_values=1.0"),
     Rule("same-zero-activation", "warning", same_zero_activation, "use pad_values=1.0"),
     Rule("channels-off-32", "warning", channels, "use a multiple of 32"),

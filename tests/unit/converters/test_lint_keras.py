@@ -59,6 +59,7 @@ CASES: dict[str, tuple[Builder, Builder]] = {
     "binary-weights-only": (conv(input_quantizer=None), conv(input_quantizer=None, kernel_quantizer=None)),
     "binary-inputs-only": (conv(kernel_quantizer=None), conv()),
     "signs-without-lce": (conv(), conv(input_quantizer=None)),
+    "signs-in-int8": (conv(), conv(input_quantizer=None)),
     "same-zero-padding": (conv(padding="same"), conv(padding="same", pad_values=1.0)),
     "same-zero-activation": (
         conv(padding="same", activation="relu"),
