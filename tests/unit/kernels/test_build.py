@@ -37,7 +37,8 @@ def tiny(folder: Path, text: str = "int answer(void) { return 42; }\n") -> build
     return build.Source(path)
 
 
-def test_library_is_made_once(empty_cache: Path) -> None:
+def test_library_is_made_once(tmp_path: Path, empty_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(build, "sources", lambda: [tiny(tmp_path)])
     assert not build.describe().compiled
     path = build.library()
     made = path.stat().st_mtime_ns
@@ -53,14 +54,6 @@ def test_only_the_contract_is_visible() -> None:
     library = ctypes.CDLL(str(build.library()))
     assert hasattr(library, "eb_bconv2d_run")
     assert not hasattr(library, "eb_bconv2d_portable")
-
-
-def test_processes_at_once_agree(empty_cache: Path) -> None:
-    command = [sys.executable, "-c", "from edgebnn.runtime.build import library; print(library())"]
-    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
-    paths = {process.communicate()[0].strip() for process in running}
-    assert paths == {str(build.library())}
-    assert [str(path) for path in empty_cache.iterdir()] == list(paths)
 
 
 def test_of_processes_at_once_one_compiles_and_none_sees_a_library_that_is_half_written(
