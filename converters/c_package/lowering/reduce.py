@@ -1,4 +1,4 @@
-"""Reductions over axes: float32, plain integers and truth values; of int8 those that pick values, and SUM."""
+"""Reductions over axes: float32, plain integers, truth values; of int8 those that pick values, SUM and REDUCE_PROD."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from edgebnn.arithmetic.fixed_point import to_int16
 from edgebnn.arithmetic.multiply_shift import steps_of_function
 from edgebnn.converters.c_package.program import Step, Struct, Value
 from edgebnn.graph.opdef import OpView
-from edgebnn.graph.ops.reduce import arg_axis, reduced_axes, sum_to_int8
-from edgebnn.graph.ops.view import bad_input, input_tensor
+from edgebnn.graph.ops.reduce import arg_axis, product_multiplier, reduced_axes, sum_to_int8
+from edgebnn.graph.ops.view import bad_input, input_tensor, scale_and_zero_point
 from edgebnn.graph.types import DType
 from edgebnn.kernels.cores import Core
 
@@ -75,6 +76,22 @@ def _sum_int8(op: OpView, core: Core) -> Step:
     return _step("eb_reduce_sum_int8", "reduce_sum_int8", Struct("eb_reduce_sum_int8_layer", fields))
 
 
+def _prod_int8(op: OpView, core: Core) -> Step:
+    fields, count = _walks(op)
+    try:
+        multiplier = product_multiplier(op, count)
+    except OverflowError as error:
+        raise bad_input(op, f"has no C kernel: {error}") from None
+    fields |= {
+        "initial": int(np.iinfo(np.int64).min),  # EB_REDUCE_NO_FACTOR
+        "multiplier": to_int16(multiplier),
+        "shift": 15 - multiplier.shift,
+        "input_zero_point": scale_and_zero_point(op, input_tensor(op, 0))[1],
+        "output_zero_point": scale_and_zero_point(op, op.outputs[0])[1],
+    }
+    return _step("eb_reduce_prod_int8", "reduce_prod_int8", Struct("eb_reduce_prod_int8_layer", fields))
+
+
 def _arg(op: OpView, core: Core) -> Step:
     x, axis = input_tensor(op, 0), arg_axis(op)
     if x.shape[axis] == 0:
@@ -103,6 +120,7 @@ OPS: Mapping[tuple[str, DType], Callable[[OpView, Core], Step]] = MappingProxyTy
         **{(kind, t): _integer for kind in ("SUM", "REDUCE_PROD", *_PICKED) for t in (DType.INT32, DType.INT64)},
         **{(kind, DType.INT8): _integer for kind in _PICKED},
         ("SUM", DType.INT8): _sum_int8,
+        ("REDUCE_PROD", DType.INT8): _prod_int8,
         **{(kind, DType.BOOL): _truth for kind in ("REDUCE_ANY", "REDUCE_ALL")},
         **{(kind, t): _arg for kind in ("ARG_MAX", "ARG_MIN") for t in (DType.INT32, DType.INT64)},
     }

@@ -131,17 +131,31 @@ def _min_run(view: OpView, values: tuple[Array | None, ...]) -> tuple[Array, ...
     return moved(np.asarray(y).reshape(view.outputs[0].shape))
 
 
+def product_multiplier(view: OpView, count: int) -> Multiplier:
+    """By what an int8 product of ``count`` values is rescaled with every one of them.
+
+    Raises:
+        OverflowError: there are no values, or the scales are too far apart.
+    """
+    scale, _ = scale_and_zero_point(view, input_tensor(view, 0))
+    output_scale, _ = scale_and_zero_point(view, view.outputs[0])
+    if not count:
+        raise OverflowError("a product of no values has no scale")
+    multiplier = quantize_multiplier(float(scale) / float(output_scale) ** (1 / count))
+    if multiplier.shift > 14:
+        raise OverflowError(f"rescales a product by 2**{multiplier.shift - 1} and more; there are 14 bits for that")
+    return multiplier
+
+
 def _prod_int8(view: OpView, q: Array) -> Array:
     """Factor by factor, in LiteRT's order: each product is brought towards the output's scale at once, so that it stays
     in 32 bits, and rounded."""
-    scale, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
-    output_scale, output_zero_point = scale_and_zero_point(view, view.outputs[0])
+    _, zero_point = scale_and_zero_point(view, input_tensor(view, 0))
+    _, output_zero_point = scale_and_zero_point(view, view.outputs[0])
     axes = reduced_axes(view)
     rows = np.moveaxis(q, axes, range(len(axes))).astype(np.int64) - zero_point
     rows = rows.reshape(math.prod(rows.shape[: len(axes)]), -1)
-    if not rows.size:
-        raise OverflowError("a product of no values has no scale")
-    multiplier = quantize_multiplier(float(scale) / float(output_scale) ** (1 / len(rows)))
+    multiplier = product_multiplier(view, len(rows))
     product = rows[0]
     for factors in rows[1:]:
         product = multiply_int48(product * factors, multiplier)

@@ -71,4 +71,18 @@ typedef struct eb_reduce_sum_int8_layer {
 
 void eb_reduce_sum_int8(const eb_reduce_sum_int8_layer *layer, const int8_t *input, int8_t *output);
 
+/* The product of int8 values, rescaled with every factor so that it stays in 32 bits: for a value v of at most 48 bits
+ *     rescaled(v) = (v * multiplier + 2**(shift - 1)) >> shift, modulo 2**32,
+ * p1 = x1, pk = rescaled(p(k-1) * xk) and y = rescaled(pn) + output_zero_point, saturated; x without its zero point. */
+typedef struct eb_reduce_prod_int8_layer {
+  eb_broadcast kept, reduced;
+  int64_t initial;           /* EB_REDUCE_NO_FACTOR */
+  int32_t multiplier, shift; /* of 16 bits; 1 to 62 */
+  int32_t input_zero_point, output_zero_point;
+} eb_reduce_prod_int8_layer;
+
+#define EB_REDUCE_NO_FACTOR INT64_MIN
+
+void eb_reduce_prod_int8(const eb_reduce_prod_int8_layer *layer, const int8_t *input, int8_t *output);
+
 #endif
