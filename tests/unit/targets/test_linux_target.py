@@ -332,7 +332,7 @@ def test_without_python_a_model_is_a_program_that_computes_shows_and_times_the_s
 def test_a_program_ends_with_its_caller_in_the_middle_of_its_work(
     without_python: LinuxTarget, device: LocalDevice
 ) -> None:
-    without_python.open(open_model(W1A8))
+    _kept = without_python.open(open_model(W1A8))  # or its program ends where it is collected
     channel = device.started[-1]
     inputs = b"".join(values.tobytes() for values in next(noise(open_model(W1A8), 1)))
     channel.send(b"P" + (10**6).to_bytes(4, "little") + inputs)
