@@ -1,5 +1,9 @@
-"""Metadata kept in a saved Keras model until it is converted: one more file in the .keras archive, which Keras passes
-over."""
+"""Metadata kept in a saved Keras model until it is converted: one more entry in the archive's own metadata.json, which
+Keras writes and never reads.
+
+Not a file of its own: Keras takes a fourth file for assets and unpacks the archive while it has the weights open, and
+zipfile before Python 3.12.9 and 3.13.2 then loses its place in them (python/cpython issue 127847).
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from edgebnn.files import atomic_path
 
 from .metadata import ImageFormat, Metadata
 
-_FILE = "edgebnn_metadata.json"
+_FILE = "metadata.json"
+_ENTRY = "edgebnn"
 _ERRORS = (zipfile.BadZipFile, OSError, ValueError, TypeError, KeyError)
 
 
@@ -21,17 +26,19 @@ def keep(path: Path, facts: Metadata) -> None:
     """Put ``facts`` into the .keras file ``path``, in place of those that it has."""
     with atomic_path(path) as temporary, zipfile.ZipFile(path) as old, zipfile.ZipFile(temporary, "w") as new:
         for info in old.infolist():
-            if info.filename != _FILE:
+            if info.filename == _FILE:
+                told = {**json.loads(old.read(info)), _ENTRY: dataclasses.asdict(facts)}
+                new.writestr(info, json.dumps(told))
+            else:
                 with old.open(info) as source, new.open(info, "w") as target:
                     shutil.copyfileobj(source, target)
-        new.writestr(zipfile.ZipInfo(_FILE), json.dumps(dataclasses.asdict(facts)))
 
 
 def kept(path: Path) -> Metadata | None:
     """The facts in a saved model; None where it has none, or none that can be read: it is a model all the same."""
     try:
         with zipfile.ZipFile(path) as archive:
-            fields = json.loads(archive.read(_FILE))
+            fields = json.loads(archive.read(_FILE))[_ENTRY]
         image = fields.pop("image")
         if image is not None:
             tuples = {name: tuple(image[name]) for name in ("mean", "std")}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,8 @@ def test_a_keras_file_keeps_them_until_it_is_converted(tmp_path: Path) -> None:
     keep(path, Metadata(license="GPL"))
     keep(path, FACTS)
     assert kept(path) == FACTS
+    with zipfile.ZipFile(path) as archive:  # with a fourth file, Keras could not read the weights under Python 3.12.1
+        assert sorted(archive.namelist()) == ["config.json", "metadata.json", "model.weights.h5"]
     again = keras.models.load_model(path, compile=False)
     np.testing.assert_array_equal(again.get_weights()[0], network.get_weights()[0])
     convert(path, result, to="float", metadata=Metadata(author="Ada", license="MIT"))
