@@ -59,4 +59,9 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ.setdefault(objects.FOLDER, os.path.join(folder.name, "objects"))  # processes of xdist have the first's
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take minutes each: begun last, they would leave one of two processes without work."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/end_to_end/"))
+
+
 _FOLDER = pytest.StashKey["tempfile.TemporaryDirectory[str]"]()
