@@ -3,6 +3,7 @@
  *   - what lies between: it reads, through others like it, what one of ours gives, and gives what one of ours reads; so a
  *     trunk of additions and concatenations is one partition;
  *   - steps behind a convolution, and PAD in front of and pooling behind one of few channels, which become a part of it;
+ *   - averages of int8 beside ours, for which the interpreter has plain code alone;
  *   - constant steps (batch normalizations) all readers of which are signs, whose thresholds they become, or pooling, if that
  *     is of what ours give, or of what becomes signs besides. */
 #include "claim.h"
@@ -159,6 +160,7 @@ static bool is_wanted(const claims *c, const claim_node *node) {
   const claim_tensor *output = output_of(c, node);
   if (adds_others(c, node)) return false;
   if (output->given && output->needed) return true;
+  if (eb_op_averages_int8(&node->op) && (output->given || output->needed)) return true;
   if (eb_op_is_steps(&node->op) && output->convolved) return true;
   if (node->constant_steps) return output->readers > 0 && output->fold == output->readers;
   return folds_steps(c, node);

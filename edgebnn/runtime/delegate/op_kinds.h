@@ -87,6 +87,8 @@ bool eb_pool2d_recognize(const LiteContext *context, const LiteNode *node, int i
 
 bool eb_op_is_pool2d(const eb_op *op);
 
+bool eb_op_averages_int8(const eb_op *op);
+
 /* ---- rows (op_rows.c) ---------------------------------------------------------------------------------------------- */
 
 /* Fills `rows` and output_shape from an input whose last dimension becomes `channels`, and counts the op's units. */

@@ -38,6 +38,10 @@ static const eb_op_kind kind_average = {
 
 bool eb_op_is_pool2d(const eb_op *op) { return op->kind != NULL && op->kind->run == run; }
 
+bool eb_op_averages_int8(const eb_op *op) {
+  return eb_op_is_pool2d(op) && op->as.pool.averages && op->as.pool.type == EB_INT8;
+}
+
 /* The range of the activation, for tensors of one type and, of int8, one quantization. False: the kernels do not have it. */
 static bool set_range(const LiteTensor *input, const LiteTensor *output, int activation, eb_pool2d *pool) {
   static const float lowest[] = {-FLT_MAX, 0.0f, -1.0f, 0.0f}, highest[] = {FLT_MAX, FLT_MAX, 1.0f, 6.0f};
