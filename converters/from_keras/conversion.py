@@ -23,7 +23,7 @@ from edgebnn.converters.converter_process import (
     convert_in_child,
 )
 from edgebnn.converters.factors import representable
-from edgebnn.converters.one_scale import requantized
+from edgebnn.converters.one_scale import cuts_ranges, requantized
 from edgebnn.converters.post_training import int8_around_binary, with_int8_ends
 from edgebnn.converters.quiet import captured
 from edgebnn.converters.read_tflite import read
@@ -87,12 +87,15 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
         content = (folder / FILE).read_bytes()
     where = f"model '{model.name}' converted to {to}"
     graph = read(content, where)
+    if to == "int8" and samples is not None and cuts_ranges(graph):
+        return _by_measured_ranges(to_graph(model, "float"), samples)
     return keras_names.named(representable(requantized(graph)) if to == "int8" else graph, call.names, outputs)
 
 
 def _by_measured_ranges(graph: Graph, samples: list[Array]) -> Graph:
-    """The int8 form of a float file in which ops that need one scale have one: TensorFlow Lite's own calibration gives
-    a SELECT_V2 two, where a result that a mask chooses is kept for the next step, and then refuses it."""
+    """The int8 form of a float file in which tensors of one scale have a range that holds them all. TensorFlow Lite's
+    own calibration gives a SELECT_V2 two scales, where a result that a mask chooses is kept for the next step, and then
+    refuses it; and it cuts off what a MINIMUM leaves out for all who read it."""
     return keras_names.renamed(with_int8_ends(int8_around_binary(graph, samples, quantize)), graph)
 
 

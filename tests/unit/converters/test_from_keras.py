@@ -285,6 +285,29 @@ def test_a_sequential_model_is_calibrated_with_its_own_weights(tmp_path: Path) -
     assert np.allclose(output, trained(samples(1)), atol=0.03)
 
 
+@pytest.mark.parametrize(
+    "choice",
+    [
+        lambda y: tf.clip_by_value(y, -0.5, 0.5),
+        lambda y: tf.maximum(y, -tf.nn.elu(y)),
+        lambda y: tf.where(y > 0, 0.1, y),
+    ],
+    ids=["clipped", "chosen in float", "masked"],
+)
+def test_what_an_op_leaves_out_is_there_for_others_in_int8(choice: Any, tmp_path: Path) -> None:
+    """TensorFlow Lite's calibration gives whatever MINIMUM, MAXIMUM and SELECT read the range of their results."""
+    values = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+    x = keras.Input((6,), name="x")
+    y = keras.layers.Dense(4, kernel_initializer=keras.initializers.RandomNormal(0, 1.0, seed=1), name="y")(x)
+    model = keras.Model(x, [keras.layers.Dense(3)(choice(y)), y * 1.5])
+    convert(model, tmp_path / "out.tflite", "int8", values)
+    expected = np.asarray(model(values)[1])
+    graph = read(tmp_path / "out.tflite")
+    assert {graph.tensors[i].dtype for i in (*graph.inputs, *graph.outputs)} == {DType.INT8}
+    result = edgebnn.load(tmp_path / "out.tflite")(values)[1]
+    np.testing.assert_allclose(result, expected, atol=0.02 * np.ptp(expected))
+
+
 def test_what_falls_back_to_float_is_found_before_and_after(tmp_path: Path) -> None:
     layer = lq.layers.QuantConv2D(
         64, 3, groups=4, input_quantizer="ste_sign", kernel_quantizer="ste_sign", name="narrow_groups"
