@@ -142,7 +142,7 @@ def _hand_over(model: Any, call: Call, to: Target, samples: list[Array] | None, 
     """Writes what the converter process needs; returns the names of the model's outputs."""
     with captured() as chatter:
         try:
-            outputs = save(model, call, folder / SAVED_MODEL)
+            outputs = save(model, call, folder / SAVED_MODEL, binary=to == "lce")
         except EdgebnnError:
             raise
         except Exception as error:  # of any class: it runs the user's code

@@ -14,22 +14,23 @@ from edgebnn.converters import keras_names
 from .calls import Call
 
 
-def save(model: Any, call: Call, folder: Path) -> tuple[str, ...]:
+def save(model: Any, call: Call, folder: Path, *, binary: bool) -> tuple[str, ...]:
     """Saves a SavedModel whose arguments and results are keyed by position.
 
     Args:
         model: it has the quantizers it had before, whatever happens.
         call: how it is called.
         folder: of the SavedModel.
+        binary: it is for LCE's converter, which looks for signs.
 
     Returns:
         The names of the model's outputs, in Keras' order.
     """
     with _weights_quantized(model), _dilated_in_one_op(model), _steps_written_out(model):
-        return _output_names(model, _save(model, call, folder))
+        return _output_names(model, _save(model, call, folder, binary))
 
 
-def _save(model: Any, call: Call, folder: Path) -> Any:
+def _save(model: Any, call: Call, folder: Path, binary: bool) -> Any:
     """Returns the model's results, nested as they are."""
     nested: list[Any] = []
     takes_training = "training" in inspect.signature(model.call).parameters
@@ -38,6 +39,8 @@ def _save(model: Any, call: Call, folder: Path) -> Any:
         args, kwargs = call.filled(tensors)
         result = model(*args, **kwargs, **({"training": False} if takes_training else {}))
         nested.append(result)
+        if binary:
+            _keep_other_signs()
         flat = [leaf for leaf in tf.nest.flatten(result) if leaf is not None]
         return {keras_names.key(position): leaf for position, leaf in enumerate(flat)}
 
@@ -51,6 +54,32 @@ def _save(model: Any, call: Call, folder: Path) -> Any:
     options = tf.saved_model.SaveOptions(save_debug_info=True, experimental_custom_gradients=False)  # nobody trains it
     tf.saved_model.save(root, str(folder), signatures={keras_names.SIGNATURE: function}, options=options)
     return nested[-1]
+
+
+_SUMS = ("Add", "AddV2", "AddN", "BiasAdd", "Sub")
+
+
+def _keep_other_signs() -> None:
+    """Makes no binary sign of the signs in the graph that LCE's converter takes for one and that are none.
+
+    It takes sign(sign(x) + c) for one whatever c is, as in SteTern's sign(sign(x + t) + sign(x - t)), which is zero in
+    the middle. Sums within -1 and 1 have the same signs, and it does not look through that.
+    """
+    for op in tf.compat.v1.get_default_graph().get_operations():
+        total = _source(op.inputs[0]) if op.type == "Sign" else None
+        if total is None or total.type not in _SUMS or not any(_source(part).type == "Sign" for part in total.inputs):
+            continue
+        constants = [tf.get_static_value(part) for part in total.inputs]
+        moved = [value for value in constants if value is not None and value.size == 1 and 0 < value.item() < 1]
+        if total.type not in ("Add", "AddV2") or not moved:
+            op._update_input(0, tf.clip_by_value(op.inputs[0], -1, 1))
+
+
+def _source(tensor: Any) -> Any:
+    """The op that a tensor's values come from."""
+    while tensor.op.type in ("Identity", "IdentityN", "StopGradient"):
+        tensor = tensor.op.inputs[tensor.value_index]
+    return tensor.op
 
 
 def _output_names(model: Any, nested: Any) -> tuple[str, ...]:

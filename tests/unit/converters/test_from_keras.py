@@ -308,6 +308,29 @@ def test_what_an_op_leaves_out_is_there_for_others_in_int8(choice: Any, tmp_path
     np.testing.assert_allclose(result, expected, atol=0.02 * np.ptp(expected))
 
 
+@pytest.mark.parametrize(
+    ("quantizer", "binary"),
+    [
+        (lq.quantizers.SteTern(0.3), False),
+        (lambda x: tf.sign(tf.sign(x) + tf.nn.relu(x) - 1), False),
+        (lambda x: tf.sign(tf.sign(x) + tf.constant([0.1, -0.1])), False),
+        ("ste_sign", True),
+    ],
+    ids=["ternary", "moved by itself", "by channel", "binary"],
+)
+def test_signs_are_binary_in_lce_files_only_where_they_are(quantizer: Any, binary: bool, tmp_path: Path) -> None:
+    """LCE's converter takes the sign of a sign and anything for a binary one."""
+    x = keras.Input((4, 4, 2))
+    layer = lq.layers.QuantConv2D(
+        3, 3, input_quantizer=quantizer, kernel_quantizer="ste_sign", kernel_constraint="weight_clip"
+    )
+    model = keras.Model(x, layer(x))
+    values = np.random.default_rng(0).normal(size=(8, 4, 4, 2)).astype(np.float32)
+    convert(model, tmp_path / "out.tflite", "lce")
+    np.testing.assert_allclose(edgebnn.load(tmp_path / "out.tflite")(values), model(values), atol=1e-5)
+    assert ("LceBconv2d" in {op.kind for op in read(tmp_path / "out.tflite").ops}) == binary
+
+
 def test_what_falls_back_to_float_is_found_before_and_after(tmp_path: Path) -> None:
     layer = lq.layers.QuantConv2D(
         64, 3, groups=4, input_quantizer="ste_sign", kernel_quantizer="ste_sign", name="narrow_groups"
