@@ -9,7 +9,7 @@
  * is further than `doubt` from where the integer changes. Else integers tell.
  *
  * How far off is u? Where outputs are not clamped, |t| <= 2^8, so |sum * scale| <= 2^8 + |offset|. A rounding is off by 2^-24 of
- * what is rounded at most; there are those of a, of the product, of b and of the sum, of at most |offset| + 2^8 + 2 each:
+ * what is rounded at most; there are those of a, of the product (but where it is fused with the sum), of b and of the sum, of at most |offset| + 2^8 + 2 each:
  *   error <= 4 * 2^-24 * (|offset| + 2^8 + 2).
  * Beyond, the error is as small a part of what is rounded, and the output is clamped in any case.
  */
@@ -18,8 +18,8 @@
 
 #include "bconv2d_block.h"
 
-/* A layer whose guard is greater is left to integers: of 32 outputs, one in eight would be in doubt. */
-#define EB_MOST_FLOAT_GUARD 0x1p-8f
+/* A layer whose guard is greater is left to integers: of 32 outputs, one in four would be in doubt. */
+#define EB_MOST_FLOAT_GUARD 0x1p-7f
 
 /* A channel's output in real numbers, whose sums are at most `most` in size; right: as of eb_w1a8_fixed, or below 0 if it is
  * rounded once. */

@@ -50,19 +50,39 @@ EB_STEP_INLINE void eb_apply_steps(const eb_output_steps *steps, int64_t row, in
 }
 
 /* EB_STEP_LANES sums (eb_int8_sum_of) at a time, where there are vectors for it. */
-#if defined(__AVX512F__)
+#if defined(__AVX512BW__)
 enum { EB_STEP_LANES = 16 };
 EB_STEP_INLINE __m512i eb_step_load(const int8_t *x) {
   return _mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)(const void *)x));
 }
 
-EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y) {
+/* Not bounded yet. */
+EB_STEP_INLINE __m512i eb_step_sum_16(const eb_int8_sum *s, const int8_t *x, const int8_t *y) {
   const __m512i first = _mm512_mullo_epi32(eb_step_load(y), _mm512_set1_epi32(s->first_factor));
   const __m512i second = _mm512_mullo_epi32(eb_step_load(x), _mm512_set1_epi32(s->second_factor));
   const __m512i all = _mm512_add_epi32(_mm512_add_epi32(first, second), _mm512_set1_epi32(s->addend));
-  const __m512i sum = _mm512_max_epi32(_mm512_sra_epi32(all, _mm_cvtsi32_si128(s->shift)), _mm512_set1_epi32(s->low));
+  return _mm512_sra_epi32(all, _mm_cvtsi32_si128(s->shift));
+}
+
+EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y) {
+  const __m512i sum = _mm512_max_epi32(eb_step_sum_16(s, x, y), _mm512_set1_epi32(s->low));
   const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_min_epi32(sum, _mm512_set1_epi32(s->high)));
   _mm_storeu_si128((__m128i *)(void *)y, bytes);
+}
+
+/* Of as many as can be, in whole registers; returns how many that is. */
+EB_STEP_INLINE int32_t eb_step_sums_together(const eb_int8_sum *s, int32_t count, const int8_t *x, int8_t *y) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  const __m512i low = _mm512_set1_epi8((char)s->low), high = _mm512_set1_epi8((char)s->high);
+  int32_t i = 0;
+  for (; i + 64 <= count; i += 64) {
+    const __m512i front = _mm512_packs_epi32(eb_step_sum_16(s, x + i, y + i), eb_step_sum_16(s, x + i + 16, y + i + 16));
+    const __m512i back =
+        _mm512_packs_epi32(eb_step_sum_16(s, x + i + 32, y + i + 32), eb_step_sum_16(s, x + i + 48, y + i + 48));
+    const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(front, back));
+    _mm512_storeu_si512(y + i, _mm512_min_epi8(_mm512_max_epi8(bytes, low), high));
+  }
+  return i;
 }
 #elif defined(__AVX2__)
 enum { EB_STEP_LANES = 8 };
@@ -101,6 +121,9 @@ EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y
 EB_STEP_INLINE void eb_step_sums(const eb_int8_sum *s, int32_t channels, const int8_t *x, int8_t *y) {
   const eb_int8_sum constants = *s; /* of one's own: what stores of bytes change may be anything else */
   int32_t c = 0;
+#if defined(__AVX512BW__)
+  c = eb_step_sums_together(&constants, channels, x, y);
+#endif
   for (; c + EB_STEP_LANES <= channels; c += EB_STEP_LANES) eb_step_sum(&constants, x + c, y + c);
   for (; c < channels; c++) y[c] = eb_int8_sum_of(&constants, y[c], x[c]);
 }

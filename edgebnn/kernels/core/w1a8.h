@@ -53,7 +53,7 @@ typedef struct eb_w1a8_kernel {
   const char *name;
   uint32_t cpu_features;
   void (*stage)(const eb_w1a8_pixels *pixels);
-  void (*expand)(const void *lanes, size_t count, const int32_t *magnitude, void *weights);
+  void (*expand)(const void *lanes, size_t count, void *weights);
   void (*run)(const eb_w1a8_block *block);
   void (*depthwise)(const eb_w1a8_depthwise *rows);
   int32_t channel_tile;

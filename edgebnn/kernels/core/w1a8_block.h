@@ -29,10 +29,10 @@ enum { EB_COUNTS_INPUTS, /* x and -x */ EB_COUNTS_UNSIGNED, /* u and -u */ EB_CO
 
 /* The functions of each line of the table. Inputs of the last table past `inputs` are zeros whose weights are +1.
  * expand: `count` lanes of channel_tile channels, [count][channel_tile][lane_bytes], to bytes of the same order,
- * [count][channel_tile][expanded_bytes]; magnitude: of the block's channels. */
+ * [count][channel_tile][expanded_bytes]. */
 #define EB_W1A8_KERNEL(name, ...)                                                 \
   void eb_w1a8_##name##_stage(const eb_w1a8_pixels *pixels);                                                  \
-  void eb_w1a8_##name##_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights); \
+  void eb_w1a8_##name##_expand(const void *lanes, size_t count, void *weights); \
   void eb_w1a8_##name(const eb_w1a8_block *block);                                \
   void eb_w1a8_##name##_depthwise(const eb_w1a8_depthwise *rows);
 #include "w1a8.kernels"
@@ -59,7 +59,6 @@ typedef struct eb_w1a8_transform {
   const int32_t *multiplier, *left, *right; /* EB_ROUND_TWICE: shifts before and after */
   const double *factor;                     /* EB_ROUND_ONCE */
   int32_t rounding;
-  int32_t narrow; /* EB_ROUND_TWICE: as eb_w1a8_round_narrow needs it, of all channels */
   const float *scale, *offset; /* as float_output.h has them, of sums as the tables count them; magnitude and bias included */
   float guard;                 /* 0: outputs are not made by floats */
   int32_t zero_point, min, max;
@@ -92,6 +91,12 @@ EB_INLINE void eb_w1a8_finish(const eb_w1a8_block *b, int32_t first, int32_t cou
     const eb_step *step = &b->steps->step[i];
     const eb_int8_sum sum = *step->sum;
     int8_t *y = b->output + (size_t)first * b->output_stride;
+    const size_t channels = (size_t)b->channels;
+    if (step->rows == 1 && step->stride == channels && b->output_stride == channels) { /* then they are all neighbours */
+      const int8_t *x = (const int8_t *)step->operand + (size_t)(b->first_pixel + first) * channels;
+      eb_step_sums(&sum, count * b->channels, x, y);
+      continue;
+    }
     for (int32_t p = first; p < first + count; p++, y += b->output_stride) {
       const int8_t *x = (const int8_t *)step->operand + eb_step_at(step, b->first_pixel + p) + b->first_channel;
       eb_step_sums(&sum, b->channels, x, y);
@@ -159,16 +164,6 @@ EB_INLINE int32_t eb_w1a8_round_twice(int32_t sum, int32_t multiplier, int32_t l
   const int32_t high = (int32_t)(((int64_t)shifted * multiplier + (1 << 30)) >> 31);
   const int32_t mask = (int32_t)((1u << right) - 1);
   return (high >> right) + ((high & mask) > (mask >> 1) + (high < 0));
-}
-
-enum { EB_NARROW_SHIFT = 22, EB_NARROW_BITS = 30 };
-
-/* Whether all sums up to `most` in size, scaled so, take few steps: there left is 0 and 1 <= right <= EB_NARROW_SHIFT, and
- *   eb_w1a8_round_twice(sum) + zero_point = (high + (sum < 0 ? -1 : 0) + (2 * zero_point + 1) * 2^(right - 1)) >> right
- * with high = (sum * multiplier + 2^30) >> 31, no step of which leaves 32 bits. (Where sum is below 0 and high is not, the
- * -1 makes no difference.) */
-EB_INLINE int eb_w1a8_is_narrow(eb_w1a8_fixed fixed, int64_t most) {
-  return fixed.left == 0 && fixed.right >= 1 && fixed.right <= EB_NARROW_SHIFT && most < 1 << EB_NARROW_BITS;
 }
 
 /* Halves away from zero; beyond int32 it saturates, where int8 does in any case. */

@@ -25,13 +25,8 @@ static inline size_t eb_w1a8_arrays_bytes(const eb_w1a8_plan *plan) {
   return eb_w1a8_exact_bytes(plan) + (plan->kernel->floats ? 2 : 0) * eb_w1a8_array_bytes(plan);
 }
 
-/* What holds for all channels: as in the transform. It stands behind the arrays. */
-typedef struct eb_w1a8_common {
-  int32_t narrow;
-  float guard;
-} eb_w1a8_common;
-
-static inline void *eb_w1a8_common_at(const eb_w1a8_plan *plan, const void *persistent) {
+/* The guard of all channels, as in the transform: it stands behind the arrays. */
+static inline void *eb_w1a8_guard_at(const eb_w1a8_plan *plan, const void *persistent) {
   return (char *)persistent + plan->constants_offset + eb_w1a8_arrays_bytes(plan);
 }
 
@@ -53,10 +48,7 @@ static inline eb_w1a8_transform eb_w1a8_transform_of(const eb_w1a8_plan *plan, c
   const size_t bytes = eb_w1a8_array_bytes(plan);
   eb_w1a8_transform t;
   memset(&t, 0, sizeof(t));
-  eb_w1a8_common common;
-  memcpy(&common, eb_w1a8_common_at(plan, persistent), sizeof(common));
-  t.narrow = common.narrow;
-  t.guard = common.guard;
+  memcpy(&t.guard, eb_w1a8_guard_at(plan, persistent), sizeof(t.guard));
   t.magnitude = (const int32_t *)(const void *)at;
   t.bias = (const int32_t *)(const void *)(at + bytes);
   if (plan->op.rounding == EB_ROUND_ONCE) {

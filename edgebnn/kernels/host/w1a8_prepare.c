@@ -121,14 +121,13 @@ static int32_t bias_at(const eb_w1a8_constants *constants, int32_t c) {
   return constants->bias == NULL ? 0 : constants->bias[c];
 }
 
-/* The integers of channel c. Returns what it allows of what holds for all channels. */
-static eb_w1a8_common prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, int32_t c,
+/* The integers of channel c. Returns the guard that its outputs need, if they are made by floats. */
+static float prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_constants *constants, int32_t c,
                                       void *persistent) {
   const eb_w1a8_transform t = eb_w1a8_transform_of(plan, persistent);
   const size_t at = place_of(plan, c).at;
   const int32_t magnitude = constants->magnitude == NULL ? 1 : constants->magnitude[c], bias = bias_at(constants, c);
-  const int64_t excess = excess_at(plan, constants, c), most = most_of(plan, magnitude, bias);
-  eb_w1a8_common allowed = {0, __builtin_inff()};
+  const int64_t excess = excess_at(plan, constants, c);
   ((int32_t *)t.magnitude)[at] = magnitude;
   ((int32_t *)t.bias)[at] = (int32_t)((uint32_t)bias - (uint32_t)magnitude * (uint32_t)excess);
   if (plan->op.rounding == EB_ROUND_ONCE) {
@@ -138,13 +137,10 @@ static eb_w1a8_common prepare_channel(const eb_w1a8_plan *plan, const eb_w1a8_co
     ((int32_t *)t.multiplier)[at] = f.multiplier;
     ((int32_t *)t.left)[at] = f.left;
     ((int32_t *)t.right)[at] = f.right;
-    allowed.narrow = eb_w1a8_is_narrow(f, most);
   }
-  if (plan->kernel->floats && most <= INT32_MAX) { /* else sums may wrap */
-    const eb_real_output y = real_output(plan, &t, at, bias, excess);
-    allowed.guard = eb_float_guard(&y);
-  }
-  return allowed;
+  if (!plan->kernel->floats || most_of(plan, magnitude, bias) > INT32_MAX) return __builtin_inff(); /* sums may wrap */
+  const eb_real_output y = real_output(plan, &t, at, bias, excess);
+  return eb_float_guard(&y);
 }
 
 /* The floats, whose guard all channels allow. Outputs of lanes without a channel are never in doubt. */
@@ -165,20 +161,18 @@ eb_status eb_w1a8_prepare(const eb_w1a8_plan *plan, const eb_w1a8_constants *con
   if (status != EB_OK) return status;
   memset(persistent, 0, plan->persistent_bytes);
   if (plan->op.depthwise) memcpy(persistent, constants->filter, eb_w1a8_depthwise_words(plan) * sizeof(int32_t));
-  eb_w1a8_common all = {1, 0.0f};
+  float guard = 0.0f;
   for (int32_t c = 0; c < plan->op.channels_out; c++) {
     uint8_t *weights = (uint8_t *)persistent + place_of(plan, c).weights;
     if (!plan->op.depthwise) pack_channel(plan, filter_of(plan, constants, c), weights);
-    const eb_w1a8_common allowed = prepare_channel(plan, constants, c, persistent);
-    all.narrow &= allowed.narrow;
-    all.guard = allowed.guard > all.guard ? allowed.guard : all.guard;
+    const float needed = prepare_channel(plan, constants, c, persistent);
+    guard = needed > guard ? needed : guard;
   }
-  if (plan->op.depthwise) all.narrow = 0;
-  if (all.guard <= EB_MOST_FLOAT_GUARD) {
-    prepare_floats(plan, constants, all.guard, persistent);
+  if (guard <= EB_MOST_FLOAT_GUARD) {
+    prepare_floats(plan, constants, guard, persistent);
   } else {
-    all.guard = 0.0f;
+    guard = 0.0f;
   }
-  memcpy(eb_w1a8_common_at(plan, persistent), &all, sizeof(all));
+  memcpy(eb_w1a8_guard_at(plan, persistent), &guard, sizeof(guard));
   return EB_OK;
 }

@@ -128,16 +128,15 @@ static void find_segments(const eb_w1a8_plan *plan, const memory *m, const int8_
   }
 }
 
-/* The weights of a block as the kernel reads them. magnitude: of its channels. */
-static const char *weights_of(const eb_w1a8_plan *plan, const memory *m, const void *persistent, int32_t block,
-                              const int32_t *magnitude) {
+/* The weights of a block as the kernel reads them. */
+static const char *weights_of(const eb_w1a8_plan *plan, const memory *m, const void *persistent, int32_t block) {
   const char *packed = (const char *)persistent + (size_t)block * plan->block_bytes;
   if (plan->expanded_slots == 0) return packed;
   const int32_t slot = block % plan->expanded_slots;
   char *expanded = m->expanded + (size_t)slot * plan->expanded_bytes;
   if (m->blocks[slot] != block) {
     const size_t lane_bytes = (size_t)(plan->kernel->channel_tile * plan->kernel->expanded_bytes);
-    plan->kernel->expand(packed, plan->expanded_bytes / lane_bytes, magnitude, expanded);
+    plan->kernel->expand(packed, plan->expanded_bytes / lane_bytes, expanded);
     m->blocks[slot] = block;
   }
   return expanded;
@@ -175,7 +174,6 @@ static void begin_convolution(convolution *conv, const eb_output_steps *steps) {
     if (steps->output_stride != 0) b->output_stride = steps->output_stride;
   }
   b->transform.rounding = conv->all.rounding;
-  b->transform.narrow = conv->all.narrow;
   b->transform.guard = conv->all.guard;
   b->transform.scale = b->transform.offset = NULL;
   b->transform.zero_point = conv->all.zero_point;
@@ -219,7 +217,7 @@ static void run_region(convolution *conv, const region *r) {
     }
     at_group = group;
     aim(conv, (size_t)block * (size_t)tile);
-    b->weights = weights_of(plan, &conv->memory, conv->persistent, block, b->transform.magnitude);
+    b->weights = weights_of(plan, &conv->memory, conv->persistent, block);
     b->channels = eb_at_most(plan->group_outputs - in_group * tile, tile);
     b->first_channel = group * plan->group_outputs + in_group * tile;
     b->output = output + b->first_channel;

@@ -20,8 +20,7 @@ enum {
 void eb_w1a8_neon64dot_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_bytes(pixels, TABLE_BYTES, 0); }
 
 /* Bytes of +1 and -1, [tables][CHANNELS][4 inputs]: two tables for each lane. */
-void eb_w1a8_neon64dot_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights) {
-  (void)magnitude; /* the sums are multiplied by it */
+void eb_w1a8_neon64dot_expand(const void *lanes, size_t count, void *weights) {
   const uint8_t *from = lanes;
   int8_t *to = weights;
   const uint8x16_t bits = vreinterpretq_u8_u32(vdupq_n_u32(0x08040201)), high_bits = vshlq_n_u8(bits, 4);

@@ -24,8 +24,7 @@ EB_INLINE __m256i channels_of(__m256i sums) { return _mm256_madd_epi16(sums, _mm
 
 void eb_w1a8_avx2mul_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_bytes(pixels, TABLE_BYTES, 0x80); }
 
-void eb_w1a8_avx2mul_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights) {
-  (void)magnitude; /* the sums are multiplied by it */
+void eb_w1a8_avx2mul_expand(const void *lanes, size_t count, void *weights) {
   eb_w1a8_expand_16(lanes, count, weights);
 }
 

@@ -18,8 +18,7 @@ enum {
   LANE_TABLES = 3,
   TABLE_BYTES = 64,
   RUN = 17,   /* lanes from one widening to the next: 51 tables */
-  HALF = 16,  /* channels of a register of int32 sums */
-  INPUT_CHUNK = 320
+  HALF = 16   /* channels of a register of int32 sums */
 };
 
 /* Keeps gcc from adding up what several tables give before it adds that to the sum, for which registers are too few. */
@@ -43,29 +42,37 @@ static signs make_signs(void) {
   return s;
 }
 
-EB_INLINE __m512i products(const uint8_t *pair, __m512i signs_of_pair) {
-  int16_t both;
-  memcpy(&both, pair, sizeof(both));
-  return _mm512_maddubs_epi16(_mm512_set1_epi16(both), signs_of_pair);
+/* Of inputs 0 and 1, 2 and 3, 4 and any other, each pair in all lanes. */
+EB_INLINE __m512i table_of(const signs *s, __m512i pair01, __m512i pair23, __m512i pair4) {
+  const __m512i offset = _mm512_set1_epi8((char)0x80);
+  const __m512i sum01 = _mm512_maddubs_epi16(_mm512_xor_si512(pair01, offset), s->pairs[0]);
+  const __m512i sum23 = _mm512_maddubs_epi16(_mm512_xor_si512(pair23, offset), s->pairs[1]);
+  const __m512i sum4 = _mm512_maddubs_epi16(_mm512_xor_si512(pair4, offset), s->pairs[2]);
+  return _mm512_add_epi16(_mm512_add_epi16(s->unbias, sum01), _mm512_add_epi16(sum23, sum4));
 }
 
-static void stage(const int8_t *input, int32_t inputs, void *tables) {
+EB_INLINE __m512i pair_at(const int8_t *input) {
+  int16_t pair;
+  memcpy(&pair, input, sizeof(pair));
+  return _mm512_set1_epi16(pair);
+}
+
+static void stage(const signs *s, const int8_t *input, int32_t inputs, __m512i *table) {
+  for (; inputs >= TABLE_INPUTS; inputs -= TABLE_INPUTS, input += TABLE_INPUTS) {
+    _mm512_store_si512(table++, table_of(s, pair_at(input), pair_at(input + 2), _mm512_set1_epi8(input[4])));
+  }
+  if (inputs == 0) return;
+  const __m128i last = _mm_maskz_loadu_epi8((__mmask16)((1u << inputs) - 1), input);
+  const __m512i pair23 = _mm512_broadcastw_epi16(_mm_srli_si128(last, 2));
+  _mm512_store_si512(table, table_of(s, _mm512_broadcastw_epi16(last), pair23, _mm512_setzero_si512()));
+}
+
+void eb_w1a8_avx512_stage(const eb_w1a8_pixels *p) {
   const signs s = make_signs();
-  __m512i *table = tables;
-  _Alignas(EB_ALIGNMENT) uint8_t u[INPUT_CHUNK + 2 * TABLE_INPUTS];
-  for (int32_t first = 0; first < inputs; first += INPUT_CHUNK) {
-    const int32_t count = eb_at_most(inputs - first, INPUT_CHUNK);
-    for (int32_t i = 0; i < count; i++) u[i] = (uint8_t)((uint8_t)input[first + i] ^ 0x80u);
-    memset(u + count, 0x80, 2 * TABLE_INPUTS);
-    for (int32_t i = 0; i < count; i += TABLE_INPUTS, table++) {
-      const __m512i sum01 = _mm512_add_epi16(s.unbias, products(u + i, s.pairs[0]));
-      const __m512i sum24 = _mm512_add_epi16(products(u + i + 2, s.pairs[1]), products(u + i + 4, s.pairs[2]));
-      _mm512_store_si512(table, _mm512_add_epi16(sum01, sum24));
-    }
+  for (int32_t i = 0; i < p->count; i++) {
+    stage(&s, p->input + (size_t)i * p->input_stride, p->inputs, (void *)(p->tables + (size_t)i * p->table_stride));
   }
 }
-
-void eb_w1a8_avx512_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_each(pixels, stage); }
 
 /* Adds what one lane after another finds in `tables` tables of each pixel (at most LANE_TABLES). */
 EB_INLINE void look_up(const __m512i *lanes, const char *table, size_t stride, const int pixels, const int vectors,
@@ -132,14 +139,23 @@ EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels, 
   }
   const __m512i front = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
   const __m512i back = _mm512_add_epi32(front, _mm512_set1_epi32(8));
-  for (int p = 0; p < pixels; p++) {
-    int8_t *output = b->output + (size_t)(first + p) * b->output_stride;
-    for (int v = 0; v < vectors; v++) {
-      const int32_t first_half = v * LANES, second_half = first_half + HALF;
-      eb_w1a8_avx512_write(&b->transform, first_half, b->channels - first_half,
-                           _mm512_permutex2var_epi32(x[p][v][0], front, x[p][v][1]), output + first_half);
-      eb_w1a8_avx512_write(&b->transform, second_half, b->channels - second_half,
-                           _mm512_permutex2var_epi32(x[p][v][0], back, x[p][v][1]), output + second_half);
+  const int32_t from[4] = {0, HALF, LANES, LANES + HALF};
+  const __mmask64 there = b->channels >= 64 ? ~0ull : (1ull << b->channels) - 1;
+  int8_t *output = b->output + (size_t)first * b->output_stride;
+  for (int p = 0; p < pixels; p++, output += b->output_stride) {
+    __m512i sums[4], y;
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; v++) {
+      const int have = v < vectors ? v : 0;
+      sums[2 * v] = _mm512_permutex2var_epi32(x[p][have][0], front, x[p][have][1]);
+      sums[2 * v + 1] = _mm512_permutex2var_epi32(x[p][have][0], back, x[p][have][1]);
+    }
+    if (b->transform.guard > 0.0f && eb_w1a8_avx512_round_64(&b->transform, sums, from, &y)) {
+      _mm512_mask_storeu_epi8(output, there, y);
+      continue;
+    }
+    for (int i = 0; i < 2 * vectors; i++) {
+      eb_w1a8_avx512_write(&b->transform, from[i], b->channels - from[i], sums[i], output + from[i]);
     }
   }
 }

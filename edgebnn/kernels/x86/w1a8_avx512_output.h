@@ -19,40 +19,6 @@ EB_INLINE __m256i eb_w1a8_avx512_round_once(__m256i sum, const double *factor) {
   return _mm512_cvttpd_epi32(whole);
 }
 
-/* What scales narrow sums of the channels from `first` on. With s + 2^30 >= 0 for the sum and twice the multiplier, both
- * below 2^32, high = (s * multiplier + 2^30) >> 31 is the upper half of (s + 2^30) * (2 * multiplier) + offset, with
- * offset = 2^31 - 2^30 * (2 * multiplier). */
-typedef struct eb_w1a8_avx512_scale {
-  __m512i multiplier, odd_multiplier, offset, odd_offset, right, nudge;
-} eb_w1a8_avx512_scale;
-
-EB_INLINE __m512i eb_w1a8_avx512_offset(__m512i twice) {
-  const __m512i high = _mm512_slli_epi64(_mm512_and_si512(twice, _mm512_set1_epi64(0xFFFFFFFF)), EB_NARROW_BITS);
-  return _mm512_sub_epi64(_mm512_set1_epi64(1ll << 31), high);
-}
-
-EB_INLINE eb_w1a8_avx512_scale eb_w1a8_avx512_scale_of(const eb_w1a8_transform *t, int32_t first) {
-  eb_w1a8_avx512_scale s;
-  s.multiplier = _mm512_slli_epi32(_mm512_loadu_si512(t->multiplier + first), 1);
-  s.odd_multiplier = _mm512_srli_epi64(s.multiplier, 32);
-  s.offset = eb_w1a8_avx512_offset(s.multiplier);
-  s.odd_offset = eb_w1a8_avx512_offset(s.odd_multiplier);
-  s.right = _mm512_loadu_si512(t->right + first);
-  s.nudge = _mm512_sllv_epi32(_mm512_set1_epi32(2 * t->zero_point + 1), _mm512_sub_epi32(s.right, _mm512_set1_epi32(1)));
-  return s;
-}
-
-/* Outputs of narrow sums (eb_w1a8_is_narrow), to which 2^30 was added; with the zero point. */
-EB_INLINE __m512i eb_w1a8_avx512_round_narrow(const int32_t *sums, const eb_w1a8_avx512_scale *s) {
-  const __m512i x = _mm512_load_si512(sums);
-  const __m512i upper = _mm512_setr_epi32(1, 17, 3, 19, 5, 21, 7, 23, 9, 25, 11, 27, 13, 29, 15, 31);
-  const __m512i even = _mm512_add_epi64(_mm512_mul_epu32(x, s->multiplier), s->offset);
-  const __m512i odd = _mm512_add_epi64(_mm512_mul_epu32(_mm512_srli_epi64(x, 32), s->odd_multiplier), s->odd_offset);
-  const __m512i high = _mm512_permutex2var_epi32(even, upper, odd);
-  const __m512i away = _mm512_add_epi32(_mm512_srai_epi32(high, 31), s->nudge);
-  return _mm512_srav_epi32(_mm512_add_epi32(high, away), s->right);
-}
-
 /* The outputs, not bounded yet, of sums with magnitude and bias. */
 EB_INLINE __m512i eb_w1a8_avx512_round(const eb_w1a8_transform *t, int32_t first, __m512i sum) {
   __m512i y;
@@ -87,6 +53,30 @@ EB_INLINE void eb_w1a8_avx512_write_channels(const eb_w1a8_transform *t, int32_t
   for (int32_t c = 0; c < count; c += EB_W1A8_AVX512_CHANNELS) {
     eb_w1a8_avx512_write(t, first + c, count - c, _mm512_loadu_si512(sums + c), output + c);
   }
+}
+
+/* By floats (float_output.h): the outputs of 16 channels from `c` on, not bounded yet. beyond: the least distances from where an
+ * output is in doubt, which it lowers. */
+EB_INLINE __m512i eb_w1a8_avx512_floats(const eb_w1a8_transform *t, int32_t c, __m512i sums, __m512 *beyond) {
+  const __m512 scale = _mm512_loadu_ps(t->scale + c), offset = _mm512_loadu_ps(t->offset + c);
+  const __m512 u = _mm512_fmadd_ps(_mm512_cvtepi32_ps(sums), scale, offset);
+  *beyond = _mm512_min_ps(*beyond, _mm512_reduce_ps(u, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC));
+  return _mm512_cvt_roundps_epi32(u, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC);
+}
+
+/* 64 outputs by floats, of four times 16 sums; from: the first channel of each. Whether none is in doubt. */
+EB_INLINE int eb_w1a8_avx512_round_64(const eb_w1a8_transform *t, const __m512i *sums, const int32_t *from,
+                                      __m512i *outputs) {
+  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+  __m512 beyond = _mm512_set1_ps(1.0f);
+  __m512i y[4];
+#pragma GCC unroll 4
+  for (int i = 0; i < 4; i++) y[i] = eb_w1a8_avx512_floats(t, from[i], sums[i], &beyond);
+  const __m512i words[2] = {_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3])};
+  const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(words[0], words[1]));
+  const __m512i above = _mm512_max_epi8(bytes, _mm512_set1_epi8((char)t->min));
+  *outputs = _mm512_min_epi8(above, _mm512_set1_epi8((char)t->max));
+  return _mm512_cmp_ps_mask(beyond, _mm512_set1_ps(t->guard), _CMP_LT_OQ) == 0;
 }
 
 #endif

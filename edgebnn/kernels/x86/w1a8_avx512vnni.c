@@ -1,6 +1,5 @@
-/* W1A8 convolution with AVX-512 VNNI: a table is four inputs as u = x + 128, and weights are expanded to bytes of +m and -m,
- * m the channel's magnitude, so that sums need no further factor. One register holds the weights of 16 channels for a
- * table, and `vpdpbusd` makes 64 multiply-accumulates with it. 16 channels by 16 pixels, or 32 by 14, take at most 28
+/* W1A8 convolution with AVX-512 VNNI: a table is four inputs as u = x + 128, and weights are expanded to bytes of +1 and -1.
+ * One register holds the weights of 16 channels for a table, and `vpdpbusd` makes 64 multiply-accumulates with it. 16 channels by 16 pixels, or 32 by 14, take at most 28
  * registers of sums, two of weights and one of inputs. Sums are of 32 bits throughout.
  */
 #include "../core/w1a8_depthwise.h"
@@ -29,7 +28,12 @@ EB_INLINE void stage_bytes(const int8_t *from, __mmask64 there, __mmask64 writte
 }
 
 static void stage_many(const int8_t *from, size_t count, size_t padded, char *to) {
-  for (size_t i = 0; i < padded; i += 64) {
+  size_t i = 0;
+  for (; i + 64 <= count; i += 64) {
+    const __m512i x = _mm512_loadu_si512(from + i);
+    _mm512_storeu_si512(to + i, _mm512_xor_si512(x, _mm512_set1_epi8((char)0x80)));
+  }
+  for (; i < padded; i += 64) {
     stage_bytes(from + i, i < count ? bytes_below(count - i) : 0, bytes_below(padded - i), to + i);
   }
 }
@@ -53,7 +57,8 @@ void eb_w1a8_avx512vnni_stage(const eb_w1a8_pixels *p) {
 }
 
 /* Weights, [tables][CHANNELS][4 inputs]: two tables for each lane. */
-void eb_w1a8_avx512vnni_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights) {
+void eb_w1a8_avx512vnni_expand(const void *lanes, size_t count, void *weights) {
+  const __m512i one = _mm512_set1_epi8(1), minus_one = _mm512_set1_epi8(-1);
   const __m512i low_bits = _mm512_set1_epi32(0x08040201), high_bits = _mm512_set1_epi32((int)0x80402010);
   const __m512i four_times = _mm512_setr_epi32(0x00000000, 0x01010101, 0x02020202, 0x03030303, 0x04040404, 0x05050505,
                                                0x06060606, 0x07070707, 0x08080808, 0x09090909, 0x0A0A0A0A, 0x0B0B0B0B,
@@ -61,14 +66,12 @@ void eb_w1a8_avx512vnni_expand(const void *lanes, size_t count, const int32_t *m
   const __m128i *from = lanes;
   __m512i *to = weights;
   for (int v = 0; v < VECTORS; v++) {
-    const __m512i m = _mm512_mullo_epi32(_mm512_loadu_si512(magnitude + LANES * v), _mm512_set1_epi32(0x01010101));
-    const __m512i minus = _mm512_sub_epi8(_mm512_setzero_si512(), m);
     for (size_t i = 0; i < count; i++) {
       const __m512i lane = _mm512_broadcast_i32x4(_mm_load_si128(from + i * VECTORS + v));
       const __m512i signs = _mm512_shuffle_epi8(lane, four_times);
       __m512i *both = to + 2 * VECTORS * i + v;
-      _mm512_store_si512(both, _mm512_mask_mov_epi8(m, _mm512_test_epi8_mask(signs, low_bits), minus));
-      _mm512_store_si512(both + VECTORS, _mm512_mask_mov_epi8(m, _mm512_test_epi8_mask(signs, high_bits), minus));
+      _mm512_store_si512(both, _mm512_mask_mov_epi8(one, _mm512_test_epi8_mask(signs, low_bits), minus_one));
+      _mm512_store_si512(both + VECTORS, _mm512_mask_mov_epi8(one, _mm512_test_epi8_mask(signs, high_bits), minus_one));
     }
   }
 }
@@ -102,16 +105,14 @@ EB_INLINE const char *inputs_of(const char *const *pointers, int pixel, size_t s
   }
 }
 
-/* sums: [vectors][ROW][LANES], of the pixels from `first` on; bias added, and what narrow sums have besides. */
+/* sums: [vectors][ROW][LANES], of the pixels from `first` on. */
 EB_INLINE void sum_pixels(const eb_w1a8_block *b, const char *const *segments, int32_t first, const int pixels,
                           const int vectors, int32_t *sums) {
   __m512i x[PIXELS][VECTORS];
 #pragma GCC unroll 2
   for (int v = 0; v < vectors; v++) {
-    const __m512i bias = _mm512_loadu_si512(b->transform.bias + LANES * v);
-    const __m512i begin = _mm512_add_epi32(bias, _mm512_set1_epi32(b->transform.narrow << EB_NARROW_BITS));
 #pragma GCC unroll 16
-    for (int p = 0; p < pixels; p++) x[p][v] = begin;
+    for (int p = 0; p < pixels; p++) x[p][v] = _mm512_setzero_si512();
   }
   const __m512i *w = b->weights;
   const size_t stride = b->pixel_stride;
@@ -158,48 +159,43 @@ typedef void (*sum_fn)(const eb_w1a8_block *, const char *const *, int32_t, int3
 static const sum_fn sum_16[PIXELS] = {EACH_TO_14(NAME, 1) NAME(15, 1) NAME(16, 1)};
 static const sum_fn sum_32[PIXELS_OF_32] = {EACH_TO_14(NAME, 2)};
 
-/* Outputs of narrow sums of the channels from `c` on. The sums are readable for whole times TOGETHER pixels. */
-static void write_narrow(const eb_w1a8_block *b, int32_t c, int32_t first, int32_t count, const int32_t *sums) {
-  const eb_w1a8_transform *t = &b->transform;
-  const eb_w1a8_avx512_scale scale = eb_w1a8_avx512_scale_of(t, c);
-  const __m512i least = _mm512_set1_epi8((char)t->min), most = _mm512_set1_epi8((char)t->max);
-  const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-  const __mmask16 there = eb_w1a8_avx512_mask(b->channels - c);
-  int8_t *output = b->output + (size_t)first * b->output_stride + c;
-  for (int32_t p = 0; p < count; p += TOGETHER, sums += TOGETHER * LANES) {
-    __m512i y[TOGETHER];
-#pragma GCC unroll 4
-    for (int i = 0; i < TOGETHER; i++) y[i] = eb_w1a8_avx512_round_narrow(sums + i * LANES, &scale);
-    const __m512i words[2] = {_mm512_packs_epi32(y[0], y[1]), _mm512_packs_epi32(y[2], y[3])};
-    const __m512i bytes = _mm512_permutexvar_epi32(order, _mm512_packs_epi16(words[0], words[1]));
-    const __m512i bounded = _mm512_min_epi8(_mm512_max_epi8(bytes, least), most);
-    if (b->output_stride == LANES && p + TOGETHER <= count) {
-      _mm512_storeu_si512(output, bounded);
-      output += TOGETHER * LANES;
-      continue;
-    }
-    const __m128i each[TOGETHER] = {_mm512_castsi512_si128(bounded), _mm512_extracti32x4_epi32(bounded, 1),
-                                    _mm512_extracti32x4_epi32(bounded, 2), _mm512_extracti32x4_epi32(bounded, 3)};
-    const int32_t pixels = eb_at_most(count - p, TOGETHER);
-#pragma GCC unroll 4
-    for (int32_t i = 0; i < TOGETHER; i++, output += b->output_stride) {
-      if (i >= pixels) break;
-      _mm_mask_storeu_epi8(output, there, each[i]);
-    }
+static void write_exact(const eb_w1a8_block *b, int32_t c, int32_t first, int32_t count, const int32_t *sums) {
+  for (int32_t p = first; p < first + count; p++, sums += LANES) {
+    int8_t *output = b->output + (size_t)p * b->output_stride + c;
+    eb_w1a8_avx512_write(&b->transform, c, b->channels - c, _mm512_load_si512(sums), output);
   }
 }
 
-static void write_any(const eb_w1a8_block *b, int32_t c, int32_t first, int32_t count, const int32_t *sums) {
+/* Outputs of the channels from `c` on. The sums are readable for whole times TOGETHER pixels. */
+static void write_floats(const eb_w1a8_block *b, int32_t c, int32_t first, int32_t count, const int32_t *sums) {
+  const eb_w1a8_transform t = b->transform;
+  const int32_t from[TOGETHER] = {c, c, c, c};
   const __mmask16 there = eb_w1a8_avx512_mask(b->channels - c);
-  for (int32_t p = 0; p < count; p++, sums += LANES) {
-    const __m512i y = eb_w1a8_avx512_round(&b->transform, c, _mm512_load_si512(sums));
-    _mm512_mask_cvtepi32_storeu_epi8(b->output + (size_t)(first + p) * b->output_stride + c, there, y);
+  const size_t stride = b->output_stride;
+  int8_t *output = b->output + (size_t)first * stride + c;
+  for (int32_t p = 0; p < count; p += TOGETHER, sums += TOGETHER * LANES, output += TOGETHER * stride) {
+    const int32_t pixels = eb_at_most(count - p, TOGETHER);
+    __m512i x[TOGETHER], y;
+#pragma GCC unroll 4
+    for (int i = 0; i < TOGETHER; i++) x[i] = _mm512_load_si512(sums + i * LANES);
+    if (!eb_w1a8_avx512_round_64(&t, x, from, &y)) {
+      write_exact(b, c, first + p, pixels, sums);
+    } else if (stride == LANES && pixels == TOGETHER) {
+      _mm512_storeu_si512(output, y);
+    } else {
+      const __m128i each[TOGETHER] = {_mm512_castsi512_si128(y), _mm512_extracti32x4_epi32(y, 1),
+                                      _mm512_extracti32x4_epi32(y, 2), _mm512_extracti32x4_epi32(y, 3)};
+#pragma GCC unroll 4
+      for (int32_t i = 0; i < TOGETHER; i++) {
+        if (i < pixels) _mm_mask_storeu_epi8(output + (size_t)i * stride, there, each[i]);
+      }
+    }
   }
 }
 
 static void write(const eb_w1a8_block *b, int32_t first, int32_t count, const int32_t *sums) {
   for (int32_t c = 0; c < b->channels; c += LANES) {
-    (b->transform.narrow ? write_narrow : write_any)(b, c, first, count, sums + c * ROW);
+    (b->transform.guard > 0.0f ? write_floats : write_exact)(b, c, first, count, sums + c * ROW);
   }
   eb_w1a8_finish(b, first, count);
 }

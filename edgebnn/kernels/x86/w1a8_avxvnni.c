@@ -32,8 +32,7 @@ enum {
 
 void eb_w1a8_avxvnni_stage(const eb_w1a8_pixels *pixels) { eb_w1a8_stage_bytes(pixels, TABLE_BYTES, 0x80); }
 
-void eb_w1a8_avxvnni_expand(const void *lanes, size_t count, const int32_t *magnitude, void *weights) {
-  (void)magnitude; /* the sums are multiplied by it */
+void eb_w1a8_avxvnni_expand(const void *lanes, size_t count, void *weights) {
   eb_w1a8_expand_16(lanes, count, weights);
 }
 
