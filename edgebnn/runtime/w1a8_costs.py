@@ -32,6 +32,7 @@ class Cost:
     source: str
     together: int
     input: float
+    block: float
     product: float
     output: float
     weight: float
@@ -76,7 +77,9 @@ def time_of(cost: Cost, work: Work) -> float:
     """With 1-bit weights, in int8 products."""
     filled = -(-work.channels // work.groups // cost.together) * cost.together * work.groups
     each = (cost.product * work.terms + cost.output) * work.pixels + cost.weight * work.terms
-    return cost.input * work.inputs + each * filled
+    staged = min(work.inputs, work.terms * work.groups * work.pixels)
+    blocks = filled / cost.together / work.groups
+    return (cost.input + cost.block * blocks) * staged + each * filled
 
 
 def chosen(costs: Iterable[Cost], work: Work) -> Cost:

@@ -121,11 +121,18 @@ EB_STEP_INLINE void eb_step_sum(const eb_int8_sum *s, const int8_t *x, int8_t *y
 EB_STEP_INLINE void eb_step_sums(const eb_int8_sum *s, int32_t channels, const int8_t *x, int8_t *y) {
   const eb_int8_sum constants = *s; /* of one's own: what stores of bytes change may be anything else */
   int32_t c = 0;
-#if defined(__AVX512BW__)
-  c = eb_step_sums_together(&constants, channels, x, y);
-#endif
   for (; c + EB_STEP_LANES <= channels; c += EB_STEP_LANES) eb_step_sum(&constants, x + c, y + c);
   for (; c < channels; c++) y[c] = eb_int8_sum_of(&constants, y[c], x[c]);
+}
+
+/* The same of many neighbours. */
+EB_STEP_INLINE void eb_step_sums_of_many(const eb_int8_sum *s, int32_t count, const int8_t *x, int8_t *y) {
+  int32_t i = 0;
+#if defined(__AVX512BW__)
+  const eb_int8_sum constants = *s;
+  i = eb_step_sums_together(&constants, count, x, y);
+#endif
+  eb_step_sums(s, count - i, x + i, y + i);
 }
 
 /* The same of int8: sums. */

@@ -94,7 +94,7 @@ EB_INLINE void eb_w1a8_finish(const eb_w1a8_block *b, int32_t first, int32_t cou
     const size_t channels = (size_t)b->channels;
     if (step->rows == 1 && step->stride == channels && b->output_stride == channels) { /* then they are all neighbours */
       const int8_t *x = (const int8_t *)step->operand + (size_t)(b->first_pixel + first) * channels;
-      eb_step_sums(&sum, count * b->channels, x, y);
+      eb_step_sums_of_many(&sum, count * b->channels, x, y);
       continue;
     }
     for (int32_t p = first; p < first + count; p++, y += b->output_stride) {

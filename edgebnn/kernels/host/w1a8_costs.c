@@ -6,13 +6,13 @@
 typedef struct {
   const char *kernel;
   int32_t arithmetic, together;
-  double input, product, output, weight, int8_output, int8_weight;
+  double input, block, product, output, weight, int8_output, int8_weight;
 } cost;
 
 static const cost costs[] = {
-#define EB_W1A8_COST(kernel, arithmetic, source, together, input, product, output, weight, int8_output, \
-                     int8_weight)                                                                   \
-  {#kernel, EB_INT8_##arithmetic, together, input, product, output, weight, int8_output, int8_weight},
+#define EB_W1A8_COST(kernel, arithmetic, source, together, input, block, product, output, weight,        \
+                     int8_output, int8_weight)                                                       \
+  {#kernel, EB_INT8_##arithmetic, together, input, block, product, output, weight, int8_output, int8_weight},
 #include "w1a8_costs.h"
 #undef EB_W1A8_COST
 };
@@ -39,7 +39,10 @@ double eb_w1a8_cost(const eb_w1a8 *op, const eb_w1a8_kernel *kernel) {
   const eb_window *w = &op->window;
   const double filled = count(eb_round_up(op->channels_out / op->groups, c->together), op->groups);
   const double inputs = count(w->input_height, w->input_width) * w->batches * op->channels_in, terms = terms_of(op);
-  return c->input * inputs + (c->product * terms + c->output) * pixels_of(op) * filled + c->weight * terms * filled;
+  const double read = terms * op->groups * pixels_of(op), staged = inputs < read ? inputs : read;
+  const double blocks = filled / c->together / op->groups;
+  return (c->input + c->block * blocks) * staged + (c->product * terms + c->output) * pixels_of(op) * filled +
+         c->weight * terms * filled;
 }
 
 double eb_w1a8_speedup(const eb_w1a8_plan *plan) {
