@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.converters import keras_names
+from edgebnn.errors import InputError
 
 from .calls import Call
 
@@ -48,12 +50,38 @@ def _save(model: Any, call: Call, folder: Path, binary: bool) -> Any:
         tf.TensorSpec(spec.shape, spec.dtype, keras_names.key(position)) for position, spec in enumerate(call.specs)
     ]
     function = tf.function(traced, input_signature=specs).get_concrete_function()
+    _check_changes_nothing(model, function.graph)
     root = tf.Module()
     own = [getattr(variable, "latent_variable", variable) for variable in model.variables]
     root.kept = list({id(v): v for v in (*function.graph.variables, *own)}.values())
     options = tf.saved_model.SaveOptions(save_debug_info=True, experimental_custom_gradients=False)  # nobody trains it
     tf.saved_model.save(root, str(folder), signatures={keras_names.SIGNATURE: function}, options=options)
     return nested[-1]
+
+
+_WRITES = re.compile("Assign.*Op|Resource(Scatter|Apply|Sparse|StridedSliceAssign).*")
+
+
+def _check_changes_nothing(model: Any, graph: Any) -> None:
+    """Raises InputError, naming layer and variable, if the model's call changes a variable of its own."""
+    outside = {id(inner): outer for outer, inner in graph.captures}
+    for op in graph.get_operations():
+        if not _WRITES.fullmatch(op.type):
+            continue
+        handle = outside.get(id(op.inputs[0]))
+        found = [
+            (layer.name, variable.name.split("/")[-1].split(":")[0])
+            for layer in model.submodules
+            if isinstance(layer, keras.layers.Layer) and layer is not model
+            for variable in layer.variables
+            if getattr(variable, "latent_variable", variable).handle is handle
+        ]
+        layer, variable = found[-1] if found else (op.name.split("/")[-2:][0], "")
+        raise InputError(
+            f"model '{model.name}', layer '{layer}': changes its variable {variable!r} when it is called, which no "
+            "converted file does; let it do so in training alone (and call no layer with training=True), or give the "
+            "value as an input and an output"
+        )
 
 
 _SUMS = ("Add", "AddV2", "AddN", "BiasAdd", "Sub")

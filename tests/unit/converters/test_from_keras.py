@@ -379,6 +379,14 @@ def test_a_layer_that_cannot_be_converted_is_named_in_one_line(
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_layer_that_changes_its_variables_when_it_is_called_is_named_with_the_remedy(tmp_path: Path) -> None:
+    x = keras.Input((4, 4, 3))
+    inner = keras.Model(x, keras.layers.BatchNormalization(name="norm")(x, training=True))
+    for to in ("float", "lce"):
+        with pytest.raises(InputError, match=r"layer 'norm': changes its variable 'moving_mean'.*in training alone"):
+            convert(keras.Model(x, inner(x)), tmp_path / "out.tflite", to)  # type: ignore[arg-type]
+
+
 def test_models_without_a_fixed_input_shape_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="open shape"):
         convert(_model_with(keras.layers.Conv2D(3, 3), (None, None, 3)), tmp_path / "out.tflite", "float")
