@@ -24,7 +24,8 @@ typedef struct {
 /* What is known of a tensor. */
 typedef struct {
   bool given;     /* by ours, or through candidates from that */
-  bool others;    /* an op of the interpreter's gives it that can only be left to it */
+  bool others;    /* an op of the interpreter's gives it that can only be left to it, */
+  bool after;     /* and needs what ours give, or what candidates do from that */
   bool needed;    /* by ours, or through candidates for that */
   bool convolved; /* a convolution gives it, or steps behind one */
   bool few;       /* a convolution of few channels gives it */
@@ -128,14 +129,33 @@ static void look_around(claims *c) {
   }
 }
 
+/* Of the interpreter's op at that place: whether what it gives comes after ours. */
+static void follow(claims *c, int index) {
+  LiteNode *lite;
+  LiteRegistration *registration;
+  if (c->context->get_node_and_registration(c->context, index, &lite, &registration) != LITE_OK) return;
+  bool after = false;
+  for (int i = 0; i < lite->inputs->size; i++) {
+    const int tensor = lite->inputs->data[i];
+    after = after || (tensor >= 0 && (c->tensors[tensor].given || c->tensors[tensor].after));
+  }
+  for (int i = 0; i < lite->outputs->size; i++) {
+    if (lite->outputs->data[i] >= 0) c->tensors[lite->outputs->data[i]].after = after;
+  }
+}
+
 /* From the first node to the last. */
-static void look_forward(claims *c) {
+static void look_forward(claims *c, const LiteIntArray *plan) {
   for (int i = 0; i < c->count; i++) {
     const claim_node *node = &c->nodes[i];
-    if (node->state == NOT_OURS) continue;
+    if (node->state == NOT_OURS) {
+      follow(c, plan->data[i]);
+      continue;
+    }
     claim_tensor *output = output_of(c, node);
     output->given = node->state == CLAIMED || folds_steps(c, node);
-    output->convolved = node->op.kind == &eb_kind_bconv2d;
+    output->convolved = node->op.kind == &eb_kind_bconv2d ||
+                        (node->state == CLAIMED && eb_op_is_w1a8(&node->op) && eb_w1a8_takes_steps(&node->op));
     for (int r = 0; r < node->op.read_count; r++) {
       const claim_tensor *read = &c->tensors[node->op.reads[r].tensor];
       output->given = output->given || read->given;
@@ -145,12 +165,13 @@ static void look_forward(claims *c) {
   }
 }
 
-/* Whether it adds int8 tensors one of which the interpreter's own ops give, in their place between ours: there the sum would
- * stand alone, for which the interpreter's kernel is the fastest. */
+/* Whether it adds int8 tensors one of which the interpreter's own ops give from what ours do: there the sum would stand alone,
+ * for which the interpreter's kernel is the fastest. */
 static bool adds_others(const claims *c, const claim_node *node) {
   if (!eb_op_is_steps(&node->op) || node->op.steps[0].kind != EB_STEP_SUM) return false;
   for (int r = 0; r < node->op.read_count; r++) {
-    if (c->tensors[node->op.reads[r].tensor].others) return true;
+    const claim_tensor *read = &c->tensors[node->op.reads[r].tensor];
+    if (read->others && read->after) return true;
   }
   return false;
 }
@@ -183,7 +204,7 @@ static bool claim_all(claims *c, const LiteIntArray *plan, LiteIntArray *nodes) 
   }
   look_at_pads(c);
   look_around(c);
-  look_forward(c);
+  look_forward(c, plan);
   look_backward(c);
   for (int i = 0; i < c->count; i++) {
     if (c->nodes[i].state == CLAIMED) nodes->data[nodes->size++] = plan->data[i];
