@@ -93,6 +93,16 @@ EB_INLINE void eb_few_gather(const eb_conv2d_few_gather *g) {
 
 /* ---- pooling ------------------------------------------------------------------------------------------------------ */
 
+/* The greatest of each channel over `rows` rows and `columns` columns, which are constants for windows that lie within. */
+EB_INLINE pooled eb_few_most(const void *const *rows, const int32_t row_count, size_t at, const int32_t columns, size_t step) {
+  pooled most = pool_load((const SUM *)rows[0] + at);
+  for (int32_t r = 0; r < row_count; r++) {
+    const SUM *sums = (const SUM *)rows[r] + at;
+    for (int32_t i = 0; i < columns; i++) most = pool_max(most, pool_load(sums + (size_t)i * step));
+  }
+  return most;
+}
+
 EB_INLINE void eb_few_pool(const eb_conv2d_few_pool *p) {
   const eb_conv2d_few_transform t = p->transform;
   const size_t bytes = t.output_type == EB_FLOAT32 ? sizeof(float) : 1, step = p->sum_stride, stride = p->output_stride;
@@ -105,11 +115,8 @@ EB_INLINE void eb_few_pool(const eb_conv2d_few_pool *p) {
     const int32_t begin = eb_at_least(left, 0), end = eb_at_most(left + width, columns);
     for (int32_t c = 0; c < channels; c += POOL_CHANNELS) {
       const size_t at = (size_t)begin * step + (size_t)c;
-      pooled most = pool_load((const SUM *)rows[0] + at);
-      for (int32_t r = 0; r < row_count; r++) {
-        const SUM *sums = (const SUM *)rows[r] + at;
-        for (int32_t i = begin; i < end; i++, sums += step) most = pool_max(most, pool_load(sums));
-      }
+      const pooled most = row_count == 3 && end - begin == 3 ? eb_few_most(rows, 3, at, 3, step)
+                                                              : eb_few_most(rows, row_count, at, end - begin, step);
       write_pooled(&t, c, eb_at_most(channels - c, POOL_CHANNELS), most, output);
     }
   }
