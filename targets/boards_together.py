@@ -85,7 +85,8 @@ class BoardsTogether(Target):
         """
         waiting = deque(pieces[begin : begin + SHARE] for begin in range(0, len(pieces), SHARE))
         idle, running = deque(self._boards), dict[Future[Sequence[Figure]], tuple[Target, Sequence[Piece]]]()
-        with ThreadPoolExecutor(len(idle)) as pool:
+        pool = ThreadPoolExecutor(len(idle))
+        try:
             while waiting or running:
                 while waiting and idle:
                     board, part = idle.popleft(), waiting.popleft()
@@ -100,6 +101,8 @@ class BoardsTogether(Target):
                     else:
                         idle.append(board)
                         yield dict(zip(part, figures, strict=True))
+        finally:
+            pool.shutdown(wait=False)  # whoever interrupts this does not wait for the shares under way
 
     def _drop(self, board: Target, error: DeviceError) -> None:
         """Goes on without a board. Raises ``error`` if it is the last one."""

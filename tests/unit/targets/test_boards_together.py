@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable, Sequence
 
 import pytest
@@ -86,6 +87,27 @@ def test_the_last_board_ends_it_and_other_errors_are_not_taken_for_a_drop() -> N
 
     with pytest.raises(EdgebnnError, match="cannot run"):
         shared(BoardsTogether([Board("a"), Board("b")]), range(9), refuse)
+
+
+def test_an_interruption_does_not_wait_for_the_boards() -> None:
+    is_left = threading.Event()
+
+    def work_until_left(board: Target, part: Sequence[int]) -> Sequence[int]:
+        if board.name == "slow":
+            assert is_left.wait(10), "the interruption waits for what the board is doing"
+        return part
+
+    boards = [Board("slow"), Board("quick")]
+
+    def interrupt() -> None:
+        for _ in BoardsTogether(boards).share(range(9), work_until_left):
+            raise KeyboardInterrupt
+
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    assert time.monotonic() - begun < 5
+    is_left.set()
 
 
 def test_what_the_boards_had_finished_is_known_when_the_last_one_drops_out() -> None:
