@@ -112,7 +112,7 @@ class _Sampler:
         }
         for shape, span in wanted.items():
             self._put(shape, _widened(self._table.entries.get(shape), self._steps(shape), span))
-        held_back = len(wanted) * self._sampling.held_back
+        held_back = sum(len(_between(self._table.entries[shape], shape, self._sampling)) for shape in wanted)
         growing = list(wanted)
         while growing:
             self._sample({shape: self._table.entries[shape].missing() for shape in growing}, held_back)
@@ -167,8 +167,7 @@ class _Sampler:
     def _sample(self, points: Points, held_back: int) -> None:
         known = {shape: self._table.entries[shape].samples for shape in points}
         wanted = {shape: [where for where in points[shape] if where not in known[shape]] for shape in points}
-        usual = self._sampling.most // 2
-        later = sum(max(0, usual - len(known[shape]) - len(wanted[shape])) for shape in points)
+        later = sum(max(0, self._usual(shape) - len(known[shape]) - len(wanted[shape])) for shape in points)
         for shape, where, took in self._timed(wanted, later + held_back):
             entry = self._table.entries[shape]
             self._put(shape, replace(entry, samples={**entry.samples, where: took}))
@@ -205,6 +204,15 @@ class _Sampler:
         self._progress(
             Progress("table", done=self._done, total=self._done + left, layer=layer, seconds_left=pace * left)
         )
+
+    def _usual(self, shape: LayerShape) -> int:
+        """About how many samples a signature comes to: narrow layers have few channel counts."""
+        entry = self._table.entries[shape]
+        axes = zip((entry.inputs, entry.outputs), self._steps(shape), strict=True)
+        there = math.prod(
+            len({*counts, *range(counts[0] // step * step + step, counts[-1], step)}) for counts, step in axes
+        )
+        return min(self._sampling.most // 2, there)
 
     def _steps(self, shape: LayerShape) -> Point:
         return self._table.device.granularity.steps(shape)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from edgebnn._tensorflow import keras
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.models.alexnet import alexnet
 from edgebnn.models.resnet import resnet
@@ -192,6 +193,18 @@ def test_the_time_left_is_told_and_does_not_count_what_was_measured_before(
     assert left[-1] == (0.0, 0.0)
     assert {at.done + (at.seconds_left or 0) - at.total for _, at in told} == {0.0}, "a second a layer"
     assert left[begun][0] < left[0][0] - broken_off / 2
+
+
+@pytest.mark.parametrize("widths", [(16, 16), (16, 32), (48, 64)])
+def test_layers_of_few_widths_are_not_taken_for_many(widths: tuple[int, ...]) -> None:
+    """The first estimate, which is all that a log shows."""
+    told, clock = list[Progress](), Clock(bent)
+    x = image = keras.Input((28, 28, 1))
+    for width in widths:
+        x = keras.layers.Conv2D(width, 3)(x)
+    logits = keras.layers.Dense(10)(keras.layers.GlobalAveragePooling2D()(x))
+    measured(couple(keras.Model(image, logits)), clock, DEVICE, progress=told.append)
+    assert len(clock.layers) <= told[0].total <= 2 * len(clock.layers)
 
 
 @pytest.mark.parametrize(
