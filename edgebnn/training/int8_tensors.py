@@ -145,7 +145,7 @@ def role(layer: Any) -> Role:
             return Role.OTHER
         return Role.RELU if layer.max_value in (None, 6) else Role.BOUNDED
     if type(layer) is keras.layers.BatchNormalization:
-        return Role.NORMALIZING if list(layer.axis) == [len(layer.input_shape) - 1] else Role.OTHER
+        return Role.NORMALIZING if list(layer.axis) == [layer.input_spec.ndim - 1] else Role.OTHER
     return _ROLES.get(type(layer), Role.OTHER)
 
 

@@ -46,7 +46,7 @@ def quantize_aware(model: Any) -> Any:
             return copy
         norm = norms.get(tensors.fused.get(name, "")) if type(layer) is keras.layers.Dense else None
         if norm is not None and not norm.built:
-            norm.build(model.get_layer(norm.name).input_shape)
+            norm.build(model.get_layer(norm.name).get_input_shape_at(0))
         config = Int8Config(kernel, WeightQuantizer(_shared_axes(layer), norm))
         return tfmot.quantization.keras.QuantizeWrapperV2(copy, config, name=name)
 

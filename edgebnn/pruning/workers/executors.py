@@ -155,7 +155,8 @@ def local_pool(workers: int | None = None, worker_bytes: int = WORKER_BYTES) -> 
 def memory_needed(model: Any, batch: int) -> int:
     """Estimated bytes that a process which trains ``model`` comes to take: weights, their gradients, momentum and
     copies in transit; activations and their gradients for every image of a batch; and what it grows by."""
-    activations = sum(math.prod(shape[1:]) for layer in model.layers for shape in _shapes(layer.output_shape))
+    calls = [call for at_one_depth in model._nodes_by_depth.values() for call in at_one_depth]
+    activations = sum(math.prod(shape[1:]) for call in calls for shape in _shapes(call.output_shapes))
     return GROWTH * (WORKER_BYTES + 4 * (6 * int(model.count_params()) + 2 * batch * activations))
 
 

@@ -56,6 +56,17 @@ def test_a_killed_run_and_killed_training_processes_change_nothing(
     assert RunFolder(tmp_path).history.read_bytes() == history
 
 
+def test_memory_is_estimated_of_layers_that_are_called_on_maps_of_two_sizes() -> None:
+    from edgebnn._tensorflow import keras
+
+    image = keras.Input((16, 16, 3))
+    layer = keras.layers.Conv2D(3, 3, padding="same")
+    model = keras.Model(image, [layer(image), layer(keras.layers.MaxPooling2D()(image))])
+    numbers = 2 * 16 * 16 * 3 + 2 * 8 * 8 * 3
+    without = executors.memory_needed(model, 0)
+    assert executors.memory_needed(model, 10) - without == pytest.approx(executors.GROWTH * 4 * 2 * 10 * numbers, abs=1)
+
+
 def test_a_cluster_whose_worker_is_killed_gives_the_same_history(
     tmp_path: Path, straight: tuple[list[str], bytes]
 ) -> None:

@@ -25,6 +25,16 @@ def conv(**options: Any) -> Any:
     return L.Conv2D(8, 3, padding="same", **options)
 
 
+def twice(x: Any) -> Any:
+    """The same layers on maps of two sizes."""
+    layers = (conv(), L.BatchNormalization(), L.ReLU())
+    for _ in range(2):
+        for layer in layers:
+            x = layer(x)
+        x = L.MaxPooling2D()(x)
+    return x
+
+
 PARTS: dict[str, Callable[[Any], Any]] = {
     "operators": lambda x: (-x + 0.5 * conv()(x))[:, 1:9, 1:9] ** 2,
     "dilated and bounded": lambda x: L.ReLU(1.0)(L.BatchNormalization()(conv(dilation_rate=2)(x))),
@@ -41,6 +51,7 @@ PARTS: dict[str, Callable[[Any], Any]] = {
         L.GaussianNoise(0.1)(L.RandomFlip()(L.AlphaDropout(0.1)(conv()(x))))
     ),
     "upsampled": lambda x: L.Cropping2D()(L.UpSampling2D(interpolation="bilinear")(L.ZeroPadding2D()(conv()(x)))),
+    "twice": twice,
     "layer norm": lambda x: L.LayerNormalization(name="norm")(x),
 }
 
