@@ -162,9 +162,14 @@ def check_fit(model: keras.Model, dataset: Dataset) -> None:
         InputError: the model cannot take the images or tell the classes.
     """
     channels, classes = dataset.input_shape[2], len(dataset.classes)
-    if len(model.inputs or ()) != 1 or len(model.outputs or ()) != 1:
+    if not model.inputs:
         raise InputError(
-            f"{model.name} has {len(model.inputs or ())} inputs and {len(model.outputs or ())} outputs: training takes "
+            f"{model.name} says neither what it takes nor what it gives: build it with the functional API, or give a "
+            "Sequential model an Input layer"
+        )
+    if len(model.inputs) != 1 or len(model.outputs or ()) != 1:
+        raise InputError(
+            f"{model.name} has {len(model.inputs)} inputs and {len(model.outputs or ())} outputs: training takes "
             "models of one input, images, and one output, a score for each class"
         )
     if len(model.input_shape) != 4 or model.input_shape[3] != channels:

@@ -23,7 +23,7 @@ from edgebnn.pruning.latency.table import LatencyTable
 from edgebnn.pruning.progress import ProgressCallback
 from edgebnn.pruning.search.budget import Budget, parse
 from edgebnn.pruning.search.history import Result
-from edgebnn.pruning.search.netadapt import adapt, check_loads
+from edgebnn.pruning.search.netadapt import adapt, check, check_loads
 from edgebnn.pruning.search.resources import Costs
 from edgebnn.pruning.search.run_folder import RunFolder
 from edgebnn.pruning.search.task import Task
@@ -150,6 +150,7 @@ def prune_in(
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
     named = f"{machine.name} {machine.digest}" if machine else ""
     task, folder = Task(network, dataset, limit, settings, tuple(options.imports), named), RunFolder(run_dir)
+    check(task)
     timing = LayerTiming(place, options.threads, settings.step, options.progress)
     with _executor(task, options) as executor:
         check_loads(task, folder, executor)

@@ -100,6 +100,11 @@ class Plan:
     def prunable(self) -> tuple[Group, ...]:
         return tuple(group for group in self.groups if group.prunable)
 
+    @property
+    def fixed(self) -> dict[str, str]:
+        """Of the other groups why they cannot lose channels, by name."""
+        return {group.name: group.reason for group in self.groups if not group.prunable}
+
     def group(self, name: str) -> Group:
         """Raises :class:`InputError` for a name that no group has."""
         for group in self.groups:

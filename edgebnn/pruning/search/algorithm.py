@@ -66,22 +66,29 @@ def check_reachable(problem: Problem, settings: Settings, asked: str) -> None:
 
     ``asked`` is the budget as the user knows it.
     """
-    if not problem.prunable:
-        raise InputError(one_line(f"budget {asked}: no layer of this network can lose channels{_held(problem)}"))
     least = problem.resource.value(smallest(problem.widths, problem.prunable, settings.step))
     if least > problem.goal:
         raise InputError(
             f"budget {asked}: cannot be met: with every layer at its fewest channels ({settings.step}) the network "
             f"still takes {least:,.6g} of {problem.initial:,.6g} {problem.resource.unit}, and the budget is "
             f"{problem.goal:,.6g}; ask for at least {least / problem.initial:.3f}x, or choose a smaller step"
-            f"{_held(problem)}"
+            f"{_held(problem.fixed)}"
         )
 
 
-def _held(problem: Problem) -> str:
+def check_prunable(groups: int, fixed: Mapping[str, str], asked: str) -> None:
+    """Raise :class:`InputError`, saying what keeps the channels, if none of a network's groups can lose any.
+
+    ``fixed`` says of groups why they cannot; ``asked`` is the budget as the user knows it.
+    """
+    if len(fixed) == groups:
+        raise InputError(one_line(f"budget {asked}: no layer of this network can lose channels{_held(fixed)}"))
+
+
+def _held(fixed: Mapping[str, str]) -> str:
     """Which layers keep others from losing channels, the most telling first."""
     causes: dict[str, list[str]] = {}
-    for name, reason in problem.fixed.items():
+    for name, reason in fixed.items():
         causes.setdefault(reason, []).append(name)
     told = [f"{reason} (of {_few(names)})" for reason, names in sorted(causes.items(), key=lambda one: -len(one[1]))]
     return f"; fixed by {'; '.join(told[:_TOLD])}{_more(told)}" if told else ""

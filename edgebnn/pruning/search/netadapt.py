@@ -65,8 +65,7 @@ def adapt(
             disk, and the same call goes on from there.
     """
     settings = task.settings
-    check_fit(task.model, task.dataset)
-    _check_importance(settings)
+    check(task)
     splits = task.dataset.hold_out(settings.hold_out, settings.seed)
     costs = costs or Costs()
     if costs.table is not None:  # it may have grown since decisions in the folder were taken by it
@@ -91,6 +90,20 @@ def adapt(
     return _finish(search, session)
 
 
+def check(task: Task) -> None:
+    """Find what is wrong with the task itself, before anything is done for it.
+
+    Raises:
+        InputError: the network is no graph of layers, takes other images, or has no channels to lose; or there are too
+            few images, or arguments do not fit together.
+    """
+    plan = couple(task.model)
+    check_fit(task.model, task.dataset)
+    _check_importance(task.settings)
+    task.dataset.hold_out(task.settings.hold_out, task.settings.seed)
+    algorithm.check_prunable(len(plan.groups), plan.fixed, str(task.budget))
+
+
 def check_loads(task: Task, folder: RunFolder, executor: Executor) -> None:
     """Find whether the network comes back from a file as it is, here and where ``executor`` trains; nothing is written.
 
@@ -108,8 +121,7 @@ def _problem(task: Task, costs: Costs) -> Problem:
     counted = resource(task.budget.resource, plan, costs)
     initial = counted.value(plan.widths)
     prunable = tuple(group.name for group in plan.prunable)
-    fixed = {group.name: group.reason for group in plan.groups if not group.prunable}
-    return Problem(plan.widths, prunable, counted, initial, task.budget.absolute(initial), fixed=fixed)
+    return Problem(plan.widths, prunable, counted, initial, task.budget.absolute(initial), fixed=plan.fixed)
 
 
 def _run(search: Search, session: Session) -> None:

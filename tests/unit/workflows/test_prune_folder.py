@@ -15,6 +15,19 @@ from tests.unit.workflows.test_latency_tables import by_macs
 from tests.unit.workflows.test_measuring import ScriptedTarget
 
 
+def test_what_cannot_be_pruned_is_refused_before_the_target_is_asked(tmp_path: Path) -> None:
+    place = ScriptedTarget(by_macs, kind="simulated")
+    images = keras.Input((8, 8, 1))
+    flat = keras.layers.Reshape((8, 8))(images)
+    model = keras.Model(images, keras.layers.Dense(2)(keras.layers.LSTM(8, name="memory")(flat)))
+    with pytest.raises(InputError, match=r"can lose channels; fixed by .*no rule for layers of type LSTM"):
+        prune_in(tmp_path, model, blobs(), place, "latency=0.8x", PruneOptions(Settings(hold_out=64)))
+    with pytest.raises(InputError, match="cannot hold out"):
+        prune_in(tmp_path, model, blobs(), place, "latency=0.8x", PruneOptions(Settings(hold_out=10**6)))
+    assert not place.asked
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
