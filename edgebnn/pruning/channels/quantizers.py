@@ -27,7 +27,7 @@ def elementwise_quantizer(quantizer: Any) -> bool:
         return True
     if type(quantizer) is _Q.DoReFa:
         return bool(quantizer.mode == "activations")
-    return type(quantizer) is _Q.SteTern and not quantizer.threshold_twn
+    return type(quantizer) is _Q.SteTern and not quantizer.ternary_weight_networks
 
 
 def elementwise_activation(activation: Any) -> bool:

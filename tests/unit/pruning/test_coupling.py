@@ -260,3 +260,16 @@ def test_models_that_are_no_graph_and_inputs_without_a_size_are_refused() -> Non
     image = layers.Input((None, None, 3))
     with pytest.raises(InputError, match="conv: has no fixed input size"):
         couple(_model(image, layers.Conv2D(4, 3, name="conv")(image)))
+
+
+@pytest.mark.parametrize(("whole", "prunable"), [(False, True), (True, False)])
+def test_ternary_inputs_lose_channels_unless_their_threshold_is_of_the_whole_tensor(
+    whole: bool, prunable: bool
+) -> None:
+    from edgebnn._tensorflow import keras, lq
+
+    image = keras.Input((8, 8, 3))
+    ternary = lq.quantizers.SteTern(ternary_weight_networks=whole)
+    x = keras.layers.Conv2D(16, 3, name="first")(image)
+    x = lq.layers.QuantConv2D(4, 3, input_quantizer=ternary, kernel_quantizer="ste_sign")(x)
+    assert couple(keras.Model(image, x)).group("first").prunable == prunable
