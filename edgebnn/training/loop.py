@@ -176,6 +176,10 @@ def check_fit(model: keras.Model, dataset: Dataset) -> None:
         raise InputError(
             f"{model.name} takes {model.input_shape[1:]}, but images of {dataset.name} have {channels} channels"
         )
+    if model.input_shape[0] is not None:
+        raise InputError(
+            f"{model.name} takes just {model.input_shape[0]} images at a time: build it without batch_size to train it"
+        )
     if model.output_shape != (None, classes):
         raise InputError(f"{model.name} gives {model.output_shape[1:]}, but {dataset.name} has {classes} classes")
 
