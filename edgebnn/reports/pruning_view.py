@@ -29,13 +29,17 @@ def pruning_view(console: Console) -> Iterator[ProgressCallback]:
         def update(at: PruningProgress) -> None:
             nonlocal is_measuring
             if at.stage == "note":
-                console.print(f"  {escape(at.message)}", highlight=False)
+                console.print(f"  {escape(at.message)}", highlight=False, soft_wrap=True)
                 return
             if at.stage == "accepted":
-                console.print(f"  {escape(_accepted(at))}", highlight=False)
+                console.print(f"  {escape(_accepted(at))}", highlight=False, soft_wrap=True)
             left = "" if at.seconds_left is None else f"about {timedelta(seconds=round(at.seconds_left))} left"
             if at.stage == "table" and not is_measuring:
-                console.print(f"  measuring {at.total} layers or so for the latency table, {left}", highlight=False)
+                console.print(
+                    f"  measuring {at.total} layers or so for the latency table, {left}",
+                    highlight=False,
+                    soft_wrap=True,
+                )
             is_measuring = at.stage == "table"
             bars.update(task, description=escape(_title(at)), completed=at.done, total=at.total or None, left=left)
 

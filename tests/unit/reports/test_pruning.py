@@ -134,7 +134,7 @@ def test_the_view_shows_the_time_that_measuring_still_takes() -> None:
 
 
 def test_the_view_writes_a_line_for_each_iteration_and_note() -> None:
-    console = Console(file=io.StringIO(), width=200)
+    console = Console(file=io.StringIO(), width=80)  # as in a log
     with pruning_view(console) as tell:
         for done in (3, 6):
             tell(Progress("table", done=done, total=300, layer="conv2d_8_8", seconds_left=3725.2 - done))
