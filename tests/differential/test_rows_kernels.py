@@ -65,6 +65,7 @@ class Pool2d(ctypes.Structure):
         ("low", ctypes.c_float),
         ("high", ctypes.c_float),
         ("type", ctypes.c_int32),
+        ("steps_last", ctypes.c_int32),
     )
 
 
@@ -251,12 +252,20 @@ class Pooling:
         options = Pool2DOptions(padding, right, down, width, height, self.activation)
         return one_op("AVERAGE_POOL_2D" if self.averages else "MAX_POOL_2D", options, [x], [y])
 
-    def run(self, name: str, x: Array, limits: tuple[float, float], steps: OutputSteps | None, expected: Array) -> None:
-        """By the kernel, into rows of five channels more, of which nothing is written."""
+    def run(
+        self,
+        name: str,
+        x: Array,
+        limits: tuple[float, float],
+        steps: OutputSteps | None,
+        expected: Array,
+        last: bool = False,
+    ) -> None:
+        """By the kernel, into rows of five channels more, of which nothing is written. ``last``: steps come last."""
         channels, down, right = self.shape[-1], *self.window[2:]
         sizes = (*self.shape[:3], *self.filter, down, right, 1, 1, int(not self.same), 0, 0, 0, 0)
         kind = int(x.dtype == np.int8)
-        op, tiles = Pool2d(Window(*sizes), channels, int(self.averages), *limits, kind), ctypes.c_int32()
+        op, tiles = Pool2d(Window(*sizes), channels, int(self.averages), *limits, kind, int(last)), ctypes.c_int32()
         ckernels.accept(ckernels.library().eb_pool2d_check(ctypes.byref(op), ctypes.byref(tiles)))
         y = np.full((*expected.shape[:-1], channels + 5), 7, x.dtype)
         for begin, end in ((tiles.value // 2, tiles.value), (0, tiles.value // 2)):
@@ -286,14 +295,16 @@ POOLINGS = st.builds(
 
 @of_each_kernel
 @settings(max_examples=examples(50))
-@given(POOLINGS, st.integers(0, 2**32))
-def test_pooling(name: str, pooling: Pooling, seed: int) -> None:
+@given(POOLINGS, st.booleans(), st.integers(0, 2**32))
+def test_pooling(name: str, pooling: Pooling, keeps_order: bool, seed: int) -> None:
     shape = pooling.shape
     x = np.random.default_rng(seed).normal(size=shape).astype(np.float32)
     scale = np.random.default_rng(seed + 1).normal(size=shape[-1]).astype(np.float32)
+    scale = np.abs(scale) if keeps_order else scale
+    last = keeps_order and not pooling.averages
     (expected,) = run(pooling.graph(tensor("x", shape), tensor("y", ())), [x * scale])
     limits = {Activation.NONE: (-3.4e38, 3.4e38), Activation.RELU: (0, 3.4e38), Activation.RELU6: (0, 6)}
-    pooling.run(name, x, limits[pooling.activation], steps_of(doing("mul", scale, True)), expected)
+    pooling.run(name, x, limits[pooling.activation], steps_of(doing("mul", scale, True)), expected, last)
 
 
 @of_each_kernel

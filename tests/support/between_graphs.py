@@ -89,7 +89,8 @@ class _Builder:
 
     def prelu(self, a: int, b: int) -> Tensor:
         x = self.pick(a)
-        alpha = constant(f"alpha {len(self.steps)}", self.rng.normal(size=(1, 1, x.shape[-1])).astype(np.float32))
+        slopes = self.rng.normal(size=(1, 1, x.shape[-1])).astype(np.float32)
+        alpha = constant(f"alpha {len(self.steps)}", np.abs(slopes) if b & 2 else slopes)  # which keeps their order
         return self.put("PRELU", NoOptions(), (x, alpha), x.shape)
 
     def relu(self, a: int, b: int) -> Tensor:
@@ -140,8 +141,8 @@ class _Builder:
         return self.put("ADD", AddOptions(), (whole, padded)[:: 1 if b & 4 else -1], whole.shape)
 
     def pool(self, a: int, b: int) -> Tensor:
-        """Of a batch normalization, of windows that stay within the image or do not."""
-        x = self.norm(a, b) if b & 1 else self.pick(a)
+        """Of a batch normalization or PRELU, of windows that stay within the image or do not."""
+        x = (self.prelu if a == 3 else self.norm)(a, b) if b & 1 else self.pick(a)
         height, width, channels = x.shape[1:]
         same = bool(b & 2) or min(height, width) < 2
         kind = "MAX_POOL_2D" if b & 4 else "AVERAGE_POOL_2D"

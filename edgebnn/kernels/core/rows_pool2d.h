@@ -45,11 +45,13 @@ EB_ROWS_INLINE void eb_pool_float_tiles(const eb_pool2d *op, const eb_output_ste
   const int32_t chunks = eb_ceil_div(op->channels, EB_POOL_CHANNELS);
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
     const int32_t pixel = tile / chunks, first = tile % chunks * EB_POOL_CHANNELS;
-    const eb_pool_source from = {input, input_stride, steps, first, eb_at_most(op->channels - first, EB_POOL_CHANNELS)};
+    const eb_output_steps *read_steps = op->steps_last ? NULL : steps;
+    const eb_pool_source from = {input, input_stride, read_steps, first, eb_at_most(op->channels - first, EB_POOL_CHANNELS)};
     const eb_patch patch = eb_patch_at(&op->window, pixel);
     float found[EB_POOL_CHANNELS];
     for (int32_t c = 0; c < EB_POOL_CHANNELS; c++) found[c] = op->averages ? 0.0f : -FLT_MAX;
     const float count = (float)eb_pool_gather(op, &patch, &from, found);
+    if (op->steps_last) eb_apply_steps(steps, pixel, first, from.channels, found);
     float *to = output + (size_t)pixel * output_stride + first;
     for (int32_t c = 0; c < from.channels; c++) {
       const float y = op->averages ? found[c] / count : found[c];

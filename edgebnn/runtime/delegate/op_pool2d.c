@@ -6,6 +6,27 @@
 #include "op_steps.h"
 #include "w1a8_layer.h"
 
+/* Whether all values of the operand are finite, and at least `least`. */
+static bool are_finite_from(const LiteTensor *operand, float least) {
+  const float *x = operand->data;
+  for (size_t i = 0; i < operand->bytes / sizeof(float); i++) {
+    if (!(x[i] >= least && x[i] <= FLT_MAX)) return false;
+  }
+  return true;
+}
+
+/* Whether no step, by constants of the channels, puts a lesser value above a greater one. */
+static bool keep_order(const LiteContext *context, const eb_op *op) {
+  for (int i = 0; i < op->step_count; i++) {
+    const eb_op_step *step = &op->steps[i];
+    if (step->read == EB_OUTSIDE) continue; /* an activation */
+    if (step->kind == EB_STEP_SUM) return false;
+    const LiteTensor *operand = &context->tensors[op->reads[step->read].tensor];
+    if (!are_finite_from(operand, step->kind == EB_STEP_ADD ? -FLT_MAX : 0.0f)) return false;
+  }
+  return true;
+}
+
 static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape) {
   const LiteTensor *input = &context->tensors[op->reads[0].tensor];
   const int *shape = input->dims->data;
@@ -17,6 +38,7 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   pool.channels = shape[3];
   int32_t tiles;
   if (!eb_refuse_status(delegate, op, eb_pool2d_check(&pool, &tiles))) return false;
+  pool.steps_last = op->step_count > 0 && pool.type == EB_FLOAT32 && !pool.averages && keep_order(context, op);
   op->as.pool = pool;
   op->units.count = tiles;
   output_shape[0] = pool.window.batches;
