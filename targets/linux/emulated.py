@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from edgebnn.files import cache_folder
+from edgebnn.files import cache_folder, trim
 from edgebnn.runtime.profile import Unit
 from edgebnn.targets.interface import Target
 from edgebnn.targets.qemu_user import Machine
@@ -19,6 +19,7 @@ from . import user_lands
 from .counting import CountingTarget
 from .device import Channel, Device, DeviceError, Facts, ProcessChannel
 from .standalone import MACHINES, SERVE
+from .store import KEPT_BYTES, is_digest
 from .target import LinuxTarget
 from .user_lands import SYSTEMS, System, UserLand
 
@@ -91,6 +92,8 @@ class EmulatedDevice(Device):
     def launch(self, program: str) -> Channel:
         path = self._store / "files" / program
         path.chmod(0o700)
+        path.touch()
+        trim((file for file in path.parent.iterdir() if is_digest(file.name)), KEPT_BYTES)
         land = self.user_land()
         command = [self._system.emulator, str(path), SERVE]
         return ProcessChannel(command, land.clean_environment(), self._store)

@@ -20,7 +20,7 @@ from .access import Access
 from .connection import Connection, SshChannel
 from .device import Channel, Device, DeviceError
 from .standalone import SERVE
-from .store import is_digest
+from .store import KEPT_BYTES, is_digest
 from .target import LinuxTarget
 
 
@@ -109,10 +109,9 @@ class SshDevice(Device):
         return SshChannel(self._connection, _line(f"{_folder()}; {run}"))
 
     def launch(self, program: str) -> Channel:
-        assert is_digest(program)
-        return SshChannel(
-            self._connection, _line(f'{_folder()}; chmod 700 "$d/files/{program}" && exec "$d/files/{program}" {SERVE}')
-        )
+        path = f'"$d/files/{program}"'
+        run = f"chmod 700 {path} && exec {path} {SERVE}"
+        return SshChannel(self._connection, _line(f"{_folder()}; {_trim(program, KEPT_BYTES)}; {run}"))
 
     def shell(self) -> Channel:
         channel = SshChannel(self._connection, "sh -s")
@@ -138,6 +137,17 @@ def _folder() -> str:
     version = importlib.metadata.version("edgebnn")
     assert re.fullmatch(r"[\w.+-]+", version)
     return f'd="${{XDG_CACHE_HOME:-$HOME/.cache}}/edgebnn/{version}"'
+
+
+def _trim(used: str, most: int) -> str:
+    """Shell that deletes the files not used for longest, but for ``used``, until the rest take at most so many bytes.
+
+    It is what the agent does where there is Python. ls tells sizes in KiB; strict about POSIX, it tells twice as much.
+    """
+    assert is_digest(used)
+    keep = f'[ "$s" -le {most >> 10} ] || [ "$n" = {used} ]'
+    each = f'[ -f "$n" ] || continue; s=$((s + k)); {keep} || rm -f "$n"'
+    return f'(cd "$d/files" && touch -c {used} && s=0 && ls -1st | while read -r k n; do {each}; done)'
 
 
 def _receive(name: str, size: int) -> str:

@@ -51,7 +51,7 @@ _PROGRAMS = (
     "getconf",
     "sleep",
     "env",
-    *("cp", "find", "head", "ln", "ls", "readlink", "rmdir", "sync"),
+    *("cp", "find", "head", "ln", "ls", "readlink", "rmdir", "sync", "touch"),
 )
 
 
