@@ -9,7 +9,8 @@
  * is further than `doubt` from where the integer changes. Else integers tell.
  *
  * How far off is u? Where outputs are not clamped, |t| <= 2^8, so |sum * scale| <= 2^8 + |offset|. A rounding is off by 2^-24 of
- * what is rounded at most; there are those of a, of the product (but where it is fused with the sum), of b and of the sum, of at most |offset| + 2^8 + 2 each:
+ * what is rounded at most; there are those of a, of the product (but where it is fused with the sum), of b and of the sum, of
+ * at most |offset| + 2^8 + 2 each:
  *   error <= 4 * 2^-24 * (|offset| + 2^8 + 2).
  * Beyond, the error is as small a part of what is rounded, and the output is clamped in any case.
  */

@@ -19,7 +19,7 @@ typedef struct eb_pool2d {
   int32_t averages; /* else the greatest */
   float low, high;  /* of the activation; of int8 in steps of the output */
   int32_t type;     /* EB_FLOAT32 or EB_INT8 */
-  int32_t steps_last; /* whether steps are done with the greatest values alone, whose order they keep; else with all that are read */
+  int32_t steps_last; /* whether steps, which then keep the order of values, are done with the greatest alone; else with all */
 } eb_pool2d;
 
 /* Resolves the window, and gives the number of tiles: some channels of an output pixel. */

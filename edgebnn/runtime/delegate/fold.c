@@ -2,7 +2,6 @@
  * that reads it are signs or pooling. Signs compare with a threshold of the channel instead, found so that they are the same
  * for every float, and pooling takes the steps over. */
 #include <float.h>
-#include <math.h>
 
 #include "fusion.h"
 #include "op_kinds.h"
@@ -16,15 +15,12 @@ static bool takes_signs(const LiteContext *context, const eb_op *op) {
   return op->kind == &eb_kind_quantize && context->tensors[op->reads[0].tensor].type == LITE_FLOAT32;
 }
 
-/* Of constants of the channels: whether they are all finite, and none 0. */
-static bool are_finite(const LiteTensor *constants, bool *has_zero) {
+static bool has_zero(const LiteTensor *constants) {
   const float *x = constants->data;
-  bool finite = true;
   for (size_t i = 0; i < constants->bytes / sizeof(float); i++) {
-    finite = finite && fabsf(x[i]) <= FLT_MAX;
-    *has_zero = *has_zero || x[i] == 0.0f;
+    if (x[i] == 0.0f) return true;
   }
-  return finite;
+  return false;
 }
 
 /* Whether signs of what the op gives have thresholds. Times 0, infinity becomes no number: such a multiplication must stand at
@@ -33,10 +29,10 @@ static bool keeps_order(const LiteContext *context, const eb_op *op, bool *begin
   *begins = false;
   for (int i = 0; i < op->step_count; i++) {
     const eb_op_step *step = &op->steps[i];
-    bool has_zero = false;
     if (step->kind != EB_STEP_MUL && step->kind != EB_STEP_ADD) return false;
-    if (!are_finite(&context->tensors[op->reads[step->read].tensor], &has_zero)) return false;
-    if (step->kind == EB_STEP_MUL && has_zero) *begins = true;
+    const LiteTensor *constants = &context->tensors[op->reads[step->read].tensor];
+    if (!eb_steps_finite_from(constants, -FLT_MAX)) return false;
+    if (step->kind == EB_STEP_MUL && has_zero(constants)) *begins = true;
   }
   return true;
 }

@@ -6,15 +6,6 @@
 #include "op_steps.h"
 #include "w1a8_layer.h"
 
-/* Whether all values of the operand are finite, and at least `least`. */
-static bool are_finite_from(const LiteTensor *operand, float least) {
-  const float *x = operand->data;
-  for (size_t i = 0; i < operand->bytes / sizeof(float); i++) {
-    if (!(x[i] >= least && x[i] <= FLT_MAX)) return false;
-  }
-  return true;
-}
-
 /* Whether no step, by constants of the channels, puts a lesser value above a greater one. */
 static bool keep_order(const LiteContext *context, const eb_op *op) {
   for (int i = 0; i < op->step_count; i++) {
@@ -22,7 +13,7 @@ static bool keep_order(const LiteContext *context, const eb_op *op) {
     if (step->read == EB_OUTSIDE) continue; /* an activation */
     if (step->kind == EB_STEP_SUM) return false;
     const LiteTensor *operand = &context->tensors[op->reads[step->read].tensor];
-    if (!are_finite_from(operand, step->kind == EB_STEP_ADD ? -FLT_MAX : 0.0f)) return false;
+    if (!eb_steps_finite_from(operand, step->kind == EB_STEP_ADD ? -FLT_MAX : 0.0f)) return false;
   }
   return true;
 }

@@ -3,6 +3,7 @@
  * the input's shape, or a value for each channel: of all rows, or of each sample's. */
 #include "op_steps.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "op_kinds.h"
@@ -82,6 +83,14 @@ bool eb_steps_are_constant(const LiteContext *context, const eb_op *op) {
     if (op->steps[i].read == EB_OUTSIDE) continue;
     const LiteTensor *operand = &context->tensors[op->reads[op->steps[i].read].tensor];
     if (operand->allocation_type != LITE_MMAP_RO || operand->data == NULL || !op->steps[i].shared) return false;
+  }
+  return true;
+}
+
+bool eb_steps_finite_from(const LiteTensor *constants, float least) {
+  const float *x = constants->data;
+  for (size_t i = 0; i < constants->bytes / sizeof(float); i++) {
+    if (!(x[i] >= least && x[i] <= FLT_MAX)) return false;
   }
   return true;
 }

@@ -11,6 +11,9 @@ bool eb_op_is_steps(const eb_op *op);
 /* Whether no step reads anything but constants of the file, one value a channel. */
 bool eb_steps_are_constant(const LiteContext *context, const eb_op *op);
 
+/* Whether all constants that a step reads are finite, and at least `least`. */
+bool eb_steps_finite_from(const LiteTensor *constants, float least);
+
 /* Whether a step's operand is a tensor of the output's own shape, for the present shapes. */
 bool eb_step_is_elementwise(const eb_op_step *step);
 
