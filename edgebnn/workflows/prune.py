@@ -26,7 +26,7 @@ from edgebnn.pruning.search.history import Result
 from edgebnn.pruning.search.netadapt import adapt, check, check_loads
 from edgebnn.pruning.search.resources import Costs
 from edgebnn.pruning.search.run_folder import RunFolder
-from edgebnn.pruning.search.task import Task
+from edgebnn.pruning.search.task import CheckedTask, Task
 from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.reports.pruning import report
@@ -150,7 +150,7 @@ def prune_in(
     dataset = data if isinstance(data, Dataset) else data_for(network, data)
     named = f"{machine.name} {machine.digest}" if machine else ""
     task, folder = Task(network, dataset, limit, settings, tuple(options.imports), named), RunFolder(run_dir)
-    check(task)
+    checked = check(task)
     timing = LayerTiming(place, options.threads, settings.step, options.progress)
     with _executor(task, options) as executor:
         check_loads(task, folder, executor)
@@ -158,23 +158,26 @@ def prune_in(
         costs = (
             energy_costs(task.model, deploy, machine)
             if machine
-            else _costs(task, folder, deploy, timing, options.table)
+            else _costs(checked, folder, deploy, timing, options.table)
         )
-        result = adapt(task, folder, costs, executor=executor, progress=options.progress)
+        result = adapt(checked, folder, costs, executor=executor, progress=options.progress)
     told = result.accuracy
     keep(result.model_path, described(dataset, told.short_term if told.long_term is None else told.long_term))
     found = report(result.history)
     folder.save_report(found.table, found.widths, found.accuracy)
-    folder.save_plan(couple(network).explain() + "\n")
+    folder.save_plan(checked.plan.explain() + "\n")
     return result
 
 
-def _costs(task: Task, folder: RunFolder, deploy: Deployment, timing: LayerTiming, samples: Path | None) -> Costs:
+def _costs(
+    checked: CheckedTask, folder: RunFolder, deploy: Deployment, timing: LayerTiming, samples: Path | None
+) -> Costs:
     """What the budget needs to know of the target. Whole networks are timed, or converted and their files read."""
+    task = checked.task
     name = task.budget.resource
     if name == "latency":
         return Costs(
-            table=_table(task, folder, timing, deploy(task.model), samples),
+            table=_table(checked, folder, timing, deploy(task.model), samples),
             measure_whole=lambda network: measure_models(timing.target, [deploy(network)], threads=timing.threads)[0],
         )
     if name in FROM_THE_FILE:
@@ -332,12 +335,14 @@ def _image_size(model: keras.Model) -> tuple[int, int]:
     return shapes[0][0], shapes[0][1]
 
 
-def _table(task: Task, folder: RunFolder, timing: LayerTiming, whole: ModelFile, samples: Path | None) -> LatencyTable:
+def _table(
+    checked: CheckedTask, folder: RunFolder, timing: LayerTiming, whole: ModelFile, samples: Path | None
+) -> LatencyTable:
     """The table to decide by. Nothing is written into ``folder`` before it is known to be free, or the task's own.
 
     ``samples``: where layers that were measured are kept, if the user names a file for them.
     """
-    times_of = device(timing, whole)
+    task, times_of = checked.task, device(timing, whole)
     if times_of.unit != "ms" and not task.budget.relative:
         raise InputError(
             f"budget {task.budget}: {timing.target.name} tells {times_of.unit}, not times; give a share of what the "
@@ -345,7 +350,7 @@ def _table(task: Task, folder: RunFolder, timing: LayerTiming, whole: ModelFile,
         )
     folder.check(task.identity(times_of))
     known = folder.load_table(times_of)  # the run goes on with what its decisions were taken by
-    return known or latency_table(timing, couple(task.model), whole, samples or folder.samples())
+    return known or latency_table(timing, checked.plan, whole, samples or folder.samples())
 
 
 def _executor(task: Task, options: PruneOptions) -> AbstractContextManager[Executor]:

@@ -31,7 +31,7 @@ from edgebnn.models import build
 from edgebnn.pruning import store
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.search.budget import parse
-from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.netadapt import adapt, check
 from edgebnn.pruning.search.run_folder import RunFolder
 from edgebnn.pruning.search.task import Task
 from edgebnn.pruning.settings import REMOVALS, Settings
@@ -240,7 +240,7 @@ class Study:
         recipe = replace(long_term(model, "cifar10", 1, settings), train_images=LONG_TERM_IMAGES)
         folder = self.folder / chosen.name
         task = Task(model, self.dataset, parse(BUDGET), replace(settings, long_term=recipe))
-        result = adapt(task, RunFolder(folder), executor=self.pool, progress=say_pruning)
+        result = adapt(check(task), RunFolder(folder), executor=self.pool, progress=say_pruning)
         shutil.rmtree(folder)
         accuracy, last = result.accuracy, result.iterations[-1]
         assert accuracy.pruned is not None

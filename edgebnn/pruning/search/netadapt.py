@@ -27,7 +27,7 @@ from edgebnn.pruning.search.history import Accuracy, Result
 from edgebnn.pruning.search.resources import Costs, resource
 from edgebnn.pruning.search.run_folder import RunFolder, State
 from edgebnn.pruning.search.session import Session
-from edgebnn.pruning.search.task import Search, Task, describe, result
+from edgebnn.pruning.search.task import CheckedTask, Search, Task, describe, result
 from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.pruning.workers.executors import local_pool, memory_needed
@@ -35,11 +35,10 @@ from edgebnn.training import history as training_history
 from edgebnn.training.evaluation import evaluate, inference
 from edgebnn.training.loop import check_fit, train
 from edgebnn.training.recipe import Recipe
-from edgebnn.training.splits import Split
 
 
 def adapt(
-    task: Task,
+    checked: CheckedTask,
     folder: RunFolder,
     costs: Costs | None = None,
     *,
@@ -52,7 +51,7 @@ def adapt(
     continue a search that ended at their limit.
 
     Args:
-        task: the network, its data, the budget, and how to search.
+        checked: the network, its data, the budget, and how to search, as :func:`check` gives it.
         folder: of this pruning.
         costs: what only a target knows, for budgets of latency, flash, ram and energy.
         executor: where proposals are trained; by default :func:`.executors.local_pool`.
@@ -64,18 +63,16 @@ def adapt(
         PruningError: if every proposal of an iteration fails, or workers die again and again. What was finished is on
             disk, and the same call goes on from there.
     """
-    settings = task.settings
-    check(task)
-    splits = task.dataset.hold_out(settings.hold_out, settings.seed)
+    task, settings = checked.task, checked.task.settings
     costs = costs or Costs()
     if costs.table is not None:  # it may have grown since decisions in the folder were taken by it
         costs = replace(costs, table=folder.load_table(costs.table.device) or costs.table)
-    problem = _problem(task, costs)
+    problem = _problem(checked, costs)
     algorithm.check_reachable(problem, settings, str(task.budget))
     folder.claim(task.identity(None if costs.table is None else costs.table.device))
     code = task.code(folder.modules())
     user_modules.register(code.modules, keras.utils.get_custom_objects())
-    state = folder.load_state() or _begin(task, folder, costs, splits)
+    state = folder.load_state() or _begin(checked, folder, costs)
     if state.modules != code.modules:
         state = replace(state, modules=code.modules)
         folder.save_state(state)
@@ -90,8 +87,14 @@ def adapt(
     return _finish(search, session)
 
 
-def check(task: Task) -> None:
+def check(task: Task) -> CheckedTask:
     """Find what is wrong with the task itself, before anything is done for it.
+
+    Args:
+        task: the network, its data, the budget, and how to search.
+
+    Returns:
+        The task with what it takes to search, for :func:`adapt`.
 
     Raises:
         InputError: the network is no graph of layers, takes other images, or has no channels to lose; or there are too
@@ -100,8 +103,8 @@ def check(task: Task) -> None:
     plan = couple(task.model)
     check_fit(task.model, task.dataset)
     _check_importance(task.settings)
-    task.dataset.hold_out(task.settings.hold_out, task.settings.seed)
     algorithm.check_prunable(len(plan.groups), plan.fixed, str(task.budget))
+    return CheckedTask(task, plan, task.dataset.hold_out(task.settings.hold_out, task.settings.seed))
 
 
 def check_loads(task: Task, folder: RunFolder, executor: Executor) -> None:
@@ -116,12 +119,12 @@ def check_loads(task: Task, folder: RunFolder, executor: Executor) -> None:
     executors.check_loads(executor, task.model, code)
 
 
-def _problem(task: Task, costs: Costs) -> Problem:
-    plan = couple(task.model)
-    counted = resource(task.budget.resource, plan, costs)
+def _problem(checked: CheckedTask, costs: Costs) -> Problem:
+    plan, budget = checked.plan, checked.task.budget
+    counted = resource(budget.resource, plan, costs)
     initial = counted.value(plan.widths)
     prunable = tuple(group.name for group in plan.prunable)
-    return Problem(plan.widths, prunable, counted, initial, task.budget.absolute(initial), fixed=plan.fixed)
+    return Problem(plan.widths, prunable, counted, initial, budget.absolute(initial), fixed=plan.fixed)
 
 
 def _run(search: Search, session: Session) -> None:
@@ -164,13 +167,14 @@ def _check_importance(settings: Settings) -> None:
         )
 
 
-def _begin(task: Task, folder: RunFolder, costs: Costs, splits: tuple[Split, Split]) -> State:
+def _begin(checked: CheckedTask, folder: RunFolder, costs: Costs) -> State:
     """The state before the first iteration: the network, the data, and how good and fast the network is."""
-    data = folder.put_data(*splits)
+    task, (training, held_out) = checked.task, checked.splits
+    data = folder.put_data(training, held_out)
     original = folder.put_network(task.model)
     predict = inference(task.model)
     _, trained = evaluate(predict, task.dataset.test)
-    _, held_out_accuracy = evaluate(predict, splits[1])
+    _, held_out_accuracy = evaluate(predict, held_out)
     state = State(
         original=original,
         network=original,

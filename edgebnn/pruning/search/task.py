@@ -14,6 +14,7 @@ import numpy as np
 
 from edgebnn._tensorflow import keras, tf
 from edgebnn.models import saving
+from edgebnn.pruning.channels.coupling import Plan
 from edgebnn.pruning.latency.table import Device
 from edgebnn.pruning.progress import ProgressCallback
 from edgebnn.pruning.search.algorithm import Problem
@@ -23,7 +24,7 @@ from edgebnn.pruning.search.resources import Costs
 from edgebnn.pruning.search.run_folder import RunFolder, State
 from edgebnn.pruning.settings import Settings
 from edgebnn.training import checkpoints
-from edgebnn.training.splits import Dataset
+from edgebnn.training.splits import Dataset, Split
 from edgebnn.user_modules import Code
 
 
@@ -69,6 +70,21 @@ class Task:
             "table": {} if device is None else asdict(device),
             **({"machine": {"name": self.machine}} if self.machine else {}),
         }
+
+
+@dataclass(frozen=True)
+class CheckedTask:
+    """A task with which nothing was found wrong, and what was made of it to see that.
+
+    Attributes:
+        task: what is asked for.
+        plan: which channels of the network go together.
+        splits: the training images that proposals are trained on, and those held out.
+    """
+
+    task: Task
+    plan: Plan
+    splits: tuple[Split, Split]
 
 
 @dataclass(frozen=True)

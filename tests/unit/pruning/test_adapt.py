@@ -21,15 +21,17 @@ from edgebnn.preprocessing import preprocess
 from edgebnn.pruning.channels import surgery
 from edgebnn.pruning.channels.coupling import couple
 from edgebnn.pruning.progress import Progress
+from edgebnn.pruning.search import netadapt
 from edgebnn.pruning.search.budget import parse
 from edgebnn.pruning.search.history import Result
-from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.netadapt import adapt, check
 from edgebnn.pruning.search.resources import Costs
 from edgebnn.pruning.search.run_folder import RunFolder
 from edgebnn.pruning.search.task import Task
 from edgebnn.pruning.settings import Settings
 from edgebnn.pruning.workers import executors
 from edgebnn.training.evaluation import evaluate, inference
+from edgebnn.training.splits import Dataset
 from tests.support.images import blobs
 from tests.support.pruning_run import BUDGET, SETTINGS, small_model
 
@@ -43,7 +45,7 @@ def pool() -> Iterator[Executor]:
 
 
 def run(run_dir: Path, settings: Settings = ONE, budget: str = str(BUDGET), **options: Any) -> Result:
-    return adapt(Task(small_model(), blobs(), parse(budget), settings), RunFolder(run_dir), **options)
+    return adapt(check(Task(small_model(), blobs(), parse(budget), settings)), RunFolder(run_dir), **options)
 
 
 @pytest.fixture(scope="module")
@@ -273,6 +275,23 @@ def test_what_cannot_work_is_refused_before_any_work(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="the target does not say how much ram"):
         run(tmp_path / "run", budget="ram=0.5x", costs=Costs(lambda widths: {"flash": 1.0}), executor=Refusing())
     assert not (tmp_path / "run").exists()
+
+
+def test_a_task_is_traced_and_its_images_are_split_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[str] = []
+
+    def counted(function: Any) -> Any:
+        def call(*arguments: Any) -> Any:
+            calls.append(function.__name__)
+            return function(*arguments)
+
+        return call
+
+    monkeypatch.setattr(netadapt, "couple", counted(couple))
+    monkeypatch.setattr(Dataset, "hold_out", counted(Dataset.hold_out))
+    with pytest.raises(InputError, match="cannot be met"):  # found by the search itself
+        run(tmp_path, budget="macs=0.001x", executor=Refusing())
+    assert sorted(calls) == ["couple", "hold_out"]
 
 
 def test_what_only_a_target_knows_decides_too(tmp_path: Path, pool: Executor) -> None:
