@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import tempfile
 from collections.abc import Iterable, Iterator
@@ -32,6 +33,11 @@ def read_bytes(path: str | Path) -> bytes:
         return Path(path).read_bytes()
     except (OSError, ValueError) as error:
         raise unreadable(path, error) from None
+
+
+def digest(data: bytes) -> str:
+    """The SHA-256 of a file's content, in hexadecimal: what names models, and files in stores."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def check_writable(path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 
 from edgebnn.errors import InputError
-from edgebnn.files import check_writable
+from edgebnn.files import check_writable, digest
 from edgebnn.pruning.settings import Settings
 from edgebnn.training import plans, recipes
 from edgebnn.training.recipe import Recipe
@@ -17,7 +17,7 @@ from edgebnn.training.recipes import Training
 from edgebnn.training.splits import Dataset
 from edgebnn.workflows.prune import BINARY_RATE
 
-from .steps import Steps, code_digest, digest
+from .steps import Steps, code_digest
 
 HARDWARE = "pi4"
 """The machine that the deployed network is planned for: where a user's would run, without one."""

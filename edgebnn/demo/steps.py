@@ -5,7 +5,6 @@ A step is recorded only when it is finished, after its files, so an interrupted 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections.abc import Callable, Sequence
@@ -18,7 +17,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 
 from edgebnn.errors import InputError
-from edgebnn.files import write_text
+from edgebnn.files import digest, write_text
 from edgebnn.reports.codec import decode, encode
 
 T = TypeVar("T")
@@ -83,11 +82,6 @@ class Steps:
         path.parent.mkdir(exist_ok=True)
         write_text(path, json.dumps(encode(_Record(key, seconds, written, encode(made))), indent=1))
         return made
-
-
-def digest(data: bytes) -> str:
-    """SHA-256, in hexadecimal."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def file_digest(path: Path) -> str:

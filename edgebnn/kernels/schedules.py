@@ -10,7 +10,6 @@ the outputs, "ws" the weights, "rs" a row of the filter while a row of the input
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import json
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,7 +19,7 @@ from types import MappingProxyType
 from typing import Any
 
 from edgebnn.errors import InputError, one_line
-from edgebnn.files import unreadable, write_text
+from edgebnn.files import digest, unreadable, write_text
 
 DATAFLOWS: Mapping[str, str] = MappingProxyType(
     {"os": "output stationary", "ws": "weight stationary", "rs": "row stationary"}
@@ -174,17 +173,12 @@ def check(schedule: Schedule, spaces: Mapping[int, Sequence[KernelSpace]], where
         found[layer.kernel].check(layer, where)
 
 
-def fingerprint(model: bytes) -> str:
-    """What names a .tflite file in a schedule: the SHA-256 of its bytes."""
-    return hashlib.sha256(model).hexdigest()
-
-
 def check_model(schedule: Schedule, model: bytes, where: str) -> None:
     """Raises InputError if the schedule is of another .tflite file than ``model``. ``where``: the schedule's file."""
-    if schedule.model != fingerprint(model):
+    if schedule.model != digest(model):
         raise InputError(
             f"{where}: was made for another model (its SHA-256 begins with {schedule.model[:12]}, this file's with "
-            f"{fingerprint(model)[:12]}); make one with edgebnn plan --save-schedule"
+            f"{digest(model)[:12]}); make one with edgebnn plan --save-schedule"
         )
 
 

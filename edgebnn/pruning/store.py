@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edgebnn.errors import InputError
-from edgebnn.files import check_writable, write_bytes
+from edgebnn.files import check_writable, digest, write_bytes
 
 _CHUNK = 1 << 20
 
 
 def put(folder: Path, content: bytes, suffix: str = "") -> str:
     """Keep ``content``; returns its name, that of the same content every time. Raises :class:`InputError`."""
-    name = hashlib.sha256(content).hexdigest() + suffix
+    name = digest(content) + suffix
     if not (folder / name).exists():
         write_bytes(folder / name, content)
     return name

@@ -6,7 +6,6 @@ them, records of ``edgebnn benchmark``, the history of a pruning, the metrics of
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
@@ -15,7 +14,7 @@ from typing import Any
 
 from edgebnn import machine
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError
-from edgebnn.files import unreadable, write_text
+from edgebnn.files import digest, unreadable, write_text
 from edgebnn.graph import metadata
 from edgebnn.graph.analysis import Analysis, analyze
 from edgebnn.graph.kept_metadata import kept
@@ -186,7 +185,7 @@ def _card(path: Path, records: Sequence[Benchmark]) -> Card:
     from edgebnn.targets.model_file import open_model
 
     file = open_model(path)
-    sha256 = hashlib.sha256(file.content).hexdigest()
+    sha256 = digest(file.content)
     own = tuple(record for record in records if record.sha256 == sha256)
     try:
         graph = file.graph

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from edgebnn.files import digest
 from edgebnn.targets.interface import Target
 from edgebnn.targets.model_file import ModelFile
 
@@ -24,7 +24,7 @@ class Provenance:
 def provenance(target: Target, model: ModelFile) -> Provenance:
     """Of a result that is taken now."""
     return Provenance(
-        sha256=hashlib.sha256(model.content).hexdigest(),
+        sha256=digest(model.content),
         fingerprint=target.fingerprint(),
         versions=target.versions(),
         date=datetime.now(timezone.utc).isoformat(timespec="seconds"),

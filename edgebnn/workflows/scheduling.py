@@ -9,6 +9,7 @@ from edgebnn.converters.c_package.picks import Pick
 from edgebnn.converters.c_package.picks import picks as picks_on_core
 from edgebnn.dataflow import schedule_picks
 from edgebnn.errors import BuildError, InputError
+from edgebnn.files import digest
 from edgebnn.kernels import schedules
 from edgebnn.kernels.cores import CORES
 from edgebnn.kernels.schedules import Schedule
@@ -54,4 +55,4 @@ def save(hardware: str, file: ModelFile, found: Sequence[Pick | schedule_picks.P
         lacking = "follows a schedule, or has kernels whose costs are known,"
         raise InputError(f"{file.name}: no layer of it {lacking} on {hardware}; leave --save-schedule out")
     layers = tuple(pick.schedule for pick in found)
-    schedules.write(Schedule(schedules.fingerprint(file.content), hardware, layers), path)
+    schedules.write(Schedule(digest(file.content), hardware, layers), path)

@@ -22,10 +22,8 @@ from pathlib import Path
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from edgebnn.errors import EdgebnnError, InputError, one_line
-from edgebnn.files import cache_folder
+from edgebnn.files import cache_folder, digest
 from edgebnn.runtime import build, library
-
-from .store import digest
 
 START = Path(__file__).parent / "start.py"
 _DATE = (2024, 1, 1, 0, 0, 0)

@@ -15,6 +15,7 @@ from functools import cached_property
 from pathlib import Path
 
 from edgebnn.errors import InputError, one_line
+from edgebnn.files import digest
 from edgebnn.graph import metadata
 from edgebnn.graph.types import Array, Graph
 from edgebnn.kernels import schedules
@@ -33,7 +34,6 @@ from .device import Channel, ConnectionLostError, Device, DeviceError
 from .folder import FolderSession, explained, look, session
 from .standalone import SERVE, built, greet
 from .start import UNPACKED
-from .store import digest
 from .target import LinuxTarget, Sent
 from .versions import LABELS, MODEL, PROGRAM, SCHEDULE, SCRIPT, Folder, Manifest, default_folder
 

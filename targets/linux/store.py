@@ -8,7 +8,6 @@ edgebnn's version: versions do not disturb one another, and an old one can be de
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -16,16 +15,11 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from edgebnn.errors import InputError
-from edgebnn.files import trim
+from edgebnn.files import digest, trim
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 KEPT_BYTES = 2 << 30
 """Of models; those not used for longest go first."""
-
-
-def digest(data: bytes) -> str:
-    """The name that content has in a store."""
-    return hashlib.sha256(data).hexdigest()
 
 
 def is_digest(name: str) -> bool:

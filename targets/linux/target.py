@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from edgebnn.errors import EdgebnnError, InputError
+from edgebnn.files import digest
 from edgebnn.graph.types import Array
 from edgebnn.kernels import schedules
 from edgebnn.runtime.conditions import Conditions, said_by_a_shell
@@ -23,7 +24,6 @@ from edgebnn.targets.model_file import ModelFile, Session
 from .client import Agent, conditions_of, energy_of, profile_of, samples_of, words_of
 from .device import Channel, ConnectionLostError, Device, DeviceError, lacking, planned_as
 from .standalone import MACHINES, PackageSession
-from .store import digest
 from .wire import WireError
 
 

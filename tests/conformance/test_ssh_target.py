@@ -18,12 +18,11 @@ asyncssh = pytest.importorskip("asyncssh")
 
 from edgebnn.cli.main import main  # noqa: E402
 from edgebnn.errors import EdgebnnError, InputError  # noqa: E402
-from edgebnn.files import cache_folder  # noqa: E402
+from edgebnn.files import cache_folder, digest  # noqa: E402
 from edgebnn.targets import target as target_named  # noqa: E402
 from edgebnn.targets.linux import bundle, connection, wire  # noqa: E402
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError  # noqa: E402
 from edgebnn.targets.linux.ssh import SshDevice, SshTarget, parse  # noqa: E402
-from edgebnn.targets.linux.store import digest  # noqa: E402
 from edgebnn.targets.model_file import open_model  # noqa: E402
 from edgebnn.targets.noise import noise  # noqa: E402
 from edgebnn.workflows.benchmark import Effort, benchmark  # noqa: E402

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from edgebnn.files import cache_folder
+from edgebnn.files import cache_folder, digest
 from edgebnn.graph.layer_shapes import layers
 from edgebnn.kernels import schedules
 from edgebnn.kernels.schedules import LayerSchedule, Schedule
@@ -76,5 +76,5 @@ def scheduled(folder: Path, kernel: str, hardware: str, name: str = "net.schedul
     model.write_bytes(BINARY.read_bytes())
     op = next(layer for layer in layers(open_model(BINARY).graph) if layer.shape.operation == "bconv2d").op
     layer = LayerSchedule(op, "binary", kernel, "rs", {"rows": 2, "blocks": 4})
-    schedules.write(Schedule(schedules.fingerprint(model.read_bytes()), hardware, (layer,)), path)
+    schedules.write(Schedule(digest(model.read_bytes()), hardware, (layer,)), path)
     return model, path

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edgebnn.errors import InputError
+from edgebnn.files import digest
 from edgebnn.kernels import schedules
 from edgebnn.kernels.schedules import KernelSpace, LayerSchedule, Schedule, TileSizes
 
@@ -23,7 +24,7 @@ SPACE = KernelSpace(
 
 
 def schedule(*layers: LayerSchedule) -> Schedule:
-    return Schedule(schedules.fingerprint(MODEL), "pi4", layers)
+    return Schedule(digest(MODEL), "pi4", layers)
 
 
 def edited(tmp_path: Path, change: Callable[[dict[str, Any]], object]) -> Path:

@@ -17,6 +17,7 @@ from edgebnn.cli.main import cli
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.dataflow import kernel_costs
 from edgebnn.errors import InputError, ModelFormatError
+from edgebnn.files import digest
 from edgebnn.graph.layer_shapes import layers
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.kernels import schedules
@@ -42,7 +43,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def write(model: Path, path: Path, *layer_schedules: LayerSchedule, hardware: str = "host") -> Path:
-    schedules.write(Schedule(schedules.fingerprint(model.read_bytes()), hardware, layer_schedules), path)
+    schedules.write(Schedule(digest(model.read_bytes()), hardware, layer_schedules), path)
     return path
 
 
@@ -147,7 +148,7 @@ def test_plan_writes_what_it_picks(model: Path, tmp_path: Path, hardware: str) -
     assert result.exit_code == 0, result.output
     (picked,) = json.loads(result.stdout)["schedules"]
     saved = schedules.read(path)
-    assert (saved.hardware, saved.model) == (hardware, schedules.fingerprint(model.read_bytes()))
+    assert (saved.hardware, saved.model) == (hardware, digest(model.read_bytes()))
     assert (saved.layers[0].kernel, saved.layers[0].op) == (picked["kernel"], picked["op"])
     assert picked["candidates"] > 1
     if hardware == "host":

@@ -14,6 +14,7 @@ import edgebnn
 from edgebnn.cli.main import cli
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import InputError
+from edgebnn.files import digest
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.kernels import schedules
 from edgebnn.kernels.schedules import LayerSchedule, Schedule
@@ -33,7 +34,7 @@ def model(tmp_path: Path) -> Path:
 
 
 def write(model: Path, layer: LayerSchedule, path: Path, hardware: str = "cortex-m4") -> Path:
-    schedules.write(Schedule(schedules.fingerprint(model.read_bytes()), hardware, (layer,)), path)
+    schedules.write(Schedule(digest(model.read_bytes()), hardware, (layer,)), path)
     return path
 
 

@@ -18,11 +18,12 @@ import pytest
 import edgebnn
 from edgebnn import machine, targets
 from edgebnn.errors import EdgebnnError, InputError, InputWarning, ModelFormatError
+from edgebnn.files import digest
 from edgebnn.targets.host import HostTarget
 from edgebnn.targets.linux import client, start, wire
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError, lacking
 from edgebnn.targets.linux.standalone import PackageSession
-from edgebnn.targets.linux.store import Store, digest
+from edgebnn.targets.linux.store import Store
 from edgebnn.targets.linux.target import LinuxTarget
 from edgebnn.targets.model_file import ModelFile, open_model
 from edgebnn.targets.noise import noise
