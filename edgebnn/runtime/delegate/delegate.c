@@ -6,6 +6,11 @@
 
 #include "claim.h"
 
+static bool schedules_are_for(eb_delegate *delegate, const LiteIntArray *nodes) {
+  const int op = eb_schedules_beside(delegate, nodes);
+  return op < 0 || eb_refuse(delegate, "op %d has a schedule, but is none that edgebnn runs", op);
+}
+
 static int delegate_graph(LiteContext *context, eb_delegate *delegate) {
   LiteIntArray *plan;
   if (context->get_execution_plan(context, &plan) != LITE_OK) {
@@ -20,7 +25,7 @@ static int delegate_graph(LiteContext *context, eb_delegate *delegate) {
   }
   nodes->size = 0;
   int status = LITE_OK;
-  if (!eb_claim(delegate, context, plan, nodes) || !eb_schedules_are_for(delegate, nodes)) {
+  if (!eb_claim(delegate, context, plan, nodes) || !schedules_are_for(delegate, nodes)) {
     context->report_error(context, "%s", delegate->message);
     status = LITE_ERROR;
   } else if (nodes->size > 0) {

@@ -226,8 +226,8 @@ bool eb_schedules_read(eb_delegate *delegate, const char *text);
 /* The op's, or NULL: as the kernels choose. */
 const eb_schedule *eb_schedule_of(const eb_delegate *delegate, int op);
 
-/* Whether all are of ops among these. Refuses by eb_refuse. */
-bool eb_schedules_are_for(eb_delegate *delegate, const LiteIntArray *nodes);
+/* The first op that has one and is not among these; -1 if there is none. */
+int eb_schedules_beside(const eb_delegate *delegate, const LiteIntArray *nodes);
 
 void eb_schedules_release(eb_delegate *delegate);
 

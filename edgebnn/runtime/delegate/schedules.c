@@ -40,14 +40,14 @@ const eb_schedule *eb_schedule_of(const eb_delegate *delegate, int op) {
   return NULL;
 }
 
-bool eb_schedules_are_for(eb_delegate *delegate, const LiteIntArray *nodes) {
+int eb_schedules_beside(const eb_delegate *delegate, const LiteIntArray *nodes) {
   for (int i = 0; i < delegate->schedule_count; i++) {
     const int op = delegate->schedules[i].op;
     int at = 0;
     while (at < nodes->size && nodes->data[at] != op) at++;
-    if (at == nodes->size) return eb_refuse(delegate, "op %d has a schedule, but is none that edgebnn runs", op);
+    if (at == nodes->size) return op;
   }
-  return true;
+  return -1;
 }
 
 void eb_schedules_release(eb_delegate *delegate) {
