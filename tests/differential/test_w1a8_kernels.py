@@ -39,6 +39,12 @@ def test_convolution_equals_reference(line: str, case: Case, points: list[float]
     check(case, line, points)
 
 
+@pytest.mark.parametrize(("groups", "outputs"), [(2, 4), (4, 2), (8, 1), (2, 8), (4, 4), (2, 16), (4, 8), (8, 4)])
+def test_groups_that_share_a_vector_of_outputs_equal_the_reference(line: str, groups: int, outputs: int) -> None:
+    """All groups together fill the vectors that a kernel writes; of each it may write its own channels alone."""
+    check(Case(size=(5, 9), groups=groups, inputs=3, outputs=outputs), line, [0.5])
+
+
 @given(case=CASES, depthwise=st.booleans())
 @example(Case(groups=3, inputs=33, outputs=20, dilation=(2, 3), zero_points=(-128, 127)), False)
 def test_the_plain_loops_equal_numpy(case: Case, depthwise: bool) -> None:

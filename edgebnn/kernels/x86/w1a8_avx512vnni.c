@@ -166,7 +166,8 @@ static void write_exact(const eb_w1a8_block *b, int32_t c, int32_t first, int32_
   }
 }
 
-/* Outputs of the channels from `c` on. The sums are readable for whole times TOGETHER pixels. */
+/* Outputs of the channels from `c` on. The sums are readable for whole times TOGETHER pixels. Outputs
+ * are neighbours where no other group's are between them. */
 static void write_floats(const eb_w1a8_block *b, int32_t c, int32_t first, int32_t count, const int32_t *sums) {
   const eb_w1a8_transform t = b->transform;
   const int32_t from[TOGETHER] = {c, c, c, c};
@@ -180,7 +181,7 @@ static void write_floats(const eb_w1a8_block *b, int32_t c, int32_t first, int32
     for (int i = 0; i < TOGETHER; i++) x[i] = _mm512_load_si512(sums + i * LANES);
     if (!eb_w1a8_avx512_round_64(&t, x, from, &y)) {
       write_exact(b, c, first + p, pixels, sums);
-    } else if (stride == LANES && pixels == TOGETHER) {
+    } else if (stride == LANES && b->channels == LANES && pixels == TOGETHER) {
       _mm512_storeu_si512(output, y);
     } else {
       const __m128i each[TOGETHER] = {_mm512_castsi512_si128(y), _mm512_extracti32x4_epi32(y, 1),

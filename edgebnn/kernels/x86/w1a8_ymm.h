@@ -125,7 +125,7 @@ static void write_exact(const eb_w1a8_block *b, int32_t first, int32_t count, co
   }
 }
 
-/* The sums are readable for whole times four pixels. */
+/* The sums are readable for whole times four pixels. Outputs are neighbours where no other group's are between them. */
 EB_INLINE void write_floats(const eb_w1a8_block *b, int32_t first, int32_t count, const int vectors, const int32_t *sums) {
   const eb_w1a8_transform t = b->transform;
   const int32_t together = 4 / vectors, channels = LANES * vectors;
@@ -136,7 +136,7 @@ EB_INLINE void write_floats(const eb_w1a8_block *b, int32_t first, int32_t count
     __m256i y;
     if (!round_32(&t, sums, vectors, &y)) {
       write_exact(b, first + p, pixels, vectors, sums);
-    } else if (stride == (size_t)channels && pixels == together) {
+    } else if (stride == (size_t)channels && b->channels == channels && pixels == together) {
       _mm256_storeu_si256((__m256i *)(void *)output, y);
     } else {
       _Alignas(32) int8_t each[4 * LANES];
