@@ -227,6 +227,15 @@ def test_two_pools_of_one_convolution() -> None:
         np.testing.assert_array_equal(y, expected)
 
 
+@pytest.mark.parametrize("activation", [Activation.RELU, Activation.RELU6])
+def test_a_pool_with_an_activation_is_left_to_the_interpreter(activation: Activation) -> None:
+    graph = pooled(first_layer((12, 14), (3, 24)), replace(POOL, fused_activation_function=activation))
+    interpreter, x = open_graph(graph), noise(graph)
+    for y, expected in zip(invoke(interpreter, x), run(graph, [x]), strict=True):
+        np.testing.assert_array_equal(y, expected)
+    assert ours(interpreter) == ["CONV_2D"]
+
+
 def test_preserved_tensors_keep_their_values() -> None:
     graph = pooled(first_layer((12, 14), (3, 24)), POOL)
     x = noise(graph)

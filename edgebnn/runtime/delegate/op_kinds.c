@@ -31,8 +31,8 @@ bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNod
   return kind->read(delegate, context, node, op);
 }
 
-bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
-                          int32_t builtin_code, eb_op *op) {
+static bool recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                      int32_t builtin_code, eb_op *op) {
   const bool packs_all = delegate->pack_int8 == EB_PACK_ALL;
   if (!delegate->surroundings) { /* other interpreters refuse the rest when shapes change (edgebnn.h) */
     return builtin_code == LITE_BUILTIN_ADD ? eb_steps_recognize(context, node, index, builtin_code, op)
@@ -59,6 +59,13 @@ bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *contex
       return eb_steps_recognize(context, node, index, builtin_code, op) ||
              eb_int8_recognize(delegate, context, node, index, builtin_code, op);
   }
+}
+
+bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
+                          int32_t builtin_code, eb_op *op) {
+  if (recognize(delegate, context, node, index, builtin_code, op)) return true;
+  *op = (eb_op){0}; /* what was read of it until something did not fit */
+  return false;
 }
 
 int eb_builtin_params_bytes(int32_t builtin_code) {

@@ -11,8 +11,8 @@ const eb_op_kind *eb_op_kind_of(const char *custom_code);
 bool eb_op_read(eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                 const eb_op_kind *kind, eb_op *op);
 
-/* Whether one of the interpreter's own ops can be taken over; then `op` is filled from it. Says nothing of what is not
- * recognised. */
+/* Whether one of the interpreter's own ops can be taken over; then `op` is filled from it, else it is of no kind. Says nothing
+ * of what is not recognised. */
 bool eb_builtin_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
                           int32_t builtin_code, eb_op *op);
 
