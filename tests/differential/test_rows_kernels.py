@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 
 import numpy as np
@@ -305,6 +305,27 @@ def test_pooling(name: str, pooling: Pooling, keeps_order: bool, seed: int) -> N
     (expected,) = run(pooling.graph(tensor("x", shape), tensor("y", ())), [x * scale])
     limits = {Activation.NONE: (-3.4e38, 3.4e38), Activation.RELU: (0, 3.4e38), Activation.RELU6: (0, 6)}
     pooling.run(name, x, limits[pooling.activation], steps_of(doing("mul", scale, True)), expected, last)
+
+
+@of_each_kernel
+@settings(max_examples=examples(50))
+@given(POOLINGS, st.booleans(), st.integers(0, 2**32))
+def test_the_greatest_of_values_that_are_no_numbers(name: str, pooling: Pooling, last: bool, seed: int) -> None:
+    """A value that steps make no number of, as of infinity times 0, is passed over, whether they come first or last."""
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=pooling.shape).astype(np.float32)
+    x = np.where(rng.random(x.shape) < 0.5, rng.choice([np.inf, -np.inf, np.nan], x.shape), x).astype(np.float32)
+    scale = rng.choice([0.0, 0.5, 2.0], pooling.shape[-1]).astype(np.float32)
+    shift = rng.normal(size=pooling.shape[-1]).astype(np.float32)
+    with np.errstate(invalid="ignore"):
+        stepped = x * scale + shift
+    limit = float(np.finfo(np.float32).max)
+    graph = replace(pooling, averages=False, activation=Activation.NONE)
+    (most,) = run(
+        graph.graph(tensor("x", x.shape), tensor("y", ())), [np.where(np.isnan(stepped), np.float32(-limit), stepped)]
+    )
+    steps = steps_of(doing("mul", scale, True), doing("add", shift, True))
+    graph.run(name, x, (-limit, limit), steps, np.clip(most, -limit, limit), last)
 
 
 @of_each_kernel

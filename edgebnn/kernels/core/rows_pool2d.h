@@ -39,19 +39,36 @@ EB_ROWS_INLINE int32_t eb_pool_gather(const eb_pool2d *op, const eb_patch *patch
   return (patch->y_end - patch->y_begin) * (patch->x_end - patch->x_begin);
 }
 
+EB_ROWS_INLINE int32_t eb_pool_found(const eb_pool2d *op, const eb_patch *patch, const eb_pool_source *from, float *restrict found) {
+  for (int32_t c = 0; c < EB_POOL_CHANNELS; c++) found[c] = op->averages ? 0.0f : -FLT_MAX;
+  return eb_pool_gather(op, patch, from, found);
+}
+
+/* What steps that keep order make of the greatest of all taps. False where that may not be the greatest that they make: no tap
+ * is above the least number, or steps make of an infinite one what is none. */
+EB_ROWS_INLINE int eb_pool_steps_last(const eb_pool2d *op, const eb_output_steps *steps, int32_t pixel, const eb_patch *patch,
+                                      const eb_pool_source *from, float *restrict found) {
+  int sure = 1;
+  eb_pool_found(op, patch, from, found);
+  for (int32_t c = 0; c < from->channels; c++) sure &= found[c] > -FLT_MAX;
+  eb_apply_steps(steps, pixel, from->first, from->channels, found);
+  for (int32_t c = 0; c < from->channels; c++) sure &= found[c] == found[c];
+  return sure;
+}
+
 EB_ROWS_INLINE void eb_pool_float_tiles(const eb_pool2d *op, const eb_output_steps *steps, const float *input,
                                   size_t input_stride, float *output, size_t output_stride, int32_t tile_begin,
                                   int32_t tile_end) {
   const int32_t chunks = eb_ceil_div(op->channels, EB_POOL_CHANNELS);
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
     const int32_t pixel = tile / chunks, first = tile % chunks * EB_POOL_CHANNELS;
-    const eb_output_steps *read_steps = op->steps_last ? NULL : steps;
-    const eb_pool_source from = {input, input_stride, read_steps, first, eb_at_most(op->channels - first, EB_POOL_CHANNELS)};
+    eb_pool_source from = {input, input_stride, NULL, first, eb_at_most(op->channels - first, EB_POOL_CHANNELS)};
     const eb_patch patch = eb_patch_at(&op->window, pixel);
-    float found[EB_POOL_CHANNELS];
-    for (int32_t c = 0; c < EB_POOL_CHANNELS; c++) found[c] = op->averages ? 0.0f : -FLT_MAX;
-    const float count = (float)eb_pool_gather(op, &patch, &from, found);
-    if (op->steps_last) eb_apply_steps(steps, pixel, first, from.channels, found);
+    float found[EB_POOL_CHANNELS], count = 1.0f;
+    if (!op->steps_last || !eb_pool_steps_last(op, steps, pixel, &patch, &from, found)) {
+      from.steps = steps;
+      count = (float)eb_pool_found(op, &patch, &from, found);
+    }
     float *to = output + (size_t)pixel * output_stride + first;
     for (int32_t c = 0; c < from.channels; c++) {
       const float y = op->averages ? found[c] / count : found[c];
