@@ -17,6 +17,7 @@ _MEMORY = Path("/proc/meminfo")
 _GROUP = Path("/sys/fs/cgroup")
 _STATUS = Path("/proc/self/status")
 _KERNEL_MACHINE = Path("/proc/sys/kernel/arch")
+_BOOT = Path("/proc/sys/kernel/random/boot_id")
 _GENERATION = {"cpu family": "family", "model": "model", "CPU implementer": "implementer", "CPU part": "part"}
 _FAMILIES = {"x86_64": "x86", "i686": "x86", "aarch64": "arm", "armv7l": "arm", "armv8l": "arm"}
 
@@ -85,6 +86,11 @@ def timing_kind() -> Literal["measured", "emulated"]:
 def cores() -> int:
     """Processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def boot() -> str:
+    """The number that Linux gave itself when it started, which tells this machine from others; empty elsewhere."""
+    return _BOOT.read_text(encoding="utf-8").strip() if _BOOT.is_file() else ""
 
 
 def peak_memory() -> int:

@@ -31,14 +31,15 @@ class BoardsTogether(Target):
         boards: at least one.
 
     Raises:
-        InputError: they are not equal, so that figures of one would not hold for another.
+        InputError: they are not equal, so that figures of one would not hold for another; or two are one.
     """
 
     def __init__(self, boards: Sequence[Target]) -> None:
-        first, *others = boards
-        for other in others:
-            if (other.device, other.kind, other.unit) != (first.device, first.kind, first.unit):
-                raise InputError(f"{first.name} is {first.device}, {other.name} is {other.device}: they must be equal")
+        first = boards[0]
+        for index, board in enumerate(boards):
+            _check_other(board, boards[:index])
+            if (board.device, board.kind, board.unit) != (first.device, first.kind, first.unit):
+                raise InputError(f"{first.name} is {first.device}, {board.name} is {board.device}: they must be equal")
         self.name = " + ".join(board.name for board in boards)
         self.device, self.kind, self.unit = first.device, first.kind, first.unit
         self._boards = list(boards)
@@ -110,3 +111,13 @@ class BoardsTogether(Target):
             raise error
         self._boards.remove(board)
         warnings.warn(f"{board.name} dropped out, the others go on: {error}", InputWarning, stacklevel=3)
+
+
+def _check_other(board: Target, before: Sequence[Target]) -> None:
+    """Raises InputError if a board is one of those that were named before it."""
+    remedy = "it measures one thing at a time; name each board once"
+    for other in before:
+        if board.name == other.name:
+            raise InputError(f"{board.name} is named twice: {remedy}")
+        if board.boot and board.boot == other.boot:
+            raise InputError(f"{other.name} and {board.name} are the same machine: {remedy}")

@@ -77,6 +77,7 @@ class HostTarget(Target):
         self.name = name
         self.device = machine.describe()
         self.kind = machine.timing_kind()
+        self.boot = machine.boot() if self.kind == "measured" else ""
 
     def conditions(self) -> Conditions:
         return conditions.now()

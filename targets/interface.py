@@ -33,6 +33,7 @@ class Target(ABC):
         device: which machine its figures hold for.
         kind: what its figures are: "measured", "emulated", "simulated" or "estimated".
         unit: of its figures.
+        boot: what the machine that it measures on is known by until it starts anew; empty where none is measured on.
         is_microcontroller: whether it has flash and RAM, of which a model takes a part.
     """
 
@@ -40,6 +41,7 @@ class Target(ABC):
     device: str
     kind: Kind
     unit: Unit = "ms"
+    boot: str = ""
     is_microcontroller = False
 
     def in_unit(self, unit: Unit, wait_states: int = 0) -> Target:

@@ -37,7 +37,8 @@ class Facts:
 
     ``processor``: of its programs, as :func:`edgebnn.machine.processor` calls it; ``glibc``: (2, 36), None where there
     is none; ``python``: (3, 11), None where there is none; ``interpreter``: what starts it; ``details``: what else was
-    found, for people and records; ``has_numpy``: its Python has NumPy.
+    found, for people and records; ``has_numpy``: its Python has NumPy; ``boot``: the number that the kernel gave itself
+    when it started, empty where there is none.
     """
 
     device: str
@@ -48,6 +49,7 @@ class Facts:
     interpreter: str
     details: Mapping[str, str]
     has_numpy: bool = True
+    boot: str = ""
 
 
 def lacking(facts: Facts) -> str:

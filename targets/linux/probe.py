@@ -33,6 +33,7 @@ _FILES = {
     "temperature": "/sys/class/thermal/thermal_zone0/temp",
     "frequency": "/sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq",
     "load": "/proc/loadavg",
+    "boot": "/proc/sys/kernel/random/boot_id",
 }
 LIVE = ("governor", "temperature", "frequency", "load", "throttled")
 """What a device is under now, and is not known by."""
@@ -83,7 +84,7 @@ def facts(text: str, name: str) -> Facts:
     libc = re.search(r"glibc (\d{1,3})\.(\d{1,3})", " ".join([*python_fields[4:], found.get("libc", "")]))
     glibc = (int(libc[1]), int(libc[2])) if libc else None
     emulated = machine.differs(processor, found.get("served_by", ""))
-    details = {key: value for key, value in found.items() if key not in (*INTERPRETERS, *LIVE)}
+    details = {key: value for key, value in found.items() if key not in (*INTERPRETERS, *LIVE, "boot")}
     details["processor"] = processor
     details |= {"python": ".".join(map(str, version))} if version else {}
     details |= {"glibc": ".".join(map(str, glibc))} if glibc else {}
@@ -96,6 +97,7 @@ def facts(text: str, name: str) -> Facts:
         interpreter=interpreter,
         details=details,
         has_numpy=python_fields[3:4] == ["1"],
+        boot=found.get("boot", ""),
     )
 
 

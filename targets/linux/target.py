@@ -56,6 +56,7 @@ class LinuxTarget(Target):
         self.kind = device.facts.kind
         self.sent: list[Sent] = []
         self.where = device
+        self.boot = device.facts.boot if self.kind == "measured" else ""  # an emulator shows its host's
         self._agent: Agent | None = None
         self._started = 0
         self._programs: weakref.WeakSet[Channel] = weakref.WeakSet()

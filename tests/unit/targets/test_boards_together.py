@@ -20,8 +20,8 @@ from edgebnn.targets.model_file import ModelFile, Session
 class Board(Target):
     """A board that drops out after so many shares of work."""
 
-    def __init__(self, name: str, shares: int = 1000, device: str = "Pi 5") -> None:
-        self.name, self.device, self.kind = name, device, "measured"
+    def __init__(self, name: str, shares: int = 1000, device: str = "Pi 5", boot: str = "") -> None:
+        self.name, self.device, self.kind, self.boot = name, device, "measured", boot
         self.shares = shares
         self.done: list[int] = []
 
@@ -126,3 +126,11 @@ def test_what_the_boards_had_finished_is_known_when_the_last_one_drops_out() -> 
 def test_boards_must_be_equal() -> None:
     with pytest.raises(InputError, match="a is Pi 5, b is Pi 4: they must be equal"):
         BoardsTogether([Board("a"), Board("b", device="Pi 4")])
+
+
+def test_a_board_that_is_named_twice_is_refused() -> None:
+    with pytest.raises(InputError, match=r"^b is named twice: it measures one thing at a time; name each board once$"):
+        BoardsTogether([Board("a", boot="1"), Board("b", boot="2"), Board("b", boot="2")])
+    with pytest.raises(InputError, match=r"^a and c are the same machine: it measures one thing at a time"):
+        BoardsTogether([Board("a", boot="1"), Board("b", boot="2"), Board("c", boot="1")])
+    BoardsTogether([Board("a"), Board("b")])  # of which nothing is known
