@@ -32,8 +32,9 @@ def pruning_view(console: Console) -> Iterator[ProgressCallback]:
                 console.print(f"  {escape(at.message)}", highlight=False, soft_wrap=True)
                 return
             if at.stage == "accepted":
-                console.print(f"  {escape(_accepted(at))}", highlight=False, soft_wrap=True)
-            left = "" if at.seconds_left is None else f"about {timedelta(seconds=round(at.seconds_left))} left"
+                rest = "" if console.is_terminal or not at.seconds_left else f", {_left(at)}"  # a bar shows it
+                console.print(f"  {escape(_accepted(at))}{rest}", highlight=False, soft_wrap=True)
+            left = _left(at)
             if at.stage == "table" and not is_measuring:
                 console.print(
                     f"  measuring {at.total} layers or so for the latency table, {left}",
@@ -44,6 +45,10 @@ def pruning_view(console: Console) -> Iterator[ProgressCallback]:
             bars.update(task, description=escape(_title(at)), completed=at.done, total=at.total or None, left=left)
 
         yield update
+
+
+def _left(at: PruningProgress) -> str:
+    return "" if at.seconds_left is None else f"about {timedelta(seconds=round(at.seconds_left))} left"
 
 
 def _accepted(at: PruningProgress) -> str:

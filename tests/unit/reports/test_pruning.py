@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
 
@@ -140,12 +141,15 @@ def test_the_view_writes_a_line_for_each_iteration_and_note() -> None:
             tell(Progress("table", done=done, total=300, layer="conv2d_8_8", seconds_left=3725.2 - done))
         tell(Progress("search", iteration=1, done=1, total=2, layer="[conv]", accuracy=0.5, unit="ms"))
         tell(Progress("note", message="[fc] is passed over"))
-        tell(Progress("accepted", 1, 4, 2, 2, "conv[0:4]", 0.91, predicted=2.0, budget=1.5, unit="ms"))
+        accepted = Progress("accepted", 1, 4, 2, 2, "conv[0:4]", 0.91, predicted=2.0, budget=1.5, unit="ms")
+        tell(replace(accepted, seconds_left=5400.3))
+        tell(replace(accepted, iteration=4, seconds_left=0.0))
         tell(Progress("long_term", done=1, total=2, accuracy=0.9))
     assert isinstance(console.file, io.StringIO)
     lines = [line.strip() for line in console.file.getvalue().splitlines()]
     assert lines == [
         "measuring 300 layers or so for the latency table, about 1:02:02 left",
         "[fc] is passed over",
-        "iteration 1 of about 4: cut conv[0:4], now 2 ms (budget 1.5), 91.00 % on images held out",
+        "iteration 1 of about 4: cut conv[0:4], now 2 ms (budget 1.5), 91.00 % on images held out, about 1:30:00 left",
+        "iteration 4 of about 4: cut conv[0:4], now 2 ms (budget 1.5), 91.00 % on images held out",
     ]
