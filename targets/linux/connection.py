@@ -137,7 +137,7 @@ class Connection:
             raise ConnectionLostError(f"{self._who} has said nothing for {self.access.silence:.0f} s") from None
         except (asyncssh.Error, OSError) as error:
             raise self.lost(error) from None
-        if process.exit_status is None and process.exit_signal is None:
+        if _went_with_connection(process):
             raise self.lost()
         return Done(output.decode(errors="replace"), words.last(), process.exit_status)
 
@@ -171,7 +171,8 @@ class Connection:
                 options["known_hosts"] = [str(path) for path in visitor.files if path.is_file()] or b""
             self._open = await asyncssh.connect(**self._login, **options)
         except (asyncssh.Error, OSError, ValueError, asyncio.TimeoutError) as error:
-            raise DeviceError(one_line(self._explained(error, visitor))) from None
+            kind = ConnectionLostError if _may_pass(error) else DeviceError
+            raise kind(one_line(self._explained(error, visitor))) from None
         visitor.remember()
         return self._open
 
@@ -219,7 +220,7 @@ class Connection:
             )
         if isinstance(error, asyncio.TimeoutError | TimeoutError):
             return f"{host}: does not answer within {CONNECT_SECONDS:.0f} s; is it on, and in this network?"
-        if isinstance(error, asyncssh.ConnectionLost | ConnectionResetError):
+        if isinstance(error, asyncssh.ConnectionLost | ConnectionError):
             return (
                 f"{host}: hangs up before a login; is it ssh that listens there? On the device journalctl -u ssh tells"
             )
@@ -232,6 +233,24 @@ class Connection:
 
 class _Visitor(asyncssh.SSHClient):  # type: ignore[misc]
     """Decides about a host key that is in none of ``files``, those of known hosts. ``changed``: they have another."""
+
+def _went_with_connection(process: asyncssh.SSHClientProcess[bytes]) -> bool:
+    """Whether a process did not end by itself: a device that shuts down ends processes first, then connections."""
+    if process.exit_signal is not None:
+        return process.exit_signal[0] in ("HUP", "TERM")
+    return process.exit_status is None
+
+
+def _may_pass(error: BaseException) -> bool:
+    """Whether a host that was not reached for this may be reached later, as one that is starting."""
+    if isinstance(error, OSError):
+        return error.filename is None  # a file of ours that cannot be read
+    return isinstance(error, asyncssh.ConnectionLost | asyncio.TimeoutError)
+
+
+def _default_known_hosts() -> Path:
+    return Path("~/.ssh/known_hosts").expanduser()
+
 
     def __init__(self, access: Access, port: int | None) -> None:
         self._access = access
@@ -341,8 +360,7 @@ class SshChannel(Channel):
             await asyncio.wait_for(self._listener, 5)
         except (asyncssh.Error, OSError, asyncio.TimeoutError):
             return self._connection.lost()
-        status, signal = self._process.exit_status, self._process.exit_signal
-        if status is None and signal is None:
+        if _went_with_connection(self._process):
             return self._connection.lost()
         return DeviceError(self._words.explain(f"signal {signal[0]}" if signal else f"exit code {status}"))
 

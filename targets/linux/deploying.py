@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from functools import cached_property
@@ -34,7 +34,7 @@ from .device import Channel, ConnectionLostError, Device, DeviceError
 from .folder import FolderSession, explained, look, session
 from .standalone import SERVE, built, greet
 from .start import UNPACKED
-from .target import LinuxTarget, Sent
+from .target import LinuxTarget, Result, Sent
 from .versions import LABELS, MODEL, PROGRAM, SCHEDULE, SCRIPT, Folder, Manifest, default_folder
 
 _SCRIPT = Path(__file__).parent / "by_hand.py"
@@ -122,10 +122,7 @@ def deploy(
     file = where.with_schedule(file)
     parts = _Parts(where, file, tuple(samples(file, images, count)))
     before = len(where.sent)
-    try:
-        done = _deployed(parts, place, tolerance, keep)
-    except ConnectionLostError:
-        done = _deployed(parts, place, tolerance, keep)  # what has arrived is not sent again
+    done = where.until_back(lambda: _deployed(parts, place, tolerance, keep))  # what has arrived is not sent again
     return replace(done, copied=tuple(where.sent[before:]))
 
 
@@ -422,6 +419,10 @@ class _InVersion(LinuxTarget):
             )
         else:
             greet(self.launch(made.model, b""))
+
+    def until_back(self, work: Callable[[], Result], mend: Callable[[], object] = lambda: None) -> Result:
+        """What ``work`` gives, done once: whoever makes the version begins anew where the connection is lost."""
+        return work()
 
     def put(self, what: str, data: bytes) -> str:
         name = digest(data)

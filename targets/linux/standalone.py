@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import numpy as np
 
@@ -35,7 +35,7 @@ from edgebnn.targets.model_file import ModelFile, Session
 
 from . import by_hand_facts, wire
 from .client import skip_to
-from .device import Channel, ConnectionLostError, DeviceError
+from .device import Channel, DeviceError
 
 NAME = "network"
 SERVE = "--serve"
@@ -49,6 +49,8 @@ KEPT_BYTES = 512 << 20
 """Of programs in the cache, and of objects that several are linked from: those not used for longest go first."""
 _NS_PER_MS = 1e6
 _MOST_KB = 1 << 40
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,9 @@ class Host(Protocol):
     """What a session asks of its target."""
 
     kind: Kind
+
+    def until_back(self, work: Callable[[], Result], mend: Callable[[], object] = ...) -> Result:
+        """What ``work`` gives, done again where the device is lost meanwhile. Raises ConnectionLostError."""
 
     def launch(self, model: str, program: bytes) -> Channel:
         """Starts a program on the device, put there if it is not there yet. Raises DeviceError."""
@@ -278,7 +283,7 @@ class PackageSession(Session):
         return self._running.get(shapes) or self._prepare(self._model.graph_for(inputs))
 
     def _prepare(self, graph: Graph) -> _Running:
-        running = _Running(package_of(self._model, graph, self._processor), self._launch)
+        running = _Running(package_of(self._model, graph, self._processor), self._launch, self._host)
         self._running[tuple(graph.tensors[index].shape for index in graph.inputs)] = running
         return running
 
@@ -287,13 +292,14 @@ class PackageSession(Session):
 
 
 class _Running:
-    """A program on a device, started anew once where the connection drops. ``peak_memory_bytes``: 0 until it says."""
+    """A program on a device, started anew where the connection drops. ``peak_memory_bytes``: 0 until it says."""
 
-    def __init__(self, package: Package, launch: Callable[[Package], Channel]) -> None:
+    def __init__(self, package: Package, launch: Callable[[Package], Channel], host: Host) -> None:
         self.package = package
         self.peak_memory_bytes = 0
         self._launch = launch
-        self._channel = self._started()
+        self._host = host
+        host.until_back(self._start)
 
     def run(self, inputs: Sequence[Array]) -> tuple[Array, ...]:
         return self._checked(self._ask("R", 1, inputs), [argument.tensor for argument in self.package.outputs])
@@ -334,11 +340,7 @@ class _Running:
 
     def _ask(self, request: str, repeats: int, inputs: Sequence[Array]) -> tuple[Array, ...]:
         frame = struct.pack("<cI", request.encode(), repeats) + as_bytes(self.package, inputs)
-        try:
-            return self._exchange(frame)
-        except ConnectionLostError:
-            self._channel = self._started()
-            return self._exchange(frame)
+        return self._host.until_back(lambda: self._exchange(frame), self._start)
 
     def _exchange(self, frame: bytes) -> tuple[Array, ...]:
         self._channel.send(frame)
@@ -348,11 +350,10 @@ class _Running:
                 self.peak_memory_bytes = max(self.peak_memory_bytes, _bytes_of(header.get("peak_memory_kb")))
                 return arrays
 
-    def _started(self) -> Channel:
-        channel = self._launch(self.package)
-        weakref.finalize(self, channel.close)
-        greet(channel)
-        return channel
+    def _start(self) -> None:
+        self._channel = self._launch(self.package)
+        weakref.finalize(self, self._channel.close)
+        greet(self._channel)
 
 
 def greet(channel: Channel) -> None:

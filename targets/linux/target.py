@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.metadata
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.files import digest
@@ -23,6 +23,7 @@ from edgebnn.targets.model_file import ModelFile, Session
 
 from .client import Agent, conditions_of, energy_of, profile_of, samples_of, words_of
 from .device import Channel, ConnectionLostError, Device, DeviceError, lacking, planned_as
+from .reconnecting import until_back
 from .standalone import MACHINES, PackageSession
 from .wire import WireError
 
@@ -35,6 +36,7 @@ class Sent:
     bytes: int
 
 
+Result = TypeVar("Result")
 OnDevice: TypeAlias = "LinuxSession | PackageSession"
 
 
@@ -54,15 +56,16 @@ class LinuxTarget(Target):
         self.without_python = (standalone or bool(lacking(device.facts))) and device.facts.processor in MACHINES
         self.device = device.facts.device + (", by a stand-alone program" if self.without_python else "")
         self.kind = device.facts.kind
+        self.boot = device.facts.boot if self.kind == "measured" else ""  # an emulator shows its host's
         self.sent: list[Sent] = []
         self.where = device
-        self.boot = device.facts.boot if self.kind == "measured" else ""  # an emulator shows its host's
         self._agent: Agent | None = None
         self._started = 0
         self._programs: weakref.WeakSet[Channel] = weakref.WeakSet()
         self._of_programs: weakref.WeakSet[PackageSession] = weakref.WeakSet()
         self._unused: list[tuple[int, int]] = []
         self._lock = threading.RLock()
+        self._is_closed = threading.Event()
 
     @property
     def scheduled_as(self) -> str:
@@ -121,9 +124,14 @@ class LinuxTarget(Target):
 
     def close(self) -> None:
         """Ends what runs on the device, and the connection."""
+        self._is_closed.set()
         with self._lock:
             self._end_processes()
             self.where.close()
+
+    def until_back(self, work: Callable[[], Result], mend: Callable[[], object] = lambda: None) -> Result:
+        """What ``work`` gives, as :func:`.reconnecting.until_back`: it waits for a device that is lost meanwhile."""
+        return until_back(work, mend, self.name, self._is_closed)
 
     def put(self, what: str, data: bytes) -> str:
         """Has a file in the device's store, copied only if it is not there.
@@ -221,7 +229,7 @@ class LinuxTarget(Target):
 
 
 class LinuxSession(Session):
-    """A model on a device. A connection that drops is made anew once, and what was asked is asked again.
+    """A model on a device. A connection that drops is made anew, and what was asked is asked again.
 
     ``number``: the agent's.
     """
@@ -234,10 +242,7 @@ class LinuxSession(Session):
         self._options: dict[str, Any] = {"threads": threads, "exact": exact, "trace": trace}
         self._traced = trace
         self._inexact: tuple[str, ...] = ()
-        try:
-            self._open()
-        except ConnectionLostError:
-            self._open()
+        target.until_back(self._open)
 
     @property
     def inexact(self) -> tuple[str, ...]:
@@ -322,8 +327,6 @@ class LinuxSession(Session):
         return {"path": given.path, "text": schedules.to_text(given.schedule)}
 
     def _ask(self, do: str, inputs: Sequence[Array], **header: Any) -> tuple[Any, tuple[Array, ...]]:
-        try:
-            return self._target.ask(self._started, do, inputs, session=self.number, **header)
-        except ConnectionLostError:
-            self._open()
-            return self._target.ask(self._started, do, inputs, session=self.number, **header)
+        return self._target.until_back(
+            lambda: self._target.ask(self._started, do, inputs, session=self.number, **header), self._open
+        )

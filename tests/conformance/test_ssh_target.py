@@ -17,7 +17,7 @@ import pytest
 asyncssh = pytest.importorskip("asyncssh")
 
 from edgebnn.cli.main import main  # noqa: E402
-from edgebnn.errors import EdgebnnError, InputError  # noqa: E402
+from edgebnn.errors import EdgebnnError, InputError, InputWarning  # noqa: E402
 from edgebnn.files import cache_folder, digest  # noqa: E402
 from edgebnn.targets import target as target_named  # noqa: E402
 from edgebnn.targets.linux import bundle, connection, wire  # noqa: E402
@@ -176,6 +176,38 @@ def test_a_connection_that_drops_is_made_anew_and_the_answer_is_the_same(pi: Emu
     assert target.sent == []
     target.close()
     assert soon(lambda: len(pi.alive()) <= 1)
+
+
+def test_a_device_that_is_cut_off_twice_and_starts_anew_is_waited_for(pi: EmulatedPi, deployed: SshTarget) -> None:
+    target = SshTarget(pi.name, pi.access)
+    model = open_model(W1A8)
+    sample = next(noise(model, 1))
+    session = target.open(model)
+    expected = session.run(sample)
+    pi.switch_off()
+    threading.Timer(2.5, pi.switch_on).start()
+    threading.Timer(4.0, pi.drop_connections).start()
+    with pytest.warns(InputWarning, match=r"refuses ssh.*; it is tried again for 120 s$"):
+        outputs = session.run(sample)
+    np.testing.assert_array_equal(outputs[0], expected[0])
+    for _ in range(3):
+        time.sleep(1.0)
+        np.testing.assert_array_equal(session.run(sample)[0], expected[0])
+    target.close()
+
+
+@pytest.mark.parametrize("error", [BrokenPipeError(32, "Broken pipe"), asyncssh.ConnectionLost("lost")])
+def test_a_connection_that_is_cut_while_it_is_made_is_explained(
+    bare: EmulatedPi, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    async def cut(**options: object) -> None:
+        raise error
+
+    monkeypatch.setattr(asyncssh, "connect", cut)
+    with pytest.raises(
+        ConnectionLostError, match=r"^127\.0\.0\.1: hangs up before a login; .*journalctl -u ssh tells$"
+    ):
+        SshDevice(bare.name, bare.access)
 
 
 def test_a_copy_that_is_cut_off_leaves_no_half_file_and_no_process(bare: EmulatedPi, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ pytest.importorskip("asyncssh")
 import edgebnn
 from edgebnn._tensorflow import keras
 from edgebnn.files import cache_folder
+from edgebnn.targets.linux import reconnecting
 from edgebnn.targets.model_file import open_model
 from edgebnn.workflows import measuring
 from tests.end_to_end.test_cli import edgebnn as command_line
@@ -70,6 +71,7 @@ def test_boards_that_are_lost_cost_what_they_were_measuring_and_the_same_command
     monkeypatch.setattr(measuring, "LAYER_SECONDS", 0.0)
     monkeypatch.setattr(measuring, "LAYER_RUNS", 0)
     monkeypatch.setattr(measuring, "MOST_SECONDS", 1.0)
+    monkeypatch.setattr(reconnecting, "RECONNECT_SECONDS", 3.0)
     write_folder(tmp_path / "data" / "train", {"dark": 40, "light": 40}, mode="L")
     write_folder(tmp_path / "data" / "test", {"dark": 8, "light": 8}, mode="L")
     x = image = keras.Input((16, 16, 1), name="image")

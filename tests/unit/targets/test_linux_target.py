@@ -6,6 +6,7 @@ import importlib.util
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -20,7 +21,7 @@ from edgebnn import machine, targets
 from edgebnn.errors import EdgebnnError, InputError, InputWarning, ModelFormatError
 from edgebnn.files import digest
 from edgebnn.targets.host import HostTarget
-from edgebnn.targets.linux import client, start, wire
+from edgebnn.targets.linux import client, reconnecting, start, wire
 from edgebnn.targets.linux.device import ConnectionLostError, DeviceError, lacking
 from edgebnn.targets.linux.standalone import PackageSession
 from edgebnn.targets.linux.store import Store
@@ -195,7 +196,7 @@ def test_an_agent_that_dies_is_an_error_with_its_last_words_and_the_next_model_g
         target.validate(W1A8, count=1)
 
 
-def test_a_lost_connection_is_made_anew_once(
+def test_a_lost_connection_is_made_anew(
     target: LinuxTarget, device: LocalDevice, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = open_model(W1A8)
@@ -209,13 +210,43 @@ def test_a_lost_connection_is_made_anew_once(
     monkeypatch.setattr(device.started[-1], "receive", lost)
     np.testing.assert_array_equal(session.run(sample)[0], expected[0])
     assert len(device.started) == 2
+    failing, start = iter([True, True, False]), device.start
+    monkeypatch.setattr(device, "start", lambda needed: lost(0) if next(failing) else start(needed))
+    monkeypatch.setattr(device.started[-1], "receive", lost)
+    with pytest.warns(InputWarning, match="^local: the connection is gone; it is tried again for 120 s$"):
+        np.testing.assert_array_equal(session.run(sample)[0], expected[0])
+    assert len(device.started) == 3
     monkeypatch.setattr(device, "start", lambda needed: lost(0))
     monkeypatch.setattr(device.started[-1], "receive", lost)
+    monkeypatch.setattr(reconnecting, "RECONNECT_SECONDS", 0.5)
     with pytest.raises(ConnectionLostError, match="gone"):
         session.run(sample)
 
 
-def test_a_silent_device_is_given_up(tmp_path: Path) -> None:
+@pytest.mark.parametrize("standalone", [False, True])
+def test_nobody_waits_for_a_device_that_is_left(
+    device: LocalDevice, monkeypatch: pytest.MonkeyPatch, standalone: bool
+) -> None:
+    if standalone:
+        device.facts = replace(device.facts, python=None)
+    target = LinuxTarget(device)
+    session = target.open(open_model(W1A8))
+
+    def lost(*arguments: object) -> Any:
+        raise ConnectionLostError("the connection is gone")
+
+    monkeypatch.setattr(device, "start", lost)
+    monkeypatch.setattr(device, "launch", lost)
+    monkeypatch.setattr(device.started[-1], "receive", lost)
+    threading.Timer(1.0, target.close).start()
+    begun = time.monotonic()
+    with pytest.raises(ConnectionLostError), pytest.warns(InputWarning, match="tried again"):
+        session.run(next(noise(open_model(W1A8), 1)))
+    assert time.monotonic() - begun < 5
+
+
+def test_a_silent_device_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reconnecting, "RECONNECT_SECONDS", 1.0)
     device = LocalDevice(tmp_path, silence=4.0)
     target = LinuxTarget(device)
     session = target.open(open_model(W1A8))
