@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import socket
 import threading
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from concurrent import futures
 from contextlib import suppress
 from dataclasses import dataclass
@@ -151,7 +152,7 @@ class Connection:
         if not self.is_lost:
             assert self._open is not None
             return self._open
-        visitor = _Visitor(self.access, self._port)
+        visitor = _Visitor(self.access)
         options: dict[str, Any] = {
             "client_factory": lambda: visitor,
             "connect_timeout": CONNECT_SECONDS,
@@ -166,7 +167,10 @@ class Connection:
         if self.access.config is not None:
             options["config"] = str(self.access.config)
         try:
-            visitor.files = self._known_hosts(options)
+            asked = {"config": (), **self._login, **options}  # (): ~/.ssh/config, as connect has it by itself
+            settled = asyncssh.SSHClientConnectionOptions(**asked)
+            visitor.has_alias = bool(settled.host_key_alias)
+            visitor.files = self._known_hosts(settled.known_hosts)
             if visitor.files:
                 options["known_hosts"] = [str(path) for path in visitor.files if path.is_file()] or b""
             self._open = await asyncssh.connect(**self._login, **options)
@@ -176,25 +180,24 @@ class Connection:
         visitor.remember()
         return self._open
 
-    def _known_hosts(self, options: dict[str, Any]) -> list[Path]:
+    def _known_hosts(self, named: Sequence[str] | None) -> list[Path]:
         """The files of known hosts, there or not, the first being the user's; none where ~/.ssh/config wants none."""
         if self.access.known_hosts is not None:
             return [self.access.known_hosts]
-        asked = {"config": (), **self._login, **options}  # (): ~/.ssh/config, as connect has it by itself
-        named = asyncssh.SSHClientConnectionOptions(**asked).known_hosts
         if named is None:
             return []
-        return [Path(str(name)).expanduser() for name in named] or [Path("~/.ssh/known_hosts").expanduser()]
+        return [Path(str(name)).expanduser() for name in named] or [_default_known_hosts()]
 
     def _explained(self, error: BaseException, visitor: _Visitor) -> str:
         """One line with the remedy."""
         who, host = self._who, self.host
         port = f" -p {self._port}" if self._port else ""
-        if isinstance(error, asyncssh.HostKeyNotVerifiable) and visitor.changed:
-            name = f"[{host}]:{self._port}" if self._port else host
+        if isinstance(error, asyncssh.HostKeyNotVerifiable) and visitor.changed is not None:
+            path, name = visitor.changed
+            file = "" if path == _default_known_hosts() else f" -f {shlex.quote(str(path))}"
             return (
                 f"{host}: its host key is another than the one in known_hosts ({visitor.fingerprint}): if the device "
-                f"was set up anew, run ssh-keygen -R '{name}'; if not, somebody may stand between"
+                f"was set up anew, run ssh-keygen -R {shlex.quote(name)}{file}; if not, somebody may stand between"
             )
         if isinstance(error, asyncssh.HostKeyNotVerifiable):
             return (
@@ -231,9 +234,6 @@ class Connection:
         return f"{who}: ssh fails ({error}); ssh -v{port} {who} tells more"
 
 
-class _Visitor(asyncssh.SSHClient):  # type: ignore[misc]
-    """Decides about a host key that is in none of ``files``, those of known hosts. ``changed``: they have another."""
-
 def _went_with_connection(process: asyncssh.SSHClientProcess[bytes]) -> bool:
     """Whether a process did not end by itself: a device that shuts down ends processes first, then connections."""
     if process.exit_signal is not None:
@@ -252,22 +252,29 @@ def _default_known_hosts() -> Path:
     return Path("~/.ssh/known_hosts").expanduser()
 
 
-    def __init__(self, access: Access, port: int | None) -> None:
+class _Visitor(asyncssh.SSHClient):  # type: ignore[misc]
+    """Decides about a host key that is in none of ``files``, those of known hosts.
+
+    ``changed``: where they have another, and for which name. ``has_alias``: hosts are known by a HostKeyAlias.
+    """
+
+    def __init__(self, access: Access) -> None:
         self._access = access
-        self._port = port
         self._new: tuple[Path, str] | None = None
         self.fingerprint = ""
-        self.changed = False
+        self.changed: tuple[Path, str] | None = None
+        self.has_alias = False
         self.files: list[Path] = []
 
     def validate_host_public_key(self, host: str, addr: str, port: int, key: asyncssh.SSHKey) -> bool:
-        there = [str(path) for path in self.files if path.is_file()]
         self.fingerprint = key.get_fingerprint()
-        self.changed = any(asyncssh.match_known_hosts(name, host, addr, port)[0] for name in there)
-        if self.changed or not self._access.accept_new_host:
+        names = [host] if self.has_alias else [one if port == 22 else f"[{one}]:{port}" for one in (host, addr) if one]
+        there = [(path, name) for path in self.files if path.is_file() for name in names]
+        known = (one for one in there if asyncssh.match_known_hosts(str(one[0]), one[1], "", None)[0])
+        self.changed = next(known, None)
+        if self.changed is not None or not self._access.accept_new_host:
             return False
-        name = host if port == 22 else f"[{host}]:{port}"
-        self._new = (self.files[0], f"{name} {key.export_public_key('openssh').decode().strip()}\n")
+        self._new = (self.files[0], f"{names[0]} {key.export_public_key('openssh').decode().strip()}\n")
         return True
 
     def remember(self) -> None:
@@ -362,6 +369,7 @@ class SshChannel(Channel):
             return self._connection.lost()
         if _went_with_connection(self._process):
             return self._connection.lost()
+        status, signal = self._process.exit_status, self._process.exit_signal
         return DeviceError(self._words.explain(f"signal {signal[0]}" if signal else f"exit code {status}"))
 
     def close(self) -> None:

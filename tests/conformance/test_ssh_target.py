@@ -263,6 +263,31 @@ def test_host_keys(bare: EmulatedPi) -> None:
     assert wrong.read_bytes() == recorded
 
 
+@pytest.mark.parametrize(
+    ("alias", "recorded_as"),
+    [("", "[127.0.0.1]:{port}"), ("HostKeyAlias board-7\n", "board-7"), ("", "[localhost]:{port}")],
+)
+def test_a_host_key_that_changed_is_named_as_known_hosts_has_it(
+    bare: EmulatedPi, tmp_path: Path, alias: str, recorded_as: str
+) -> None:
+    name, config, known = recorded_as.format(port=bare.port), tmp_path / "config", tmp_path / "known hosts"
+    host = "localhost" if "localhost" in name else "127.0.0.1"
+    login = f"HostName {host}\nPort {bare.port}\nUser pi\nIdentityFile {bare.user_key}\n"
+    config.write_text(f"Host mypi\n{login}{alias}")
+    access = replace(bare.access, key=None, known_hosts=known, config=config)
+    other = asyncssh.generate_private_key("ssh-ed25519").export_public_key().decode()
+    known.write_text(f"{host} {other}{name} {other}")  # the first is of what listens at port 22 there
+    with pytest.raises(DeviceError) as refused:
+        SshDevice("ssh://mypi", access)
+    remedy = str(refused.value).partition("run ")[2].partition(";")[0]
+    assert str(refused.value).startswith("mypi: its host key is another than the one in known_hosts")
+    assert shlex.split(remedy) == ["ssh-keygen", "-R", name, "-f", str(known)]
+    known.write_text(f"{host} {other}")  # as if that had been done
+    SshDevice("ssh://mypi", replace(access, accept_new_host=True)).close()
+    assert known.read_text().splitlines()[-1].split()[0] == name
+    SshDevice("ssh://mypi", access).close()
+
+
 def test_logins_that_fail_say_what_helps(bare: EmulatedPi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     key = tmp_path / "other"
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(key))
