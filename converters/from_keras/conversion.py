@@ -28,12 +28,12 @@ from edgebnn.converters.post_training import int8_around_binary, with_int8_ends
 from edgebnn.converters.quiet import captured
 from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
-from edgebnn.errors import EdgebnnError, InputError, one_line
+from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, one_line
 from edgebnn.graph.types import Array, Graph
 from edgebnn.user_modules import first_line
 
 from .calls import Call, call_of, input_shapes
-from .tracing import save
+from .tracing import ControlFlow, Traced, save
 
 Target = Literal["lce", "int8", "float"]
 
@@ -77,19 +77,25 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
         raise InputError(f"model '{model.name}': int8 needs calibration inputs, or fake quantization in training")
     samples = None if calibration is None or trained else [np.asarray(values) for values in calibration]
     with _workplace() as folder:
-        outputs = _hand_over(model, call, to, samples, folder)
+        traced = _hand_over(model, call, to, samples, folder)
         try:
             convert_in_child(folder)
         except ConversionError as error:
             if samples is not None and _SAME_SCALE.search(error.details):
                 return _by_measured_ranges(to_graph(model, "float"), samples)
-            raise _failure(model, to, error) from error
+            raise _failure(model, to, error, traced.control_flow) from error
         content = (folder / FILE).read_bytes()
     where = f"model '{model.name}' converted to {to}"
-    graph = read(content, where)
+    try:
+        graph = read(content, where)
+    except ModelFormatError as error:
+        if not traced.control_flow:
+            raise
+        first = traced.control_flow[0]
+        raise InputError(one_line(f"{_place(model, first.layer)}: {_explained_flow(first)}")) from error
     if to == "int8" and samples is not None and cuts_ranges(graph):
         return _by_measured_ranges(to_graph(model, "float"), samples)
-    return keras_names.named(representable(requantized(graph)) if to == "int8" else graph, call.names, outputs)
+    return keras_names.named(representable(requantized(graph)) if to == "int8" else graph, call.names, traced.outputs)
 
 
 def _by_measured_ranges(graph: Graph, samples: list[Array]) -> Graph:
@@ -138,11 +144,11 @@ def _workplace() -> Iterator[Path]:
         ) from error
 
 
-def _hand_over(model: Any, call: Call, to: Target, samples: list[Array] | None, folder: Path) -> tuple[str, ...]:
-    """Writes what the converter process needs; returns the names of the model's outputs."""
+def _hand_over(model: Any, call: Call, to: Target, samples: list[Array] | None, folder: Path) -> Traced:
+    """Writes what the converter process needs; returns what is known of the model."""
     with captured() as chatter:
         try:
-            outputs = save(model, call, folder / SAVED_MODEL, binary=to == "lce")
+            traced = save(model, call, folder / SAVED_MODEL, binary=to == "lce")
         except EdgebnnError:
             raise
         except Exception as error:  # of any class: it runs the user's code
@@ -152,21 +158,43 @@ def _hand_over(model: Any, call: Call, to: Target, samples: list[Array] | None, 
         np.save(folder / f"{keras_names.key(position)}.npy", values.astype(spec.dtype.as_numpy_dtype))
     job = {"to": to, "inputs": len(call.specs), "batch": call.specs[0].shape[0] or 1, "calibrated": samples is not None}
     (folder / JOB).write_text(json.dumps(job))
-    return outputs
+    return traced
 
 
-def _failure(model: Any, to: Target, error: ConversionError) -> EdgebnnError:
+def _failure(model: Any, to: Target, error: ConversionError, control_flow: Sequence[ControlFlow] = ()) -> EdgebnnError:
+    """``control_flow``: of the model; where no other layer is named, it is what the converter failed at."""
     text = f"{error}\n{error.details}"
     layer = _layer_named_in(text, model)
-    where = f"model '{model.name}'" + (f", layer '{layer}'" if layer else "")
+    flow = next((one for one in control_flow if layer in (None, one.layer)), None)
+    where = _place(model, flow.layer if flow else layer or "")
     if isinstance(error, ConverterCrashError):
-        remedy = "try --to float, or layers of another kind"
+        remedy = _explained_flow(flow) if flow else "try --to float, or layers of another kind"
         return EdgebnnError(
             one_line(f"{where}: TensorFlow's converter crashed on conversion to {to}: {error}; {remedy}")
         )
+    if flow:
+        return InputError(one_line(f"{where}: {_explained_flow(flow)}"))
     reason = re.search(r"error: (.+)", text)
     why = _explained(reason[1]) if reason else error
     return EdgebnnError(one_line(f"{where}: conversion to {to} failed ({why})"))
+
+
+def _place(model: Any, layer: str) -> str:
+    return f"model '{model.name}'" + (f", layer '{layer}'" if layer else "")
+
+
+_INSTEAD = {
+    "While": "write a loop of a known length out, step by step, and tf.map_fn as ops on all samples at once",
+    "If": "compute both branches and choose by tf.where",
+    "Case": "compute all branches and choose by tf.where",
+}
+
+
+def _explained_flow(flow: ControlFlow) -> str:
+    """What is wrong with control flow, and what to do."""
+    return (
+        f"it decides while it runs what is computed ({flow.op}), which edgebnn's files do not hold; {_INSTEAD[flow.op]}"
+    )
 
 
 def _explained(reason: str) -> str:

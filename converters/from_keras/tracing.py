@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,23 @@ from edgebnn.errors import InputError
 from .calls import Call
 
 
-def save(model: Any, call: Call, folder: Path, *, binary: bool) -> tuple[str, ...]:
+@dataclass(frozen=True)
+class ControlFlow:
+    """A layer (the model itself: "") that decides while it runs what is computed: ``op`` is While, If or Case."""
+
+    layer: str
+    op: str
+
+
+@dataclass(frozen=True)
+class Traced:
+    """What is known of a model that was traced: the names of its outputs, in Keras' order, and its control flow."""
+
+    outputs: tuple[str, ...]
+    control_flow: tuple[ControlFlow, ...]
+
+
+def save(model: Any, call: Call, folder: Path, *, binary: bool) -> Traced:
     """Saves a SavedModel whose arguments and results are keyed by position.
 
     Args:
@@ -26,14 +43,15 @@ def save(model: Any, call: Call, folder: Path, *, binary: bool) -> tuple[str, ..
         binary: it is for LCE's converter, which looks for signs.
 
     Returns:
-        The names of the model's outputs, in Keras' order.
+        What is known of it then.
     """
     with _weights_quantized(model), _dilated_in_one_op(model), _steps_written_out(model):
-        return _output_names(model, _save(model, call, folder, binary))
+        nested, graph = _save(model, call, folder, binary)
+        return Traced(_output_names(model, nested), tuple(_control_flow(model, graph)))
 
 
-def _save(model: Any, call: Call, folder: Path, binary: bool) -> Any:
-    """Returns the model's results, nested as they are."""
+def _save(model: Any, call: Call, folder: Path, binary: bool) -> tuple[Any, Any]:
+    """Returns the model's results, nested as they are, and the graph that computes them."""
     nested: list[Any] = []
     takes_training = "training" in inspect.signature(model.call).parameters
 
@@ -56,7 +74,35 @@ def _save(model: Any, call: Call, folder: Path, binary: bool) -> Any:
     root.kept = list({id(v): v for v in (*function.graph.variables, *own)}.values())
     options = tf.saved_model.SaveOptions(save_debug_info=True, experimental_custom_gradients=False)  # nobody trains it
     tf.saved_model.save(root, str(folder), signatures={keras_names.SIGNATURE: function}, options=options)
-    return nested[-1]
+    return nested[-1], function.graph
+
+
+_FLOW = re.compile("(?:Stateless)?(While|If|Case)")
+
+
+def _control_flow(model: Any, graph: Any) -> Iterator[ControlFlow]:
+    """By layer, once each; functions that a layer calls are looked into. Converters may still find it constant."""
+    content = graph.as_graph_def()
+    functions = {function.signature.name: function.node_def for function in content.library.function}
+    names = {layer.name for layer in model.submodules if isinstance(layer, keras.layers.Layer)}
+    seen = set[str]()
+    for node in content.node:
+        op = _flow_in([node], functions)
+        layer = next((part for part in reversed(node.name.split("/")) if part in names), "")
+        if op and layer not in seen:
+            seen.add(layer)
+            yield ControlFlow(layer, op)
+
+
+def _flow_in(nodes: Iterable[Any], functions: dict[str, Any]) -> str:
+    """The first kind of control flow among nodes of a graph and what they call; empty: none."""
+    for node in nodes:
+        own = _FLOW.fullmatch(node.op)
+        called = [value.func.name for value in node.attr.values() if value.HasField("func")]
+        found = own[1] if own else next(filter(None, (_flow_in(functions.get(f, ()), functions) for f in called)), "")
+        if found:
+            return found
+    return ""
 
 
 _WRITES = re.compile("Assign.*Op|Resource(Scatter|Apply|Sparse|StridedSliceAssign).*")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 import edgebnn
-from edgebnn.converters.convert import convert
+from edgebnn.converters.convert import Target, convert
 from edgebnn.converters.read_tflite import read
 from edgebnn.errors import EdgebnnError, InputError
 from edgebnn.graph.types import DType
@@ -385,6 +386,38 @@ def test_a_layer_that_changes_its_variables_when_it_is_called_is_named_with_the_
     for to in ("float", "lce"):
         with pytest.raises(InputError, match=r"layer 'norm': changes its variable 'moving_mean'.*in training alone"):
             convert(keras.Model(x, inner(x)), tmp_path / "out.tflite", to)  # type: ignore[arg-type]
+
+
+def _looped(x: Any) -> Any:
+    return tf.while_loop(lambda turn, _: turn < 3, lambda turn, y: (turn + 1, y * 0.5), [tf.constant(0), x])[1]
+
+
+@pytest.mark.parametrize(
+    ("function", "op", "remedy"),
+    [
+        (_looped, "While", "write a loop of a known length out"),
+        (tf.function(_looped), "While", "write a loop of a known length out"),
+        (lambda x: tf.map_fn(lambda y: y * 2.0, x), "While", "tf.map_fn as ops on all samples"),
+        (lambda x: tf.cond(tf.reduce_sum(x) > 0, lambda: x * 2.0, lambda: x - 1.0), "If", "choose by tf.where"),
+    ],
+)
+@pytest.mark.parametrize("to", ["float", "lce", "int8"])
+def test_a_layer_with_control_flow_is_named_with_the_remedy(
+    function: Any, op: str, remedy: str, to: Target, tmp_path: Path
+) -> None:
+    x = keras.Input((4, 4, 3))
+    inner = keras.Model(x, keras.layers.Lambda(function, name="turns")(keras.layers.Conv2D(3, 1, name="before")(x)))
+    model = keras.Model(x, keras.layers.Conv2D(3, 1, name="after")(inner(x)), name="net")
+    samples = np.random.default_rng(0).normal(size=(4, 4, 4, 3)).astype(np.float32)
+    with pytest.raises(EdgebnnError) as refused:
+        convert(model, tmp_path / "out.tflite", to, samples if to == "int8" else None)
+    assert re.match(rf"model 'net', layer 'turns': .*\({op}\).*{remedy}", str(refused.value)), refused.value
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_control_flow_that_converters_find_constant_is_converted(tmp_path: Path) -> None:
+    constant = keras.layers.Lambda(lambda x: x * tf.cond(tf.constant(True), lambda: 2.0, lambda: 3.0))
+    convert(_model_with(constant), tmp_path / "out.tflite", "float")
 
 
 def test_models_without_a_fixed_input_shape_are_refused(tmp_path: Path) -> None:
