@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -45,7 +46,7 @@ def save(model: Any, call: Call, folder: Path, *, binary: bool) -> Traced:
     Returns:
         What is known of it then.
     """
-    with _weights_quantized(model), _dilated_in_one_op(model), _steps_written_out(model):
+    with _weights_quantized(model), _dilated_in_one_op(model), _steps_written_out(model), _groups_of_known_size(model):
         nested, graph = _save(model, call, folder, binary)
         return Traced(_output_names(model, nested), tuple(_control_flow(model, graph)))
 
@@ -61,7 +62,8 @@ def _save(model: Any, call: Call, folder: Path, binary: bool) -> tuple[Any, Any]
         nested.append(result)
         if binary:
             _keep_other_signs()
-        flat = [leaf for leaf in tf.nest.flatten(result) if leaf is not None]
+        softsigns = _softsigns_written_out()
+        flat = [softsigns.get(leaf.ref(), leaf) for leaf in tf.nest.flatten(result) if leaf is not None]
         return {keras_names.key(position): leaf for position, leaf in enumerate(flat)}
 
     specs = [
@@ -149,6 +151,32 @@ def _keep_other_signs() -> None:
             op._update_input(0, tf.clip_by_value(op.inputs[0], -1, 1))
 
 
+def _softsigns_written_out() -> dict[Any, Any]:
+    """Computes softsigns in the graph, of which TensorFlow Lite has no op, by ops that it has in int8 too.
+
+    x / (1 + |x|) is x r r, where r is one by the square root of 1 + |x|; of divisions there are only float ones.
+
+    Returns:
+        What takes the place of each tensor.
+    """
+    found = dict[Any, Any]()
+    graph = tf.compat.v1.get_default_graph()
+    for op in [op for op in graph.get_operations() if op.type == "Softsign"]:
+        (x,), (result,) = op.inputs, op.outputs
+        readers = [
+            (reader, place)
+            for reader in result.consumers()
+            for place, read in enumerate(reader.inputs)
+            if read is result
+        ]
+        with tf.name_scope(f"{op.name}/"):
+            root = tf.math.rsqrt(1 + tf.abs(x))
+            found[result.ref()] = x * root * root
+        for reader, place in readers:
+            reader._update_input(place, found[result.ref()])
+    return found
+
+
 def _source(tensor: Any) -> Any:
     """The op that a tensor's values come from."""
     while tensor.op.type in ("Identity", "IdentityN", "StopGradient"):
@@ -186,6 +214,47 @@ def _dilated_in_one_op(model: Any) -> Iterator[None]:
     finally:
         for layer in layers:
             del layer.convolution_op
+
+
+@contextmanager
+def _groups_of_known_size(model: Any) -> Iterator[None]:
+    """Within it group normalization is traced with the sizes that are known, in at most four dimensions.
+
+    Keras asks for all sizes while it runs and weights each element with one, which fails the converter to int8 and
+    leaves ops that the IR does not have.
+    """
+    layers = [one for one in model.submodules if isinstance(one, keras.layers.GroupNormalization)]
+    for layer in layers:
+        layer.call = _in_groups(layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.call
+
+
+def _in_groups(layer: Any) -> Callable[..., Any]:
+    """The call of a group normalization; its own where elements are masked, sizes open, or channels not the last."""
+    plain = layer.call
+
+    def call(inputs: Any, mask: Any = None) -> Any:
+        _, *inner, channels = inputs.shape
+        axis = layer.axis % inputs.shape.rank
+        if mask is not None or axis != inputs.shape.rank - 1 or None in (*inner, channels):
+            return plain(inputs, mask=mask)
+        size = (layer.groups, channels // layer.groups)
+        grouped = tf.reshape(inputs, [-1, math.prod(inner), *size])
+        apart = grouped - tf.reduce_mean(grouped, [1, 3], keepdims=True)
+        variance = tf.reduce_mean(apart * apart, [1, 3], keepdims=True)
+        result = apart * tf.math.rsqrt(variance + layer.epsilon)
+        if layer.scale:
+            result *= tf.reshape(layer.gamma, size)
+        if layer.center:
+            result += tf.reshape(layer.beta, size)
+        return tf.reshape(result, [-1, *inner, channels])
+
+    as_it_is: Callable[..., Any] = tf.autograph.experimental.do_not_convert(call)
+    return as_it_is
 
 
 @contextmanager

@@ -420,6 +420,56 @@ def test_control_flow_that_converters_find_constant_is_converted(tmp_path: Path)
     convert(_model_with(constant), tmp_path / "out.tflite", "float")
 
 
+GROUP_NORMS = {
+    "both": {"groups": 4},
+    "one group": {"groups": 1, "scale": False},
+    "one channel each": {"groups": -1, "center": False},
+    "neither": {"groups": 2, "scale": False, "center": False, "epsilon": 0.1},
+}
+
+
+@pytest.mark.parametrize(
+    ("to", "layer"),
+    [
+        *(("int8", layer) for layer in (*GROUP_NORMS, "softsign", "softsign at the end")),
+        *(("float", layer) for layer in ("both", "softsign", "softsign at the end")),
+        *(("lce", layer) for layer in ("both", "softsign")),
+    ],
+)
+def test_what_tensorflow_lite_has_no_op_for_is_written_out(to: Target, layer: str, tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    x = keras.Input((8, 8, 3), name="x")
+    y = keras.layers.Conv2D(8, 3, name="before")(x)
+    if layer in GROUP_NORMS:
+        norm = keras.layers.GroupNormalization(**GROUP_NORMS[layer], name="middle")
+        y = norm(y)
+        for weight in norm.weights:
+            weight.assign(rng.uniform(0.5, 1.5, weight.shape))
+    else:
+        y = keras.layers.Activation(tf.nn.softsign, name="middle")(y)
+    end = y if layer == "softsign at the end" else keras.layers.Conv2D(4, 3, name="after")(y)
+    model = keras.Model(x, end)
+    values = rng.normal(size=(40, 8, 8, 3)).astype(np.float32)
+    expected = model(values).numpy()
+    convert(model, tmp_path / "out.tflite", to, values if to == "int8" else None)
+    graph = read(tmp_path / "out.tflite")
+    if to == "int8":
+        assert {tensor.dtype for tensor in graph.tensors} <= {DType.INT8, DType.INT32}, "a part of it is float"
+    found = edgebnn.load(tmp_path / "out.tflite")(values)
+    np.testing.assert_allclose(found, expected, atol=(0.03 if to == "int8" else 1e-6) * np.ptp(expected))
+    np.testing.assert_array_equal(model(values).numpy(), expected)
+    edgebnn.export(tmp_path / "out.tflite", tmp_path / "c", "cortex-m4")  # it has C for all of its ops
+
+
+def test_a_group_normalization_of_other_channels_is_keras_own(tmp_path: Path) -> None:
+    x = keras.Input((6, 4), batch_size=1, name="x")
+    model = keras.Model(x, keras.layers.GroupNormalization(2, axis=1)(x))
+    values = np.random.default_rng(3).normal(size=(5, 6, 4)).astype(np.float32)
+    convert(model, tmp_path / "out.tflite", "float")
+    found = np.concatenate([edgebnn.load(tmp_path / "out.tflite")(one[None]) for one in values])
+    np.testing.assert_allclose(found, np.concatenate([model(one[None]) for one in values]), atol=1e-5)
+
+
 def test_models_without_a_fixed_input_shape_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="open shape"):
         convert(_model_with(keras.layers.Conv2D(3, 3), (None, None, 3)), tmp_path / "out.tflite", "float")
