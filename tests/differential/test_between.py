@@ -26,6 +26,7 @@ from tests.support.between_graphs import (
     image,
     int8_blocks,
     int8_shortcut,
+    with_constant_map,
 )
 from tests.support.ckernels import library
 from tests.support.examples import examples
@@ -56,6 +57,14 @@ def test_batches_equal_the_reference(case: Between) -> None:
     interpreter = delegate_run(graph, x)
     for index, y in zip(graph.outputs, run(resize(graph, [x.shape]), [x]), strict=True):
         np.testing.assert_array_equal(interpreter.get_tensor(index), y)
+
+
+@pytest.mark.parametrize("kind", ["ADD", "MUL"])
+def test_a_constant_map_is_that_of_each_sample(kind: str) -> None:
+    graph = with_constant_map(kind, 0)
+    x = image(Between(16, (), 0), graph, batches=3)
+    (expected,) = run(resize(graph, [x.shape]), [x])
+    np.testing.assert_array_equal(delegate_run(graph, x).get_tensor(graph.outputs[0]), expected)
 
 
 @settings(max_examples=examples(30))

@@ -205,6 +205,16 @@ def gated_block(seed: int) -> Graph:
     return chain(builder.steps)
 
 
+def with_constant_map(kind: str, seed: int) -> Graph:
+    """ADD or MUL of a convolution's output and a constant map for one sample, which another convolution reads."""
+    builder = _Builder(16, seed)
+    y = builder.convolution(0, 0)
+    by = constant("map", builder.rng.normal(size=y.shape).astype(np.float32))
+    builder.values.append(builder.put(kind, AddOptions() if kind == "ADD" else MulOptions(), (y, by), y.shape))
+    builder.convolution(0, 0)
+    return chain(builder.steps)
+
+
 def int8_blocks(channels: int, blocks: int, seed: int) -> Graph:
     """Residual blocks of int8, each with ranges of its own; some sums have an activation, some are outputs too."""
     rng = np.random.default_rng(seed)

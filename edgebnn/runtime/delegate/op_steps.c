@@ -140,6 +140,12 @@ static bool is_of_rows(const LiteTensor *tensor, int type) {
 
 static bool is_variable(const LiteTensor *tensor) { return tensor->allocation_type != LITE_MMAP_RO; }
 
+/* Whether a constant is a value for each channel, or is for a batch that no other can take the place of: of one sample it would
+ * be for each of a larger batch, which the interpreter's kernels can do. */
+static bool is_for_any_batch(const LiteTensor *constant, const eb_op_step *step) {
+  return step->shared || constant->dims->data[0] > 1;
+}
+
 /* A second operand; `input` has the output's shape. */
 static bool add_operand(const LiteContext *context, int kind, int type, int operand, eb_op *op) {
   const LiteIntArray *shape = context->tensors[op->output].dims;
@@ -147,8 +153,8 @@ static bool add_operand(const LiteContext *context, int kind, int type, int oper
   eb_op_step *step = &op->steps[op->step_count++];
   *step = (eb_op_step){.kind = kind, .read = op->read_count};
   op->reads[op->read_count++] = (eb_read){.tensor = operand, .op = EB_OUTSIDE};
-  return is_of_rows(tensor, type) && (is_variable(tensor) || tensor->data != NULL) &&
-         settle_operand(tensor->dims, shape->data, shape->size, step);
+  return is_of_rows(tensor, type) && settle_operand(tensor->dims, shape->data, shape->size, step) &&
+         (is_variable(tensor) || (tensor->data != NULL && is_for_any_batch(tensor, step)));
 }
 
 /* Sets the tensor that has the output's shape. */
