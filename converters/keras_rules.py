@@ -184,7 +184,7 @@ def steps(model: KerasModel, layer: KerasLayer) -> str | None:
 
 def _activations_after(model: KerasModel, layer: KerasLayer) -> list[str]:
     """The layer's own activation, or those of activation layers right behind it."""
-    after = [model[name].activation for name in layer.targets if not model[name].option("kernel")]
+    after = [model[name].activation for name in layer.targets if model[name].option("kernel") is None]
     return [name for name in (layer.activation, *after) if name]
 
 

@@ -110,6 +110,12 @@ def test_a_rule_leaves_the_right_model_alone(rule: str) -> None:
     assert rule not in [finding.rule for finding in lint_keras(model(CASES[rule][1]), _target(rule))]
 
 
+@pytest.mark.parametrize("behind", [L.Conv2D(8, 1, activation="tanh"), conv(name="behind", kernel_constraint=None)])
+def test_a_convolution_right_behind_another_is_no_activation(behind: Any) -> None:
+    found = lint_keras(model(lambda x: behind(conv()(x))))
+    assert ("activation-not-fused", "layer") not in [(finding.rule, finding.layer) for finding in found]
+
+
 def test_a_binary_convolution_of_the_image_is_found() -> None:
     image = L.Input((8, 8, 64))
     found = lint_keras(keras.Model(image, conv()(image)))
