@@ -10,6 +10,8 @@ from collections import Counter
 from dataclasses import replace
 
 from edgebnn.graph.ops import OPS
+from edgebnn.graph.ops.enums import Activation
+from edgebnn.graph.ops.pool import Pool2DOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import DType, Graph, Op, Tensor
 
@@ -45,8 +47,11 @@ def cuts_ranges(graph: Graph) -> bool:
     """Whether an int8 tensor may saturate where other ops read it, for the sake of one that chooses between values.
 
     TensorFlow Lite's calibration gives a MINIMUM, and what it reads, the range of its results. That does no harm to
-    these, but to whatever else is made of what it reads.
+    these, but to whatever else is made of what it reads; and to averages, whose activation comes after values that it
+    would cut off.
     """
+    if any(_averages_what_is_cut(op, graph) for op in graph.ops):
+        return True
     readers = Counter([*(i for op in graph.ops for i in dict.fromkeys(op.inputs)), *graph.outputs])
     made = {i: op for op in graph.ops for i in op.outputs}
     seen, waiting = set[int](), [op for op in graph.ops if op.kind in _CHOOSING]
@@ -63,3 +68,10 @@ def cuts_ranges(graph: Graph) -> bool:
                 return True
             waiting.extend([] if source is None else [source])
     return False
+
+
+def _averages_what_is_cut(op: Op, graph: Graph) -> bool:
+    """Whether it is an average of int8 whose results an activation cuts."""
+    if op.kind != "AVERAGE_POOL_2D" or graph.tensors[op.inputs[0]].dtype != DType.INT8:
+        return False
+    return isinstance(op.options, Pool2DOptions) and op.options.fused_activation_function != Activation.NONE

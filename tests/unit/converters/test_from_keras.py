@@ -286,6 +286,17 @@ def test_a_sequential_model_is_calibrated_with_its_own_weights(tmp_path: Path) -
     assert np.allclose(output, trained(samples(1)), atol=0.03)
 
 
+def test_an_activation_behind_average_pooling_cuts_nothing_before_it_in_int8(tmp_path: Path) -> None:
+    """TensorFlow Lite's calibration gives what a pooling reads the range of its activation."""
+    values = np.random.default_rng(0).normal(size=(40, 6, 6, 3)).astype(np.float32)
+    x = keras.Input((6, 6, 3), name="x")
+    y = keras.layers.Conv2D(4, 3, kernel_initializer=keras.initializers.RandomNormal(0, 0.3, seed=1), name="y")(x)
+    model = keras.Model(x, keras.layers.ReLU()(keras.layers.AveragePooling2D(2)(y)))
+    convert(model, tmp_path / "out.tflite", "int8", values)
+    result, expected = edgebnn.load(tmp_path / "out.tflite")(values), np.asarray(model(values))
+    np.testing.assert_allclose(result, expected, atol=0.02 * np.ptp(expected))
+
+
 @pytest.mark.parametrize(
     "choice",
     [
