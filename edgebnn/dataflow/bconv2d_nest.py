@@ -190,10 +190,11 @@ def terms(nest: BinaryNest) -> Counter[str]:
     windows that reach beyond the sides), "zero row" (of a window, beyond the top or bottom). Where padding is with
     zeros: "padded region", "padded pixel" (its window reaches beyond the image), "padding pointer" (pixel and block),
     "padded way" (a block), "padded tap" (summed for a channel), "unpadded" (an output of such a pixel).
-    Of the kernel: "block" (of a region), "group" (of pixels), "pixel", "piece" (of a window, for a group), "word" and
-    "word pixel" (for each pass over a window's words), "half word" in place of "word" where half the weights are read;
-    "8 words", "4 words", "1 word", as which a pixel's pieces are gone through; and outputs: "float32", "int8", "packed"
-    for a pixel of a full block, in others "float32 rest" for a pixel and "float32 channel" for each of its outputs, ...
+    Of the kernel: "block" (of a region), "group" (of pixels), "pixel", "piece" (of a window, for a group), "chunk" (of
+    a piece), "word" and "word pixel" (for each pass over a window's words), "half word" in place of "word" where half
+    the weights are read; "8 words", "4 words", "1 word", as which a pixel's pieces are gone through; and outputs:
+    "float32", "int8", "packed" for a pixel of a full block, in others "float32 rest" for a pixel and "float32 channel"
+    for each of its outputs, ...
     """
     found = Counter({"layer": 1})
     gathers: Counter[tuple[int, int]] = Counter()
@@ -282,6 +283,7 @@ def _block_terms(nest: BinaryNest, pixels: int, channels: int) -> Counter[str]:
         found["half word" if narrow and each == line.pixels else "word"] += groups * words * share
         found["word pixel"] += groups * each * words * share
         found["piece"] += groups * len(lengths)
+        found["chunk"] += groups * sum(-(-length // line.chunk) for length in lengths if line.chunk)
         for length in lengths:
             found["8 words"] += groups * each * (length // 8)
             found["4 words"] += groups * each * (length % 8 // 4)

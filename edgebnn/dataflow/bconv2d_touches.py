@@ -36,7 +36,7 @@ _KERNEL_BELOW = 656
 _BLOCK_BELOW, _BLOCK_BYTES = 120, 152
 """Of what eb_bconv2d_run tells a kernel of a block: how far below its caller's stack pointer it lies, and its size."""
 _PLAN_BYTES = 192
-_ENTRIES, _ENTRY_BYTES = 256, 32
+_ENTRIES, _ENTRY_BYTES = 16, 16
 
 
 @dataclass(frozen=True, eq=False)

@@ -81,7 +81,7 @@ def _bconv2d(line: KernelLine, layer: LayerShape) -> dict[str, Mapping[str, Tile
     spread_over_words = (
         layer.output_type == "int32" and layer.groups > 1 and layer.out_channels // layer.groups % 32 != 0
     )
-    by_blocks = TileSizes(blocks if spread_over_words else min(blocks, _WORD_BITS // channel_tile), blocks)
+    by_blocks = TileSizes(blocks if spread_over_words else min(blocks, max(1, _WORD_BITS // channel_tile)), blocks)
     if line.orders != ("rs",):
         by_pixels = TileSizes(min(line.numbers["pixel_tile"], layer.pixels), layer.pixels)
         return {order: MappingProxyType({"pixels": by_pixels, "blocks": by_blocks}) for order in line.orders}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -101,24 +100,34 @@ def test_counters_do_not_overflow(line: str, words: int) -> None:
     assert bit_equal(y, reference(case, all_differ))
 
 
-BEST = [
-    (above, line)
-    for above, line in pairwise([(k.name.decode(), k.cpu_features, k.best_pixels) for k in ckernels.kernel_lines()])
-    if line[2] > 0
-]
+def few(field: str) -> list[tuple[bytes, int, bytes, int]]:
+    """(the line that is best for others, features of both, its name, of how many at most it is the best)"""
+    found, best = [], b""
+    for line in ckernels.kernel_lines():
+        if most := getattr(line, field):
+            found.append((best, line.cpu_features, line.name, most))
+        elif not (line.best_pixels or line.best_channels):
+            best = line.name
+    return found
 
 
-@pytest.mark.parametrize(("above", "line"), BEST, ids=[line[0] for _, line in BEST])
-def test_few_pixels_have_a_line_of_their_own(above: tuple[str, int, int], line: tuple[str, int, int]) -> None:
-    """Told by the size of what is packed. Only plans are made, so the processor need not run it."""
-    (plain, features, _), (special, _, most) = above, line
+def chosen(features: int, **changed: object) -> bytes:
+    """Only a plan is made, so the processor need not run it."""
+    op = c_operation(replace(PLAIN, filter=(1, 1), batches=1, **changed))  # type: ignore[arg-type]
+    return bytes(ckernels.plan_convolution(op, None, features).kernel.contents.name)
 
-    def packed(pixels: int, kernel: str | None) -> int:
-        op = c_operation(replace(PLAIN, filter=(1, 1), size=(1, pixels), batches=1))
-        return ckernels.plan_convolution(op, kernel, features).persistent_bytes
 
-    assert packed(most, None) == packed(most, special) < packed(most, plain)
-    assert packed(most + 1, None) == packed(most + 1, plain) == packed(most, plain)
+@pytest.mark.parametrize(("best", "features", "line", "most"), few("best_pixels"))
+def test_few_pixels_have_a_line_of_their_own(best: bytes, features: int, line: bytes, most: int) -> None:
+    assert chosen(features, channels_out=96, size=(1, most)) == line
+    assert chosen(features, channels_out=96, size=(1, most + 1)) == best
+
+
+@pytest.mark.parametrize(("best", "features", "line", "most"), few("best_channels"))
+def test_few_channels_have_a_line_of_their_own(best: bytes, features: int, line: bytes, most: int) -> None:
+    assert chosen(features, channels_out=most, size=(3, 5)) == line
+    assert chosen(features, channels_out=most + 1, size=(3, 5)) == best
+    assert chosen(features, channels_in=32, channels_out=most, groups=2, size=(3, 5)) == line  # of each group
 
 
 def test_ties_round_away_from_zero() -> None:

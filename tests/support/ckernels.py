@@ -55,6 +55,27 @@ class Bconv2d(ctypes.Structure):
     )
 
 
+class Kernel(ctypes.Structure):
+    """eb_bconv2d_kernel."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("cpu_features", ctypes.c_uint32),
+        ("run", ctypes.c_void_p),
+        ("pack", ctypes.c_void_p),
+        ("channel_tile", ctypes.c_int32),
+        ("pixel_tile", ctypes.c_int32),
+        ("word_multiple", ctypes.c_int32),
+        ("lane_bytes", ctypes.c_int32),
+        ("best_pixels", ctypes.c_int32),
+        ("best_channels", ctypes.c_int32),
+        ("orders", ctypes.c_int32),
+        ("row_lanes", ctypes.c_int32),
+        ("most_row_words", ctypes.c_int32),
+        ("most_words", ctypes.c_int32),
+    )
+
+
 class Plan(ctypes.Structure):
     """eb_bconv2d_plan; ``own`` is more than enough for what the kernels keep to themselves."""
 
@@ -63,6 +84,7 @@ class Plan(ctypes.Structure):
         ("scratch_bytes", ctypes.c_size_t),
         ("tiles", ctypes.c_int32),
         ("op", Bconv2d),
+        ("kernel", ctypes.POINTER(Kernel)),
         ("own", ctypes.c_char * 1024),
     )
 
@@ -90,26 +112,6 @@ class Caches(ctypes.Structure):
     """eb_cpu_caches."""
 
     _fields_ = (("level1", ctypes.c_size_t), ("level2", ctypes.c_size_t))
-
-
-class Kernel(ctypes.Structure):
-    """eb_bconv2d_kernel."""
-
-    _fields_ = (
-        ("name", ctypes.c_char_p),
-        ("cpu_features", ctypes.c_uint32),
-        ("run", ctypes.c_void_p),
-        ("pack", ctypes.c_void_p),
-        ("channel_tile", ctypes.c_int32),
-        ("pixel_tile", ctypes.c_int32),
-        ("word_multiple", ctypes.c_int32),
-        ("lane_bytes", ctypes.c_int32),
-        ("best_pixels", ctypes.c_int32),
-        ("orders", ctypes.c_int32),
-        ("row_lanes", ctypes.c_int32),
-        ("most_row_words", ctypes.c_int32),
-        ("most_words", ctypes.c_int32),
-    )
 
 
 class Rows(ctypes.Structure):

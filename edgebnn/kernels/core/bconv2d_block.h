@@ -17,7 +17,7 @@
 #define EB_INLINE static inline __attribute__((always_inline))
 
 /* No kernel's channel_tile is greater. */
-enum { EB_MOST_CHANNEL_TILE = 32 };
+enum { EB_MOST_CHANNEL_TILE = 64 };
 
 /* The lines of the table that this architecture has. A 32-bit ARM processor that may have NEON is one of the application
  * profile whose floats are passed in registers: with its line's flags a NEON kernel's file defines __ARM_NEON there, and is

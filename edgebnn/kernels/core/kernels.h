@@ -212,11 +212,12 @@ typedef struct eb_bconv2d_kernel {
   uint32_t cpu_features; /* those it needs */
   eb_bconv2d_block_fn run;
   eb_bconv2d_pack_fn pack;
-  int32_t channel_tile;  /* output channels that it computes side by side, a block; divides 32 */
+  int32_t channel_tile;  /* output channels that it computes side by side, a block; divides 32, or is a multiple */
   int32_t pixel_tile;    /* pixels that it computes side by side */
   int32_t word_multiple; /* the words of a window are rounded up to it */
   int32_t lane_bytes;    /* of a word of one channel, packed */
   int32_t best_pixels;   /* of the whole output, at most, for it to be better than the line above it; 0: it is not */
+  int32_t best_channels; /* the same, of the output channels of a group */
   int32_t orders;        /* sum of enum eb_order: row stationary, or others */
   int32_t row_lanes;     /* row stationary: how often a word of the input stands there, side by side */
   int32_t most_row_words; /* row stationary: of a row of the filter, at most */

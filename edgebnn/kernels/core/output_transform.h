@@ -291,9 +291,12 @@ EB_INLINE uint32_t eb_output_bits(const int32_t *restrict x, int32_t channels, c
 /* Bits from first_bit on, over as many words as they need. Lower bits of the first word are there already. */
 EB_INLINE void eb_output_packed(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t channels,
                                 int32_t *restrict output) {
-  const uint64_t bits = (uint64_t)eb_output_bits(x, channels, b->threshold) << b->first_bit;
-  output[0] = (int32_t)(b->first_bit == 0 ? (uint32_t)bits : (uint32_t)output[0] | (uint32_t)bits);
-  if (b->first_bit + channels > 32) output[1] = (int32_t)(bits >> 32);
+  for (int32_t c = 0; c < channels; c += 32, output++) {
+    const int32_t some = channels - c < 32 ? channels - c : 32;
+    const uint64_t bits = (uint64_t)eb_output_bits(x + c, some, b->threshold + c) << b->first_bit;
+    output[0] = (int32_t)(b->first_bit == 0 ? (uint32_t)bits : (uint32_t)output[0] | (uint32_t)bits);
+    if (b->first_bit + some > 32) output[1] = (int32_t)(bits >> 32);
+  }
 }
 
 /* What zero padding takes back, as LCE does for plain float output: from the result, not from the sums. */
@@ -357,6 +360,8 @@ EB_INLINE void eb_write_output(const eb_bconv2d_block *b, int32_t first, int32_t
   if (b->padding != NULL && !b->pads_after) eb_unpad_sums(b, first, pixels, x, lanes);
   if (b->channels == lanes) {
     eb_write_rows(b, first, pixels, x, lanes, lanes);
+  } else if (lanes > 32 && b->channels == 32) {
+    eb_write_rows(b, first, pixels, x, lanes, 32);
   } else {
     eb_write_rows(b, first, pixels, x, lanes, b->channels);
   }

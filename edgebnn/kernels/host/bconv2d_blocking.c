@@ -16,6 +16,9 @@ enum {
   TILE_MACS = 6 << 20,  /* some microseconds with the fastest kernels */
 };
 
+/* Blocks that make a whole word of packed output, or one that makes some. */
+static int32_t word_blocks(const eb_bconv2d_kernel *kernel) { return eb_at_least(32 / kernel->channel_tile, 1); }
+
 eb_bconv2d_blocking eb_bconv2d_choose_blocking(const eb_bconv2d_plan *plan, eb_cpu_caches caches) {
   const eb_bconv2d_kernel *kernel = plan->kernel;
   const eb_window *w = &plan->op.window;
@@ -36,7 +39,7 @@ eb_bconv2d_blocking eb_bconv2d_choose_blocking(const eb_bconv2d_plan *plan, eb_c
   const int64_t block_macs = (int64_t)plan->window_words * 32 * kernel->channel_tile * blocking.tile_pixels;
   blocking.tile_blocks = block_macs < TILE_MACS ? (int32_t)(TILE_MACS / block_macs) : 1;
   /* A last tile of one block, or of one word of packed output, is not worth a tile. */
-  if (blocking.tile_blocks >= plan->group_blocks - 32 / kernel->channel_tile) blocking.tile_blocks = plan->group_blocks;
+  if (blocking.tile_blocks >= plan->group_blocks - word_blocks(kernel)) blocking.tile_blocks = plan->group_blocks;
   return blocking;
 }
 
@@ -62,7 +65,7 @@ eb_status eb_bconv2d_plan_block(eb_bconv2d_plan *plan, eb_bconv2d_blocking block
     plan->pixel_tiles = eb_ceil_div(pixels, blocking.tile_pixels);
   }
   /* A tile of work starts at a whole word of packed output, so that no two threads write into the same. */
-  blocking.tile_blocks = whole(blocking.tile_blocks, 32 / kernel->channel_tile, plan->group_blocks);
+  blocking.tile_blocks = whole(blocking.tile_blocks, word_blocks(kernel), plan->group_blocks);
   plan->chunk_groups = 1;
   if (op->output_type == EB_PACKED && op->groups > 1 && plan->group_channels % 32 != 0) {
     blocking.tile_blocks = plan->group_blocks;

@@ -109,15 +109,19 @@ static int computes(const eb_bconv2d_kernel *kernel, const eb_bconv2d_plan *plan
          plan->words <= kernel->most_words;
 }
 
-/* The best line for the operation: the one below the best for any may be for so few pixels. */
+/* The best line for the operation: those below the best for any may be for so few pixels or channels. */
 static eb_status choose_best(eb_bconv2d_plan *plan, uint32_t cpu_features) {
   const eb_status status = choose_kernel(NULL, cpu_features, &plan->kernel);
   if (status != EB_OK) return status;
   const eb_window *w = &plan->op.window;
-  const eb_bconv2d_kernel *next = plan->kernel + 1;
-  if (next < kernels + sizeof kernels / sizeof kernels[0] && eb_has_features(next->cpu_features, cpu_features) &&
-      w->batches * w->output_height * w->output_width <= next->best_pixels)
-    plan->kernel = next;
+  const int32_t pixels = w->batches * w->output_height * w->output_width;
+  const eb_bconv2d_kernel *const end = kernels + sizeof kernels / sizeof kernels[0];
+  for (const eb_bconv2d_kernel *k = plan->kernel + 1; k < end && (k->best_pixels > 0 || k->best_channels > 0); k++) {
+    if (!eb_has_features(k->cpu_features, cpu_features)) continue;
+    if (pixels > k->best_pixels && plan->group_channels > k->best_channels) continue;
+    plan->kernel = k;
+    break;
+  }
   return EB_OK;
 }
 

@@ -5,12 +5,14 @@
  * pixels at a time make twelve independent sums and use each weight read six times. Nothing is summed across a
  * register: a word of 16 channels takes an XOR, a popcount and an addition.
  */
-#include "bconv2d_tiles.h"
+#include "../core/bconv2d_block.h"
 
 #if defined(__x86_64__)
 #include <immintrin.h>
 
 enum { LANES = 16, CHANNEL_TILE = 2 * LANES, PIXEL_TILE = 6 };
+
+#include "bconv2d_tiles.h"
 
 void eb_bconv2d_avx512_pack(const uint32_t *filter, size_t filter_words, size_t words, int32_t channels,
                             void *packed) {
@@ -43,5 +45,5 @@ EB_INLINE void count(const eb_bconv2d_block *b, int32_t first, int pixels, int v
   }
 }
 
-void eb_bconv2d_avx512(const eb_bconv2d_block *b) { eb_run_tiles(b, LANES, CHANNEL_TILE, PIXEL_TILE, count); }
+void eb_bconv2d_avx512(const eb_bconv2d_block *b) { eb_run_tiles(b, count); }
 #endif

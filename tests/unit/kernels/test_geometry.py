@@ -176,7 +176,7 @@ def test_first_runnable_line_is_chosen_and_each_can_be_forced() -> None:
     assert (last.name, last.cpu_features) == (b"portable", 0)  # it computes everything, so none below it is ever chosen
     assert all(line.orders == ckernels.ORDERS["rs"] for line in lines[lines.index(last) + 1 :])
     for line in lines:
-        assert 32 % line.channel_tile == 0
+        assert 32 % line.channel_tile == 0 or line.channel_tile % 32 == 0
         name = line.name.decode()
         if line.cpu_features:
             with pytest.raises(ckernels.KernelRefused, match="EB_CPU_LACKS_KERNEL"):
