@@ -84,8 +84,11 @@ def width(*ranges: Range) -> float:
 
 
 def _widest(ranges: Sequence[Range]) -> Range:
+    """What reaches as far on both sides gets 127 steps on each: of signs and their sums none is rounded, so that what
+    adds up to zero still does."""
     low, high = min(0.0, *(low for low, _ in ranges)), max(0.0, *(high for _, high in ranges))
-    return low, max(high, low + _SMALLEST_RANGE)
+    high = max(high, low + _SMALLEST_RANGE)
+    return (low * 128 / 127 if low == -high else low), high
 
 
 def _finest(ranges: Sequence[Range]) -> Range:

@@ -23,7 +23,8 @@ from edgebnn.converters.converter_process import (
     convert_in_child,
 )
 from edgebnn.converters.factors import representable
-from edgebnn.converters.one_scale import cuts_ranges, requantized
+from edgebnn.converters.miscalibrated import is_miscalibrated
+from edgebnn.converters.one_scale import requantized
 from edgebnn.converters.post_training import int8_around_binary, with_int8_ends
 from edgebnn.converters.quiet import captured
 from edgebnn.converters.read_tflite import read
@@ -93,7 +94,7 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
             raise
         first = traced.control_flow[0]
         raise InputError(one_line(f"{_place(model, first.layer)}: {_explained_flow(first)}")) from error
-    if to == "int8" and samples is not None and cuts_ranges(graph):
+    if to == "int8" and samples is not None and is_miscalibrated(graph):
         return _by_measured_ranges(to_graph(model, "float"), samples)
     return keras_names.named(representable(requantized(graph)) if to == "int8" else graph, call.names, traced.outputs)
 
@@ -101,7 +102,7 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
 def _by_measured_ranges(graph: Graph, samples: list[Array]) -> Graph:
     """The int8 form of a float file in which tensors of one scale have a range that holds them all. TensorFlow Lite's
     own calibration gives a SELECT_V2 two scales, where a result that a mask chooses is kept for the next step, and then
-    refuses it; and it cuts off what a MINIMUM leaves out for all who read it."""
+    refuses it; and see :mod:`.miscalibrated`."""
     return keras_names.renamed(with_int8_ends(int8_around_binary(graph, samples, quantize)), graph)
 
 

@@ -356,6 +356,20 @@ def test_signs_are_binary_in_lce_files_only_where_they_are(quantizer: Any, binar
     assert ("LceBconv2d" in {op.kind for op in read(tmp_path / "out.tflite").ops}) == binary
 
 
+@pytest.mark.parametrize("drawn", [[-1.0, -0.1, 0.1, 1.0], [-1.0, -0.1, 0.1]], ids=["both signs", "one sign"])
+@pytest.mark.parametrize("to", ["int8", "lce"])
+def test_opposite_signs_add_up_to_zero_in_int8(to: str, drawn: list[float], tmp_path: Path) -> None:
+    """TensorFlow Lite's calibration makes -1 and 0.996 of them, or -1.004, whose sum has a sign: zeros became ones."""
+    x = keras.Input((5, 5, 4))
+    layer = lq.layers.QuantConv2D(
+        3, 3, input_quantizer=lq.quantizers.SteTern(0.3), kernel_quantizer="ste_sign", kernel_constraint="weight_clip"
+    )
+    model = keras.Model(x, layer(x))
+    values = np.random.default_rng(0).choice(drawn, (32, 5, 5, 4)).astype(np.float32)
+    convert(model, tmp_path / "out.tflite", to, values)
+    np.testing.assert_allclose(edgebnn.load(tmp_path / "out.tflite")(values), model(values), atol=0.2)
+
+
 def test_what_falls_back_to_float_is_found_before_and_after(tmp_path: Path) -> None:
     layer = lq.layers.QuantConv2D(
         64, 3, groups=4, input_quantizer="ste_sign", kernel_quantizer="ste_sign", name="narrow_groups"
