@@ -18,7 +18,7 @@ from typing import Any
 from edgebnn._tensorflow import keras, lq, tf
 from edgebnn.pruning.progress import Progress
 from edgebnn.pruning.search.budget import parse
-from edgebnn.pruning.search.netadapt import adapt
+from edgebnn.pruning.search.netadapt import adapt, check
 from edgebnn.pruning.search.run_folder import RunFolder
 from edgebnn.pruning.search.task import Task
 from edgebnn.pruning.settings import Settings
@@ -88,7 +88,7 @@ def main(run_dir: str, where: str, whom: str = "", after: str = "0") -> None:
     settings = Settings(**{**vars(SETTINGS), "long_term": LONG_TERM})
     with executor(where) as pool:
         task = Task(small_model(), blobs(), BUDGET, settings)
-        adapt(task, RunFolder(Path(run_dir)), executor=pool, progress=tell)
+        adapt(check(task), RunFolder(Path(run_dir)), executor=pool, progress=tell)
 
 
 if __name__ == "__main__":
