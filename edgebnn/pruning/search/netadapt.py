@@ -103,8 +103,9 @@ def check(task: Task) -> CheckedTask:
     plan = couple(task.model)
     check_fit(task.model, task.dataset)
     _check_importance(task.settings)
+    splits = task.dataset.hold_out(task.settings.hold_out, task.settings.seed)
     algorithm.check_prunable(len(plan.groups), plan.fixed, str(task.budget))
-    return CheckedTask(task, plan, task.dataset.hold_out(task.settings.hold_out, task.settings.seed))
+    return CheckedTask(task, plan, splits)
 
 
 def check_loads(task: Task, folder: RunFolder, executor: Executor) -> None:
