@@ -13,7 +13,7 @@ import pytest
 import edgebnn
 from edgebnn.errors import InputError, InputWarning
 from edgebnn.targets.boards_together import BoardsTogether
-from edgebnn.targets.linux import user_lands
+from edgebnn.targets.linux import reconnecting, user_lands
 from edgebnn.targets.linux.device import ConnectionLostError
 from edgebnn.targets.linux.emulated import EmulatedDevice
 from edgebnn.targets.linux.target import LinuxTarget
@@ -145,6 +145,7 @@ def test_two_boards_measure_layers_side_by_side_and_one_goes_on_alone(monkeypatc
     monkeypatch.setattr(measuring, "LAYER_SECONDS", 0.0)
     monkeypatch.setattr(measuring, "LAYER_RUNS", 0)
     boards = [edgebnn.target("qemu-aarch64") for _ in range(2)]
+    boards[1].name = "another"  # as two boards have: one that is named twice is refused
     together = BoardsTogether(boards)
     layers = [conv("w1a1", out_channels=channels) for channels in range(32, 32 * 7, 32)]
     times = measuring.measure_layers(together, layers)
@@ -159,6 +160,7 @@ def test_two_boards_measure_layers_side_by_side_and_one_goes_on_alone(monkeypatc
     assert isinstance(lost, LinuxTarget)
     lost._end_agent()
     monkeypatch.setattr(lost.where, "start", gone)
+    monkeypatch.setattr(reconnecting, "RECONNECT_SECONDS", 1.0)
     with pytest.warns(InputWarning, match="dropped out"):
         times = measuring.measure_layers(together, layers)
     assert len(times) == 6
