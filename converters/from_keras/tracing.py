@@ -62,8 +62,8 @@ def _save(model: Any, call: Call, folder: Path, binary: bool) -> tuple[Any, Any]
         nested.append(result)
         if binary:
             _keep_other_signs()
-        softsigns = _softsigns_written_out()
-        flat = [softsigns.get(leaf.ref(), leaf) for leaf in tf.nest.flatten(result) if leaf is not None]
+        instead = _written_out()
+        flat = [instead.get(leaf.ref(), leaf) for leaf in tf.nest.flatten(result) if leaf is not None]
         return {keras_names.key(position): leaf for position, leaf in enumerate(flat)}
 
     specs = [
@@ -151,17 +151,38 @@ def _keep_other_signs() -> None:
             op._update_input(0, tf.clip_by_value(op.inputs[0], -1, 1))
 
 
-def _softsigns_written_out() -> dict[Any, Any]:
-    """Computes softsigns in the graph, of which TensorFlow Lite has no op, by ops that it has in int8 too.
+def _softsign(x: Any) -> Any:
+    """x / (1 + |x|) is x r r, where r is one by the square root of 1 + |x|; of divisions there are only float ones."""
+    root = tf.math.rsqrt(1 + tf.abs(x))
+    return x * root * root
 
-    x / (1 + |x|) is x r r, where r is one by the square root of 1 + |x|; of divisions there are only float ones.
+
+def _softplus(x: Any) -> Any:
+    """log(1 + exp(x)), of which the converter makes just that: infinite above 88, and in int8 nothing is left beside
+    the exponentials of a few large values. Sigmoids of |x| lie between a half and 1."""
+    return tf.nn.relu(x) - tf.math.log(tf.sigmoid(tf.abs(x)))
+
+
+def _selu(x: Any) -> Any:
+    """The converter takes exponentials of all values and chooses afterwards; here they are 1 at most."""
+    scale, alpha = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717
+    return tf.nn.relu(scale * x) + (scale * alpha * tf.exp(tf.minimum(x, 0.0)) - scale * alpha)
+
+
+_WRITTEN_OUT = {"Softsign": _softsign, "Softplus": _softplus, "Selu": _selu}
+"""Ops that TensorFlow Lite's converter has no op for, or writes out so that int8 cannot hold what is in between, by ops
+that it has in int8 too."""
+
+
+def _written_out() -> dict[Any, Any]:
+    """Computes what ops of :data:`_WRITTEN_OUT` do in the graph as stands there.
 
     Returns:
         What takes the place of each tensor.
     """
     found = dict[Any, Any]()
     graph = tf.compat.v1.get_default_graph()
-    for op in [op for op in graph.get_operations() if op.type == "Softsign"]:
+    for op in [op for op in graph.get_operations() if op.type in _WRITTEN_OUT]:
         (x,), (result,) = op.inputs, op.outputs
         readers = [
             (reader, place)
@@ -170,8 +191,7 @@ def _softsigns_written_out() -> dict[Any, Any]:
             if read is result
         ]
         with tf.name_scope(f"{op.name}/"):
-            root = tf.math.rsqrt(1 + tf.abs(x))
-            found[result.ref()] = x * root * root
+            found[result.ref()] = _WRITTEN_OUT[op.type](x)
         for reader, place in readers:
             reader._update_input(place, found[result.ref()])
     return found

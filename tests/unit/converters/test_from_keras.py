@@ -499,6 +499,22 @@ def test_what_tensorflow_lite_has_no_op_for_is_written_out(to: Target, layer: st
     edgebnn.export(tmp_path / "out.tflite", tmp_path / "c", "cortex-m4")  # it has C for all of its ops
 
 
+@pytest.mark.parametrize("to", ["float", "lce", "int8"])
+@pytest.mark.parametrize("activation", ["selu", "softplus", "mish"])
+def test_activations_by_exponentials_bear_large_values(to: Target, activation: str, tmp_path: Path) -> None:
+    """Of 100 an exponential is infinite in float, and of 10 so large that int8 has no steps left below."""
+    x = keras.Input((5, 4), name="x")
+    model = keras.Model(x, keras.layers.Activation(activation)(x))
+    values = np.random.default_rng(3).uniform(-8, 8, (40, 5, 4)).astype(np.float32)
+    if to != "int8":
+        values[0] = np.linspace(-100, 100, 20).reshape(5, 4)
+    expected = model(values).numpy()
+    convert(model, tmp_path / "out.tflite", to, values if to == "int8" else None)
+    found = edgebnn.load(tmp_path / "out.tflite")(values)
+    np.testing.assert_allclose(found, expected, atol=(0.02 if to == "int8" else 1e-6) * np.ptp(expected))
+    edgebnn.export(tmp_path / "out.tflite", tmp_path / "c", "cortex-m4")
+
+
 def test_a_group_normalization_of_other_channels_is_keras_own(tmp_path: Path) -> None:
     x = keras.Input((6, 4), batch_size=1, name="x")
     model = keras.Model(x, keras.layers.GroupNormalization(2, axis=1)(x))
