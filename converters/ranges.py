@@ -55,7 +55,33 @@ def measured_ranges(graph: Graph, samples: Sequence[Array]) -> dict[int, Range]:
             low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
             known = ranges.get(index, (low, high))
             ranges[index] = min(low, known[0]), max(high, known[1])
+    return _as_chosen(graph, ranges)
+
+
+def _as_chosen(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
+    """``ranges`` without what never leaves the ops that read a tensor, because all of them only move or choose values:
+    a clipping reads values up to its bounds. What saturates at the bounds of a result is chosen, or not, as before."""
+    readers: dict[int, list[Op]] = {i: [] for i in graph.outputs}
+    for op in graph.ops:
+        for index in op.inputs:
+            readers.setdefault(index, []).append(op)
+    for index in (i for op in reversed(graph.ops) for i in op.outputs if i in ranges):
+        reading = readers.get(index, [])
+        if index in graph.outputs or not reading or not all(_chooses(graph, op, index) for op in reading):
+            continue
+        results = [ranges[i] for op in reading for i in op.outputs]
+        low, high = min(low for low, _ in results), max(high for _, high in results)
+        ranges[index] = max(low, min(high, ranges[index][0])), min(high, max(low, ranges[index][1]))
     return ranges
+
+
+def _chooses(graph: Graph, op: Op, index: int) -> bool:
+    """Whether ``op`` moves or chooses values of a float tensor, and does nothing else with it."""
+    return (
+        keeps_signs(op)
+        and index in bound_inputs(graph, op)
+        and all(graph.tensors[i].dtype == DType.FLOAT32 for i in op.outputs)
+    )
 
 
 def shared_ranges(graph: Graph, ranges: Mapping[int, Range], signs: Collection[int] = ()) -> dict[int, Range]:

@@ -126,6 +126,25 @@ def timed() -> Any:
 NETWORKS = (concatenated, nested, shared_relu, split_and_cropped, normed_pool, moved, timed)
 
 
+@pytest.mark.parametrize(
+    "narrow",
+    [
+        lambda t: tf.clip_by_value(t, 0.5, 1.2),
+        lambda t: tf.clip_by_value(tf.transpose(tf.concat([t, t], 3), [0, 2, 1, 3]), 0.5, 1.2),
+    ],
+    ids=["clipped", "moved before"],
+)
+def test_what_is_clipped_has_the_steps_of_what_is_left(narrow: Callable[[Any], Any], tmp_path: Path) -> None:
+    """Of values from -40 to 40 as many are needed as the bounds leave."""
+    image = L.Input((8, 8, 3))
+    wide = L.Conv2D(8, 3, padding="same", kernel_initializer=keras.initializers.RandomNormal(0, 3.0, seed=3))(image)
+    model, path = keras.Model(image, L.Lambda(narrow)(wide)), tmp_path / "out.tflite"
+    inputs = np.random.default_rng(0).uniform(-1, 1, (40, 8, 8, 3)).astype(np.float32)
+    converted(model, inputs, path)
+    expected, found = model(inputs).numpy(), edgebnn.load(path)(inputs)
+    assert np.abs(found - expected).mean() < 0.005 * np.ptp(expected)
+
+
 def test_ranges_learnt_that_an_op_cannot_have_are_explained(tmp_path: Path) -> None:
     def ranged(x: Any, bound: float) -> Any:
         return tf.quantization.fake_quant_with_min_max_vars(x, -bound, bound)

@@ -18,6 +18,7 @@ from edgebnn.converters.post_training import int8_around_binary
 from edgebnn.converters.ranges import sign_only
 from edgebnn.graph.execute import run_op
 from edgebnn.graph.opdef import op_view
+from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import ABSENT, Array, DType, Graph, Op
 
 pytest.importorskip("larq_compute_engine", reason="conversion needs the training extra")
@@ -121,12 +122,13 @@ def test_every_tensor_agrees_with_the_float_file_given_its_signs(seed: int) -> N
     in_float = {op.kind for op in quantized.ops if quantized.tensors[op.outputs[0]].dtype == DType.FLOAT32}
     assert in_float == {"DEQUANTIZE"}
     assert not [finding for finding in lint_graph(quantized) if finding.level == "error"]
-    check(graph, quantized, images[:2])
+    check(graph, quantized, images[:4])
 
 
 def check(graph: Graph, quantized: Graph, images: Array) -> None:
     """Raises AssertionError naming the tensor or the layer that is wrong."""
-    signs, floats, compared = sign_only(_in_float(quantized)), named(graph), 0
+    signs, floats = sign_only(_in_float(quantized)), named(graph)
+    compared: dict[int, list[float]] = {}
     for image in images:
         expected, read = traced(graph, image[None], None)
         found, own = traced(quantized, image[None], read)
@@ -140,11 +142,20 @@ def check(graph: Graph, quantized: Graph, images: Array) -> None:
                 if tensor.quantization is None or len(candidates) != 1:
                     continue
                 steps = expected[candidates[0]] / tensor.quantization.scale[0] + tensor.quantization.zero_point[0]
+                if _only_chosen_from(quantized, i):  # it may saturate where what is chosen does not
+                    steps = np.clip(steps, -128, 127)
                 apart = np.abs(found[i] - steps)
-                assert apart.mean() < MEAN_STEPS, tensor.name
                 assert apart.max() < MAX_STEPS, tensor.name
-                compared += 1
-    assert compared >= len(graph.ops) / 2
+                compared.setdefault(i, []).append(float(apart.mean()))
+    for i, means in compared.items():
+        assert np.mean(means) < MEAN_STEPS, quantized.tensors[i].name
+    assert len(compared) >= len(graph.ops) / 4
+
+
+def _only_chosen_from(graph: Graph, index: int) -> bool:
+    """Whether all that reads a tensor moves or chooses values; what it gives is compared in its own place."""
+    readers = [op for op in graph.ops if index in op.inputs]
+    return bool(readers) and all(OPS[op.kind].same_scale or op.kind == "QUANTIZE" for op in readers)
 
 
 def _reads(graph: Graph, op: Op, layer: bytes) -> bool:
