@@ -62,11 +62,21 @@ def test_depthwise_equals_reference(case: Case, multiplier: int) -> None:
     check(replace(case, groups=1, depthwise=True, outputs=multiplier), None)
 
 
+@pytest.mark.parametrize("outputs", [1, 64, 65, 256, 320, 513])
+@pytest.mark.parametrize("groups", [1, 3])
+def test_single_pixels_of_many_channels_equal_the_reference(line: str, outputs: int, groups: int) -> None:
+    """Kernels may take blocks of channels together where there is one pixel."""
+    case = Case(batches=2, size=(1, 1), filter=(1, 1), groups=groups, inputs=37, outputs=outputs)
+    check(case, line)
+    check(replace(case, filter=(3, 3), same=True, rounding=ROUND_ONCE, bias_bits=20), line, [0.3, 0.6])
+
+
 @pytest.mark.parametrize("inputs", [5, 50, 255, 256, 260, 1000, 4352, 4353, 9216])
 @pytest.mark.parametrize("zero_point", [-128, 127])
-def test_counters_do_not_overflow(line: str, inputs: int, zero_point: int) -> None:
+@pytest.mark.parametrize("width", [1, 3])
+def test_counters_do_not_overflow(line: str, inputs: int, zero_point: int, width: int) -> None:
     """Inputs as large as they can be, of one sign, with weights of one sign, or of that of the input."""
-    case = Case(size=(1, 3), filter=(1, 1), inputs=inputs, outputs=70, zero_points=(zero_point, 0), scale=0.02)
+    case = Case(size=(1, width), filter=(1, 1), inputs=inputs, outputs=70, zero_points=(zero_point, 0), scale=0.02)
     data = operands(case)
     for value in (-128, 127):
         for minus in (False, True):

@@ -57,6 +57,7 @@ typedef struct eb_w1a8_kernel {
   void (*run)(const eb_w1a8_block *block);
   void (*depthwise)(const eb_w1a8_depthwise *rows);
   int32_t channel_tile;
+  int32_t single_blocks; /* whether it takes many blocks at a time where they are of one pixel */
   int32_t table_inputs, table_bytes;
   int32_t lane_tables, lane_bytes;
   int32_t expanded_bytes; /* of a lane; 0: weights are read as they are packed */

@@ -75,7 +75,8 @@ struct eb_w1a8_block {
   size_t segment_count, segment_tables;
   size_t pixel_stride;
   int32_t row_count, pixel_count;
-  int32_t channels; /* 1 to channel_tile */
+  int32_t channels;   /* 1 to channel_tile; any number of a single pixel, where the line says single_blocks */
+  size_t block_bytes; /* from the weights of channel_tile channels to those of the next */
 
   eb_w1a8_transform transform; /* its arrays begin at the block's first channel */
   int8_t *output;              /* of the first pixel and channel */
@@ -105,13 +106,13 @@ EB_INLINE void eb_w1a8_finish(const eb_w1a8_block *b, int32_t first, int32_t cou
 }
 
 /* What a kernel may take for granted of a block. */
-EB_INLINE void eb_require_w1a8_block(const eb_w1a8_block *b, int32_t channel_tile, size_t table_bytes) {
+EB_INLINE void eb_require_w1a8_block(const eb_w1a8_block *b, int32_t most_channels, size_t table_bytes) {
   EB_REQUIRE(b->weights != NULL && eb_is_aligned(b->weights) && b->segments != NULL && b->output != NULL);
   EB_REQUIRE(b->segment_count > 0 && b->segment_tables > 0 && b->row_count > 0 && b->pixel_count > 0);
-  EB_REQUIRE(b->channels > 0 && b->channels <= channel_tile);
+  EB_REQUIRE(b->channels > 0 && b->channels <= most_channels);
   EB_REQUIRE(table_bytes % EB_ALIGNMENT != 0 || eb_is_aligned(b->segments[0]));
   EB_REQUIRE(b->transform.min >= -128 && b->transform.max <= 127 && b->transform.min <= b->transform.max);
-  (void)b, (void)channel_tile, (void)table_bytes;
+  (void)b, (void)most_channels, (void)table_bytes;
 }
 
 /* Row by row. */

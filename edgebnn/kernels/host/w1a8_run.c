@@ -167,6 +167,7 @@ static void begin_convolution(convolution *conv, const eb_output_steps *steps) {
   b->segment_count = (size_t)plan->segments;
   b->segment_tables = (size_t)plan->segment_tables;
   b->pixel_stride = (size_t)plan->column_step * plan->pixel_bytes;
+  b->block_bytes = plan->block_bytes;
   b->output_stride = (size_t)plan->op.channels_out;
   b->steps = NULL;
   if (steps != NULL) {
@@ -210,15 +211,17 @@ static void run_region(convolution *conv, const region *r) {
   b->row_count = one ? 1 : rows;
   b->pixel_count = one ? rows * plan->op.window.output_width : plan->op.window.output_width;
   int32_t at_group = 0, group = r->block_begin / plan->group_blocks, in_group = r->block_begin % plan->group_blocks;
-  for (int32_t block = r->block_begin; block < r->block_end; block++, in_group++) {
+  const int32_t most = plan->kernel->single_blocks && rows * plan->op.window.output_width == 1 ? plan->group_blocks : 1;
+  for (int32_t block = r->block_begin, blocks; block < r->block_end; block += blocks, in_group += blocks) {
     if (in_group == plan->group_blocks) group++, in_group = 0;
+    blocks = eb_at_most(eb_at_most(most, plan->group_blocks - in_group), r->block_end - block);
     for (int32_t s = 0; group != at_group && s < rows * plan->segments; s++) {
       conv->memory.segments[s] += (size_t)(group - at_group) * group_bytes;
     }
     at_group = group;
     aim(conv, (size_t)block * (size_t)tile);
     b->weights = weights_of(plan, &conv->memory, conv->persistent, block);
-    b->channels = eb_at_most(plan->group_outputs - in_group * tile, tile);
+    b->channels = eb_at_most(plan->group_outputs - in_group * tile, blocks * tile);
     b->first_channel = group * plan->group_outputs + in_group * tile;
     b->output = output + b->first_channel;
     plan->kernel->run(b);

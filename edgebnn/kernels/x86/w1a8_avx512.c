@@ -4,6 +4,8 @@
  * register holds a table, another the indices of 32 channels: a look-up and an addition make 160 multiply-accumulates.
  * Three indices fill 15 bits of a lane, and `vpermw` heeds only the lowest five. A sum of 51 tables fits in int16
  * (51 * 5 * 128 = 32640); then it is widened, even and odd channels apart.
+ *
+ * Two registers of indices serve seven pixels; where there is only one pixel, a table serves eight of them, of four blocks.
  */
 #include "../core/w1a8_depthwise.h"
 
@@ -18,7 +20,9 @@ enum {
   LANE_TABLES = 3,
   TABLE_BYTES = 64,
   RUN = 17,   /* lanes from one widening to the next: 51 tables */
-  HALF = 16   /* channels of a register of int32 sums */
+  HALF = 16,  /* channels of a register of int32 sums */
+  BLOCKS_TOGETHER = 4, /* where there is a single pixel */
+  AHEAD = 2048         /* bytes of weights */
 };
 
 /* Keeps gcc from adding up what several tables give before it adds that to the sum, for which registers are too few. */
@@ -96,7 +100,17 @@ EB_INLINE void look_up(const __m512i *lanes, const char *table, size_t stride, c
   }
 }
 
-/* x: for each pixel and vector the int32 sums of even channels and those of odd ones. */
+/* Adds int16 sums to int32 ones; x: for each vector those of even channels and those of odd ones. */
+EB_INLINE void widen(const __m512i *sums, const int vectors, __m512i (*x)[2]) {
+  const __m512i even = _mm512_set1_epi32(0x00000001), odd = _mm512_set1_epi32(0x00010000);
+#pragma GCC unroll 2
+  for (int v = 0; v < vectors; v++) {
+    x[v][0] = _mm512_add_epi32(x[v][0], _mm512_madd_epi16(sums[v], even));
+    x[v][1] = _mm512_add_epi32(x[v][1], _mm512_madd_epi16(sums[v], odd));
+  }
+}
+
+/* x: as widen has it, for each pixel. */
 EB_INLINE void sum_run(const __m512i *lanes, size_t count, size_t rest, const char *table, size_t stride,
                        const int pixels, const int vectors, __m512i (*x)[2][2]) {
   __m512i sums[PIXEL_TILE][2];
@@ -110,14 +124,29 @@ EB_INLINE void sum_run(const __m512i *lanes, size_t count, size_t rest, const ch
   }
   if (rest == 1) look_up(lanes, table, stride, pixels, vectors, 1, sums);
   if (rest == 2) look_up(lanes, table, stride, pixels, vectors, 2, sums);
-  const __m512i even = _mm512_set1_epi32(0x00000001), odd = _mm512_set1_epi32(0x00010000);
 #pragma GCC unroll 7
-  for (int p = 0; p < pixels; p++) {
+  for (int p = 0; p < pixels; p++) widen(sums[p], vectors, x[p]);
+}
+
+/* Writes the outputs of 64 channels of a pixel, or fewer. x: as widen has it, of one vector or two; c: the first channel. */
+EB_INLINE void write_outputs(const eb_w1a8_block *b, int32_t c, const int vectors, __m512i (*x)[2], int8_t *output) {
+  const __m512i front = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+  const __m512i back = _mm512_add_epi32(front, _mm512_set1_epi32(8));
+  const int32_t from[4] = {c, c + HALF, c + LANES, c + LANES + HALF}, left = b->channels - c;
+  const __mmask64 there = left >= CHANNEL_TILE ? ~0ull : (1ull << left) - 1;
+  __m512i sums[4], y;
 #pragma GCC unroll 2
-    for (int v = 0; v < vectors; v++) {
-      x[p][v][0] = _mm512_add_epi32(x[p][v][0], _mm512_madd_epi16(sums[p][v], even));
-      x[p][v][1] = _mm512_add_epi32(x[p][v][1], _mm512_madd_epi16(sums[p][v], odd));
-    }
+  for (int v = 0; v < 2; v++) {
+    const int have = v < vectors ? v : 0;
+    sums[2 * v] = _mm512_permutex2var_epi32(x[have][0], front, x[have][1]);
+    sums[2 * v + 1] = _mm512_permutex2var_epi32(x[have][0], back, x[have][1]);
+  }
+  if (b->transform.guard > 0.0f && eb_w1a8_avx512_round_64(&b->transform, sums, from, &y)) {
+    _mm512_mask_storeu_epi8(output, there, y);
+    return;
+  }
+  for (int i = 0; i < 2 * vectors; i++) {
+    eb_w1a8_avx512_write(&b->transform, from[i], b->channels - from[i], sums[i], output + i * HALF);
   }
 }
 
@@ -137,27 +166,8 @@ EB_INLINE void compute(const eb_w1a8_block *b, int32_t first, const int pixels, 
       tables -= most;
     }
   }
-  const __m512i front = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
-  const __m512i back = _mm512_add_epi32(front, _mm512_set1_epi32(8));
-  const int32_t from[4] = {0, HALF, LANES, LANES + HALF};
-  const __mmask64 there = b->channels >= 64 ? ~0ull : (1ull << b->channels) - 1;
   int8_t *output = b->output + (size_t)first * b->output_stride;
-  for (int p = 0; p < pixels; p++, output += b->output_stride) {
-    __m512i sums[4], y;
-#pragma GCC unroll 2
-    for (int v = 0; v < 2; v++) {
-      const int have = v < vectors ? v : 0;
-      sums[2 * v] = _mm512_permutex2var_epi32(x[p][have][0], front, x[p][have][1]);
-      sums[2 * v + 1] = _mm512_permutex2var_epi32(x[p][have][0], back, x[p][have][1]);
-    }
-    if (b->transform.guard > 0.0f && eb_w1a8_avx512_round_64(&b->transform, sums, from, &y)) {
-      _mm512_mask_storeu_epi8(output, there, y);
-      continue;
-    }
-    for (int i = 0; i < 2 * vectors; i++) {
-      eb_w1a8_avx512_write(&b->transform, from[i], b->channels - from[i], sums[i], output + from[i]);
-    }
-  }
+  for (int p = 0; p < pixels; p++, output += b->output_stride) write_outputs(b, 0, vectors, x[p], output);
 }
 
 static void compute_whole_1(const eb_w1a8_block *b, int32_t first) { compute(b, first, PIXEL_TILE, 1); }
@@ -188,9 +198,66 @@ static void run_row(const eb_w1a8_block *b) {
   compute_rest(b, whole, b->pixel_count - whole);
 }
 
+/* One pixel, whose tables are read once for the channels of `blocks` blocks. Each weight is used once, so the weights of large
+ * layers come from memory all the time: they are asked for ahead. */
+EB_INLINE void compute_single(const eb_w1a8_block *b, int32_t c, const int blocks) {
+  __m512i x[BLOCKS_TOGETHER][2][2], sums[BLOCKS_TOGETHER][2];
+#pragma GCC unroll 4
+  for (int k = 0; k < blocks; k++) {
+#pragma GCC unroll 2
+    for (int v = 0; v < 2; v++) x[k][v][0] = x[k][v][1] = _mm512_setzero_si512();
+  }
+  const char *lanes = (const char *)b->weights + (size_t)(c / CHANNEL_TILE) * b->block_bytes;
+  for (size_t s = 0; s < b->segment_count; s++) {
+    const char *table = b->segments[s];
+    for (size_t tables = b->segment_tables; tables > 0;) {
+      const size_t run = tables < RUN * LANE_TABLES ? tables : RUN * LANE_TABLES;
+#pragma GCC unroll 4
+      for (int k = 0; k < blocks; k++) sums[k][0] = sums[k][1] = _mm512_setzero_si512();
+      for (size_t left = run; left > 0; lanes += 2 * TABLE_BYTES) {
+        __m512i index[BLOCKS_TOGETHER][2];
+#pragma GCC unroll 4
+        for (int k = 0; k < blocks; k++) {
+#pragma GCC unroll 2
+          for (int v = 0; v < 2; v++) {
+            const char *at = lanes + (size_t)k * b->block_bytes + v * TABLE_BYTES;
+            index[k][v] = _mm512_load_si512(at);
+            _mm_prefetch(at + AHEAD, _MM_HINT_T0);
+          }
+        }
+        for (size_t t = left < LANE_TABLES ? left : LANE_TABLES; t > 0; t--, left--, table += TABLE_BYTES) {
+          const __m512i entries = _mm512_load_si512(table);
+#pragma GCC unroll 4
+          for (int k = 0; k < blocks; k++) {
+#pragma GCC unroll 2
+            for (int v = 0; v < 2; v++) {
+              sums[k][v] = _mm512_add_epi16(sums[k][v], _mm512_permutexvar_epi16(index[k][v], entries));
+              index[k][v] = _mm512_srli_epi16(index[k][v], TABLE_INPUTS);
+            }
+          }
+        }
+      }
+#pragma GCC unroll 4
+      for (int k = 0; k < blocks; k++) widen(sums[k], 2, x[k]);
+      tables -= run;
+    }
+  }
+#pragma GCC unroll 4
+  for (int k = 0; k < blocks; k++) write_outputs(b, c + k * CHANNEL_TILE, 2, x[k], b->output + c + k * CHANNEL_TILE);
+}
+
+/* A block of more channels than the tile's has one pixel. */
+static void run_blocks(const eb_w1a8_block *b) {
+  enum { CHANNELS = BLOCKS_TOGETHER * CHANNEL_TILE };
+  int32_t c = 0;
+  for (; c + CHANNELS <= b->channels; c += CHANNELS) compute_single(b, c, BLOCKS_TOGETHER);
+  for (; c < b->channels; c += CHANNEL_TILE) compute_single(b, c, 1);
+}
+
 void eb_w1a8_avx512(const eb_w1a8_block *b) {
-  eb_require_w1a8_block(b, CHANNEL_TILE, TABLE_BYTES);
-  eb_w1a8_each_row(b, run_row);
+  const int single = b->row_count == 1 && b->pixel_count == 1;
+  eb_require_w1a8_block(b, single ? INT32_MAX : CHANNEL_TILE, TABLE_BYTES);
+  eb_w1a8_each_row(b, single ? run_blocks : run_row);
 }
 
 void eb_w1a8_avx512_depthwise(const eb_w1a8_depthwise *d) { eb_depthwise_run(d, eb_w1a8_avx512_write_channels); }
