@@ -81,17 +81,23 @@ class Layer:
     filter: int = 3
     stride: int = 1
     output: str = "float32"
+    adds: bool = False
+    """Whether a tensor is added to the output, float32 or int8, of a binary layer."""
 
     @property
     def name(self) -> str:
         what = f"{self.filter}x{self.filter} {self.size}x{self.size}x{self.channels_in}"
         to = f" to {self.channels_out}" if self.channels_out != self.channels_in else ""
-        return what + to + (f" stride {self.stride}" if self.stride > 1 else "")
+        stride = f" stride {self.stride}" if self.stride > 1 else ""
+        return what + to + stride + (", added to" if self.adds else "")
+
+    @property
+    def outputs(self) -> int:
+        return ((self.size - 1) // self.stride + 1) ** 2 * self.channels_out
 
     @property
     def macs(self) -> int:
-        outputs = ((self.size - 1) // self.stride + 1) ** 2
-        return outputs * self.channels_out * self.filter**2 * self.channels_in
+        return self.outputs * self.filter**2 * self.channels_in
 
     @property
     def words(self) -> float:
@@ -102,6 +108,7 @@ class Layer:
 BINARY_LAYERS = (
     Layer(56, 64, 64),
     *(Layer(28, 128, 128, output=output) for output in OUTPUTS),
+    *(Layer(28, 128, 128, output=output, adds=True) for output in ("float32", "int8")),
     *(Layer(14, 256, 256, output=output) for output in OUTPUTS),
     *(Layer(7, 512, 512, output=output) for output in OUTPUTS),
     Layer(56, 64, 128, stride=2),
@@ -270,7 +277,8 @@ def encode_layer(operation: str, layer: Layer) -> bytes:
     packed = struct.pack("<20ifi", *window, *options, 1.0, 0)
     multiplier, bias = np.full((2, layer.channels_out), 0.125, np.float32)
     threshold = np.full(layer.channels_out, terms // 2, np.int32)
-    signs, residual = draw(layer.size, layer.size, words), np.zeros(0, np.float32)  # nothing is added
+    residual = np.ones(layer.outputs if layer.adds else 0, np.int8 if layer.output == "int8" else np.float32)
+    signs = draw(layer.size, layer.size, words)
     return encode_case(0, packed, (signs, filters, multiplier, bias, threshold, residual))
 
 

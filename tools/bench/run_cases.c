@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "conv2d_few.h"
+#include "int8_sum.h"
 #include "w1a8.h"
 
 enum { BCONV2D, QUANTIZE, DEQUANTIZE, BMAXPOOL2D, W1A8, CONV2D_FEW };
@@ -88,7 +89,7 @@ static output run_bconv2d(void) {
   void *input = read_array(), *filter = read_array(), *multiplier = read_array(), *bias = read_array();
   void *threshold = read_array();
   int64_t added;
-  float *residual = read_sized_array(&added);
+  void *residual = read_sized_array(&added);
   eb_bconv2d_plan plan;
   output y = {plan_bconv2d(&op, &plan), NULL, 0};
   if (y.status == EB_OK) {
@@ -100,9 +101,13 @@ static output run_bconv2d(void) {
     y.data = allocate(y.bytes);
     void *persistent = allocate(plan.persistent_bytes), *scratch = allocate(plan.scratch_bytes);
     eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
-    const eb_output_steps steps = {
-        .count = added != 0,
-        .step = {{.kind = EB_STEP_ADD, .operand = residual, .stride = (size_t)op.channels_out, .rows = 1}}};
+    static const eb_int8_sum sum = {1 << 10, 1 << 10, 1 << 9, 10, -128, 127};
+    const eb_output_steps steps = {.count = added != 0,
+                                   .step = {{.kind = op.output_type == EB_INT8 ? EB_STEP_SUM : EB_STEP_ADD,
+                                             .operand = residual,
+                                             .stride = (size_t)op.channels_out,
+                                             .rows = 1,
+                                             .sum = &sum}}};
     for (int i = 0; i < repeats; i++) {
       const int64_t begin_ns = now();
       for (int32_t part = parts; part > 0; part--) {

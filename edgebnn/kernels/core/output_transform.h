@@ -169,28 +169,39 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
   return c;
 }
 #elif defined(__aarch64__) && defined(__ARM_NEON)
-/* The constants of sixteen channels. */
+/* The constants of sixteen channels, and the activation. */
 typedef struct {
-  float32x4_t multiplier[4], bias[4];
+  float32x4_t multiplier[4], bias[4], low, high;
 } eb_affine_sixteen;
 
-EB_INLINE int32x4_t eb_round_four(const eb_bconv2d_block *b, const int32_t *x, float32x4_t multiplier, float32x4_t bias,
-                                  int clamps) {
-  float32x4_t y = vcvtq_f32_s32(vld1q_s32(x));
-  if (clamps) y = vmaxnmq_f32(vminnmq_f32(y, vdupq_n_f32(b->clamp_max)), vdupq_n_f32(b->clamp_min));
-  y = vaddq_f32(vmulq_f32(y, multiplier), bias);
-  return vcvtaq_s32_f32(vminnmq_f32(y, vdupq_n_f32(127.0f)));
+EB_INLINE eb_affine_sixteen eb_load_affine(const eb_bconv2d_block *b, int32_t channel) {
+  eb_affine_sixteen a = {.low = vdupq_n_f32(b->clamp_min), .high = vdupq_n_f32(b->clamp_max)};
+  for (int i = 0; i < 4; i++) {
+    a.multiplier[i] = vld1q_f32(b->multiplier + channel + 4 * i);
+    a.bias[i] = vld1q_f32(b->bias + channel + 4 * i);
+  }
+  return a;
 }
 
-EB_INLINE int8x16_t eb_round_sixteen(const eb_bconv2d_block *b, const int32_t *x, const eb_affine_sixteen *a,
-                                     int clamps) {
-  int16x8_t half[2];
-  for (int i = 0; i < 4; i += 2) {
-    const int16x4_t low = vqmovn_s32(eb_round_four(b, x + 4 * i, a->multiplier[i], a->bias[i], clamps));
-    const int32x4_t high = eb_round_four(b, x + 4 * i + 4, a->multiplier[i + 1], a->bias[i + 1], clamps);
-    half[i / 2] = vqmovn_high_s32(low, high);
-  }
-  return vqmovn_high_s16(vqmovn_s16(half[0]), half[1]);
+EB_INLINE float32x4_t eb_affine_four(const int32_t *x, const eb_affine_sixteen *a, int four, int clamps) {
+  float32x4_t y = vcvtq_f32_s32(vld1q_s32(x + 4 * four));
+  if (clamps) y = vmaxnmq_f32(vminnmq_f32(y, a->high), a->low);
+  return vaddq_f32(vmulq_f32(y, a->multiplier[four]), a->bias[four]);
+}
+
+EB_INLINE int32x4_t eb_round_four(const int32_t *x, const eb_affine_sixteen *a, int four, int clamps) {
+  return vcvtaq_s32_f32(vminnmq_f32(eb_affine_four(x, a, four, clamps), vdupq_n_f32(127.0f)));
+}
+
+/* Four times four values, saturated. */
+EB_INLINE int8x16_t eb_narrow_sixteen(int32x4_t a, int32x4_t b, int32x4_t c, int32x4_t d) {
+  const int16x8_t low = vqmovn_high_s32(vqmovn_s32(a), b), high = vqmovn_high_s32(vqmovn_s32(c), d);
+  return vqmovn_high_s16(vqmovn_s16(low), high);
+}
+
+EB_INLINE int8x16_t eb_round_sixteen(const int32_t *x, const eb_affine_sixteen *a, int clamps) {
+  return eb_narrow_sixteen(eb_round_four(x, a, 0, clamps), eb_round_four(x, a, 1, clamps),
+                           eb_round_four(x, a, 2, clamps), eb_round_four(x, a, 3, clamps));
 }
 
 EB_INLINE int32_t eb_round_all(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t rows,
@@ -198,15 +209,72 @@ EB_INLINE int32_t eb_round_all(const eb_bconv2d_block *b, const int32_t *restric
   int32_t c = 0;
 #pragma GCC unroll 2
   for (; c + 16 <= channels; c += 16) {
-    eb_affine_sixteen a;
-    for (int i = 0; i < 4; i++) {
-      a.multiplier[i] = vld1q_f32(b->multiplier + c + 4 * i);
-      a.bias[i] = vld1q_f32(b->bias + c + 4 * i);
-    }
+    const eb_affine_sixteen a = eb_load_affine(b, c);
     int8_t *to = output + c;
 #pragma GCC unroll 4
-    for (int32_t r = 0; r < rows; r++, to += stride) {
-      vst1q_s8(to, eb_round_sixteen(b, x + r * lanes + c, &a, clamps));
+    for (int32_t r = 0; r < rows; r++, to += stride) vst1q_s8(to, eb_round_sixteen(x + r * lanes + c, &a, clamps));
+  }
+  return c;
+}
+
+/* A sum's constants, loaded once: stores of bytes may be of anything, so that a compiler would load them again and again. */
+typedef struct {
+  int32x4_t first, second, addend, shift;
+  int8x16_t low, high;
+} eb_sum_constants;
+
+EB_INLINE eb_sum_constants eb_load_sum(const eb_int8_sum *s) {
+  return (eb_sum_constants){vdupq_n_s32(s->first_factor), vdupq_n_s32(s->second_factor),
+                            vdupq_n_s32(s->addend),       vdupq_n_s32(-s->shift),
+                            vdupq_n_s8((int8_t)s->low),   vdupq_n_s8((int8_t)s->high)};
+}
+
+EB_INLINE int32x4_t eb_sum_four(const eb_sum_constants *s, int16x4_t x, int32x4_t y) {
+  const int32x4_t first = vmlaq_s32(s->addend, y, s->first);
+  return vshlq_s32(vmlaq_s32(first, vmovl_s16(x), s->second), s->shift);
+}
+
+/* A step of 16 channels: x is added to 8-bit values in 32 bits. Narrowing saturates at the bounds or beyond them. */
+EB_INLINE int8x16_t eb_sum_sixteen(const eb_sum_constants *s, const int8_t *x, const int32x4_t *y) {
+  const int8x16_t all = vld1q_s8(x);
+  const int16x8_t a = vmovl_s8(vget_low_s8(all)), b = vmovl_high_s8(all);
+  const int8x16_t sums =
+      eb_narrow_sixteen(eb_sum_four(s, vget_low_s16(a), y[0]), eb_sum_four(s, vget_high_s16(a), y[1]),
+                        eb_sum_four(s, vget_low_s16(b), y[2]), eb_sum_four(s, vget_high_s16(b), y[3]));
+  return vminq_s8(vmaxq_s8(sums, s->low), s->high);
+}
+
+/* The steps behind the first. row, channel: of the operands. */
+EB_INLINE int8x16_t eb_more_sums(const eb_output_steps *steps, int64_t row, int32_t channel, int8x16_t y) {
+  for (int32_t i = 1; i < steps->count; i++) {
+    const eb_sum_constants sum = eb_load_sum(steps->step[i].sum);
+    const int16x8_t a = vmovl_s8(vget_low_s8(y)), b = vmovl_high_s8(y);
+    const int32x4_t wide[] = {vmovl_s16(vget_low_s16(a)), vmovl_high_s16(a), vmovl_s16(vget_low_s16(b)),
+                              vmovl_high_s16(b)};
+    y = eb_sum_sixteen(&sum, (const int8_t *)steps->step[i].operand + eb_step_at(&steps->step[i], row) + channel, wide);
+  }
+  return y;
+}
+
+EB_INLINE int32_t eb_sum_all(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t first,
+                             int32_t rows, int32_t channels, int clamps, const eb_output_steps *steps, int8_t *output,
+                             size_t stride) {
+  const eb_step step = steps->step[0];
+  const eb_sum_constants sum = eb_load_sum(step.sum);
+  const int64_t from = b->first_pixel + first;
+  const int8_t *added = (const int8_t *)step.operand + eb_step_at(&step, from) + b->first_channel;
+  int32_t c = 0;
+  for (; c + 16 <= channels; c += 16) {
+    const eb_affine_sixteen a = eb_load_affine(b, c);
+#pragma GCC unroll 4
+    for (int32_t r = 0; r < rows; r++) {
+      int32x4_t y[4];
+      for (int i = 0; i < 4; i++) {
+        y[i] = vmaxq_s32(eb_round_four(x + r * lanes + c, &a, i, clamps), vdupq_n_s32(-128));
+      }
+      int8x16_t sums = eb_sum_sixteen(&sum, added + (size_t)r * step.stride + c, y);
+      if (steps->count > 1) sums = eb_more_sums(steps, from + r, b->first_channel + c, sums);
+      vst1q_s8(output + (size_t)r * stride + c, sums);
     }
   }
   return c;
@@ -216,9 +284,12 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
                                          int32_t first, int32_t rows, int32_t channels, const eb_output_steps *steps,
                                          int8_t *output) {
   const size_t stride = b->output_stride;
-  (void)first;
-  /* Tiles of less than 16 channels: gcc would warn. */
-  if (!__builtin_constant_p(channels) || steps != NULL) return 0;
+  if (!__builtin_constant_p(channels)) return 0; /* tiles of less than 16 channels: gcc would warn */
+  if (steps != NULL) {
+    if (!eb_step_is_even(&steps->step[0])) return 0;
+    return b->clamps ? eb_sum_all(b, x, lanes, first, rows, channels, 1, steps, output, stride)
+                     : eb_sum_all(b, x, lanes, first, rows, channels, 0, steps, output, stride);
+  }
   return b->clamps ? eb_round_all(b, x, lanes, rows, channels, 1, output, stride)
                    : eb_round_all(b, x, lanes, rows, channels, 0, output, stride);
 }
@@ -315,8 +386,85 @@ EB_INLINE void eb_write_stepped(const eb_bconv2d_block *b, const int32_t *restri
   memcpy(output, y, (size_t)channels * sizeof(float));
 }
 
+#if defined(__aarch64__) && defined(__ARM_NEON)
+/* What is added, from the first row on, a row `stride` behind the other, and the bounds of the sum. */
+typedef struct {
+  const float *added;
+  size_t stride;
+  float32x4_t low, high;
+} eb_float_sum;
+
+enum { EB_FLOATS_ALONE, EB_FLOATS_ADDED, EB_FLOATS_BOUNDED };
+
+EB_INLINE float32x4_t eb_bound_four(const eb_float_sum *s, float32x4_t y) {
+  y = vbslq_f32(vcltq_f32(y, s->low), s->low, y);
+  return vbslq_f32(vcgtq_f32(y, s->high), s->high, y);
+}
+
+/* clamps, what: constants. */
+EB_INLINE void eb_write_float_rows(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t rows,
+                                   int32_t channels, int clamps, int what, const eb_float_sum *sum, float *output) {
+  const size_t stride = b->output_stride;
+  for (int32_t c = 0; c + 16 <= channels; c += 16) {
+    const eb_affine_sixteen a = eb_load_affine(b, c);
+#pragma GCC unroll 4
+    for (int32_t r = 0; r < rows; r++) {
+      float32x4_t y[4];
+      for (int i = 0; i < 4; i++) {
+        y[i] = eb_affine_four(x + r * lanes + c, &a, i, clamps);
+        if (what >= EB_FLOATS_ADDED) y[i] = vaddq_f32(y[i], vld1q_f32(sum->added + (size_t)r * sum->stride + c + 4 * i));
+        if (what == EB_FLOATS_BOUNDED) y[i] = eb_bound_four(sum, y[i]);
+      }
+      for (int i = 0; i < 4; i++) vst1q_f32(output + (size_t)r * stride + c + 4 * i, y[i]);
+    }
+  }
+}
+
+EB_INLINE void eb_write_clamped_rows(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t rows,
+                                     int32_t channels, int what, const eb_float_sum *sum, float *output) {
+  if (b->clamps) {
+    eb_write_float_rows(b, x, lanes, rows, channels, 1, what, sum, output);
+  } else {
+    eb_write_float_rows(b, x, lanes, rows, channels, 0, what, sum, output);
+  }
+}
+
+/* In registers, with a channel's constants loaded once for all rows, where the steps are none but to add a tensor and to
+ * bound the sum. Returns whether they are. */
+EB_INLINE int eb_write_float_vectors(const eb_bconv2d_block *b, int32_t first, int32_t rows, const int32_t *restrict x,
+                                     int32_t lanes, int32_t channels) {
+  float *output = (float *)b->output + (size_t)first * b->output_stride;
+  const int32_t steps = b->steps != NULL ? b->steps->count : 0;
+  if (!__builtin_constant_p(channels) || channels % 16 != 0 || b->pads_after || steps > 2) return 0;
+  if (steps == 0) {
+    eb_write_clamped_rows(b, x, lanes, rows, channels, EB_FLOATS_ALONE, NULL, output);
+    return 1;
+  }
+  const eb_step *step = &b->steps->step[0], *last = &b->steps->step[steps - 1];
+  if (step->kind != EB_STEP_ADD || !eb_step_is_even(step) || (steps == 2 && last->kind != EB_STEP_CLAMP)) return 0;
+  const eb_float_sum sum = {
+      .added = (const float *)step->operand + eb_step_at(step, b->first_pixel + first) + b->first_channel,
+      .stride = step->stride,
+      .low = vdupq_n_f32(last->low),
+      .high = vdupq_n_f32(last->high)};
+  if (steps == 1) {
+    eb_write_clamped_rows(b, x, lanes, rows, channels, EB_FLOATS_ADDED, &sum, output);
+  } else {
+    eb_write_clamped_rows(b, x, lanes, rows, channels, EB_FLOATS_BOUNDED, &sum, output);
+  }
+  return 1;
+}
+#else
+EB_INLINE int eb_write_float_vectors(const eb_bconv2d_block *b, int32_t first, int32_t rows, const int32_t *restrict x,
+                                     int32_t lanes, int32_t channels) {
+  (void)b, (void)first, (void)rows, (void)x, (void)lanes, (void)channels;
+  return 0; /* the compiler does as well */
+}
+#endif
+
 EB_INLINE void eb_write_floats(const eb_bconv2d_block *b, int32_t first, int32_t pixels, const int32_t *x,
                                int32_t lanes, int32_t channels) {
+  if (eb_write_float_vectors(b, first, pixels, x, lanes, channels)) return;
   for (int32_t p = 0; p < pixels; p++) {
     const int32_t *row = x + (size_t)p * (size_t)lanes;
     const int32_t *padding = b->pads_after ? b->padding[first + p] : NULL;

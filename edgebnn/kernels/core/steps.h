@@ -19,6 +19,9 @@ EB_STEP_INLINE size_t eb_step_at(const eb_step *s, int64_t row) {
   return (size_t)(s->rows == 1 ? row : row / s->rows) * s->stride;
 }
 
+/* Whether the rows' x follow each other a stride apart. */
+EB_STEP_INLINE int eb_step_is_even(const eb_step *s) { return s->rows == 1 || s->stride == 0; }
+
 EB_STEP_INLINE void eb_apply_step(const eb_step *s, int64_t row, int32_t first, int32_t channels, float *restrict y) {
   const float *x = s->operand == NULL ? NULL : (const float *)s->operand + eb_step_at(s, row) + first;
   const float low = s->low, high = s->high;

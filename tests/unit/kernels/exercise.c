@@ -3,9 +3,13 @@
  * those of the reference.
  */
 #include "exercise.h"
+#include "int8_sum.h"
 #include "reference.h"
 
 enum { GUARD = 4 }; /* outputs are aligned to an element, and to no more */
+
+static const float lowest = -40.0f, highest = 70.5f;
+static const eb_int8_sum sum = {700, -500, 300, 10, -100, 110};
 
 static void fail(const char *what, const eb_bconv2d *op) {
   const eb_window *w = &op->window;
@@ -33,8 +37,22 @@ static eb_status plan_some_way(const eb_bconv2d *op, const eb_bconv2d_kernel *ke
   return eb_bconv2d_plan_schedule(op, &schedule, eb_cpu_features(), plan);
 }
 
-/* adds: a residual, which lies where the output will. */
-static void check_bconv2d(const eb_bconv2d *op, const eb_bconv2d_kernel *kernel, int adds) {
+/* What steps make of the output: they add x, and then clamp the sum, or add x to it again where it is int8. */
+static void apply(int steps, int32_t type, const void *x, void *y, size_t count) {
+  for (size_t i = 0; i < count && steps > 0; i++) {
+    if (type == EB_INT8) {
+      int8_t *value = (int8_t *)y + i;
+      for (int s = 0; s < steps; s++) *value = eb_int8_sum_of(&sum, *value, ((const int8_t *)x)[i]);
+      continue;
+    }
+    float *value = (float *)y + i;
+    *value += ((const float *)x)[i];
+    if (steps > 1) *value = *value < lowest ? lowest : *value > highest ? highest : *value;
+  }
+}
+
+/* step_count: of steps that add a tensor, which lies where the output will (a second one reads it elsewhere), and more. */
+static void check_bconv2d(const eb_bconv2d *op, const eb_bconv2d_kernel *kernel, int step_count) {
   eb_bconv2d_plan plan;
   const eb_status status = plan_some_way(op, kernel, &plan);
   if (status == EB_EMPTY_OUTPUT || status == EB_UNSUPPORTED || status == EB_CPU_LACKS_KERNEL) return;
@@ -64,17 +82,29 @@ static void check_bconv2d(const eb_bconv2d *op, const eb_bconv2d_kernel *kernel,
   void *persistent = allocate_aligned(plan.persistent_bytes, &raw_persistent);
   void *scratch = allocate_aligned(plan.scratch_bytes, &raw_scratch);
 
-  const eb_output_steps added = {
-      .count = 1,
-      .step = {{.kind = EB_STEP_ADD, .operand = output + GUARD, .stride = (size_t)op->channels_out, .rows = 1}}};
-  float *residual = adds ? (float *)(void *)(output + GUARD) : NULL;
-  for (size_t i = 0; residual != NULL && i < pixels * (size_t)op->channels_out; i++) residual[i] = (float)(draw() % 99);
+  const int is_int8 = op->output_type == EB_INT8;
+  unsigned char *tensor = allocate(pixels * row);
+  for (size_t i = 0; step_count > 0 && i < pixels * (size_t)op->channels_out; i++) {
+    if (is_int8) {
+      ((int8_t *)tensor)[i] = (int8_t)(draw() % 256 - 128);
+    } else {
+      ((float *)(void *)tensor)[i] = (float)(draw() % 99);
+    }
+  }
+  if (step_count > 0) memcpy(output + GUARD, tensor, pixels * row);
+  eb_step added = {.kind = is_int8 ? EB_STEP_SUM : EB_STEP_ADD, .stride = (size_t)op->channels_out, .rows = 1, .sum = &sum};
+  eb_output_steps all = {.count = step_count};
+  added.operand = output + GUARD;
+  all.step[0] = added;
+  added.operand = tensor;
+  all.step[1] = is_int8 ? added : (eb_step){.kind = EB_STEP_CLAMP, .low = lowest, .high = highest, .rows = 1};
   const eb_bconv2d_constants constants = {filter, multiplier, bias, threshold};
-  eb_bconv2d_reference(op, &constants, input, residual, expected);
+  eb_bconv2d_reference(op, &constants, input, NULL, expected);
+  apply(step_count, op->output_type, tensor, expected, pixels * (size_t)op->channels_out);
 
   eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
   const int32_t middle = plan.tiles / 2;
-  const eb_output_steps *steps = adds ? &added : NULL;
+  const eb_output_steps *steps = step_count > 0 ? &all : NULL;
   eb_bconv2d_run(&plan, persistent, input, steps, output + GUARD, middle, plan.tiles, scratch);
   eb_bconv2d_run(&plan, persistent, input, steps, output + GUARD, 0, middle, scratch);
   if (!are_equal(op, output + GUARD, expected, pixels * row)) fail("wrong output", op);
@@ -86,6 +116,7 @@ static void check_bconv2d(const eb_bconv2d *op, const eb_bconv2d_kernel *kernel,
   free(multiplier);
   free(bias);
   free(threshold);
+  free(tensor);
   free(output);
   free(expected);
   free(raw_persistent);
@@ -106,8 +137,7 @@ static void check_bconv2ds(const eb_bconv2d_kernel *kernel) {
                             1 + d / 2, paddings[p][0], 0, 0, 0, 0},
                            channels[c].in, channels[c].out, channels[c].groups, paddings[p][1], (int32_t)(draw() % 4),
                            types[t], 1.5f, (int32_t)(draw() >> 24) - 128};
-    check_bconv2d(&op, kernel, 0);
-    if (types[t] == EB_FLOAT32) check_bconv2d(&op, kernel, 1);
+    for (int steps = 0; steps < (types[t] == EB_PACKED ? 1 : 3); steps++) check_bconv2d(&op, kernel, steps);
   }
 }
 

@@ -47,6 +47,14 @@ def test_whole_layers_take_few_instructions(program: Path, size: int, channels: 
     assert layer_instructions(BCONV2D, program, layer) <= 3.9 * layer.words
 
 
+@pytest.mark.parametrize(("output", "most"), [("float32", 12), ("int8", 42)])
+def test_adding_a_tensor_takes_few_instructions(program: Path, output: str, most: int) -> None:
+    """Of 16 values: they stay in registers. Written and read again for each step they take 38 and 86."""
+    layer = Layer(8, 32, 64, output=output)
+    alone, added = (layer_instructions(BCONV2D, program, replace(layer, adds=adds)) for adds in (False, True))
+    assert added - alone <= most * layer.outputs / 16
+
+
 def test_a_w1a8_layer_takes_few_instructions(program: Path) -> None:
     layer = Layer(14, 128, 128, output="int8")
     assert layer.macs >= 8 * layer_instructions(W1A8, program, layer)
