@@ -149,8 +149,11 @@ def _written(graph: Graph, path: Path, portable: bool, findings: tuple[Finding, 
     data = to_bytes(graph)
     try:
         litert_limits.check(data, str(path))
-    except ModelFormatError as error:  # such as a range that calibration found to be next to nothing
-        raise ModelFormatError(f"{error}; the file would not run, and is not written") from None
+    except ModelFormatError as error:  # such as a range that training or calibration found to be next to nothing
+        raise ModelFormatError(
+            f"{error}; the file would not run, and is not written: give calibration inputs, or training, on which the "
+            "layer and what it reads are not next to zero, take it out, or convert to float"
+        ) from None
     write_bytes(path, data)
     return ConversionResult(path, len(data), findings + _remarks(graph, portable, findings))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from statistics import median
 
 from edgebnn.graph.ops import OPS
 from edgebnn.graph.types import Array, DType, Graph, Op
 from edgebnn.runtime.interpreter import Interpreter
 
+from .quiet import captured
 from .write_tflite import to_bytes
 
 Range = tuple[float, float]
@@ -19,7 +21,12 @@ STEPS = 255
 COARSER = 2.0
 """Times that a step may become wider for a neighbour: one bit of eight."""
 
-_SMALLEST_RANGE = 1e-3  # of a result that is always zero
+_SMALLEST = 1e-4
+"""Of a range, beside the median of all: of a result that is always zero, or of which rounding leaves something."""
+
+_ONLY_ZEROS = 1e-3
+"""The width of a range where there is no other one."""
+
 _FINER = 256.0  # times, at most, than the widest in a group: multipliers of kernels have bounds
 
 _AVERAGING = ("AVERAGE_POOL_2D", "RESIZE_BILINEAR")
@@ -37,8 +44,9 @@ def measured_ranges(graph: Graph, samples: Sequence[Array]) -> dict[int, Range]:
         EdgebnnError: the runtime cannot run the graph.
     """
     computed = [i for op in graph.ops for i in op.outputs if graph.tensors[i].dtype == DType.FLOAT32]
-    probe = Interpreter(model_content=to_bytes(replace(graph, outputs=tuple(computed), signatures=())))
-    probe.allocate_tensors()
+    with captured():  # LiteRT tells the first time which delegates it has
+        probe = Interpreter(model_content=to_bytes(replace(graph, outputs=tuple(computed), signatures=())))
+        probe.allocate_tensors()
     inputs, outputs = probe.get_input_details(), probe.get_output_details()
     ranges = {
         index: (float(values.min()), float(values.max()))
@@ -55,7 +63,14 @@ def measured_ranges(graph: Graph, samples: Sequence[Array]) -> dict[int, Range]:
             low, high = (float(values.min()), float(values.max())) if values.size else (0.0, 0.0)
             known = ranges.get(index, (low, high))
             ranges[index] = min(low, known[0]), max(high, known[1])
-    return _as_chosen(graph, ranges)
+    return _wide_enough(_as_chosen(graph, ranges))
+
+
+def _wide_enough(ranges: Mapping[int, Range]) -> dict[int, Range]:
+    """``ranges``, none so narrow that no factor leads to it: by what is usual in the graph, whatever its unit."""
+    widths = [high - low for low, high in ranges.values() if high > low]
+    least = _SMALLEST * median(widths) if widths else _ONLY_ZEROS
+    return {i: (low, max(high, low + least)) for i, (low, high) in ranges.items()}
 
 
 def _as_chosen(graph: Graph, ranges: dict[int, Range]) -> dict[int, Range]:
@@ -113,7 +128,7 @@ def _widest(ranges: Sequence[Range]) -> Range:
     """What reaches as far on both sides gets 127 steps on each: of signs and their sums none is rounded, so that what
     adds up to zero still does."""
     low, high = min(0.0, *(low for low, _ in ranges)), max(0.0, *(high for _, high in ranges))
-    high = max(high, low + _SMALLEST_RANGE)
+    high = high if high > low else low + _ONLY_ZEROS
     return (low * 128 / 127 if low == -high else low), high
 
 

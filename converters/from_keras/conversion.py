@@ -31,6 +31,7 @@ from edgebnn.converters.read_tflite import read
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError, InputError, ModelFormatError, one_line
 from edgebnn.graph.types import Array, Graph
+from edgebnn.runtime import litert_limits
 from edgebnn.user_modules import first_line
 
 from .calls import Call, call_of, input_shapes
@@ -94,15 +95,25 @@ def to_graph(model: Any, to: Target, calibration: Sequence[Array] | None = None)
             raise
         first = traced.control_flow[0]
         raise InputError(one_line(f"{_place(model, first.layer)}: {_explained_flow(first)}")) from error
-    if to == "int8" and samples is not None and is_miscalibrated(graph):
+    if to == "int8" and samples is not None and (is_miscalibrated(graph) or not _runs(content)):
         return _by_measured_ranges(to_graph(model, "float"), samples)
     return keras_names.named(representable(requantized(graph)) if to == "int8" else graph, call.names, traced.outputs)
+
+
+def _runs(content: bytes) -> bool:
+    """Whether LiteRT can be trusted with a file."""
+    try:
+        litert_limits.check(content, "model")
+    except ModelFormatError:
+        return False
+    return True
 
 
 def _by_measured_ranges(graph: Graph, samples: list[Array]) -> Graph:
     """The int8 form of a float file in which tensors of one scale have a range that holds them all. TensorFlow Lite's
     own calibration gives a SELECT_V2 two scales, where a result that a mask chooses is kept for the next step, and then
-    refuses it; and see :mod:`.miscalibrated`."""
+    refuses it; what is zero on all samples gets a scale so fine that LiteRT's kernels refuse what is made of it; and
+    see :mod:`.miscalibrated`."""
     return keras_names.renamed(with_int8_ends(int8_around_binary(graph, samples, quantize)), graph)
 
 

@@ -499,6 +499,38 @@ def test_what_tensorflow_lite_has_no_op_for_is_written_out(to: Target, layer: st
     edgebnn.export(tmp_path / "out.tflite", tmp_path / "c", "cortex-m4")  # it has C for all of its ops
 
 
+@pytest.mark.parametrize("always_zero", ["softmax", "difference"])
+def test_what_is_zero_on_all_samples_is_converted_to_int8(always_zero: str, tmp_path: Path) -> None:
+    """TensorFlow Lite's calibration gives it steps that LiteRT's SOFTMAX, ADD and SUB refuse."""
+    x = keras.Input((4, 4, 3), name="x")
+    dead = keras.layers.ReLU()(keras.layers.Conv2D(4, 3, bias_initializer=keras.initializers.Constant(-50))(x))
+    zero = keras.layers.Softmax()(dead) if always_zero == "softmax" else keras.layers.Subtract()([x, x])
+    model = keras.Model(x, [zero, keras.layers.Dense(3)(x)])
+    values = np.random.default_rng(0).uniform(-1, 1, (40, 4, 4, 3)).astype(np.float32)
+    convert(model, tmp_path / "out.tflite", "int8", values)
+    results = edgebnn.load(tmp_path / "out.tflite")(values)
+    for result, expected in zip(results, model(values), strict=True):
+        np.testing.assert_allclose(result, expected, atol=0.02)
+
+
+def test_measuring_ranges_prints_nothing() -> None:
+    """LiteRT tells of its delegates once a process, so that this has one of its own."""
+    script = f"""
+import sys, tempfile
+sys.path.insert(0, {str(Path(__file__).parents[3])!r})
+import numpy as np
+from edgebnn._tensorflow import keras
+from edgebnn.converters.convert import convert
+x = keras.Input((6,))
+y = keras.layers.Dense(4)(x)
+values = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
+with tempfile.TemporaryDirectory() as folder:
+    convert(keras.Model(x, keras.layers.Maximum()([y, y * 0.5])), folder + "/out.tflite", "lce", values)
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("", "")
+
+
 @pytest.mark.parametrize("to", ["float", "lce", "int8"])
 @pytest.mark.parametrize("activation", ["selu", "softplus", "mish"])
 def test_activations_by_exponentials_bear_large_values(to: Target, activation: str, tmp_path: Path) -> None:

@@ -145,6 +145,17 @@ def test_what_is_clipped_has_the_steps_of_what_is_left(narrow: Callable[[Any], A
     assert np.abs(found - expected).mean() < 0.005 * np.ptp(expected)
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-5])
+def test_ranges_are_of_any_unit(unit: float, tmp_path: Path) -> None:
+    """Of a sensor that gives amperes, say, where another one gives microamperes."""
+    image = L.Input((8, 8, 3))
+    model = keras.Model(image, L.Conv2D(4, 1)(L.MaxPooling2D()(L.Conv2D(8, 3, padding="same")(image))))
+    inputs = (unit * np.random.default_rng(0).uniform(-1, 1, (40, 8, 8, 3))).astype(np.float32)
+    converted(model, inputs, path := tmp_path / "out.tflite")
+    expected, found = model(inputs).numpy(), edgebnn.load(path)(inputs)
+    assert np.abs(found - expected).mean() < 0.01 * np.ptp(expected)
+
+
 def test_ranges_learnt_that_an_op_cannot_have_are_explained(tmp_path: Path) -> None:
     def ranged(x: Any, bound: float) -> Any:
         return tf.quantization.fake_quant_with_min_max_vars(x, -bound, bound)
