@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from edgebnn.converters.write_tflite import to_bytes
+from edgebnn.graph.types import DType
 from tools.bench import memory, threads
 from tools.bench.layers import Layer, binary
 
@@ -40,5 +41,17 @@ def test_growth_of_memory_is_at_least_what_a_network_writes() -> None:
     result = memory.compare("small", MODEL, rounds=1)
     output_mib = 16 * 16 * 2048 * 4 / 2**20
     assert result.ours_mib > output_mib
+    assert result.lce_mib is not None
     assert result.lce_mib > output_mib
     assert "| small |" in memory.markdown([result], 1)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="resident memory is read from /proc")
+def test_a_file_that_lce_refuses_has_ours_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    if importlib.util.find_spec("larq_compute_engine") is None:
+        pytest.skip("the larq-compute-engine wheel is not installed")
+    padded_with_zeros = binary(Layer(8, 64, 32), DType.INT8, pad_value=0)
+    result = memory.compare("zeros", to_bytes(padded_with_zeros), rounds=1)
+    assert result.lce_mib is None
+    assert "LCE refuses zeros: " in capsys.readouterr().err
+    assert "| - | - |" in memory.markdown([result], 1)
