@@ -54,7 +54,11 @@ def compare(name: str, model: bytes, rounds: int) -> Result:
         try:
             theirs += [_in_fresh_process("lce", path) for _ in range(rounds)]
         except subprocess.CalledProcessError as error:
-            print(f"LCE refuses {name}: {(error.stderr.strip() or str(error)).splitlines()[-1]}", file=sys.stderr, flush=True)
+            print(
+                f"LCE refuses {name}: {(error.stderr.strip() or str(error)).splitlines()[-1]}",
+                file=sys.stderr,
+                flush=True,
+            )
     return Result(name, len(model) / 2**20, median(ours), median(theirs) if theirs else None)
 
 

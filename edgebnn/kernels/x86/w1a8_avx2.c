@@ -12,6 +12,8 @@
 
 enum { CHANNEL_TILE = 32, PIXEL_TILE = 2, TABLE_INPUTS = 4, LANE_TABLES = 2, TABLE_BYTES = 32, RUN = 1088 };
 
+enum { AHEAD = 4096 }; /* bytes of weights, which a single pixel reads once: large layers' come from memory all the time */
+
 static void stage(const int8_t *input, int32_t inputs, void *tables) {
   const __m256i fifteen = _mm256_set1_epi8(15);
   const __m256i shifts = _mm256_setr_epi32(0, 0, 0, 0, 4, 4, 4, 4);
@@ -96,7 +98,10 @@ EB_INLINE void sum_run(const __m256i *lanes, size_t tables, const char *table, s
   for (int p = 0; p < pixels; p++) {
     sums[p].low[0] = sums[p].low[1] = sums[p].high[0] = sums[p].high[1] = _mm256_setzero_si256();
   }
-  for (; tables >= 4; tables -= 4, lanes += 2, table += 4 * TABLE_BYTES) look_up(lanes, table, stride, pixels, 4, sums);
+  for (; tables >= 4; tables -= 4, lanes += 2, table += 4 * TABLE_BYTES) {
+    if (pixels == 1) _mm_prefetch((const char *)lanes + AHEAD, _MM_HINT_T0);
+    look_up(lanes, table, stride, pixels, 4, sums);
+  }
   if (tables == 1) look_up(lanes, table, stride, pixels, 1, sums);
   if (tables == 2) look_up(lanes, table, stride, pixels, 2, sums);
   if (tables == 3) look_up(lanes, table, stride, pixels, 3, sums);
