@@ -119,7 +119,7 @@ KerasModel = dict[str, KerasLayer]
 def _quantized(quantizer: Any, values: Array) -> Array | None:
     """What ``quantizer`` makes of ``values``; None where it fails, as the code may be anybody's."""
     try:
-        return np.asarray(quantizer(values))
+        return np.asarray(quantizer(values), np.float32)  # NumPy compares no bfloat16
     except Exception:  # the converter will say what
         return None
 

@@ -63,11 +63,10 @@ def call_of(model: Any) -> Call:
 
 
 def _spec(tensor: Any, open_batch: bool = False) -> Any:
-    """Keras takes float64 arrays, and computes in float32."""
+    """Keras takes float64 arrays, and computes in float32; in mixed precision it keeps the type it made of them."""
     shape = [None, *tensor.shape[1:]] if open_batch else tensor.shape
-    return tf.TensorSpec(
-        shape, tf.float32 if tensor.dtype == tf.float64 else tensor.dtype, getattr(tensor, "name", None)
-    )
+    dtype = tf.float32 if tensor.dtype.is_floating else tensor.dtype
+    return tf.TensorSpec(shape, dtype, getattr(tensor, "name", None))
 
 
 def inputs(model: Any) -> tuple[KerasInput, ...]:

@@ -45,8 +45,17 @@ def save(model: Any, call: Call, folder: Path, *, binary: bool) -> Traced:
 
     Returns:
         What is known of it then.
+
+    Raises:
+        InputError: it has weights, changes or steps that no converted file has.
     """
-    with _weights_quantized(model), _dilated_in_one_op(model), _steps_written_out(model), _groups_of_known_size(model):
+    with (
+        _computed_in_float32(model),
+        _weights_quantized(model),
+        _dilated_in_one_op(model),
+        _steps_written_out(model),
+        _groups_of_known_size(model),
+    ):
         nested, graph = _save(model, call, folder, binary)
         return Traced(_output_names(model, nested), tuple(_control_flow(model, graph)))
 
@@ -211,6 +220,33 @@ def _output_names(model: Any, nested: Any) -> tuple[str, ...]:
     own = named if len(named) == len(flat) else [f"output_{number}" for number in range(1, len(flat) + 1)]
     found = zip(flat, keras_names.names(nested, own), strict=True)
     return tuple(name for leaf, name in found if leaf is not None)
+
+
+_HALF = ("float16", "bfloat16")
+
+
+@contextmanager
+def _computed_in_float32(model: Any) -> Iterator[None]:
+    """Within it layers of mixed precision compute in the type of their weights: the converters have no op of half
+    precision. Raises InputError for weights of half precision."""
+    everything = [model, *(one for one in model.submodules if isinstance(one, keras.layers.Layer))]
+    layers = [one for one in everything if one.compute_dtype in _HALF]
+    halved = [one for one in layers if any(weight.dtype.name in _HALF for weight in one.weights)]
+    if halved:
+        layer = min(halved, key=lambda one: len(one.weights))
+        raise InputError(
+            f"model '{model.name}', layer '{layer.name}': has weights of {layer.compute_dtype}, with which no "
+            "converted file computes; build the model in float32 and give it these weights (set_weights), or train it "
+            "with the policy mixed_float16, which keeps float32"
+        )
+    before = [layer.dtype_policy for layer in layers]
+    try:
+        for layer in layers:
+            layer._set_dtype_policy("float32")
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer._set_dtype_policy(policy)
 
 
 @contextmanager

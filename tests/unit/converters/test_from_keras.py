@@ -499,6 +499,64 @@ def test_what_tensorflow_lite_has_no_op_for_is_written_out(to: Target, layer: st
     edgebnn.export(tmp_path / "out.tflite", tmp_path / "c", "cortex-m4")  # it has C for all of its ops
 
 
+@pytest.mark.parametrize("to", ["float", "lce", "int8"])
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
+def test_a_model_trained_in_mixed_precision_is_computed_in_float32(policy: str, to: Target, tmp_path: Path) -> None:
+    def build() -> Any:
+        x = keras.Input((8, 8, 3), name="x")
+        inner_input = keras.Input((8, 8, 3))
+        inner = keras.Model(inner_input, keras.layers.BatchNormalization()(keras.layers.Conv2D(32, 3)(inner_input)))
+        y = inner(x)
+        signs = {"input_quantizer": "ste_sign", "kernel_quantizer": "ste_sign", "use_bias": False}
+        y = keras.layers.BatchNormalization()(lq.layers.QuantConv2D(32, 3, **signs)(y)) * 0.5
+        y = keras.layers.LSTM(4)(keras.layers.Reshape((16, 32))(y))
+        return keras.Model(x, keras.layers.Dense(4, activation="softmax", dtype="float32")(y))
+
+    keras.mixed_precision.set_global_policy(policy)
+    try:
+        model = build()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    same = build()
+    same.set_weights(model.get_weights())
+    values = samples(40)
+    before = model(values).numpy()
+    convert(model, tmp_path / "out.tflite", to, values if to == "int8" else None)
+    convert(same, tmp_path / "same.tflite", to, values if to == "int8" else None)
+    found, expected = (edgebnn.load(tmp_path / f"{name}.tflite")(values) for name in ("out", "same"))
+    np.testing.assert_array_equal(found, expected)
+    np.testing.assert_array_equal(model(values).numpy(), before)
+    assert {layer.dtype_policy.name for layer in model.layers} == {policy, "float32"}
+
+
+def test_a_subclassed_model_of_mixed_precision_takes_float32(tmp_path: Path) -> None:
+    class Scored(keras.Model):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.scores = keras.layers.Dense(4)
+
+        def call(self, x: Any) -> Any:
+            return self.scores(tf.reduce_mean(x, [1, 2]))
+
+    keras.mixed_precision.set_global_policy("mixed_float16")
+    try:
+        model, values = Scored(), samples(5)
+        expected = model(values).numpy()
+    finally:
+        keras.mixed_precision.set_global_policy("float32")
+    convert(model, tmp_path / "out.tflite", "float")
+    graph = read(tmp_path / "out.tflite")
+    assert {graph.tensors[i].dtype for i in (*graph.inputs, *graph.outputs)} == {DType.FLOAT32}
+    np.testing.assert_allclose(edgebnn.load(tmp_path / "out.tflite")(values), expected, atol=0.005)
+
+
+def test_weights_of_half_precision_are_refused_with_the_remedy(tmp_path: Path) -> None:
+    model = _model_with(keras.layers.Conv2D(4, 3, dtype="float16", name="halved"))
+    for to in ("float", "lce"):
+        with pytest.raises(InputError, match=r"layer 'halved': has weights of float16.*set_weights"):
+            convert(model, tmp_path / "out.tflite", to)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("always_zero", ["softmax", "difference"])
 def test_what_is_zero_on_all_samples_is_converted_to_int8(always_zero: str, tmp_path: Path) -> None:
     """TensorFlow Lite's calibration gives it steps that LiteRT's SOFTMAX, ADD and SUB refuse."""
