@@ -69,11 +69,14 @@ static void pause_processor(void) {
 #endif
 }
 
-/* Passes a moment, in which another thread may have the processor. False if it is time to sleep: at once where threads
- * outnumber the processors. */
+/* Passes a moment, less if the state changes, in which another thread may have the processor. False if it is time to sleep: at
+ * once where threads outnumber the processors. */
 static bool look_out(const eb_pool *pool, uint64_t state, int64_t since) {
   if (part(state, THREADS) > (uint64_t)pool->processors || eb_now() - since > SPIN_NS) return false;
-  for (int i = 0; i < PAUSES; i++) pause_processor();
+  for (int i = 0; i < PAUSES; i++) {
+    pause_processor();
+    if (atomic_load_explicit(&pool->state, memory_order_relaxed) != state) return true;
+  }
   sched_yield();
   return true;
 }
