@@ -29,6 +29,7 @@ DEBIAN = {
     "gcc": "gcc",
     "chromium": "chromium",
     "qemu-aarch64-static": "qemu-user-static",
+    "qemu-aarch64": "qemu-user",
     "aarch64-linux-gnu-gcc": "gcc-aarch64-linux-gnu",
     "/usr/aarch64-linux-gnu/include/string.h": "libc6-dev-arm64-cross",
     "qemu-system-arm": "qemu-system-arm",
