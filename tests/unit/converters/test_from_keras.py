@@ -516,7 +516,7 @@ def test_a_model_trained_in_mixed_precision_is_computed_in_float32(policy: str, 
     try:
         model = build()
     finally:
-        keras.mixed_precision.set_global_policy("float32")
+        keras.mixed_precision.set_global_policy(None)  # as it was: floatx decides
     same = build()
     same.set_weights(model.get_weights())
     values = samples(40)
@@ -543,7 +543,7 @@ def test_a_subclassed_model_of_mixed_precision_takes_float32(tmp_path: Path) -> 
         model, values = Scored(), samples(5)
         expected = model(values).numpy()
     finally:
-        keras.mixed_precision.set_global_policy("float32")
+        keras.mixed_precision.set_global_policy(None)  # as it was: floatx decides
     convert(model, tmp_path / "out.tflite", "float")
     graph = read(tmp_path / "out.tflite")
     assert {graph.tensors[i].dtype for i in (*graph.inputs, *graph.outputs)} == {DType.FLOAT32}
