@@ -2,12 +2,14 @@
 """Whole networks in LiteRT with our delegate, against the LCE wheel and against int8 networks in XNNPACK: one thread.
 
 Usage: .venv/bin/python -m tools.bench.models [--network NAME]... [--zoo] [--repeats N] [--around float|int8]
-       [--kernels NAME] [--without-amx] [--cache DIR] [--json FILE] [--markdown FILE]
+       [--kernels NAME] [--before LIBRARY] [--without-amx] [--cache DIR] [--json FILE] [--markdown FILE]
 
 Binary networks at 224x224 run against LCE's interpreter on the same file, and against the int8 network of their
 topology in LiteRT without our delegate, which is XNNPACK. W1A8 networks run against the int8 file that they were packed
 from. ``--zoo`` measures larq-zoo's networks (see ``zoo.py``). What surrounds binary layers (the first convolution, the
 last layer) is float, as LCE's converter leaves it, or int8, as it is after conversion with calibration inputs.
+``--before`` names the delegate of another commit to compare with, whose path this prints in a checkout of it:
+    PYTHONPATH=. python -c "from edgebnn.runtime.build import library; print(library())"
 
 All run in the same process, in turn; a ratio is the median over rounds of theirs / ours, in thread time. An inference
 is setting the input, invoking and fetching the output. XNNPACK's int8 uses AMX where the processor has it, which
@@ -22,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,10 +35,11 @@ from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.profile import INTERPRETER, OpProfile, Profile
 from edgebnn.runtime.timing import Times, in_turn
 from tools.bench import networks
+from tools.bench.marked_inference import delegate
 from tools.bench.publishing import command_line, publish
 from tools.bench.without_amx import deny_amx
 
-LCE, INT8 = "LCE 0.16", "int8 in XNNPACK"
+LCE, INT8, BEFORE = "LCE 0.16", "int8 in XNNPACK", "before"
 
 
 @dataclass(frozen=True)
@@ -63,9 +67,16 @@ class Result:
 
 
 def compare(
-    name: str, model: bytes, repeats: int, kernels: str | None = None, *, lce: bool = True, int8: bytes | None = None
+    name: str,
+    model: bytes,
+    repeats: int,
+    kernels: str | None = None,
+    *,
+    lce: bool = True,
+    int8: bytes | None = None,
+    before: Path | None = None,
 ) -> Result:
-    """One network, of one input and one output, against LCE and an int8 file.
+    """One network, of one input and one output, against LCE, an int8 file and another delegate.
 
     Args:
         name: of the network.
@@ -74,6 +85,7 @@ def compare(
         kernels: the name of one of our kernels; default: the best for this processor.
         lce: whether LCE's interpreter runs ``model`` too.
         int8: the file that LiteRT runs without our delegate.
+        before: the other delegate.
 
     Returns:
         Medians over rounds, and where our time goes.
@@ -86,6 +98,9 @@ def compare(
         calls |= _lce(name, model)
     if int8 is not None:
         calls[INT8] = inference(LiteRTInterpreter(model_content=int8, num_threads=1))
+    if before is not None:
+        other = [delegate(str(before))]
+        calls[BEFORE] = inference(LiteRTInterpreter(model_content=model, num_threads=1, experimental_delegates=other))
     times = dict(zip(calls, in_turn(tuple(calls.values()), repeats, clock=time.thread_time), strict=True))
     return result_of(name, times.pop(""), times, ours.profile(repeats=max(repeats, 5)))
 
@@ -157,16 +172,17 @@ def _column(part: OpProfile) -> str:
 
 def markdown(results: list[Result], repeats: int, around: str, amx: bool = True) -> str:
     columns = list(results[0].shares)
+    others = [LCE, INT8] + [BEFORE] * any(r.against(BEFORE) is not None for r in results)
     denied = "" if amx else ", AMX denied"
     lines = [
         f"Whole networks, {around} around binary layers, batch 1, one thread, on {machine.describe()}{denied}.",
         f"Measured, thread time, {repeats} rounds, interleaved; a ratio is the median of theirs / ours.",
         "",
-        f"| network | kernel | edgebnn ms | {LCE} ms | x | {INT8} ms | x | {' | '.join(columns)} |",
-        "|---|---|---|---|---|---|---|" + "---|" * len(columns),
+        "| " + " | ".join(["network", "kernel", "edgebnn ms", *(f"{name} ms | x" for name in others), *columns]) + " |",
+        "|---|---|---|" + "---|---|" * len(others) + "---|" * len(columns),
     ]
     for r in results:
-        baselines = " | ".join(_cells(r.against(name)) for name in (LCE, INT8))
+        baselines = " | ".join(_cells(r.against(name)) for name in others)
         parts = " | ".join(f"{r.shares[column]:.1%}" for column in columns)
         lines.append(f"| {r.network} | {r.kernel} | {r.ours_ms:.3f} | {baselines} | {parts} |")
     return "\n".join(lines) + "\n"
@@ -180,7 +196,7 @@ def _measured(name: str, options: argparse.Namespace) -> Result:
     print(f"timing {name}", file=sys.stderr, flush=True)
     model, int8 = networks.content(name, options.cache, options.around), networks.int8_content(name, options.cache)
     lce = networks.ALL[name].to == "lce"
-    return compare(name, model, options.repeats, options.kernels, lce=lce, int8=int8)
+    return compare(name, model, options.repeats, options.kernels, lce=lce, int8=int8, before=options.before)
 
 
 def main() -> None:
@@ -188,6 +204,7 @@ def main() -> None:
     networks.add_options(parser)
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
+    parser.add_argument("--before", type=Path, metavar="LIBRARY", help="another delegate to compare with")
     parser.add_argument("--without-amx", action="store_true", help="XNNPACK's int8 as on processors without AMX")
     options = parser.parse_args()
     try:

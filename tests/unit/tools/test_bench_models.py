@@ -10,12 +10,13 @@ import pytest
 
 from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.errors import EdgebnnError
+from edgebnn.runtime import library
 from edgebnn.runtime.profile import INTERPRETER, OpProfile, Profile
 from edgebnn.runtime.timing import Times
 from tests.support.topologies import lce_bytes
 from tools.bench import networks, zoo
 from tools.bench.layers import Layer
-from tools.bench.models import INT8, LCE, compare, markdown, result_of
+from tools.bench.models import BEFORE, INT8, LCE, compare, markdown, result_of
 from tools.bench.w1a8_vs_xnnpack import pair
 
 
@@ -36,6 +37,12 @@ def test_a_packed_network_is_compared_with_its_int8_file() -> None:
     assert result.against(LCE) is None
     assert result.shares["1-bit layers"] > 0
     assert "| - | - |" in markdown([result], 2, "float"), "LCE did not run"
+
+
+def test_another_delegate_is_compared_where_one_is_named() -> None:
+    result = compare("small", lce_bytes("packed_chain"), 2, kernels="portable", lce=False, before=library.find().path)
+    assert [baseline.name for baseline in result.baselines] == [BEFORE]
+    assert "before ms" in markdown([result], 2, "float")
 
 
 def test_shares_and_ratios_are_those_of_the_samples() -> None:
