@@ -6,6 +6,7 @@ itself. Values are the same, to the bit; and in int8 each branch keeps a scale o
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -19,7 +20,8 @@ from edgebnn.graph.types import Array, DType, Graph, Op, Tensor
 
 from .rewriting import without_dead_ops
 
-_SELECTING = ("SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE")
+SELECTING = ("SPLIT", "SPLIT_V", "SLICE", "STRIDED_SLICE")
+"""Ops that give some of what they read."""
 
 
 def apart(graph: Graph) -> Graph:
@@ -35,13 +37,31 @@ def apart(graph: Graph) -> Graph:
     return without_dead_ops(replace(graph, tensors=tuple(rewriting.tensors), ops=tuple(rewriting.ops)))
 
 
-def concatenates_channels(op: Op, tensors: list[Tensor]) -> bool:
+def concatenates_channels(op: Op, tensors: Sequence[Tensor]) -> bool:
     """Whether ``op`` does nothing but put images of float together by channel."""
     if op.kind != "CONCATENATION" or not isinstance(op.options, ConcatenationOptions):
         return False
     result = tensors[op.outputs[0]]
     by_channel = len(result.shape) == 4 and op.options.axis in (-1, 3)
     return by_channel and result.dtype == DType.FLOAT32 and op.options.fused_activation_function == Activation.NONE
+
+
+def moved_channels(op: Op, tensors: Sequence[Tensor], source: int) -> list[Array] | None:
+    """For each result of an op the channels of ``source`` that its own are, -1 where they are padding; None if it does
+    anything else. Found by having the op move the numbers of the channels."""
+    image = tensors[source]
+    constants = [tensors[i].data for i in op.inputs if i != source]
+    if len(image.shape) != 4 or image.dtype != DType.FLOAT32 or any(data is None for data in constants):
+        return None
+    inputs, outputs = (tuple(tensors[i] for i in indices) for indices in (op.inputs, op.outputs))
+    view = OpView(outputs[0].name, op, inputs, outputs)
+    numbers = np.broadcast_to(np.arange(1, image.shape[-1] + 1, dtype=np.float32), image.shape)
+    results = run_op(view, tuple(numbers if i == source else tensors[i].data for i in op.inputs))
+    places = [result[0, 0, 0].astype(int) - 1 for result in results if result.ndim == 4 and result.size]
+    if len(places) != len(results):
+        return None
+    by_channel = all((y == y[0, 0, 0]).all() and y.shape[:3] == image.shape[:3] for y in results)
+    return places if by_channel else None
 
 
 class _Rewriting:
@@ -63,7 +83,7 @@ class _Rewriting:
         self.ops.append(op)
         if concatenates_channels(op, self.tensors):
             self.parts[op.outputs[0]] = tuple(part for i in op.inputs for part in self.parts.get(i, (i,)))
-        if op.kind == "PAD" and (places := self._places(op, op.inputs[0])) is not None:
+        if op.kind == "PAD" and (places := moved_channels(op, self.tensors, op.inputs[0])) is not None:
             own = np.flatnonzero(places[0] >= 0)
             if own.size == self._channels(op.inputs[0]):
                 self.padded[op.outputs[0]] = op.inputs[0], int(own[0])
@@ -71,7 +91,7 @@ class _Rewriting:
     def selected(self, op: Op) -> bool:
         """Replaces ``op`` if each of its results is some branches of what it reads."""
         source = next((i for i in op.inputs if i in self.parts), None)
-        if op.kind not in _SELECTING or source is None or (places := self._places(op, source)) is None:
+        if op.kind not in SELECTING or source is None or (places := moved_channels(op, self.tensors, source)) is None:
             return False
         starts = np.cumsum([0, *map(self._channels, self.parts[source])])
         chosen = []
@@ -118,20 +138,3 @@ class _Rewriting:
 
     def _channels(self, index: int) -> int:
         return self.tensors[index].shape[-1]
-
-    def _places(self, op: Op, source: int) -> list[Array] | None:
-        """For each result of an op the channels of ``source`` that its own are, -1 where they are padding; None if it
-        does anything else. Found by having the op move the numbers of the channels."""
-        image = self.tensors[source]
-        constants = [self.tensors[i].data for i in op.inputs if i != source]
-        if len(image.shape) != 4 or image.dtype != DType.FLOAT32 or any(data is None for data in constants):
-            return None
-        inputs, outputs = (tuple(self.tensors[i] for i in indices) for indices in (op.inputs, op.outputs))
-        view = OpView(outputs[0].name, op, inputs, outputs)
-        numbers = np.broadcast_to(np.arange(1, image.shape[-1] + 1, dtype=np.float32), image.shape)
-        results = run_op(view, tuple(numbers if i == source else self.tensors[i].data for i in op.inputs))
-        places = [result[0, 0, 0].astype(int) - 1 for result in results if result.ndim == 4 and result.size]
-        if len(places) != len(results):
-            return None
-        by_channel = all((y == y[0, 0, 0]).all() and y.shape[:3] == image.shape[:3] for y in results)
-        return places if by_channel else None

@@ -23,6 +23,7 @@ from . import converter_process
 from .binary_dense import to_binary_dense
 from .calibration import Calibration
 from .findings import Finding
+from .grouped import with_grouped_convolutions
 from .keras_names import renamed
 from .lint import lint_conversion, lint_graph, lint_int8, lint_keras
 from .post_training import int8_around_binary
@@ -65,9 +66,9 @@ def convert(
         out_path: ends in ``.tflite``.
         to: as for :func:`.from_keras.to_graph`; in files for ``"lce"``, LCE's own among them, dense layers of signs
             become binary too (:mod:`.binary_dense`), signs are taken in front of activations that keep them
-            (:mod:`.sign_sources`), and calibration makes int8 what surrounds the binary ops, inputs
-            and outputs excepted (:mod:`.post_training`). ``"w1a8"`` is int8 with two-valued weights packed to 1 bit
-            (:mod:`.w1a8`).
+            (:mod:`.sign_sources`), convolutions of channels apart are one (:mod:`.grouped`), and calibration makes
+            int8 what surrounds the binary ops, inputs and outputs excepted (:mod:`.post_training`). ``"w1a8"`` is int8
+            with two-valued weights packed to 1 bit (:mod:`.w1a8`).
         calibration: typical inputs, preprocessed as for training, in Keras' order or by name.
         portable: for ``"w1a8"``: leave a standard int8 file, which any TFLite runs, and edgebnn with 1-bit weights in
             memory where that pays (see :class:`edgebnn.Interpreter`).
@@ -139,7 +140,7 @@ def _rewritten(
         return ConversionResult(path, len(content), findings + _remarks(graph, portable, findings))
     graph = read(source)
     if to == "lce":
-        graph, findings = with_signs_of_sources(to_binary_dense(graph)), ()
+        graph, findings = with_grouped_convolutions(with_signs_of_sources(to_binary_dense(graph))), ()
     else:
         graph, findings = to_w1a8(graph)
     return _written(_described(graph, metadata), path, portable, findings)
@@ -181,6 +182,7 @@ def _converted(
         findings += lint_conversion(model, graph)
         becomes_int8 = arrays is not None and not from_keras.has_fake_quantization(model)
         graph = with_signs_of_sources(to_binary_dense(graph), becomes_int8=becomes_int8)
+        graph = with_grouped_convolutions(graph)
         if arrays is not None and becomes_int8:
             graph = renamed(int8_around_binary(graph, arrays, from_keras.quantize), graph)
     if to in ("int8", "w1a8"):
