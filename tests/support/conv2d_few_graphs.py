@@ -84,15 +84,20 @@ def signed(graph: Graph) -> Graph:
     return append(graph, "LceQuantize", LceQuantizeOptions(), "signs", Tensor("signs", (), DType.INT32))
 
 
-def append(graph: Graph, kind: str, options: object, name: str, like: Tensor | None = None) -> Graph:
-    """With an op more that reads the first output; what it gives is like that tensor unless ``like`` says otherwise."""
-    source = graph.outputs[0]
-    made = replace(like or graph.tensors[source], name=name, shape=())
+def append(
+    graph: Graph, kind: str, options: object, name: str, like: Tensor | None = None, operand: Tensor | None = None
+) -> Graph:
+    """With an op more that reads the first output; what it gives is like that tensor unless ``like`` says otherwise.
+    ``operand``: what it reads besides, an input of the graph where it is no constant."""
+    source, operands = graph.outputs[0], () if operand is None else (operand,)
+    made, first = replace(like or graph.tensors[source], name=name, shape=()), len(graph.tensors)
+    read, result = tuple(range(first, first + len(operands))), first + len(operands)
     grown = replace(
         graph,
-        tensors=(*graph.tensors, made),
-        ops=(*graph.ops, Op(kind, (source,), (len(graph.tensors),), options)),
-        outputs=(len(graph.tensors),),
+        tensors=(*graph.tensors, *operands, made),
+        ops=(*graph.ops, Op(kind, (source, *read), (result,), options)),
+        inputs=(*graph.inputs, *(i for i, one in zip(read, operands, strict=True) if one.data is None)),
+        outputs=(result,),
     )
     (shape,) = OPS[kind].infer(op_view(grown, len(grown.ops) - 1))
-    return replace(grown, tensors=(*graph.tensors, replace(made, shape=shape)))
+    return replace(grown, tensors=(*grown.tensors[:-1], replace(made, shape=shape)))

@@ -154,7 +154,7 @@ static void look_forward(claims *c, const LiteIntArray *plan) {
     }
     claim_tensor *output = output_of(c, node);
     output->given = node->state == CLAIMED || folds_steps(c, node);
-    output->convolved = node->op.kind == &eb_kind_bconv2d ||
+    output->convolved = node->op.kind == &eb_kind_bconv2d || eb_op_is_conv_few(&node->op) ||
                         (node->state == CLAIMED && eb_op_is_w1a8(&node->op) && eb_w1a8_takes_steps(&node->op));
     for (int r = 0; r < node->op.read_count; r++) {
       const claim_tensor *read = &c->tensors[node->op.reads[r].tensor];

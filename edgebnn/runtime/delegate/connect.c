@@ -99,7 +99,7 @@ static bool join(eb_partition *partition, const LiteContext *context, const memo
   eb_join_pads(partition, count_uses(partition, m->numbers));
   count_uses(partition, m->numbers);
   eb_join_borders(partition, m->numbers);
-  if (!eb_join_pools(partition, count_uses(partition, m->numbers))) return false;
+  if (!eb_join_pools(partition, context, count_uses(partition, m->numbers))) return false;
   eb_join_signs(partition, context, count_uses(partition, m->numbers));
   close_up(partition, m->numbers);
   eb_place_views(partition, context, m->views);

@@ -28,7 +28,7 @@ void eb_join_pads(eb_partition *partition, const int *uses);
 void eb_join_borders(eb_partition *partition, int *uses);
 
 /* Max-pooling behind a convolution of few channels becomes a part of it. False: by eb_refuse. */
-bool eb_join_pools(eb_partition *partition, const int *uses);
+bool eb_join_pools(eb_partition *partition, const LiteContext *context, const int *uses);
 
 /* LceQuantize behind such a convolution does too. */
 void eb_join_signs(eb_partition *partition, const LiteContext *context, const int *uses);
@@ -52,6 +52,18 @@ static inline bool eb_has_room(const eb_op *op, int reads, int steps, int joined
 static inline void eb_note_joined(eb_op *op, const eb_op *other) {
   op->joined[op->joined_count++] = other->node;
   for (int i = 0; i < other->joined_count; i++) op->joined[op->joined_count++] = other->joined[i];
+}
+
+/* Does the steps of `other` behind its own, with what they read, for which there is room. */
+static inline void eb_take_steps(eb_op *op, const eb_op *other) {
+  const int before = op->read_count - 1;
+  for (int r = 1; r < other->read_count; r++) op->reads[op->read_count++] = other->reads[r];
+  for (int s = 0; s < other->step_count; s++) {
+    eb_op_step *step = &op->steps[op->step_count++];
+    *step = other->steps[s];
+    if (step->read != EB_OUTSIDE) step->read += before;
+  }
+  eb_note_joined(op, other);
 }
 
 #endif

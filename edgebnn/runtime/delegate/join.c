@@ -10,7 +10,7 @@ static bool can_join(const eb_partition *partition, const int *uses, int index, 
   if (index < 0 || uses[index] != 1) return false;
   const eb_op *op = &partition->ops[index];
   if (op->kind == NULL || op->leaves) return false;
-  const bool convolves = op->kind == &eb_kind_bconv2d || (eb_op_is_w1a8(op) && eb_w1a8_takes_steps(op));
+  const bool convolves = op->kind == &eb_kind_bconv2d || eb_op_is_conv_few(op) || (eb_op_is_w1a8(op) && eb_w1a8_takes_steps(op));
   if (!convolves && !eb_op_is_steps(op)) return false;
   return eb_has_room(op, steps->read_count - 1, steps->step_count, steps->joined_count + 1);
 }
@@ -36,14 +36,7 @@ static void change_places(eb_op *steps) {
 /* What is in front takes the place of the steps, where all that they read is there; it leaves its own place empty. */
 static void join(eb_op *front, eb_op *steps) {
   eb_op joined = *front;
-  const int before = joined.read_count - 1;
-  for (int r = 1; r < steps->read_count; r++) joined.reads[joined.read_count++] = steps->reads[r];
-  for (int s = 0; s < steps->step_count; s++) {
-    eb_op_step *step = &joined.steps[joined.step_count++];
-    *step = steps->steps[s];
-    if (step->read != EB_OUTSIDE) step->read += before;
-  }
-  eb_note_joined(&joined, steps);
+  eb_take_steps(&joined, steps);
   joined.output = steps->output;
   joined.leaves = steps->leaves;
   joined.root = steps->root;
@@ -99,7 +92,7 @@ void eb_join_borders(eb_partition *partition, int *uses) {
 /* Pooling behind a convolution of few channels takes its place, and the convolution leaves. Where its own output is needed too, a
  * pool of float32 stays by itself; one of int8 cannot, and the convolution is computed twice. False, by eb_refuse: there is none,
  * which the delegate has seen to when it claimed the pool. */
-bool eb_join_pools(eb_partition *partition, const int *uses) {
+bool eb_join_pools(eb_partition *partition, const LiteContext *context, const int *uses) {
   for (int i = 0; i < partition->count; i++) {
     eb_op *op = &partition->ops[i];
     eb_conv2d_few window;
@@ -108,11 +101,12 @@ bool eb_join_pools(eb_partition *partition, const int *uses) {
     eb_op *convolution = index < 0 ? NULL : &partition->ops[index];
     const bool stands = op->kind != &eb_kind_few_pool;
     const bool behind = convolution != NULL && convolution->kind != NULL && eb_op_is_conv_few(convolution) &&
-                        !convolution->as.conv_few.op.pools;
+                        !convolution->as.conv_few.op.pools && convolution->step_count == 0 &&
+                        eb_has_room(convolution, op->read_count - 1, op->step_count, op->joined_count + 1);
     const bool needed = behind && (uses[index] != 1 || convolution->leaves);
     if (!behind && !stands)
       return eb_refuse_op(partition->delegate, op, "is not in one partition with the convolution in front of it");
-    if (!behind || (needed && stands)) continue;
+    if (!behind || (needed && stands) || !eb_pool2d_keeps_order(context, op)) continue;
     eb_few_pool_join(convolution, &window, op);
     if (!needed) convolution->kind = NULL;
   }

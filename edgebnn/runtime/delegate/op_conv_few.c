@@ -1,12 +1,14 @@
 /* CONV_2D of few input channels: a network's first layer, of int8 or float32, or of our custom op with 1-bit weights, which become
- * bytes; and 1x1 of int8, a shortcut around binary layers. PAD in front of it (op_few_pad.c) and MAX_POOL_2D behind it become a part of it (join.c). int8 outputs are those of TFLite's reference kernels,
- * bit for bit; float32 ones are added up in another way than theirs, and are left where that matters. What is not recognised is
+ * bytes; and 1x1 of int8, a shortcut around binary layers. PAD in front of it (op_few_pad.c), MAX_POOL_2D and steps behind it become a part of it (join.c). int8 outputs are those of TFLite's
+ * reference kernels, bit for bit; float32 ones are added up in another way than theirs, and are left where that matters. What is not recognised is
  * left to the interpreter, without a word. */
 #include <float.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "fusion.h"
 #include "op_kinds.h"
+#include "op_steps.h"
 #include "system.h"
 #include "w1a8_layer.h"
 
@@ -139,13 +141,23 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   const eb_window *w = &plan.pool;
   const int channels = layer->op.channels_out, last = layer->op.output_type == EB_PACKED ? eb_packed_words(channels) : channels;
   memcpy(output_shape, (const int[]){w->batches, w->output_height, w->output_width, last}, 4 * sizeof *output_shape);
-  return true;
+  return eb_steps_settle(delegate, context, op, output_shape, 4);
+}
+
+/* On the rows of output that are there, in place. */
+static void run_steps(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
+  const eb_op_conv_few *layer = &op->as.conv_few;
+  const int64_t width = layer->plan.pool.output_width;
+  const eb_rows rows = {.type = layer->op.output_type, .rows = layer->plan.tiles * width, .channels = layer->op.channels_out};
+  const eb_output_steps steps = eb_steps_bind(op, memory, 0);
+  op->rows_kernel->steps(&rows, &steps, memory->output, (size_t)rows.channels, memory->output, begin * width, end * width);
 }
 
 static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_conv_few *layer = &op->as.conv_few;
   eb_conv2d_few_run(&layer->plan, layer->persistent, memory->read[0], memory->output, (int32_t)begin, (int32_t)end,
                     memory->scratch);
+  if (op->step_count > 0) run_steps(op, memory, begin, end);
 }
 
 static void release(eb_op *op) { eb_free(op->as.conv_few.persistent); }
@@ -368,7 +380,7 @@ bool eb_few_pool_of(const eb_op *op, eb_conv2d_few *pool) {
     *pool = op->as.conv_few.op;
     return true;
   }
-  if (!eb_op_is_pool2d(op) || standing->averages || op->step_count > 0) return false;
+  if (!eb_op_is_pool2d(op) || standing->averages) return false;
   if (standing->low > -FLT_MAX || standing->high < FLT_MAX) return false;
   *pool = (eb_conv2d_few){.pools = 1,
                           .pool_height = standing->window.filter_height,
@@ -396,7 +408,7 @@ void eb_few_pool_join(const eb_op *convolution, const eb_conv2d_few *window, eb_
   layer->pool_stride_height = window->pool_stride_height;
   layer->pool_stride_width = window->pool_stride_width;
   layer->pool_padding = window->pool_padding;
-  joined.joined[joined.joined_count++] = pool->node;
+  eb_take_steps(&joined, pool);
   put_in_place(&joined, pool);
 }
 
@@ -404,6 +416,7 @@ void eb_few_pool_join(const eb_op *convolution, const eb_conv2d_few *window, eb_
 
 bool eb_conv_few_gives_signs(const eb_op *convolution, const LiteTensor *output) {
   const eb_conv2d_few *layer = &convolution->as.conv_few.op;
+  if (convolution->step_count > 0) return false;
   if (layer->output_type == EB_FLOAT32) return output->type == LITE_FLOAT32;
   return layer->output_type == EB_INT8 && output->type == LITE_INT8 && output->params.zero_point == layer->output_zero_point;
 }

@@ -63,10 +63,10 @@ void eb_conv_few_take_border(eb_op *convolution, const eb_op *pad);
 /* A MAX_POOL_2D that can become a part of such a convolution; by itself it does not run. */
 bool eb_few_pool_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
 
-/* Whether the op is such a pool, or one of float32 that does nothing else; `pool` then has its window. */
+/* Whether the op is such a pool, or one of float32 without an activation; `pool` then has its window. */
 bool eb_few_pool_of(const eb_op *op, eb_conv2d_few *pool);
 
-/* Puts the convolution, pooled, in the place of the pool that reads it. */
+/* Puts the convolution, pooled, in the place of the pool that reads it, with the pool's steps behind it. */
 void eb_few_pool_join(const eb_op *convolution, const eb_conv2d_few *window, eb_op *pool);
 
 /* Whether the signs that LceQuantize takes of the convolution's output, a tensor of this kind, are those that it can write. */
@@ -86,6 +86,9 @@ bool eb_gate_recognize(const eb_delegate *delegate, const LiteContext *context, 
 bool eb_pool2d_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op);
 
 bool eb_op_is_pool2d(const eb_op *op);
+
+/* Whether its steps may as well be done behind it: none puts a lesser value above a greater one. */
+bool eb_pool2d_keeps_order(const LiteContext *context, const eb_op *op);
 
 bool eb_op_averages_int8(const eb_op *op);
 

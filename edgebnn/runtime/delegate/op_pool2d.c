@@ -6,8 +6,7 @@
 #include "op_steps.h"
 #include "w1a8_layer.h"
 
-/* Whether no step, by constants of the channels, puts a lesser value above a greater one. */
-static bool keep_order(const LiteContext *context, const eb_op *op) {
+bool eb_pool2d_keeps_order(const LiteContext *context, const eb_op *op) {
   for (int i = 0; i < op->step_count; i++) {
     const eb_op_step *step = &op->steps[i];
     if (step->read == EB_OUTSIDE) continue; /* an activation */
@@ -29,7 +28,7 @@ static bool prepare(eb_delegate *delegate, const LiteContext *context, eb_op *op
   pool.channels = shape[3];
   int32_t tiles;
   if (!eb_refuse_status(delegate, op, eb_pool2d_check(&pool, &tiles))) return false;
-  pool.steps_last = op->step_count > 0 && pool.type == EB_FLOAT32 && !pool.averages && keep_order(context, op);
+  pool.steps_last = op->step_count > 0 && pool.type == EB_FLOAT32 && !pool.averages && eb_pool2d_keeps_order(context, op);
   op->as.pool = pool;
   op->units.count = tiles;
   output_shape[0] = pool.window.batches;
