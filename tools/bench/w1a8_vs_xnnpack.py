@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 """W1A8 layers in our delegate against XNNPACK's int8 of the same shape: whole op, one thread.
 
-Usage: .venv/bin/python -m tools.bench.w1a8_vs_xnnpack [--grid] [--size N]... [--repeats N] [--kernels NAME]
+Usage: .venv/bin/python -m tools.bench.w1a8_vs_xnnpack [--grid] [--size N]... [--cold] [--repeats N] [--kernels NAME]
        [--json FILE] [--markdown FILE]
 
-``--grid`` measures many small layers, of few channels and many, 1x1 and 3x3, stride 1 and 2, instead of the large ones.
+``--cold`` reads 96 MiB of something else before each call, so that weights come from memory. ``--grid`` measures many
+small layers, of few channels and many, 1x1 and 3x3, stride 1 and 2, instead of the large ones.
 
 Every contender runs a model of this one op, in the same process and in turn; a ratio is the median over rounds of
 theirs / ours. Times are of the thread, so that what else runs on the machine counts little. Figures hold for this class
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -29,7 +30,7 @@ from edgebnn.graph.ops.dense import FullyConnectedOptions
 from edgebnn.graph.ops.w1a8 import EdgebnnConv2dW1A8Options, EdgebnnDenseW1A8Options
 from edgebnn.graph.types import Array, DType, Graph, Op, Options, Quantization, Shape, Tensor
 from edgebnn.runtime.interpreter import Interpreter
-from edgebnn.runtime.timing import in_turn
+from edgebnn.runtime.timing import Times, in_turn
 from tools.bench.bconv2d import RESNET, prepared, stock
 from tools.bench.layers import Layer
 from tools.bench.publishing import command_line, publish
@@ -56,6 +57,8 @@ class Dense:
 LAYERS: tuple[Layer | Dense, ...] = (*RESNET, Dense(9216, 4096), Dense(4096, 4096))
 SIZES, CHANNELS, KINDS = (4, 7, 14, 28, 56), (16, 24, 32, 48, 64, 128), ((3, 1), (3, 2), (1, 1), (1, 2))
 """Of the grid; kinds are (filter, stride)."""
+
+_OTHERS = 96 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -133,11 +136,25 @@ def pair(layer: Layer | Dense) -> tuple[Graph, Graph]:
     return _graph(shapes, int8, "CONV_2D", strides), _graph(shapes, packed, "EdgebnnConv2dW1A8", conv)
 
 
-def compare(layer: Layer | Dense, repeats: int, kernels: str | None = None) -> Result:
+def cold_in_turn(calls: Sequence[Callable[[], object]], repeats: int) -> tuple[Times, ...]:
+    """As :func:`in_turn`, in thread time: of single calls, all that they read being out of the caches."""
+    others = np.zeros(_OTHERS // 8)
+    samples: list[list[float]] = [[] for _ in calls]
+    for _ in range(repeats):
+        for call, taken in zip(calls, samples, strict=True):
+            others.sum()
+            begin = time.thread_time()
+            call()
+            taken.append(1000 * (time.thread_time() - begin))
+    return tuple(Times(tuple(taken)) for taken in samples)
+
+
+def compare(layer: Layer | Dense, repeats: int, kernels: str | None = None, cold: bool = False) -> Result:
     int8, packed = pair(layer)
     ours = prepared(Interpreter(model_content=to_bytes(packed), num_threads=1, kernels=kernels))
     kernel = next(op.kernel for op in ours.profile(repeats=1).ops if op.kernel)
-    own, theirs = in_turn((ours.invoke, stock(to_bytes(int8))), repeats, clock=time.thread_time)
+    calls = (ours.invoke, stock(to_bytes(int8)))
+    own, theirs = cold_in_turn(calls, repeats) if cold else in_turn(calls, repeats, clock=time.thread_time)
     return Result(
         layer=layer.name,
         kernel=kernel,
@@ -150,10 +167,11 @@ def compare(layer: Layer | Dense, repeats: int, kernels: str | None = None) -> R
     )
 
 
-def markdown(results: list[Result], repeats: int) -> str:
+def markdown(results: list[Result], repeats: int, cold: bool) -> str:
+    from_memory = ", weights from memory" if cold else ""
     lines = [
         f"W1A8 against XNNPACK int8, whole op, one thread, on {machine.describe()} (class {machine.cpu_class()}).",
-        f"Measured, thread time, {repeats} rounds, interleaved; ratios are medians of theirs / ours.",
+        f"Measured, thread time, {repeats} rounds, interleaved{from_memory}; ratios are medians of theirs / ours.",
         "",
         "| layer | kernel | ms | GMAC/s | XNNPACK int8 ms | GMAC/s | ratio | bar |",
         "|---|---|---|---|---|---|---|---|",
@@ -173,11 +191,12 @@ def grid(sizes: Sequence[int]) -> tuple[Layer, ...]:
     return tuple(Layer(size, c, c, filter, stride) for size, filter, stride in kinds for c in CHANNELS)
 
 
-def grid_markdown(results: list[Result], repeats: int) -> str:
+def grid_markdown(results: list[Result], repeats: int, cold: bool) -> str:
     """Ratios alone, a column for each number of channels."""
+    from_memory = ", weights from memory" if cold else ""
     lines = [
         f"W1A8 against XNNPACK int8, whole op, one thread, on {machine.describe()} (class {machine.cpu_class()}).",
-        f"Measured, thread time, {repeats} rounds, interleaved; medians of theirs / ours.",
+        f"Measured, thread time, {repeats} rounds, interleaved{from_memory}; medians of theirs / ours.",
         "",
         f"| layer | {' | '.join(map(str, CHANNELS))} |",
         "|---|" + "---|" * len(CHANNELS),
@@ -193,15 +212,16 @@ def main() -> None:
     parser = command_line(__doc__)
     parser.add_argument("--grid", action="store_true", help="many small layers instead of the large ones")
     parser.add_argument("--size", type=int, action="append", help="of the grid's maps; may be repeated (default: all)")
+    parser.add_argument("--cold", action="store_true", help="weights come from memory")
     parser.add_argument("--repeats", type=int, default=21)
     parser.add_argument("--kernels", help="the name of one of our kernels (default: the best for this processor)")
     options = parser.parse_args()
     results = []
     for layer in grid(options.size or SIZES) if options.grid else LAYERS:
         print(f"timing {layer.name}", file=sys.stderr, flush=True)
-        results.append(compare(layer, options.repeats, options.kernels))
-    found = {"repeats": options.repeats, "layers": [asdict(result) for result in results]}
-    table = (grid_markdown if options.grid else markdown)(results, options.repeats)
+        results.append(compare(layer, options.repeats, options.kernels, options.cold))
+    found = {"repeats": options.repeats, "cold": options.cold, "layers": [asdict(result) for result in results]}
+    table = (grid_markdown if options.grid else markdown)(results, options.repeats, options.cold)
     publish(options, table, found)
 
 

@@ -17,7 +17,7 @@ from tests.support.topologies import lce_bytes
 from tools.bench import networks, zoo
 from tools.bench.layers import Layer
 from tools.bench.models import BEFORE, INT8, LCE, compare, markdown, result_of
-from tools.bench.w1a8_vs_xnnpack import pair
+from tools.bench.w1a8_vs_xnnpack import cold_in_turn, pair
 
 
 def test_a_network_is_compared_and_its_time_divided() -> None:
@@ -59,6 +59,13 @@ def test_shares_and_ratios_are_those_of_the_samples() -> None:
     assert result.shares == pytest.approx(
         {"quantize and pool": 0.15, "1-bit layers": 0.65, "other ops of ours": 0.1, "in LiteRT": 0.1}
     )
+
+
+def test_calls_whose_weights_come_from_memory_are_timed_one_by_one() -> None:
+    called: list[int] = []
+    first, second = cold_in_turn((lambda: called.append(0), lambda: called.append(1)), repeats=3)
+    assert called == [0, 1] * 3
+    assert len(first.samples_ms) == len(second.samples_ms) == 3
 
 
 def test_every_int8_baseline_is_known() -> None:
