@@ -68,6 +68,9 @@ COSTED = ("avx512vnni", "avxvnni", "avx2")
 AVX2, AVX512_BW, AVX_VNNI = 1 << 0, 1 << 3, 1 << 6
 """Of enum eb_cpu_feature."""
 
+AMX = 5
+"""Of enum eb_int8_arithmetic."""
+
 PAIR = st.tuples(st.integers(1, 4), st.integers(1, 4))
 LAYERS = st.builds(
     first_layer,
@@ -374,6 +377,16 @@ def test_auto_takes_what_pays() -> None:
         interpreter = Interpreter(model_content=to_bytes(graph), kernels=name, few_channels="auto")
         interpreter.allocate_tensors()
         assert (ours(interpreter) == ["CONV_2D"]) == (name in COSTED)
+
+
+def test_auto_takes_more_where_the_interpreter_multiplies_tiles() -> None:
+    graph = first_layer((32, 32), (3, 16), filter_size=(3, 3))
+    if library().eb_cpu_int8_arithmetic() != AMX:
+        pytest.skip("is of processors with AMX")
+    interpreter = open_graph(graph, "auto", resolver=OpResolverType.AUTO)
+    x = noise(graph)
+    np.testing.assert_array_equal(invoke(interpreter, x)[0], run(graph, [x])[0])
+    assert ours(interpreter) == ["CONV_2D"]
 
 
 def test_auto_takes_more_where_the_interpreter_has_no_dot_products_of_bytes() -> None:

@@ -6,11 +6,13 @@
 
 enum { int8 = EB_INT8, float32 = EB_FLOAT32 };
 enum { XNNPACK_PADS_TO = 8 };
+enum { ANY = -1 }; /* arithmetic */
 
 typedef struct {
   int type;
   const char *kernel;
-  uint32_t lacking; /* features */
+  uint32_t lacking;   /* features */
+  int32_t arithmetic; /* of int8 */
   int32_t most_channels;
   double layer, segment, product, output, group;
   int32_t their_channels;
@@ -18,7 +20,7 @@ typedef struct {
 } cost;
 
 static const cost costs[] = {
-#define EB_CONV_FEW_COST(type, kernel, lacking, source, ...) {type, #kernel, lacking, __VA_ARGS__},
+#define EB_CONV_FEW_COST(type, kernel, lacking, arithmetic, source, ...) {type, #kernel, lacking, arithmetic, __VA_ARGS__},
 #include "conv_few_costs.h"
 #undef EB_CONV_FEW_COST
 };
@@ -43,12 +45,17 @@ static double their_time(const cost *c, const eb_conv2d_few_plan *plan, double w
   return c->their_layer + (c->their_window + (c->their_product * products + c->their_output) * vectors) * windows;
 }
 
+static bool fits(const cost *c, const eb_conv2d_few_plan *plan) {
+  if (c->type != plan->op.type || strcmp(c->kernel, plan->kernel->name) != 0) return false;
+  if (c->arithmetic != ANY && c->arithmetic != eb_cpu_int8_arithmetic()) return false;
+  return (eb_cpu_features() & c->lacking) == 0 && plan->op.channels_in <= c->most_channels;
+}
+
 bool eb_conv_few_pays(const eb_conv2d_few_plan *plan) {
   const eb_window *w = &plan->op.window;
   const double windows = (double)w->batches * w->output_height * w->output_width;
   for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
-    if (costs[i].type != plan->op.type || strcmp(costs[i].kernel, plan->kernel->name) != 0) continue;
-    if ((eb_cpu_features() & costs[i].lacking) == 0 && plan->op.channels_in <= costs[i].most_channels)
+    if (fits(&costs[i], plan))
       return their_time(&costs[i], plan, windows) > MARGIN * our_time(&costs[i], plan, windows);
   }
   return false;
