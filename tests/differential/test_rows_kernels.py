@@ -39,6 +39,7 @@ class RowsKernel(ctypes.Structure):
             for name, arguments in {
                 "steps": (_VOID, _VOID, _VOID, ctypes.c_size_t, _VOID, ctypes.c_int64, ctypes.c_int64),
                 "thresholds": (_VOID, _VOID, _VOID, ctypes.c_size_t, _VOID, ctypes.c_int64, ctypes.c_int64),
+                "int8_thresholds": (_VOID, _VOID, _VOID, ctypes.c_int32, _VOID, ctypes.c_int64, ctypes.c_int64),
                 "pool2d": (
                     *(_VOID, _VOID, _VOID, ctypes.c_size_t, _VOID, ctypes.c_size_t),
                     *(ctypes.c_int32, ctypes.c_int32),
@@ -53,6 +54,18 @@ class Thresholds(ctypes.Structure):
     """eb_thresholds."""
 
     _fields_ = (("keep", _VOID), ("flip", _VOID), ("limit", _VOID))
+
+
+class Int8Thresholds(ctypes.Structure):
+    """eb_int8_thresholds."""
+
+    _fields_ = (("limit", _VOID), ("turned", _VOID))
+
+
+class SignPart(ctypes.Structure):
+    """eb_sign_part."""
+
+    _fields_ = (("input", _VOID), ("stride", ctypes.c_size_t), ("channels", ctypes.c_int32))
 
 
 class Pool2d(ctypes.Structure):
@@ -229,6 +242,70 @@ def test_what_has_no_threshold_is_refused() -> None:
         steps = steps_of(*(doing(kind, x, True) for kind, x in zip(kinds, rows, strict=True)))
         with pytest.raises(ckernels.KernelRefused, match="EB_UNSUPPORTED"):
             thresholds(steps, 3)
+
+
+def int8_threshold(negative: NDArray[np.bool_]) -> tuple[int, bool]:
+    """Limit and direction for the signs of the 256 values. Raises KernelRefused."""
+    limit, turned = ctypes.c_int8(), ctypes.c_int32()
+    table = np.ascontiguousarray(negative, np.uint8)
+    found = ckernels.library().eb_int8_threshold_find(pointer(table), ctypes.byref(limit), ctypes.byref(turned))
+    ckernels.accept(found)
+    return limit.value, bool(turned.value)
+
+
+def int8_thresholds(parts: Sequence[NDArray[np.bool_]]) -> tuple[NDArray[np.int8], Array]:
+    """Of whether each value of each channel becomes negative, ``[channels, 256]`` for each part."""
+    words = [packed_channels(len(part)) for part in parts]
+    limit, turned = np.full(32 * sum(words), -128, np.int8), np.zeros((sum(words), 32), np.bool_)
+    begin = 0
+    for part, count in zip(parts, words, strict=True):
+        for channel, negative in enumerate(part, 32 * begin):
+            limit[channel], turned[channel // 32, channel % 32] = int8_threshold(negative)
+        begin += count
+    return limit, np.packbits(turned, axis=1, bitorder="little").view(np.uint32)
+
+
+@of_each_kernel
+@settings(max_examples=examples(60))
+@given(
+    st.integers(1, 5),
+    st.lists(st.one_of(st.integers(1, 100), st.sampled_from([32, 64, 96, 128])), min_size=1, max_size=5),
+    st.integers(0, 2**32),
+    st.sampled_from([0, 3]),
+)
+def test_signs_of_int8_parts(name: str, rows: int, channels: list[int], seed: int, more: int) -> None:
+    """Of parts that end within a word, some of longer rows; some channels are all of one sign."""
+    rng = np.random.default_rng(seed)
+    inputs = [rng.integers(-128, 128, (rows, c + more)).astype(np.int8) for c in channels]
+    tables = [(np.arange(256) < rng.integers(-20, 277, (c, 1))) ^ (rng.random((c, 1)) < 0.5) for c in channels]
+    signs_of = [
+        np.take_along_axis(table.T, x[:, : len(table)].astype(int) + 128, axis=0)
+        for table, x in zip(tables, inputs, strict=True)
+    ]
+    expected = pack(np.concatenate(signs_of, axis=1))
+    found = int8_thresholds(tables)
+    parts = (SignPart * len(channels))(
+        *(SignPart(x.ctypes.data, c + more, c) for x, c in zip(inputs, channels, strict=True))
+    )
+    op, given_thresholds = Rows(1, rows, sum(channels)), Int8Thresholds(*(a.ctypes.data for a in found))
+    y = np.full_like(expected, 7)
+    for begin, end in ((rows // 2, rows), (0, rows // 2)):
+        KERNELS[name].int8_thresholds(
+            ctypes.addressof(op),
+            ctypes.addressof(given_thresholds),
+            ctypes.addressof(parts),
+            len(channels),
+            y.ctypes.data,
+            begin,
+            end,
+        )
+    np.testing.assert_array_equal(y, expected)
+
+
+def test_int8_signs_that_change_twice_are_refused() -> None:
+    values = np.arange(256)
+    with pytest.raises(ckernels.KernelRefused, match="EB_UNSUPPORTED"):
+        int8_threshold((values > 100) & (values < 200))
 
 
 @dataclass(frozen=True)

@@ -41,9 +41,10 @@ INLINE uint32_t pack_bools(const unsigned char *from) {
 
 #else
 
+#include "byte_masks.h"
+
 typedef float float4 __attribute__((vector_size(16)));
 typedef int32_t int4 __attribute__((vector_size(16)));
-typedef int8_t byte16 __attribute__((vector_size(16)));
 
 /* -1 for each float below 0. */
 INLINE int4 below_zero(const unsigned char *from) {
@@ -67,26 +68,16 @@ INLINE uint32_t pack_floats(const unsigned char *from) {
   return (uint32_t)(bits[0] | bits[1] | bits[2] | bits[3]);
 }
 
-/* Of 16 bytes, each 0 or -1, bit 0 to 15 of the result. */
-INLINE uint32_t gather_bits(byte16 mask) {
-  const byte16 lane_bit = {1, 2, 4, 8, 16, 32, 64, -128, 1, 2, 4, 8, 16, 32, 64, -128};
-  uint64_t half[2];
-  mask &= lane_bit;
-  memcpy(half, &mask, 16);
-  const uint64_t ones = 0x0101010101010101u; /* the product's top byte is the sum of all bytes, here their union */
-  return (uint32_t)((half[0] * ones >> 56) | (half[1] * ones >> 56 << 8));
-}
-
 INLINE uint32_t pack_int8s(const unsigned char *from, int8_t zero_point) {
-  byte16 q[2];
+  eb_bytes16 q[2];
   memcpy(q, from, 32);
-  return gather_bits(q[0] < zero_point) | gather_bits(q[1] < zero_point) << 16;
+  return eb_gather_bits(q[0] < zero_point) | eb_gather_bits(q[1] < zero_point) << 16;
 }
 
 INLINE uint32_t pack_bools(const unsigned char *from) {
-  byte16 q[2];
+  eb_bytes16 q[2];
   memcpy(q, from, 32);
-  return gather_bits(q[0] == 0) | gather_bits(q[1] == 0) << 16;
+  return eb_gather_bits(q[0] == 0) | eb_gather_bits(q[1] == 0) << 16;
 }
 
 #endif

@@ -24,6 +24,10 @@ typedef struct eb_rows_kernel {
   void (*thresholds)(const eb_rows *op, const eb_thresholds *thresholds, const float *input, size_t input_stride,
                      int32_t *output, int64_t begin, int64_t end);
 
+  /* Of int8, of `count` parts that together have the op's channels. The thresholds of each begin with a word. */
+  void (*int8_thresholds)(const eb_rows *op, const eb_int8_thresholds *thresholds, const eb_sign_part *parts,
+                          int32_t count, int32_t *output, int64_t begin, int64_t end);
+
   /* Steps, if not NULL, of input values, whose rows are pixels; then pooling, for some of eb_pool2d_check's tiles. Of int8 there
    * are no steps. */
   void (*pool2d)(const eb_pool2d *op, const eb_output_steps *steps, const void *input, size_t input_stride, void *output,

@@ -22,6 +22,23 @@ typedef struct eb_thresholds {
  * these steps and eb_quantize_run give, for every float. EB_UNSUPPORTED: no threshold does, or a constant is no number. */
 EB_EXPORT eb_status eb_thresholds_find(const eb_output_steps *steps, int32_t channels, const eb_thresholds *found);
 
+/* Of int8: channel c of x becomes negative where x < limit[c] is not bit c % 32 of turned[c / 32]. Both arrays are as long as
+ * packed words have bits; unused bits come out 0, with -128 and 0. */
+typedef struct eb_int8_thresholds {
+  int8_t *limit;
+  uint32_t *turned;
+} eb_int8_thresholds;
+
+/* That of a channel, of whether each of the 256 values from -128 on becomes negative. EB_UNSUPPORTED: no threshold does. */
+EB_EXPORT eb_status eb_int8_threshold_find(const uint8_t *negative, int8_t *limit, int32_t *turned);
+
+/* A tensor of int8 that is some of the channels whose signs are packed together, from row to row `stride` values. */
+typedef struct eb_sign_part {
+  const int8_t *input;
+  size_t stride;
+  int32_t channels;
+} eb_sign_part;
+
 #ifdef __cplusplus
 }
 #endif

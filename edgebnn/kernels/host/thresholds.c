@@ -1,4 +1,5 @@
-/* Finds the thresholds of thresholds.h by trying: in the order of floats, the first that the steps do not make negative. */
+/* Finds the thresholds of thresholds.h by trying: in the order of floats, the first that the steps do not make negative; of int8
+ * where the sign changes. */
 #include "../core/thresholds.h"
 
 #include "../core/float_bits.h"
@@ -93,5 +94,19 @@ eb_status eb_thresholds_find(const eb_output_steps *steps, int32_t channels, con
     const eb_status status = find(steps, c, found);
     if (status != EB_OK) return status;
   }
+  return EB_OK;
+}
+
+eb_status eb_int8_threshold_find(const uint8_t *negative, int8_t *limit, int32_t *turned) {
+  int32_t changes = 0, at = 0;
+  for (int32_t i = 1; i < 256; i++) {
+    if (negative[i] == negative[i - 1]) continue;
+    changes++;
+    at = i;
+  }
+  if (changes > 1) return EB_UNSUPPORTED;
+  /* Nothing is below -128: there all values are as the last one. */
+  *limit = (int8_t)(at - 128);
+  *turned = negative[255] != 0;
   return EB_OK;
 }

@@ -3,6 +3,8 @@
  *   - what lies between: it reads, through others like it, what one of ours gives, and gives what one of ours reads; so a
  *     trunk of additions and concatenations is one partition;
  *   - steps behind a convolution, and PAD in front of and pooling behind one of few channels, which become a part of it;
+ *   - concatenations and batch normalizations of int8, all readers of which are signs in the end, which compare with
+ *     thresholds of the parts (fold_int8.c);
  *   - averages of int8 beside ours, for which the interpreter has plain code alone;
  *   - constant steps (batch normalizations) all readers of which are signs, whose thresholds they become, or pooling, if that
  *     is of what ours give, or of what becomes signs besides. */
@@ -33,6 +35,8 @@ typedef struct {
   bool signs;     /* it becomes signs */
   const eb_border *border; /* of a PAD that gives it */
   int bordered;   /* nodes that read it, and would have a PAD that gives it as their border */
+  int parts;      /* of it, where concatenations of int8 become signs; 0: it is whole */
+  int to_signs;   /* readers that need it for signs of int8 alone, */
   int readers;    /* nodes that read it, */
   int may_fold;   /* those of them that could do constant steps that give it, */
   int fold;       /* and that will */
@@ -108,6 +112,46 @@ static void look_at_pads(claims *c) {
     const claim_tensor *output = output_of(c, node);
     const bool is_border = output->readers > 0 && output->bordered == output->readers;
     node->state = is_border && !c->delegate->keep_tensors ? CLAIMED : NOT_OURS;
+  }
+}
+
+static bool may_leave_int8(const claims *c, const claim_node *node) {
+  return !c->delegate->keep_tensors && c->delegate->surroundings &&
+         (eb_int8_maps_values(&node->op) || eb_concat_is_int8(&node->op));
+}
+
+static int parts_of(const claims *c, const eb_read *read) {
+  const int parts = c->tensors[read->tensor].parts;
+  return parts > 0 ? parts : 1;
+}
+
+/* How many parts signs would have to read of what each node gives, if they look past all that they may. */
+static void count_parts(claims *c) {
+  for (int i = 0; i < c->count; i++) {
+    const claim_node *node = &c->nodes[i];
+    if (!may_leave_int8(c, node)) continue;
+    int parts = 0;
+    for (int r = 0; r < node->op.read_count; r++) parts += parts_of(c, &node->op.reads[r]);
+    if (parts <= EB_MOST_READ) output_of(c, node)->parts = parts;
+  }
+}
+
+/* Int8 that is needed for signs alone is ours to leave out; a concatenation that is needed besides, or is of too many parts, is
+ * the interpreter's. */
+static void look_at_int8(claims *c) {
+  count_parts(c);
+  for (int i = c->count - 1; i >= 0; i--) {
+    claim_node *node = &c->nodes[i];
+    if (node->op.kind == NULL) continue;
+    const bool leaves = may_leave_int8(c, node) && output_of(c, node)->parts > 0 && output_of(c, node)->readers > 0 &&
+                        output_of(c, node)->to_signs == output_of(c, node)->readers;
+    if (leaves) {
+      node->state = CLAIMED;
+    } else if (eb_concat_is_int8(&node->op)) {
+      node->state = NOT_OURS;
+    }
+    if (!leaves && node->op.kind != &eb_kind_quantize) continue;
+    for (int r = 0; r < node->op.read_count; r++) c->tensors[node->op.reads[r].tensor].to_signs++;
   }
 }
 
@@ -203,6 +247,7 @@ static bool claim_all(claims *c, const LiteIntArray *plan, LiteIntArray *nodes) 
     if (!read_node(c, plan->data[i], &c->nodes[i])) return false;
   }
   look_at_pads(c);
+  look_at_int8(c);
   look_around(c);
   look_forward(c, plan);
   look_backward(c);

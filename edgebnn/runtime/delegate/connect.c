@@ -75,6 +75,7 @@ typedef struct {
   source *sources;
   int *numbers;
   eb_fold_mark *folds;
+  eb_sign_mark *signs;
   eb_view_mark *views;
 } memory;
 
@@ -82,19 +83,22 @@ static bool allocate(memory *m, size_t count) {
   m->sources = malloc(count * sizeof *m->sources);
   m->numbers = malloc(count * sizeof *m->numbers);
   m->folds = malloc(count * sizeof *m->folds);
+  m->signs = malloc(count * sizeof *m->signs);
   m->views = malloc(count * sizeof *m->views);
-  return m->sources != NULL && m->numbers != NULL && m->folds != NULL && m->views != NULL;
+  return m->sources != NULL && m->numbers != NULL && m->folds != NULL && m->signs != NULL && m->views != NULL;
 }
 
 static void release(memory *m) {
   free(m->sources);
   free(m->numbers);
   free(m->folds);
+  free(m->signs);
   free(m->views);
 }
 
 static bool join(eb_partition *partition, const LiteContext *context, const memory *m) {
   if (!eb_fold_steps(partition, context, m->folds)) return eb_refuse(partition->delegate, "no memory");
+  if (!eb_fold_int8(partition, context, m->signs)) return eb_refuse(partition->delegate, "no memory");
   eb_join_steps(partition, count_uses(partition, m->numbers));
   eb_join_pads(partition, count_uses(partition, m->numbers));
   count_uses(partition, m->numbers);

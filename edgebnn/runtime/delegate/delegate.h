@@ -95,10 +95,13 @@ typedef struct {
 typedef struct {
   eb_rows rows;
   eb_thresholds thresholds; /* those of the steps in front, or NULLs */
+  eb_int8_thresholds int8_thresholds; /* of int8 those of what was in front of signs, or NULLs: then the reads are parts */
+  int channels[EB_MOST_READ]; /* of each part, as the file has it */
 } eb_op_quantize;
 
 typedef struct {
   eb_rows rows;
+  int type; /* of the tensors */
   int channels[EB_MOST_READ]; /* of each part, as the file has it */
 } eb_op_concat;
 

@@ -18,6 +18,14 @@ typedef struct {
 /* False: no memory. */
 bool eb_fold_steps(eb_partition *partition, const LiteContext *context, eb_fold_mark *marks);
 
+/* What int8 becomes by its channel in front of signs, and concatenations of it, become thresholds of parts. marks: one of each op. */
+typedef struct {
+  int taker; /* the first LceQuantize that looks past the op; EB_OUTSIDE: none */
+  int uses;  /* of its output in the partition */
+} eb_sign_mark;
+/* False: no memory. */
+bool eb_fold_int8(eb_partition *partition, const LiteContext *context, eb_sign_mark *marks);
+
 /* Steps behind a convolution become a part of it. uses: how often each op's output is read in the partition. */
 void eb_join_steps(eb_partition *partition, const int *uses);
 

@@ -117,7 +117,7 @@ bool eb_join_pools(eb_partition *partition, const LiteContext *context, const in
 void eb_join_signs(eb_partition *partition, const LiteContext *context, const int *uses) {
   for (int i = 0; i < partition->count; i++) {
     eb_op *op = &partition->ops[i];
-    const int index = op->kind == &eb_kind_quantize && op->step_count == 0 ? op->reads[0].op : EB_OUTSIDE;
+    const int index = op->kind == &eb_kind_quantize && op->step_count == 0 && !eb_quantize_has_parts(op) ? op->reads[0].op : EB_OUTSIDE;
     if (index < 0 || uses[index] != 1) continue;
     eb_op *convolution = &partition->ops[index];
     if (convolution->leaves || !eb_op_is_conv_few(convolution) || !eb_has_room(convolution, 0, 0, 1 + op->joined_count))

@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../../kernels/core/requantize.h"
+#include "../../kernels/core/w1a8_block.h"
 #include "op_kinds.h"
 #include "int8_weights.h"
 #include "w1a8_layer.h"
@@ -217,6 +219,27 @@ bool eb_int8_recognize(const eb_delegate *delegate, const LiteContext *context, 
            is_two_valued(context, op);
   }
   return false;
+}
+
+bool eb_int8_maps_values(const eb_op *op) {
+  if (op->kind == NULL || op->kind->prepare != prepare || !op->as.w1a8.op.depthwise) return false;
+  const eb_w1a8 *layer = &op->as.w1a8.op;
+  const eb_window *w = &layer->window;
+  return layer->channels_out == layer->channels_in && w->filter_height == 1 && w->filter_width == 1 &&
+         w->stride_height == 1 && w->stride_width == 1;
+}
+
+/* As the reference kernel does; nothing leaves 32 bits, or the op is not recognised. */
+void eb_int8_fill_map(const LiteContext *context, const eb_op *op, int32_t channel, int8_t map[256]) {
+  const eb_w1a8 *layer = &op->as.w1a8.op;
+  const eb_int8_weights weights = weights_as_stored(context, op);
+  const eb_w1a8_fixed f = eb_w1a8_fix_point(factor_of(context, op, channel));
+  const int32_t bias = weights.bias == NULL ? 0 : weights.bias[channel];
+  for (int32_t i = 0; i < 256; i++) {
+    const int32_t sum = weights.data[channel] * (i - 128 - layer->input_zero_point) + bias;
+    const int32_t scaled = eb_requantize(sum, f.multiplier, f.left - f.right) + layer->output_zero_point;
+    map[i] = (int8_t)eb_clamp(scaled, layer->output_min, layer->output_max);
+  }
 }
 
 static const double MARGIN = 1.1; /* by which it must be faster */

@@ -29,6 +29,12 @@ int eb_int8_params_bytes(int32_t builtin_code);
 /* Whether 1-bit weights make the recognised layer faster on this processor than int8 ones (docs/performance.md). */
 bool eb_int8_pays(const eb_op *op);
 
+/* Whether the op is a recognised depthwise layer of single pixels, which makes of each int8 value another by the channel. */
+bool eb_int8_maps_values(const eb_op *op);
+
+/* What it makes in a channel of each value from -128 on. */
+void eb_int8_fill_map(const LiteContext *context, const eb_op *op, int32_t channel, int8_t map[256]);
+
 /* ---- convolutions of few input channels, PAD in front and MAX_POOL_2D behind them (op_conv_few.c, op_few_pad.c, conv_few_pays.c) */
 
 /* A CONV_2D that our kernels take, and that pays, or all of these, or none, as the delegate is told. */
@@ -79,6 +85,7 @@ void eb_conv_few_take_signs(const eb_op *convolution, eb_op *quantize);
 
 bool eb_steps_recognize(const LiteContext *context, const LiteNode *node, int index, int32_t builtin_code, eb_op *op);
 bool eb_concat_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
+bool eb_concat_is_int8(const eb_op *op);
 bool eb_pad_recognize(const LiteContext *context, const LiteNode *node, int index, eb_op *op);
 /* Of few values only. */
 bool eb_gate_recognize(const eb_delegate *delegate, const LiteContext *context, const LiteNode *node, int index,
@@ -100,6 +107,12 @@ bool eb_rows_settle(eb_delegate *delegate, eb_op *op, const LiteTensor *input, i
 
 /* Gives an LceQuantize of float32 the thresholds of steps in front of it. False: there are none, or no memory. */
 bool eb_quantize_find_thresholds(const eb_output_steps *steps, int32_t channels, eb_op *op);
+
+/* Whether an LceQuantize of int8 compares with thresholds, and may read the parts of a concatenation. */
+bool eb_quantize_has_parts(const eb_op *op);
+
+/* All dimensions but the last are alike. */
+bool eb_has_rows_of(const LiteTensor *a, const LiteTensor *b);
 
 /* ---- options and constants ------------------------------------------------------------------------------------------ */
 

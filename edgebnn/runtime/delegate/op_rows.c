@@ -67,19 +67,51 @@ static bool read_quantize(eb_delegate *delegate, const LiteContext *context, con
   return same_rank(delegate, context, op);
 }
 
+bool eb_quantize_has_parts(const eb_op *op) {
+  return op->kind == &eb_kind_quantize && op->as.quantize.int8_thresholds.limit != NULL;
+}
+
+static int last_of(const LiteTensor *tensor) { return tensor->dims->data[tensor->dims->size - 1]; }
+
+/* All channels of the parts. Refuses by eb_refuse. */
+static bool add_up_parts(eb_delegate *delegate, const LiteContext *context, const eb_op *op, int *channels) {
+  const LiteTensor *first = &context->tensors[op->reads[0].tensor];
+  *channels = 0;
+  for (int i = 0; i < op->read_count; i++) {
+    const LiteTensor *part = &context->tensors[op->reads[i].tensor];
+    if (!eb_has_rows_of(part, first) || last_of(part) != op->as.quantize.channels[i])
+      return eb_refuse_op(delegate, op, "input '%s' does not fit its layer any longer", eb_tensor_name(part));
+    *channels += last_of(part);
+  }
+  return true;
+}
+
 static bool prepare_quantize(eb_delegate *delegate, const LiteContext *context, eb_op *op, int *output_shape) {
   const LiteTensor *input = &context->tensors[op->reads[0].tensor];
   if (!same_rank(delegate, context, op)) return false;
-  const int last = input->dims->size - 1, channels = input->dims->data[last];
+  const int last = input->dims->size - 1;
+  int channels = last_of(input);
+  if (eb_quantize_has_parts(op) && !add_up_parts(delegate, context, op, &channels)) return false;
   if (!settle_unpacked(delegate, op, input, input, channels, output_shape)) return false;
   if (!eb_steps_settle(delegate, context, op, output_shape, last + 1)) return false;
   output_shape[last] = eb_packed_words(channels);
   return eb_refuse_status(delegate, op, eb_quantize_check(&op->as.quantize.rows));
 }
 
+static void run_parts(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
+  const eb_op_quantize *quantize = &op->as.quantize;
+  eb_sign_part parts[EB_MOST_READ];
+  for (int i = 0; i < op->read_count; i++)
+    parts[i] = (eb_sign_part){memory->read[i], memory->stride[i], quantize->channels[i]};
+  op->rows_kernel->int8_thresholds(&quantize->rows, &quantize->int8_thresholds, parts, op->read_count, memory->output,
+                                   begin, end);
+}
+
 static void run_quantize(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_quantize *quantize = &op->as.quantize;
-  if (op->step_count > 0) {
+  if (eb_quantize_has_parts(op)) {
+    run_parts(op, memory, begin, end);
+  } else if (op->step_count > 0) {
     op->rows_kernel->thresholds(&quantize->rows, &quantize->thresholds, memory->read[0], memory->stride[0],
                                 memory->output, begin, end);
   } else {
@@ -87,7 +119,10 @@ static void run_quantize(const eb_op *op, const eb_op_memory *memory, int64_t be
   }
 }
 
-static void release_quantize(eb_op *op) { free(op->as.quantize.thresholds.keep); }
+static void release_quantize(eb_op *op) {
+  free(op->as.quantize.thresholds.keep);
+  free(op->as.quantize.int8_thresholds.turned);
+}
 
 /* A threshold replaces the steps in front; one allocation has all. */
 bool eb_quantize_find_thresholds(const eb_output_steps *steps, int32_t channels, eb_op *op) {

@@ -12,7 +12,7 @@
 #include "op_steps.h"
 
 static bool is_strided(const LiteContext *context, const eb_op *op) {
-  if (op->kind == &eb_kind_quantize) return op->step_count > 0; /* by thresholds */
+  if (op->kind == &eb_kind_quantize) return op->step_count > 0 || eb_quantize_has_parts(op); /* by thresholds */
   return op->kind->strided && context->tensors[op->output].type == LITE_FLOAT32;
 }
 

@@ -5,6 +5,7 @@
 #include "exercise.h"
 #include "int8_sum.h"
 #include "reference.h"
+#include "rows_block.h"
 
 enum { GUARD = 4 }; /* outputs are aligned to an element, and to no more */
 
@@ -164,6 +165,68 @@ static void check_rows(int32_t type, int32_t channels) {
   free(again);
 }
 
+/* Channels of which those from a value on, or those below it, become negative; or all, or none. */
+static void draw_table(uint8_t *negative) {
+  const int32_t at = (int32_t)(draw() % 300), turned = (int32_t)(draw() % 2);
+  for (int32_t i = 0; i < 256; i++) negative[i] = (uint8_t)((i < at) ^ turned);
+}
+
+/* Signs of int8 by thresholds, of parts that end anywhere and lie in wider rows, a bit after the other. */
+static void check_int8_thresholds(const eb_rows_kernel *kernel, int32_t count) {
+  enum { ROWS = 3, MOST = 4, CHANNELS = 150 };
+  static uint8_t negative[MOST][CHANNELS][256];
+  eb_sign_part parts[MOST];
+  int8_t *inputs[MOST];
+  eb_rows op = {EB_INT8, ROWS, 0, 1.0f, 0};
+  size_t words = 0;
+  for (int32_t p = 0; p < count; p++) {
+    const int32_t channels = draw() % 2 == 0 ? 32 * (1 + (int32_t)(draw() % 4)) : 1 + (int32_t)(draw() % CHANNELS);
+    const size_t stride = (size_t)channels + draw() % 3, bytes = 2 * stride + (size_t)channels;
+    inputs[p] = allocate(bytes);
+    for (size_t i = 0; i < bytes; i++) inputs[p][i] = (int8_t)draw();
+    parts[p] = (eb_sign_part){inputs[p], stride, channels};
+    op.channels += channels;
+    words += (size_t)eb_packed_words(channels);
+  }
+  eb_int8_thresholds thresholds = {allocate(32 * words), allocate(sizeof(uint32_t) * words)};
+  memset(thresholds.limit, -128, 32 * words);
+  memset(thresholds.turned, 0, sizeof(uint32_t) * words);
+  const size_t row_words = (size_t)eb_packed_words(op.channels);
+  uint32_t *expected = allocate(ROWS * row_words * sizeof(uint32_t));
+  uint32_t *output = allocate(ROWS * row_words * sizeof(uint32_t));
+  memset(expected, 0, ROWS * row_words * sizeof(uint32_t));
+  size_t word = 0, at = 0;
+  for (int32_t p = 0; p < count; p++) {
+    for (int32_t c = 0; c < parts[p].channels; c++, at++) {
+      int32_t turned;
+      draw_table(negative[p][c]);
+      if (eb_int8_threshold_find(negative[p][c], &thresholds.limit[32 * word + (size_t)c], &turned) != EB_OK) exit(1);
+      thresholds.turned[word + (size_t)c / 32] |= (uint32_t)turned << c % 32;
+      for (size_t row = 0; row < ROWS; row++) {
+        const uint32_t bit = negative[p][c][inputs[p][row * parts[p].stride + (size_t)c] + 128];
+        expected[row * row_words + at / 32] |= bit << at % 32;
+      }
+    }
+    word += (size_t)eb_packed_words(parts[p].channels);
+  }
+  kernel->int8_thresholds(&op, &thresholds, parts, count, (int32_t *)output, 1, ROWS);
+  kernel->int8_thresholds(&op, &thresholds, parts, count, (int32_t *)output, 0, 1);
+  if (memcmp(output, expected, ROWS * row_words * sizeof(uint32_t)) != 0) {
+    printf("signs of int8 by thresholds: %s, %d parts of %d channels\n", kernel->name, (int)count, (int)op.channels);
+    exit(1);
+  }
+  for (int32_t p = 0; p < count; p++) free(inputs[p]);
+  free(thresholds.limit);
+  free(thresholds.turned);
+  free(expected);
+  free(output);
+}
+
+static void check_rows_kernel(const eb_rows_kernel *kernel) {
+  if ((kernel->cpu_features & ~eb_cpu_features()) != 0) return;
+  for (int32_t i = 0; i < 100; i++) check_int8_thresholds(kernel, 1 + i % 4);
+}
+
 static void check_bmaxpool2d(int32_t channels, int32_t size, int32_t filter, int32_t stride, int32_t padding) {
   eb_bmaxpool2d op = {{2, size, size + 1, filter, filter, stride, stride, 1, 1, padding, 0, 0, 0, 0}, channels};
   int32_t tiles;
@@ -214,6 +277,8 @@ int main(void) {
   for (int t = 0; t < 3; t++) {
     for (int32_t channels = 1; channels < 100; channels++) check_rows(types[t], channels);
   }
+  const eb_rows_kernel *rows;
+  for (size_t i = 0; (rows = eb_rows_kernel_at(i)) != NULL; i++) check_rows_kernel(rows);
   for (int32_t i = 0; i < 2 * 4 * 4 * 3 * 2; i++) {
     check_bmaxpool2d(i % 2 * 40 + 20, i / 2 % 4 * 3 + 1, i / 8 % 4 + 1, i / 32 % 3 + 1, i / 96);
   }
