@@ -15,8 +15,11 @@ from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Array, Graph
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.litert import OpResolverType
+from tests.support.ckernels import kernel_lines, runnable
 from tests.support.examples import examples
-from tests.support.sign_graphs import BLOCK, ODD, Signs, sign_graphs
+from tests.support.sign_graphs import APART, BLOCK, DENSE, ODD, Signs, sign_graphs
+
+KERNELS = (None, *(line.name.decode() for line in kernel_lines() if runnable(line)))
 
 
 def image(case: Signs, graph: Graph, batches: int = 1) -> Array:
@@ -45,9 +48,11 @@ def delegate_run(
 
 
 @settings(max_examples=examples(120))
-@given(case=sign_graphs(), kernels=st.sampled_from([None, "avx2", "portable"]))
+@given(case=sign_graphs(), kernels=st.sampled_from(KERNELS))
 @example(BLOCK, None)
 @example(ODD, None)
+@example(DENSE, None)
+@example(APART, None)
 def test_outputs_equal_the_reference(case: Signs, kernels: str | None) -> None:
     graph = case.graph()
     x = image(case, graph)
@@ -61,6 +66,7 @@ def test_outputs_equal_the_reference(case: Signs, kernels: str | None) -> None:
 @settings(max_examples=examples(30))
 @given(case=sign_graphs())
 @example(ODD)
+@example(DENSE)
 def test_batches_equal_the_reference(case: Signs) -> None:
     graph = case.graph()
     x = image(case, graph, batches=3)
@@ -72,6 +78,7 @@ def test_batches_equal_the_reference(case: Signs) -> None:
 @settings(max_examples=examples(30))
 @given(case=sign_graphs())
 @example(BLOCK)
+@example(DENSE)
 def test_tensors_that_are_to_be_preserved_are(case: Signs) -> None:
     graph = case.graph()
     x = image(case, graph)
@@ -99,3 +106,16 @@ def test_a_batch_normalization_becomes_thresholds() -> None:
 def test_a_concatenation_is_read_where_its_parts_lie() -> None:
     fronts = [f"LceQuantize + DEPTHWISE_CONV_2D x{count} + CONCATENATION" for count in (4, 5, 2)]
     assert labels(BLOCK) == [label for front in fronts for label in (front, "LceBconv2d")]
+
+
+def test_a_dense_block_is_written_into_its_place() -> None:
+    """All but the last concatenation, which only the interpreter needs, are ours, and in one partition."""
+    block = ["LceQuantize + DEPTHWISE_CONV_2D", "LceBconv2d", "CONCATENATION"]
+    assert labels(DENSE) == [*block, *block, *block[:2], "CONCATENATION + RELU"]
+
+
+def test_what_a_later_run_would_need_is_left_to_the_interpreter() -> None:
+    """The part that is there before the interpreter's op runs would be ours to compute else."""
+    found = labels(APART)
+    assert not [label for label in found if "packed" in label]
+    assert "LceQuantize + CONCATENATION + DEPTHWISE_CONV_2D" in found

@@ -17,6 +17,7 @@ from edgebnn.graph.ops.conv import DepthwiseConv2DOptions
 from edgebnn.graph.ops.elementwise import AddOptions
 from edgebnn.graph.ops.enums import Activation, Padding
 from edgebnn.graph.ops.shape_ops import ConcatenationOptions
+from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import DType, Graph, Quantization, Tensor
 
 from .graphs import Step, chain, constant, per_channel, per_tensor, tensor
@@ -91,8 +92,23 @@ class _Builder:
         return self.put("CONCATENATION", ConcatenationOptions(axis=-1 if b & 1 else 3), parts, shape, quantization)
 
     def convolution(self, a: int, b: int) -> Tensor:
-        rng, name, x = self.rng, f"conv {len(self.steps)}", self.pick(a)
-        channels, outputs = x.shape[-1], (8, 33, 64)[b % 3]
+        return self.convolution_of(self.pick(a), (8, 33, 64)[b % 3], self.ranged())
+
+    def dense(self, a: int, b: int) -> Tensor:
+        """A value beside what a convolution makes of it, normalized or not."""
+        x = self.pick(a)
+        normed = self.norm_of(x, self.ranged()) if b & 4 else x
+        parts = [x, self.convolution_of(normed, (8, 33, 64)[b % 3], x.quantization)]
+        shape = (*x.shape[:-1], sum(part.shape[-1] for part in parts))
+        return self.put("CONCATENATION", ConcatenationOptions(axis=3), parts, shape, x.quantization)
+
+    def relu(self, a: int, b: int) -> Tensor:
+        """The interpreter's."""
+        x = self.pick(a)
+        return self.put("RELU", NoOptions(), (x,), x.shape, x.quantization)
+
+    def convolution_of(self, x: Tensor, outputs: int, quantization: Quantization | None) -> Tensor:
+        rng, name, channels = self.rng, f"conv {len(self.steps)}", x.shape[-1]
         bits = tensor(f"{name}/bits", (), DType.INT32)
         constants = (
             constant(f"{name}/w", pack(rng.random((outputs, 3, 3, channels)) < 0.5)),
@@ -102,7 +118,7 @@ class _Builder:
         )
         self.steps.append(("LceQuantize", LceQuantizeOptions(), (x,), (bits,), 1))
         options = LceBconv2dOptions(channels_in=channels, pad_values=1)
-        return self.put("LceBconv2d", options, (bits, *constants), (*x.shape[:-1], outputs), self.ranged())
+        return self.put("LceBconv2d", options, (bits, *constants), (*x.shape[:-1], outputs), quantization)
 
     def twice(self, a: int, b: int) -> Tensor:
         x = self.pick(a)
@@ -110,7 +126,14 @@ class _Builder:
 
 
 _MOVES: Mapping[str, Callable[[_Builder, int, int], Tensor]] = MappingProxyType(
-    {"norm": _Builder.norm, "concat": _Builder.concat, "conv": _Builder.convolution, "twice": _Builder.twice}
+    {
+        "norm": _Builder.norm,
+        "concat": _Builder.concat,
+        "conv": _Builder.convolution,
+        "dense": _Builder.dense,
+        "relu": _Builder.relu,
+        "twice": _Builder.twice,
+    }
 )
 
 
@@ -135,7 +158,7 @@ class Signs:
         return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
 
 
-_MOVE = st.tuples(st.sampled_from([*_MOVES, *["conv", "concat"] * 2]), st.integers(0, 3), st.integers(0, 7))
+_MOVE = st.tuples(st.sampled_from([*_MOVES, *["conv", "concat", "dense"] * 2]), st.integers(0, 3), st.integers(0, 7))
 
 
 def sign_graphs() -> st.SearchStrategy[Signs]:
@@ -157,3 +180,10 @@ ODD = Signs(
     33, (("conv", 0, 1), ("concat", 0, 1), ("conv", 0, 1), ("concat", 0, 2), ("norm", 0, 0), ("conv", 0, 0)), 2, 0
 )
 """Of parts that end within a word."""
+
+DENSE = Signs(32, (*[("dense", 0, 5)] * 3, ("relu", 0, 0)), 3, 0)
+"""A dense block of one scale: each convolution reads what all before it gave, normalized, and so does an op of the
+interpreter's at the end, as it is."""
+
+APART = Signs(32, (("conv", 0, 0), ("relu", 0, 0), ("concat", 0, 1), ("conv", 0, 0)), 4, 0)
+"""An op of the interpreter's in front of one part, while the others are there before."""

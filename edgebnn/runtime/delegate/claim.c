@@ -4,7 +4,7 @@
  *     trunk of additions and concatenations is one partition;
  *   - steps behind a convolution, and PAD in front of and pooling behind one of few channels, which become a part of it;
  *   - concatenations and batch normalizations of int8, all readers of which are signs in the end, which compare with
- *     thresholds of the parts (fold_int8.c);
+ *     thresholds of the parts (fold_int8.c), if the interpreter runs them together with these;
  *   - averages of int8 beside ours, for which the interpreter has plain code alone;
  *   - constant steps (batch normalizations) all readers of which are signs, whose thresholds they become, or pooling, if that
  *     is of what ours give, or of what becomes signs besides. */
@@ -15,11 +15,15 @@
 #include "op_kinds.h"
 #include "op_steps.h"
 
+/* Of looking which ops of ours run together: what is apart after them is right, but slower. */
+enum { MOST_TRIES = 8 };
+
 typedef enum { NOT_OURS, CANDIDATE, CLAIMED } claim_state;
 
 typedef struct {
   claim_state state;
   bool constant_steps;
+  bool left_out; /* all that needs what it gives are signs, which can be told from what it reads */
   eb_op op;
 } claim_node;
 
@@ -35,6 +39,8 @@ typedef struct {
   bool signs;     /* it becomes signs */
   const eb_border *border; /* of a PAD that gives it */
   int bordered;   /* nodes that read it, and would have a PAD that gives it as their border */
+  int run;        /* of the interpreter's over ours or its own ops, in which it is given, */
+  bool passed_on; /* and whether another run reads it */
   int parts;      /* of it, where concatenations of int8 become signs; 0: it is whole */
   int to_signs;   /* readers that need it for signs of int8 alone, */
   int readers;    /* nodes that read it, */
@@ -136,21 +142,17 @@ static void count_parts(claims *c) {
   }
 }
 
-/* Int8 that is needed for signs alone is ours to leave out; a concatenation that is needed besides, or is of too many parts, is
- * the interpreter's. */
+/* Int8 that is needed for signs alone is ours to leave out. */
 static void look_at_int8(claims *c) {
   count_parts(c);
   for (int i = c->count - 1; i >= 0; i--) {
     claim_node *node = &c->nodes[i];
     if (node->op.kind == NULL) continue;
-    const bool leaves = may_leave_int8(c, node) && output_of(c, node)->parts > 0 && output_of(c, node)->readers > 0 &&
-                        output_of(c, node)->to_signs == output_of(c, node)->readers;
-    if (leaves) {
-      node->state = CLAIMED;
-    } else if (eb_concat_is_int8(&node->op)) {
-      node->state = NOT_OURS;
-    }
-    if (!leaves && node->op.kind != &eb_kind_quantize) continue;
+    const claim_tensor *output = output_of(c, node);
+    node->left_out = may_leave_int8(c, node) && output->parts > 0 && output->readers > 0 &&
+                     output->to_signs == output->readers;
+    if (node->left_out) node->state = CLAIMED;
+    if (!node->left_out && node->op.kind != &eb_kind_quantize) continue;
     for (int r = 0; r < node->op.read_count; r++) c->tensors[node->op.reads[r].tensor].to_signs++;
   }
 }
@@ -173,11 +175,17 @@ static void look_around(claims *c) {
   }
 }
 
-/* Of the interpreter's op at that place: whether what it gives comes after ours. */
-static void follow(claims *c, int index) {
+/* The interpreter's node at that place, or NULL. */
+static const LiteNode *node_at(const claims *c, int index) {
   LiteNode *lite;
   LiteRegistration *registration;
-  if (c->context->get_node_and_registration(c->context, index, &lite, &registration) != LITE_OK) return;
+  return c->context->get_node_and_registration(c->context, index, &lite, &registration) == LITE_OK ? lite : NULL;
+}
+
+/* Of the interpreter's op at that place: whether what it gives comes after ours. */
+static void follow(claims *c, int index) {
+  const LiteNode *lite = node_at(c, index);
+  if (lite == NULL) return;
   bool after = false;
   for (int i = 0; i < lite->inputs->size; i++) {
     const int tensor = lite->inputs->data[i];
@@ -242,6 +250,46 @@ static void look_backward(claims *c) {
   }
 }
 
+/* The run of a node, `ours` or the interpreter's, that reads and gives these tensors: the first of its kind in which all that it
+ * reads is there. */
+static void find_run(claims *c, const LiteNode *lite, bool ours, int first) {
+  int run = first;
+  for (int i = 0; i < lite->inputs->size; i++) {
+    const int tensor = lite->inputs->data[i];
+    if (tensor >= 0 && c->tensors[tensor].run > run) run = c->tensors[tensor].run;
+  }
+  if (run % 2 != ours) run++;
+  for (int i = 0; i < lite->inputs->size; i++) {
+    const int tensor = lite->inputs->data[i];
+    if (tensor >= 0 && c->tensors[tensor].run != run) c->tensors[tensor].passed_on = true;
+  }
+  for (int i = 0; i < lite->outputs->size; i++) {
+    if (lite->outputs->data[i] >= 0) c->tensors[lite->outputs->data[i]].run = run;
+  }
+}
+
+/* The interpreter runs ours and its own ops in turn, each time all that are ready; even runs are its own. What is left out for
+ * signs of a later run would have to be made after all, by a slower kernel, and is given back. False: some was. */
+static bool look_at_runs(claims *c, const LiteIntArray *plan) {
+  const int first = c->count > 0 && c->nodes[0].state == CLAIMED ? 1 : 0;
+  for (size_t t = 0; t < c->context->tensors_size; t++) {
+    c->tensors[t].run = first;
+    c->tensors[t].passed_on = false;
+  }
+  for (int i = 0; i < c->count; i++) {
+    const LiteNode *lite = node_at(c, plan->data[i]);
+    if (lite != NULL) find_run(c, lite, c->nodes[i].state == CLAIMED, first);
+  }
+  bool all_stay = true;
+  for (int i = 0; i < c->count; i++) {
+    claim_node *node = &c->nodes[i];
+    if (!node->left_out || node->state != CLAIMED || !output_of(c, node)->passed_on) continue;
+    node->state = NOT_OURS;
+    all_stay = false;
+  }
+  return all_stay;
+}
+
 static bool claim_all(claims *c, const LiteIntArray *plan, LiteIntArray *nodes) {
   for (int i = 0; i < c->count; i++) {
     if (!read_node(c, plan->data[i], &c->nodes[i])) return false;
@@ -251,6 +299,7 @@ static bool claim_all(claims *c, const LiteIntArray *plan, LiteIntArray *nodes) 
   look_around(c);
   look_forward(c, plan);
   look_backward(c);
+  for (int tries = 0; tries < MOST_TRIES && !look_at_runs(c, plan); tries++) continue;
   for (int i = 0; i < c->count; i++) {
     if (c->nodes[i].state == CLAIMED) nodes->data[nodes->size++] = plan->data[i];
   }

@@ -13,7 +13,7 @@
 
 static bool is_strided(const LiteContext *context, const eb_op *op) {
   if (op->kind == &eb_kind_quantize) return op->step_count > 0 || eb_quantize_has_parts(op); /* by thresholds */
-  return op->kind->strided && context->tensors[op->output].type == LITE_FLOAT32;
+  return op->kind->strided && context->tensors[op->output].type != LITE_INT32;
 }
 
 static void find_readers(const eb_partition *partition, const LiteContext *context, eb_view_mark *marks) {
