@@ -137,7 +137,14 @@ class Step(ctypes.Structure):
         ("stride", ctypes.c_size_t),
         ("rows", ctypes.c_int64),
         ("sum", ctypes.c_void_p),
+        ("scale", ctypes.c_void_p),
     )
+
+
+class Int8Scale(ctypes.Structure):
+    """eb_int8_scale."""
+
+    _fields_ = tuple((name, ctypes.c_int32) for name in ("shift", "low", "high", "channels"))
 
 
 class OutputSteps(ctypes.Structure):
@@ -150,7 +157,7 @@ def steps_of(*steps: Step, output_stride: int = 0) -> OutputSteps:
     return OutputSteps(len(steps), (Step * 4)(*steps), output_stride)
 
 
-STEP_KINDS = {"mul": 0, "add": 1, "prelu": 2, "clamp": 3, "sum": 4}
+STEP_KINDS = {"mul": 0, "add": 1, "prelu": 2, "clamp": 3, "sum": 4, "scale": 5}
 """enum eb_step_kind."""
 
 

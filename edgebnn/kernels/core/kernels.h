@@ -152,20 +152,23 @@ enum eb_step_kind {
   EB_STEP_ADD,   /* y + x */
   EB_STEP_PRELU, /* y >= 0 ? y : y * x */
   EB_STEP_CLAMP, /* y < low ? low : y > high ? high : y */
-  EB_STEP_SUM    /* int8: y + x by `sum`, which takes them in this order; all others are of float32 */
+  EB_STEP_SUM,   /* int8: y + x by `sum`, which takes them in this order */
+  EB_STEP_SCALE  /* int8: y by `scale`, whose constants are x; all but these two are of float32 */
 };
 
-struct eb_int8_sum; /* int8_sum.h */
+struct eb_int8_sum;   /* int8_sum.h */
+struct eb_int8_scale; /* int8_scale.h */
 
 /* One operation on each value y of a row. Row r finds its x, a value a channel, r / rows strides behind `operand`. Nothing is
  * contracted or put in another order, so that each step gives the bits of an op of its own. */
 typedef struct eb_step {
   int32_t kind; /* enum eb_step_kind */
   float low, high;
-  const void *operand; /* float or int8_t; NULL: EB_STEP_CLAMP */
+  const void *operand; /* float, int8_t, or int32_t for EB_STEP_SCALE; NULL: EB_STEP_CLAMP */
   size_t stride;       /* in elements; 0: all rows have the same x */
   int64_t rows;        /* one after another that have the same x, at least 1 */
   const struct eb_int8_sum *sum;
+  const struct eb_int8_scale *scale;
 } eb_step;
 
 enum { EB_MOST_STEPS = 4 };

@@ -87,13 +87,19 @@ EB_INLINE __m512i eb_sum_sixteen(const eb_step *s, const eb_sum_constants *sum, 
   return _mm512_min_epi32(_mm512_max_epi32(y, sum->low), sum->high);
 }
 
-/* The steps of a row of 16 channels. constants: of the first. */
-EB_INLINE __m512i eb_sums_sixteen(const eb_output_steps *steps, const eb_sum_constants *constants, int64_t row,
-                                  int32_t channel, __m512i y) {
-  y = eb_sum_sixteen(&steps->step[0], constants, row, channel, y);
-  for (int32_t i = 1; i < steps->count; i++) {
-    const eb_sum_constants more = eb_load_sum(steps->step[i].sum);
-    y = eb_sum_sixteen(&steps->step[i], &more, row, channel, y);
+/* The steps of a row of 16 channels. constants: of the first, if that is a sum. */
+EB_INLINE __m512i eb_steps_sixteen(const eb_output_steps *steps, const eb_sum_constants *constants, int64_t row,
+                                   int32_t channel, __m512i y) {
+  for (int32_t i = 0; i < steps->count; i++) {
+    const eb_step *s = &steps->step[i];
+    if (s->kind == EB_STEP_SCALE) {
+      y = eb_step_scale_16(s->scale, (const int32_t *)s->operand + eb_step_at(s, row) + channel, y);
+    } else if (i == 0) {
+      y = eb_sum_sixteen(s, constants, row, channel, y);
+    } else {
+      const eb_sum_constants more = eb_load_sum(s->sum);
+      y = eb_sum_sixteen(s, &more, row, channel, y);
+    }
   }
   return y;
 }
@@ -106,7 +112,7 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
   const __m512 half = _mm512_set1_ps(0x1.fffffep-2f), most = _mm512_set1_ps(127.0f);
   const __m512i sign = _mm512_set1_epi32(INT32_MIN);
   static const eb_int8_sum none = {0};
-  const eb_sum_constants constants = eb_load_sum(steps != NULL ? steps->step[0].sum : &none);
+  const eb_sum_constants constants = eb_load_sum(steps != NULL && steps->step[0].kind == EB_STEP_SUM ? steps->step[0].sum : &none);
   int32_t c = 0;
   for (; c + 16 <= channels; c += 16) {
     const __m512 multiplier = _mm512_loadu_ps(b->multiplier + c), bias = _mm512_loadu_ps(b->bias + c);
@@ -119,7 +125,7 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
       __m512i rounded = _mm512_cvttps_epi32(_mm512_add_ps(y, _mm512_castsi512_ps(away)));
       if (steps != NULL) {
         rounded = _mm512_max_epi32(rounded, _mm512_set1_epi32(-128));
-        rounded = eb_sums_sixteen(steps, &constants, b->first_pixel + first + r, b->first_channel + c, rounded);
+        rounded = eb_steps_sixteen(steps, &constants, b->first_pixel + first + r, b->first_channel + c, rounded);
       }
       _mm_storeu_si128((__m128i *)(void *)(output + (size_t)r * stride + c), _mm512_cvtsepi32_epi8(rounded));
     }
@@ -127,10 +133,14 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
   return c;
 }
 #elif defined(__AVX2__)
-/* The steps of a row of 8 channels: what they add to 8-bit values in 32 bits. */
-EB_INLINE __m256i eb_sum_eight(const eb_output_steps *steps, int64_t row, int32_t channel, __m256i y) {
+/* The steps of a row of 8 channels, of 8-bit values in 32 bits. */
+EB_INLINE __m256i eb_steps_eight(const eb_output_steps *steps, int64_t row, int32_t channel, __m256i y) {
   for (int32_t i = 0; i < steps->count; i++) {
     const eb_step *s = &steps->step[i];
+    if (s->kind == EB_STEP_SCALE) {
+      y = eb_step_scale_8(s->scale, (const int32_t *)s->operand + eb_step_at(s, row) + channel, y);
+      continue;
+    }
     const int8_t *from = (const int8_t *)s->operand + eb_step_at(s, row) + channel;
     const __m256i x = _mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)(const void *)from));
     const __m256i first = _mm256_mullo_epi32(y, _mm256_set1_epi32(s->sum->first_factor));
@@ -160,7 +170,7 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
       __m256i rounded = _mm256_cvttps_epi32(_mm256_add_ps(y, away));
       if (steps != NULL) {
         rounded = _mm256_max_epi32(rounded, _mm256_set1_epi32(-128));
-        rounded = eb_sum_eight(steps, b->first_pixel + first + r, b->first_channel + c, rounded);
+        rounded = eb_steps_eight(steps, b->first_pixel + first + r, b->first_channel + c, rounded);
       }
       const __m128i words = _mm_packs_epi32(_mm256_castsi256_si128(rounded), _mm256_extracti128_si256(rounded, 1));
       _mm_storel_epi64((__m128i *)(void *)(output + (size_t)r * stride + c), _mm_packs_epi16(words, words));
@@ -286,7 +296,7 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
   const size_t stride = b->output_stride;
   if (!__builtin_constant_p(channels)) return 0; /* tiles of less than 16 channels: gcc would warn */
   if (steps != NULL) {
-    if (!eb_step_is_even(&steps->step[0])) return 0;
+    if (!eb_step_is_even(&steps->step[0]) || !eb_steps_only_add(steps)) return 0;
     return b->clamps ? eb_sum_all(b, x, lanes, first, rows, channels, 1, steps, output, stride)
                      : eb_sum_all(b, x, lanes, first, rows, channels, 0, steps, output, stride);
   }
@@ -312,7 +322,8 @@ EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, int32_t first, int32_t 
   const int32_t done = eb_output_int8_vectors(b, x, lanes, first, rows, channels, steps, output);
   for (int32_t r = 0; r < rows && done < channels; r++, x += lanes, output += b->output_stride) {
     int8_t row[EB_MOST_CHANNEL_TILE];
-    for (int32_t c = done; c < channels; c++) {
+    const int32_t rounded = done == 0 && steps != NULL ? eb_output_int8_vectors(b, x, lanes, first, 1, channels, NULL, row) : 0;
+    for (int32_t c = eb_at_least(done, rounded); c < channels; c++) {
       const float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
       row[c] = eb_round(eb_clamp(y, -128.0f, 127.0f));
     }

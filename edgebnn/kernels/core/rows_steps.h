@@ -33,10 +33,19 @@ EB_ROWS_INLINE void eb_step_int8s(const eb_rows *op, const eb_output_steps *step
   }
 }
 
+/* One step that scales. */
+EB_ROWS_INLINE void eb_scale_int8s(const eb_rows *op, const eb_step *step, const int8_t *input, size_t input_stride,
+                                   int8_t *output, size_t output_stride, int64_t begin, int64_t end) {
+  for (int64_t row = begin; row < end; row++) {
+    eb_step_scales(step->scale, (const int32_t *)step->operand + eb_step_at(step, row), op->channels,
+                   input + (size_t)row * input_stride, output + (size_t)row * output_stride);
+  }
+}
+
 /* Whether it is one sum of rows that follow each other everywhere: then they are one row. */
 EB_ROWS_INLINE int eb_is_one_sum(const eb_rows *op, const eb_output_steps *steps, size_t input_stride, size_t output_stride) {
   const size_t channels = (size_t)op->channels;
-  return steps->count == 1 && steps->step[0].rows == 1 && steps->step[0].stride == channels && input_stride == channels &&
+  return steps->count == 1 && steps->step[0].kind == EB_STEP_SUM && steps->step[0].rows == 1 && steps->step[0].stride == channels && input_stride == channels &&
          output_stride == channels;
 }
 
@@ -62,6 +71,8 @@ EB_ROWS_INLINE void eb_step_rows(const eb_rows *op, const eb_output_steps *steps
     const size_t from = (size_t)begin * stride;
     eb_sum_int8s(steps->step[0].sum, (const int8_t *)input + from, (const int8_t *)steps->step[0].operand + from,
                  (int8_t *)output + from, (size_t)(end - begin) * stride);
+  } else if (steps->count == 1 && steps->step[0].kind == EB_STEP_SCALE) {
+    eb_scale_int8s(op, &steps->step[0], input, input_stride, output, stride, begin, end);
   } else {
     eb_step_int8s(op, steps, input, input_stride, output, stride, begin, end);
   }

@@ -90,8 +90,13 @@ struct eb_w1a8_block {
 EB_INLINE void eb_w1a8_finish(const eb_w1a8_block *b, int32_t first, int32_t count) {
   for (int32_t i = 0; b->steps != NULL && i < b->steps->count; i++) {
     const eb_step *step = &b->steps->step[i];
-    const eb_int8_sum sum = *step->sum;
     int8_t *y = b->output + (size_t)first * b->output_stride;
+    if (step->kind == EB_STEP_SCALE) {
+      for (int32_t p = first; p < first + count; p++, y += b->output_stride)
+        eb_apply_int8_step(step, b->first_pixel + p, b->first_channel, b->channels, y);
+      continue;
+    }
+    const eb_int8_sum sum = *step->sum;
     const size_t channels = (size_t)b->channels;
     if (step->rows == 1 && step->stride == channels && b->output_stride == channels) { /* then they are all neighbours */
       const int8_t *x = (const int8_t *)step->operand + (size_t)(b->first_pixel + first) * channels;

@@ -5,7 +5,7 @@
  *   - steps behind a convolution, and PAD in front of and pooling behind one of few channels, which become a part of it;
  *   - concatenations and batch normalizations of int8, all readers of which are signs in the end, which compare with
  *     thresholds of the parts (fold_int8.c), if the interpreter runs them together with these;
- *   - averages of int8 beside ours, for which the interpreter has plain code alone;
+ *   - averages of int8 beside ours, and PRELU of int8 anywhere, for which the interpreter has plain code alone;
  *   - constant steps (batch normalizations) all readers of which are signs, whose thresholds they become, or pooling, if that
  *     is of what ours give, or of what becomes signs besides. */
 #include "claim.h"
@@ -80,7 +80,7 @@ static bool read_node(claims *c, int index, claim_node *node) {
   if (!eb_builtin_recognize(c->delegate, c->context, lite, index, registration->builtin_code, &node->op)) return true;
   node->constant_steps = eb_op_is_steps(&node->op) && eb_steps_are_constant(c->context, &node->op);
   node->state = CANDIDATE;
-  if (eb_op_is_conv_few(&node->op)) node->state = CLAIMED;
+  if (eb_op_is_conv_few(&node->op) || eb_op_is_int8_prelu(&node->op)) node->state = CLAIMED;
   if (eb_op_is_w1a8(&node->op)) node->state = packing_is_wanted(c->delegate, &node->op) ? CLAIMED : NOT_OURS;
   return true;
 }
@@ -314,6 +314,7 @@ bool eb_claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *p
               .count = plan->size};
   const bool is_memory = c.nodes != NULL && c.tensors != NULL;
   const bool claimed = is_memory ? claim_all(&c, plan, nodes) : eb_refuse(delegate, "no memory");
+  for (int i = 0; is_memory && i < c.count; i++) eb_steps_release(&c.nodes[i].op);
   free(c.nodes);
   free(c.tensors);
   return claimed;

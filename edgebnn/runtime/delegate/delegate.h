@@ -9,6 +9,7 @@
 
 #include "../../kernels/core/conv2d_few.h"
 #include "../../kernels/core/dense_float.h"
+#include "../../kernels/core/int8_scale.h"
 #include "../../kernels/core/int8_sum.h"
 #include "../../kernels/core/kernels.h"
 #include "../../kernels/core/pool2d.h"
@@ -132,12 +133,23 @@ typedef struct {
   int channel; /* from which on it is read */
 } eb_read;
 
+/* What a step that scales has besides, in memory of its own: what each value of its operand means, and for the present shapes
+ * the constants of each row of operands. */
+typedef struct {
+  eb_int8_scale scale;
+  int32_t table[EB_SCALE_TABLE];
+  int32_t *constants; /* NULL: not settled yet */
+  int64_t rows;       /* of operands */
+  bool looked_up;     /* once and for all: the operand is a constant */
+} eb_op_scale;
+
 /* An eb_step whose operand is one of the op's reads. */
 typedef struct {
   int kind; /* enum eb_step_kind */
   int read; /* EB_OUTSIDE: EB_STEP_CLAMP */
   float low, high;
   eb_int8_sum sum;
+  eb_op_scale *scale; /* EB_STEP_SCALE, else NULL; goes with the op that has the step (eb_steps_release) */
   bool part;    /* the operand is some channels of a wider tensor */
   bool shared;  /* for the present shapes: all rows have the same operand, */
   int64_t rows; /* or so many one after another */

@@ -8,7 +8,7 @@
 #include "op_steps.h"
 
 static bool can_fold(const LiteContext *context, const eb_op *op) {
-  return eb_op_is_steps(op) && !op->leaves && op->steps[0].kind != EB_STEP_SUM && eb_steps_are_constant(context, op);
+  return eb_op_is_steps(op) && !op->leaves && eb_steps_are_constant(context, op);
 }
 
 static bool takes_signs(const LiteContext *context, const eb_op *op) {

@@ -10,7 +10,7 @@ bool eb_pool2d_keeps_order(const LiteContext *context, const eb_op *op) {
   for (int i = 0; i < op->step_count; i++) {
     const eb_op_step *step = &op->steps[i];
     if (step->read == EB_OUTSIDE) continue; /* an activation */
-    if (step->kind == EB_STEP_SUM) return false;
+    if (step->kind == EB_STEP_SUM || step->kind == EB_STEP_SCALE) return false;
     const LiteTensor *operand = &context->tensors[op->reads[step->read].tensor];
     if (!eb_steps_finite_from(operand, step->kind == EB_STEP_ADD ? -FLT_MAX : 0.0f)) return false;
   }

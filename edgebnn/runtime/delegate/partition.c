@@ -9,6 +9,7 @@
 
 #include "delegate.h"
 #include "op_kinds.h"
+#include "op_steps.h"
 #include "system.h"
 
 /* Into about so many for each thread is work cut that can be cut anywhere. */
@@ -17,7 +18,9 @@ enum { PORTIONS = 8 };
 static void release(eb_partition *partition) {
   for (int i = 0; i < partition->count; i++) {
     eb_op *op = &partition->ops[i];
-    if (op->kind != NULL && op->kind->release != NULL) op->kind->release(op);
+    if (op->kind == NULL) continue; /* another has its steps */
+    if (op->kind->release != NULL) op->kind->release(op);
+    eb_steps_release(op);
   }
   free(partition->ops);
   free(partition->refusal);
@@ -231,6 +234,7 @@ static int invoke(LiteContext *context, LiteNode *node) {
       return LITE_ERROR;
     }
     if (profiling) op->begin_ns = eb_now();
+    eb_steps_look_up(op, &run.memory);
     eb_pool_run(partition->delegate->pool, partition->threads, op->units, run_range, &run);
     if (profiling) op->end_ns = eb_now();
   }

@@ -92,9 +92,9 @@ static void int8_layers(const char *kernel, int threads) {
 
 static void surroundings(const char *kernel, int threads) {
   const int types[] = {LITE_FLOAT32, LITE_INT8};
-  for (int i = 0; i < 4; i++) {
+  for (int i = 0; i < 5; i++) {
     around_model model;
-    (i < 2 ? around_signs : around_sum)(&model, types[i % 2], threads);
+    (i < 2 ? around_signs : i < 4 ? around_sum : around_scale)(&model, i < 4 ? types[i % 2] : LITE_INT8, threads);
     LiteDelegate *delegate = make_surrounding_delegate(kernel);
     CHECK(fake_delegate(&model.fake, delegate) && model.fake.replaced);
     for (int batch = 1; batch <= 3; batch += 2) {

@@ -1,16 +1,16 @@
-/* What surrounds binary layers in the fake interpreter: first layers, int8 or float32, with what is joined with them; and a pool and
- * a sum of int8 that stand alone between others of ours. */
+/* What surrounds binary layers in the fake interpreter: first layers, int8 or float32, with what is joined with them; and a pool,
+ * a sum and a scale of int8 that stand alone between others of ours. */
 #ifndef EDGEBNN_TESTS_AROUND_MODEL_H
 #define EDGEBNN_TESTS_AROUND_MODEL_H
 
 #include "models.h"
 
-enum { A_IMAGE, A_SIZES, A_PADDED, A_FILTER, A_BIAS, A_CONVOLVED, A_POOLED, A_SUM, A_SIGNS };
+enum { A_IMAGE, A_SIZES, A_PADDED, A_FILTER, A_BIAS, A_CONVOLVED, A_POOLED, A_SUM, A_SIGNS, A_ROW, A_SCALED, A_SLOPES, A_BENT };
 enum { A_HEIGHT = 13, A_WIDTH = 11, A_IN = 3, A_OUT = 40, A_TAPS = 9 };
 
 typedef struct {
   LiteConvParams conv;
-  LitePoolParams pool;
+  LitePoolParams pool, whole;
   LiteAddParams add;
   fake_interpreter fake;
 } around_model;
@@ -65,6 +65,28 @@ static inline void around_sum(around_model *model, int type, int threads) {
   fake_builtin(&model->fake, LITE_BUILTIN_AVERAGE_POOL_2D, 1, (int[]){A_CONVOLVED}, A_POOLED, &model->pool);
   fake_builtin(&model->fake, LITE_BUILTIN_ADD, 2, (int[]){A_POOLED, A_POOLED}, A_SUM, &model->add);
   fake_op(&model->fake, "LceQuantize", 1, (int[]){A_SUM}, A_SIGNS, NULL, 0);
+}
+
+/* It, its mean, the product of both, bent by PRELU, and signs: four ops. Of int8. */
+static inline void around_scale(around_model *model, int type, int threads) {
+  int8_t slopes[A_OUT];
+  const int shape[] = {1, A_HEIGHT, A_WIDTH, A_OUT};
+  around_begin(model, type, threads);
+  fake_interpreter *fake = &model->fake;
+  noise(slopes, sizeof slopes, 5);
+  model->whole = (LitePoolParams){LITE_PADDING_VALID, 1, 1, A_WIDTH, A_HEIGHT, EB_ACT_NONE};
+  fake_tensor(fake, A_ROW, type, 4, (int[]){1, 1, 1, A_OUT}, NULL);
+  fake_tensor(fake, A_SCALED, type, 4, shape, NULL);
+  fake_tensor(fake, A_SLOPES, type, 3, (int[]){1, 1, A_OUT}, slopes);
+  fake_tensor(fake, A_BENT, type, 4, shape, NULL);
+  fake_quantize(fake, A_ROW, 0.05f, 5);
+  fake_quantize(fake, A_SCALED, 0.1f, -3);
+  fake_quantize(fake, A_SLOPES, 0.01f, 0);
+  fake_quantize(fake, A_BENT, 0.1f, -100);
+  fake_builtin(fake, LITE_BUILTIN_AVERAGE_POOL_2D, 1, (int[]){A_CONVOLVED}, A_ROW, &model->whole);
+  fake_builtin(fake, LITE_BUILTIN_MUL, 2, (int[]){A_CONVOLVED, A_ROW}, A_SCALED, &model->add);
+  fake_builtin(fake, LITE_BUILTIN_PRELU, 2, (int[]){A_SCALED, A_SLOPES}, A_BENT, NULL);
+  fake_op(fake, "LceQuantize", 1, (int[]){A_BENT}, A_SIGNS, NULL, 0);
 }
 
 static inline LiteDelegate *make_surrounding_delegate(const char *kernel) {

@@ -3,6 +3,7 @@
  * those of the reference.
  */
 #include "exercise.h"
+#include "int8_scale.h"
 #include "int8_sum.h"
 #include "reference.h"
 #include "rows_block.h"
@@ -38,18 +39,32 @@ static eb_status plan_some_way(const eb_bconv2d *op, const eb_bconv2d_kernel *ke
   return eb_bconv2d_plan_schedule(op, &schedule, eb_cpu_features(), plan);
 }
 
-/* What steps make of the output: they add x, and then clamp the sum, or add x to it again where it is int8. */
-static void apply(int steps, int32_t type, const void *x, void *y, size_t count) {
+/* What steps make of the output, with so many channels: they add x, and then clamp the sum, or add x to it again where it is
+ * int8; from three on such sums are behind and in front of scales. */
+static void apply(int steps, int32_t type, const void *x, const eb_int8_scale *scale, const int32_t *constants, void *y,
+                  size_t count) {
   for (size_t i = 0; i < count && steps > 0; i++) {
     if (type == EB_INT8) {
       int8_t *value = (int8_t *)y + i;
-      for (int s = 0; s < steps; s++) *value = eb_int8_sum_of(&sum, *value, ((const int8_t *)x)[i]);
+      for (int s = 0; s < steps; s++) {
+        *value = steps > 2 && s != 1 ? eb_int8_scale_of(scale, constants + i % (size_t)scale->channels, *value)
+                                     : eb_int8_sum_of(&sum, *value, ((const int8_t *)x)[i]);
+      }
       continue;
     }
     float *value = (float *)y + i;
     *value += ((const float *)x)[i];
     if (steps > 1) *value = *value < lowest ? lowest : *value > highest ? highest : *value;
   }
+}
+
+/* Some of all channels. */
+static int32_t *draw_scale(int32_t channels, eb_int8_scale *scale) {
+  int32_t *constants = allocate(EB_SCALE_PLANES * (size_t)channels * sizeof *constants);
+  for (int32_t i = 0; i < EB_SCALE_PLANES * channels; i++) constants[i] = (int32_t)(draw() % 200000) - 100000;
+  for (int32_t c = 0; c < channels; c++) constants[c] = (int32_t)(draw() % 258) - 128;
+  *scale = (eb_int8_scale){.shift = 16, .low = -120, .high = 125, .channels = channels};
+  return constants;
 }
 
 /* step_count: of steps that add a tensor, which lies where the output will (a second one reads it elsewhere), and more. */
@@ -94,14 +109,21 @@ static void check_bconv2d(const eb_bconv2d *op, const eb_bconv2d_kernel *kernel,
   }
   if (step_count > 0) memcpy(output + GUARD, tensor, pixels * row);
   eb_step added = {.kind = is_int8 ? EB_STEP_SUM : EB_STEP_ADD, .stride = (size_t)op->channels_out, .rows = 1, .sum = &sum};
+  eb_int8_scale scale;
+  int32_t *scales = draw_scale(op->channels_out, &scale);
+  const eb_step scaled = {.kind = EB_STEP_SCALE, .operand = scales, .rows = 1, .scale = &scale};
   eb_output_steps all = {.count = step_count};
   added.operand = output + GUARD;
   all.step[0] = added;
   added.operand = tensor;
   all.step[1] = is_int8 ? added : (eb_step){.kind = EB_STEP_CLAMP, .low = lowest, .high = highest, .rows = 1};
+  if (step_count > 2) {
+    all.step[1] = all.step[0];
+    all.step[0] = all.step[2] = scaled;
+  }
   const eb_bconv2d_constants constants = {filter, multiplier, bias, threshold};
   eb_bconv2d_reference(op, &constants, input, NULL, expected);
-  apply(step_count, op->output_type, tensor, expected, pixels * (size_t)op->channels_out);
+  apply(step_count, op->output_type, tensor, &scale, scales, expected, pixels * (size_t)op->channels_out);
 
   eb_bconv2d_prepare(&plan, filter, multiplier, bias, threshold, persistent);
   const int32_t middle = plan.tiles / 2;
@@ -118,6 +140,7 @@ static void check_bconv2d(const eb_bconv2d *op, const eb_bconv2d_kernel *kernel,
   free(bias);
   free(threshold);
   free(tensor);
+  free(scales);
   free(output);
   free(expected);
   free(raw_persistent);
@@ -138,7 +161,7 @@ static void check_bconv2ds(const eb_bconv2d_kernel *kernel) {
                             1 + d / 2, paddings[p][0], 0, 0, 0, 0},
                            channels[c].in, channels[c].out, channels[c].groups, paddings[p][1], (int32_t)(draw() % 4),
                            types[t], 1.5f, (int32_t)(draw() >> 24) - 128};
-    for (int steps = 0; steps < (types[t] == EB_PACKED ? 1 : 3); steps++) check_bconv2d(&op, kernel, steps);
+    for (int steps = 0; steps < (types[t] == EB_PACKED ? 1 : types[t] == EB_INT8 ? 4 : 3); steps++) check_bconv2d(&op, kernel, steps);
   }
 }
 
