@@ -115,6 +115,11 @@ EB_EXPORT eb_status eb_conv2d_few_fits(const eb_conv2d_few *op, const eb_conv2d_
 EB_EXPORT void eb_conv2d_few_run(const eb_conv2d_few_plan *plan, const void *persistent, const void *input, void *output,
                                  int32_t tile_begin, int32_t tile_end, void *scratch);
 
+/* Further tiles of the same input, with the scratch as eb_conv2d_few_run or eb_conv2d_few_resume left it: rows that are there
+ * are not made again. */
+EB_EXPORT void eb_conv2d_few_resume(const eb_conv2d_few_plan *plan, const void *persistent, const void *input, void *output,
+                                    int32_t tile_begin, int32_t tile_end, void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -117,6 +117,12 @@ EB_EXPORT void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, con
                            const eb_output_steps *steps, int8_t *output, int32_t tile_begin, int32_t tile_end,
                            void *scratch);
 
+/* Further tiles of the same input, with the scratch as eb_w1a8_run or eb_w1a8_resume left it: what is staged and expanded there
+ * is not made again. */
+EB_EXPORT void eb_w1a8_resume(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input,
+                              const eb_output_steps *steps, int8_t *output, int32_t tile_begin, int32_t tile_end,
+                              void *scratch);
+
 #ifdef __cplusplus
 }
 #endif

@@ -193,12 +193,19 @@ static void pool_row(const eb_conv2d_few_plan *plan, const memory *m, const void
 
 void eb_conv2d_few_run(const eb_conv2d_few_plan *plan, const void *persistent, const void *input, void *output,
                        int32_t tile_begin, int32_t tile_end, void *scratch) {
+  EB_REQUIRE(eb_is_aligned(scratch));
+  const memory m = memory_of(plan, scratch);
+  begin(plan, &m);
+  eb_conv2d_few_resume(plan, persistent, input, output, tile_begin, tile_end, scratch);
+}
+
+void eb_conv2d_few_resume(const eb_conv2d_few_plan *plan, const void *persistent, const void *input, void *output,
+                          int32_t tile_begin, int32_t tile_end, void *scratch) {
   EB_REQUIRE(0 <= tile_begin && tile_begin <= tile_end && tile_end <= plan->tiles);
   EB_REQUIRE(eb_is_aligned(persistent) && eb_is_aligned(scratch) && input != NULL && output != NULL);
   const eb_conv2d_few *op = &plan->op;
   const memory m = memory_of(plan, scratch);
   const size_t row_bytes = (size_t)plan->pool.output_width * output_stride(op) * output_bytes(op);
-  begin(plan, &m);
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
     const int32_t batch = tile / plan->pool.output_height, row = tile % plan->pool.output_height;
     char *to = (char *)output + (size_t)tile * row_bytes;

@@ -230,6 +230,16 @@ static void run_region(convolution *conv, const region *r) {
 
 void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input, const eb_output_steps *steps,
                  int8_t *output, int32_t tile_begin, int32_t tile_end, void *scratch) {
+  EB_REQUIRE(eb_is_aligned(scratch));
+  if (!plan->op.depthwise) {
+    const memory m = memory_of(plan, scratch);
+    begin_memory(plan, &m);
+  }
+  eb_w1a8_resume(plan, persistent, input, steps, output, tile_begin, tile_end, scratch);
+}
+
+void eb_w1a8_resume(const eb_w1a8_plan *plan, const void *persistent, const int8_t *input, const eb_output_steps *steps,
+                    int8_t *output, int32_t tile_begin, int32_t tile_end, void *scratch) {
   EB_REQUIRE(0 <= tile_begin && tile_begin <= tile_end && tile_end <= plan->tiles);
   EB_REQUIRE(eb_is_aligned(persistent) && eb_is_aligned(scratch) && input != NULL && output != NULL);
   if (plan->op.depthwise) {
@@ -243,7 +253,6 @@ void eb_w1a8_run(const eb_w1a8_plan *plan, const void *persistent, const int8_t 
   conv.persistent = persistent;
   conv.output = output;
   conv.memory = memory_of(plan, scratch);
-  begin_memory(plan, &conv.memory);
   begin_convolution(&conv, steps);
   for (int32_t tile = tile_begin; tile < tile_end; tile++) {
     region r = region_of(plan, tile);

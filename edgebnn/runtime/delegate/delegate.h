@@ -124,6 +124,7 @@ typedef struct {
   void *output;
   size_t output_stride;
   void *scratch;
+  bool resumes; /* the scratch is as an earlier call for the same input left it */
 } eb_op_memory;
 
 /* A tensor that an op reads while it runs. */

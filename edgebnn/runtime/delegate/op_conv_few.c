@@ -155,8 +155,8 @@ static void run_steps(const eb_op *op, const eb_op_memory *memory, int64_t begin
 
 static void run(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_conv_few *layer = &op->as.conv_few;
-  eb_conv2d_few_run(&layer->plan, layer->persistent, memory->read[0], memory->output, (int32_t)begin, (int32_t)end,
-                    memory->scratch);
+  (memory->resumes ? eb_conv2d_few_resume : eb_conv2d_few_run)(&layer->plan, layer->persistent, memory->read[0], memory->output,
+                                                               (int32_t)begin, (int32_t)end, memory->scratch);
   if (op->step_count > 0) run_steps(op, memory, begin, end);
 }
 

@@ -174,10 +174,11 @@ typedef struct {
   size_t thread_scratch;
 } run_argument;
 
-static void run_range(void *pointer, int64_t begin, int64_t end, int thread) {
+static void run_range(void *pointer, int64_t begin, int64_t end, int thread, bool first) {
   const run_argument *run = pointer;
   eb_op_memory memory = run->memory;
   memory.scratch = (char *)memory.scratch + (size_t)thread * run->thread_scratch;
+  memory.resumes = !first;
   run->op->kind->run(run->op, &memory, begin, end);
 }
 

@@ -100,9 +100,11 @@ static bool take(share *from, const eb_units *units, int64_t *begin, int64_t *en
 
 static void take_all(eb_pool *pool, int thread) {
   int64_t begin, end;
+  bool first = true;
   for (int i = 0; i < pool->threads; i++) {
     share *from = &pool->shares[(thread + i) % pool->threads];
-    while (take(from, &pool->units, &begin, &end)) pool->function(pool->argument, begin, end, thread);
+    for (; take(from, &pool->units, &begin, &end); first = false)
+      pool->function(pool->argument, begin, end, thread, first);
   }
 }
 
@@ -240,7 +242,7 @@ void eb_pool_run(eb_pool *pool, int threads, eb_units units, eb_pool_fn function
   const int64_t portions = (units.count + units.grain - 1) / units.grain;
   if (threads > portions) threads = (int)portions;
   if (threads < 2 || pool->owner != eb_process() || pthread_mutex_trylock(&pool->busy) != 0) {
-    function(argument, 0, units.count, 0);
+    function(argument, 0, units.count, 0, true);
     return;
   }
   if (threads > pool->count + 1) threads = pool->count + 1;

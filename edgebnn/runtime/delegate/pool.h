@@ -7,8 +7,9 @@
 
 typedef struct eb_pool eb_pool;
 
-/* Runs work units [begin, end); `thread` numbers the calling thread from 0 within one eb_pool_run. */
-typedef void (*eb_pool_fn)(void *argument, int64_t begin, int64_t end, int thread);
+/* Runs work units [begin, end); `thread` numbers the calling thread from 0 within one eb_pool_run, of which it is its `first`
+ * call or not. */
+typedef void (*eb_pool_fn)(void *argument, int64_t begin, int64_t end, int thread, bool first);
 
 /* NULL if there is no memory. */
 eb_pool *eb_pool_create(void);

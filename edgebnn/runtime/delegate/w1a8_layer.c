@@ -153,8 +153,9 @@ bool eb_w1a8_prepare_op(eb_delegate *delegate, const LiteContext *context, eb_op
 void eb_w1a8_run_op(const eb_op *op, const eb_op_memory *memory, int64_t begin, int64_t end) {
   const eb_op_w1a8 *layer = &op->as.w1a8;
   const eb_output_steps steps = eb_steps_bind(op, memory, memory->output_stride);
-  eb_w1a8_run(&layer->plan, layer->persistent, memory->read[0], layer->op.depthwise ? NULL : &steps, memory->output,
-              (int32_t)begin, (int32_t)end, memory->scratch);
+  (memory->resumes ? eb_w1a8_resume : eb_w1a8_run)(&layer->plan, layer->persistent, memory->read[0],
+                                                   layer->op.depthwise ? NULL : &steps, memory->output, (int32_t)begin,
+                                                   (int32_t)end, memory->scratch);
 }
 
 void eb_w1a8_release(eb_op *op) { eb_free(op->as.w1a8.persistent); }

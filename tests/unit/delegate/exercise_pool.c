@@ -28,9 +28,10 @@ typedef struct {
   atomic_int at_work[MOST_THREADS];
 } task;
 
-static void run(void *argument, int64_t begin, int64_t end, int thread) {
+static void run(void *argument, int64_t begin, int64_t end, int thread, bool first) {
   task *t = argument;
   CHECK(begin < end && thread >= 0 && thread < t->threads);
+  CHECK(first == (t->sums[thread] == 0));
   CHECK(atomic_fetch_add(&t->at_work[thread], 1) == 0);
   for (int64_t unit = begin; unit < end; unit++) {
     t->runs[unit]++;
@@ -62,8 +63,9 @@ static void check_tasks(eb_pool *pool, int threads) {
   }
 }
 
-static void run_slowly(void *argument, int64_t begin, int64_t end, int thread) {
+static void run_slowly(void *argument, int64_t begin, int64_t end, int thread, bool first) {
   task *t = argument;
+  (void)first;
   for (int64_t unit = begin; unit < end; unit++) pause_for(2000000);
   atomic_fetch_add(&t->at_work[thread], 1);
 }
