@@ -62,28 +62,25 @@ static addends addends_of(const sums *s, factors f, int32_t shift) {
   return found;
 }
 
-static int64_t gap_of(const sums *s, factors f, int32_t shift) {
-  const addends a = addends_of(s, f, shift);
-  return a.greatest - a.least;
-}
+static int64_t gap_of(addends a) { return a.greatest - a.least; }
 
-/* Moves to factors that leave some addend, or else about the most. Returns their gap. */
-static int64_t climb(const sums *s, int32_t shift, factors *at) {
-  int64_t gap = gap_of(s, *at, shift);
+/* Moves to factors that leave some addend, or else about the most. Returns the addends. */
+static addends climb(const sums *s, int32_t shift, factors *at) {
+  addends here = addends_of(s, *at, shift);
   int64_t step = (int64_t)1 << (shift - LEAST_SHIFT);
-  for (int move = 0; gap < 0 && step > 0 && move < MOST_MOVES; move++) {
+  for (int move = 0; gap_of(here) < 0 && step > 0 && move < MOST_MOVES; move++) {
     factors best = *at;
-    int64_t widest = gap;
+    addends widest = here;
     for (int i = 0; i < 9; i++) {
       const factors moved = {at->first + step * (i / 3 - 1), at->second + step * (i % 3 - 1)};
-      const int64_t there = gap_of(s, moved, shift);
-      if (there > widest) widest = there, best = moved;
+      const addends there = addends_of(s, moved, shift);
+      if (gap_of(there) > gap_of(widest)) widest = there, best = moved;
     }
-    if (widest == gap) step /= 2;
-    gap = widest;
+    if (gap_of(widest) == gap_of(here)) step /= 2;
+    here = widest;
     *at = best;
   }
-  return gap;
+  return here;
 }
 
 static int64_t magnitude(int64_t x) { return x < 0 ? -x : x; }
@@ -110,10 +107,11 @@ eb_status eb_int8_sum_find(eb_int8_quantization first, eb_int8_quantization seco
   for (int32_t shift = MOST_SHIFT; shift >= LEAST_SHIFT; shift--) {
     factors f = {nearest(a * (1 << shift)), nearest(b * (1 << shift))};
     if (!fits(f, 0)) continue;
-    const int64_t gap = climb(&s, shift, &f);
+    const addends found = climb(&s, shift, &f);
+    const int64_t gap = gap_of(found);
     if (gap < -((int64_t)1 << shift)) return EB_UNSUPPORTED; /* coarser factors cannot mend what is far off */
     if (gap < 0) continue;
-    const int64_t addend = addends_of(&s, f, shift).least + gap / 2;
+    const int64_t addend = found.least + gap / 2;
     if (!fits(f, addend)) continue;
     *sum = (eb_int8_sum){(int32_t)f.first, (int32_t)f.second, (int32_t)addend, shift, low, high};
     return EB_OK;
