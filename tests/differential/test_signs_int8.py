@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -112,6 +113,18 @@ def test_a_dense_block_is_written_into_its_place() -> None:
     """All but the last concatenation, which only the interpreter needs, are ours, and in one partition."""
     block = ["LceQuantize + DEPTHWISE_CONV_2D", "LceBconv2d", "CONCATENATION"]
     assert labels(DENSE) == [*block, *block, *block[:2], "CONCATENATION + RELU"]
+
+
+@pytest.mark.parametrize("count", [16, 24, 25])
+def test_blocks_of_many_layers(count: int) -> None:
+    """Of more parts than an op can read, the concatenation is the interpreter's, and so is what it needs."""
+    case = Signs(33, (("conv", 0, 0), ("concat", 0, count), ("conv", 0, 0)), 5, 0)
+    graph = case.graph()
+    x = image(case, graph)
+    (expected,) = run(graph, [x])
+    np.testing.assert_array_equal(delegate_run(graph, x).get_tensor(graph.outputs[0]), expected)
+    joined = f"LceQuantize + CONCATENATION + DEPTHWISE_CONV_2D x{count}"
+    assert (joined in labels(case)) == (count <= 24)
 
 
 def test_what_a_later_run_would_need_is_left_to_the_interpreter() -> None:

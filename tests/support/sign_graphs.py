@@ -85,8 +85,8 @@ class _Builder:
     def concat(self, a: int, b: int) -> Tensor:
         """Of normalized values, one of which may be there twice."""
         quantization = self.ranged()
-        size = self.pick(a).shape[:-1]
-        parts = [self.norm_of(self.pick(a + i, size), quantization) for i in range(1 + b % 4)]
+        size, count = self.pick(a).shape[:-1], b if b > 7 else 1 + b % 4
+        parts = [self.norm_of(self.pick(a + i, size), quantization) for i in range(count)]
         parts += [parts[0]] if b & 4 or len(parts) == 1 else []
         shape = (*parts[0].shape[:-1], sum(part.shape[-1] for part in parts))
         return self.put("CONCATENATION", ConcatenationOptions(axis=-1 if b & 1 else 3), parts, shape, quantization)

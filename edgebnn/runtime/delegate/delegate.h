@@ -22,7 +22,7 @@
 enum { EB_MAX_RANK = 8, EB_MAX_THREADS = 256, EB_OUTSIDE = -1 };
 
 /* Tensors that one op reads while it runs, and nodes that were joined with it, at most. */
-enum { EB_MOST_READ = 8, EB_MOST_JOINED = 8 };
+enum { EB_MOST_READ = 24, EB_MOST_JOINED = 48 };
 
 /* Which int8 layers with two-valued weights are run with packed weights. */
 enum eb_pack_int8 { EB_PACK_WHERE_IT_PAYS, EB_PACK_ALL, EB_PACK_NONE };

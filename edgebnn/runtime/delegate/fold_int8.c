@@ -75,16 +75,18 @@ static bool look_past(const LiteContext *context, const eb_op *front, int at, si
   return true;
 }
 
-/* Past all that can be. */
+/* Past all that can be, or the most that can be noted. */
 static void look_past_all(const eb_partition *partition, const LiteContext *context, int index, signs *s,
                           eb_sign_mark *marks) {
-  for (int at = 0; at < s->count;) {
+  int passed = 0;
+  for (int at = 0; at < s->count && passed < EB_MOST_JOINED;) {
     const int front = s->parts[at].read.op;
     if (front < 0 || !look_past(context, &partition->ops[front], at, s)) {
       at++;
-    } else if (marks[front].taker == EB_OUTSIDE) {
-      marks[front].taker = index;
+      continue;
     }
+    passed++;
+    if (marks[front].taker == EB_OUTSIDE) marks[front].taker = index;
   }
 }
 

@@ -92,9 +92,11 @@ static void int8_layers(const char *kernel, int threads) {
 
 static void surroundings(const char *kernel, int threads) {
   const int types[] = {LITE_FLOAT32, LITE_INT8};
-  for (int i = 0; i < 5; i++) {
+  for (int i = 0; i < 6; i++) {
     around_model model;
-    (i < 2 ? around_signs : i < 4 ? around_sum : around_scale)(&model, i < 4 ? types[i % 2] : LITE_INT8, threads);
+    void (*create)(around_model *, int, int) = i == 4 ? around_scale : around_parts;
+    if (i < 4) create = i < 2 ? around_signs : around_sum;
+    create(&model, i < 4 ? types[i % 2] : LITE_INT8, threads);
     LiteDelegate *delegate = make_surrounding_delegate(kernel);
     CHECK(fake_delegate(&model.fake, delegate) && model.fake.replaced);
     for (int batch = 1; batch <= 3; batch += 2) {

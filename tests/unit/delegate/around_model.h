@@ -1,17 +1,20 @@
-/* What surrounds binary layers in the fake interpreter: first layers, int8 or float32, with what is joined with them; and a pool,
- * a sum and a scale of int8 that stand alone between others of ours. */
+/* What surrounds binary layers in the fake interpreter: first layers, int8 or float32, with what is joined with them; a pool, a sum
+ * and a scale of int8 that stand alone between others of ours; and batch norms of int8 whose concatenation becomes signs. */
 #ifndef EDGEBNN_TESTS_AROUND_MODEL_H
 #define EDGEBNN_TESTS_AROUND_MODEL_H
 
 #include "models.h"
 
 enum { A_IMAGE, A_SIZES, A_PADDED, A_FILTER, A_BIAS, A_CONVOLVED, A_POOLED, A_SUM, A_SIGNS, A_ROW, A_SCALED, A_SLOPES, A_BENT };
+enum { A_WEIGHTS = A_ROW, A_NORMED, A_NORMED_SUM, A_ALL }; /* in place of those */
 enum { A_HEIGHT = 13, A_WIDTH = 11, A_IN = 3, A_OUT = 40, A_TAPS = 9 };
 
 typedef struct {
   LiteConvParams conv;
   LitePoolParams pool, whole;
   LiteAddParams add;
+  LiteDepthwiseConvParams norm;
+  LiteConcatenationParams concat;
   fake_interpreter fake;
 } around_model;
 
@@ -87,6 +90,30 @@ static inline void around_scale(around_model *model, int type, int threads) {
   fake_builtin(fake, LITE_BUILTIN_MUL, 2, (int[]){A_CONVOLVED, A_ROW}, A_SCALED, &model->add);
   fake_builtin(fake, LITE_BUILTIN_PRELU, 2, (int[]){A_SCALED, A_SLOPES}, A_BENT, NULL);
   fake_op(fake, "LceQuantize", 1, (int[]){A_BENT}, A_SIGNS, NULL, 0);
+}
+
+/* Average pooling and a sum as there, both normalized, side by side, and signs of all: four ops. */
+static inline void around_parts(around_model *model, int type, int threads) {
+  around_begin(model, type, threads);
+  fake_interpreter *fake = &model->fake;
+  int8_t weights[A_OUT];
+  for (int c = 0; c < A_OUT; c++) weights[c] = (int8_t)(5 * c - 100);
+  const int *shape = fake->tensors[A_POOLED].dims->data, height = shape[1], width = shape[2];
+  model->norm = (LiteDepthwiseConvParams){LITE_PADDING_VALID, 1, 1, 1, EB_ACT_RELU_N1_TO_1, 1, 1};
+  model->concat = (LiteConcatenationParams){3, EB_ACT_NONE};
+  fake_tensor(fake, A_WEIGHTS, LITE_INT8, 4, (int[]){1, 1, 1, A_OUT}, weights);
+  fake_tensor(fake, A_NORMED, LITE_INT8, 4, (int[]){1, height, width, A_OUT}, NULL);
+  fake_tensor(fake, A_NORMED_SUM, LITE_INT8, 4, (int[]){1, height, width, A_OUT}, NULL);
+  fake_tensor(fake, A_ALL, LITE_INT8, 4, (int[]){1, height, width, 2 * A_OUT}, NULL);
+  fake_tensor(fake, A_SIGNS, LITE_INT32, 4, (int[]){1, height, width, 3}, NULL);
+  fake_quantize(fake, A_WEIGHTS, 0.01f, 0);
+  for (int tensor = A_NORMED; tensor <= A_ALL; tensor++) fake_quantize(fake, tensor, 0.02f, -3);
+  fake_builtin(fake, LITE_BUILTIN_AVERAGE_POOL_2D, 1, (int[]){A_CONVOLVED}, A_POOLED, &model->pool);
+  fake_builtin(fake, LITE_BUILTIN_ADD, 2, (int[]){A_POOLED, A_POOLED}, A_SUM, &model->add);
+  fake_builtin(fake, LITE_BUILTIN_DEPTHWISE_CONV_2D, 2, (int[]){A_POOLED, A_WEIGHTS}, A_NORMED, &model->norm);
+  fake_builtin(fake, LITE_BUILTIN_DEPTHWISE_CONV_2D, 2, (int[]){A_SUM, A_WEIGHTS}, A_NORMED_SUM, &model->norm);
+  fake_builtin(fake, LITE_BUILTIN_CONCATENATION, 2, (int[]){A_NORMED, A_NORMED_SUM}, A_ALL, &model->concat);
+  fake_op(fake, "LceQuantize", 1, (int[]){A_ALL}, A_SIGNS, NULL, 0);
 }
 
 static inline LiteDelegate *make_surrounding_delegate(const char *kernel) {
