@@ -306,6 +306,35 @@ static bool claim_all(claims *c, const LiteIntArray *plan, LiteIntArray *nodes) 
   return true;
 }
 
+/* Makes room for the ops of all nodes. Without memory none are kept. */
+static void make_room(eb_delegate *delegate, const LiteIntArray *plan) {
+  int count = 0;
+  for (int i = 0; i < plan->size; i++) count = plan->data[i] >= count ? plan->data[i] + 1 : count;
+  delegate->claimed = calloc((size_t)count + 1, sizeof *delegate->claimed);
+  delegate->claimed_count = delegate->claimed == NULL ? 0 : count;
+}
+
+/* Whether there was room. */
+static bool keep(eb_delegate *delegate, int index, const eb_op *op) {
+  if (index >= delegate->claimed_count) return false;
+  delegate->claimed[index] = *op;
+  return true;
+}
+
+bool eb_take_claimed(eb_delegate *delegate, int index, eb_op *op) {
+  if (index >= delegate->claimed_count || delegate->claimed[index].kind == NULL) return false;
+  *op = delegate->claimed[index];
+  delegate->claimed[index] = (eb_op){0};
+  return true;
+}
+
+void eb_forget_claimed(eb_delegate *delegate) {
+  for (int i = 0; i < delegate->claimed_count; i++) eb_steps_release(&delegate->claimed[i]);
+  free(delegate->claimed);
+  delegate->claimed = NULL;
+  delegate->claimed_count = 0;
+}
+
 bool eb_claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *plan, LiteIntArray *nodes) {
   claims c = {.delegate = delegate,
               .context = context,
@@ -313,8 +342,12 @@ bool eb_claim(eb_delegate *delegate, LiteContext *context, const LiteIntArray *p
               .tensors = calloc(context->tensors_size + 1, sizeof *c.tensors),
               .count = plan->size};
   const bool is_memory = c.nodes != NULL && c.tensors != NULL;
+  make_room(delegate, plan);
   const bool claimed = is_memory ? claim_all(&c, plan, nodes) : eb_refuse(delegate, "no memory");
-  for (int i = 0; is_memory && i < c.count; i++) eb_steps_release(&c.nodes[i].op);
+  for (int i = 0; is_memory && i < c.count; i++) {
+    if (!claimed || c.nodes[i].state != CLAIMED || !keep(delegate, plan->data[i], &c.nodes[i].op))
+      eb_steps_release(&c.nodes[i].op);
+  }
   free(c.nodes);
   free(c.tensors);
   return claimed;

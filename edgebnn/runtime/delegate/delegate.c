@@ -31,6 +31,7 @@ static int delegate_graph(LiteContext *context, eb_delegate *delegate) {
   } else if (nodes->size > 0) {
     status = context->replace_node_subsets(context, eb_partition_registration(), nodes, &delegate->lite);
   }
+  eb_forget_claimed(delegate);
   free(nodes);
   return status;
 }

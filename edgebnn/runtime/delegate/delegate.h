@@ -31,6 +31,7 @@ enum eb_pack_int8 { EB_PACK_WHERE_IT_PAYS, EB_PACK_ALL, EB_PACK_NONE };
 enum eb_few_channels { EB_FEW_WHERE_IT_PAYS, EB_FEW_ALL, EB_FEW_NONE };
 
 typedef struct eb_partition eb_partition;
+typedef struct eb_op eb_op;
 
 /* How an op is to be computed. */
 typedef struct {
@@ -57,6 +58,8 @@ typedef struct {
   char message[1024]; /* the last refusal */
   eb_pool *pool;
   eb_partition *partitions; /* those alive, latest first */
+  eb_op *claimed;           /* while the graph is split: by the index of its node, each op as it was read when it was claimed */
+  int claimed_count;
   bool destroyed;           /* by its owner; it goes with the last partition */
 } eb_delegate;
 
@@ -157,7 +160,7 @@ typedef struct {
 } eb_op_step;
 
 /* One op as the delegate runs it. */
-typedef struct {
+struct eb_op {
   const eb_op_kind *kind;
   const char *name; /* of its first output tensor: the layer's name */
   int node;   /* index of the node, which is the op's index in the file */
@@ -197,7 +200,7 @@ typedef struct {
     eb_op_few_pad few_pad;
   } as;
   int64_t begin_ns, end_ns; /* of the last profiled invoke, eb_now */
-} eb_op;
+};
 
 /* What the delegate knows of one kind of op. All but `run` and `release` refuse by eb_refuse and return false. */
 struct eb_op_kind {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "claim.h"
 #include "delegate.h"
 #include "op_kinds.h"
 #include "op_steps.h"
@@ -29,6 +30,7 @@ static void release(eb_partition *partition) {
 }
 
 static bool read_op(eb_delegate *delegate, LiteContext *context, int index, eb_op *op) {
+  if (eb_take_claimed(delegate, index, op)) return true;
   LiteNode *node;
   LiteRegistration *registration;
   if (context->get_node_and_registration(context, index, &node, &registration) != LITE_OK)
