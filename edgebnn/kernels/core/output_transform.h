@@ -87,15 +87,14 @@ EB_INLINE __m512i eb_sum_sixteen(const eb_step *s, const eb_sum_constants *sum, 
   return _mm512_min_epi32(_mm512_max_epi32(y, sum->low), sum->high);
 }
 
-/* The steps of a row of 16 channels. constants: of the first, if that is a sum. */
-EB_INLINE __m512i eb_steps_sixteen(const eb_output_steps *steps, const eb_sum_constants *constants, int64_t row,
+/* The steps of a row of 16 channels. first: constants of the first, if that is a sum; else NULL. */
+EB_INLINE __m512i eb_steps_sixteen(const eb_output_steps *steps, const eb_sum_constants *first, int64_t row,
                                    int32_t channel, __m512i y) {
-  for (int32_t i = 0; i < steps->count; i++) {
+  if (first != NULL) y = eb_sum_sixteen(&steps->step[0], first, row, channel, y);
+  for (int32_t i = first != NULL; i < steps->count; i++) {
     const eb_step *s = &steps->step[i];
     if (s->kind == EB_STEP_SCALE) {
       y = eb_step_scale_16(s->scale, (const int32_t *)s->operand + eb_step_at(s, row) + channel, y);
-    } else if (i == 0) {
-      y = eb_sum_sixteen(s, constants, row, channel, y);
     } else {
       const eb_sum_constants more = eb_load_sum(s->sum);
       y = eb_sum_sixteen(s, &more, row, channel, y);
@@ -112,7 +111,8 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
   const __m512 half = _mm512_set1_ps(0x1.fffffep-2f), most = _mm512_set1_ps(127.0f);
   const __m512i sign = _mm512_set1_epi32(INT32_MIN);
   static const eb_int8_sum none = {0};
-  const eb_sum_constants constants = eb_load_sum(steps != NULL && steps->step[0].kind == EB_STEP_SUM ? steps->step[0].sum : &none);
+  const int sums = steps != NULL && steps->step[0].kind == EB_STEP_SUM;
+  const eb_sum_constants constants = eb_load_sum(sums ? steps->step[0].sum : &none);
   int32_t c = 0;
   for (; c + 16 <= channels; c += 16) {
     const __m512 multiplier = _mm512_loadu_ps(b->multiplier + c), bias = _mm512_loadu_ps(b->bias + c);
@@ -125,7 +125,7 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
       __m512i rounded = _mm512_cvttps_epi32(_mm512_add_ps(y, _mm512_castsi512_ps(away)));
       if (steps != NULL) {
         rounded = _mm512_max_epi32(rounded, _mm512_set1_epi32(-128));
-        rounded = eb_steps_sixteen(steps, &constants, b->first_pixel + first + r, b->first_channel + c, rounded);
+        rounded = eb_steps_sixteen(steps, sums ? &constants : NULL, b->first_pixel + first + r, b->first_channel + c, rounded);
       }
       _mm_storeu_si128((__m128i *)(void *)(output + (size_t)r * stride + c), _mm512_cvtsepi32_epi8(rounded));
     }
@@ -312,6 +312,17 @@ EB_INLINE int32_t eb_output_int8_vectors(const eb_bconv2d_block *b, const int32_
 }
 #endif
 
+/* A row without its steps, which vectors did not do, from channel `done` on; returns how far. */
+EB_INLINE int32_t eb_round_row(const eb_bconv2d_block *b, const int32_t *restrict x, int32_t lanes, int32_t first,
+                               int32_t channels, int32_t done, int8_t *row) {
+#if defined(__aarch64__) && defined(__ARM_NEON)
+  if (done == 0 && b->steps != NULL) return eb_output_int8_vectors(b, x, lanes, first, 1, channels, NULL, row);
+#else
+  (void)b, (void)x, (void)lanes, (void)first, (void)channels, (void)row;
+#endif
+  return done;
+}
+
 /* The same y, rounded and saturated, with the steps, of rows of `lanes` sums. The output may lie where an operand does. */
 EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, int32_t first, int32_t rows, const int32_t *restrict x,
                               int32_t lanes, int32_t channels) {
@@ -322,8 +333,7 @@ EB_INLINE void eb_output_int8(const eb_bconv2d_block *b, int32_t first, int32_t 
   const int32_t done = eb_output_int8_vectors(b, x, lanes, first, rows, channels, steps, output);
   for (int32_t r = 0; r < rows && done < channels; r++, x += lanes, output += b->output_stride) {
     int8_t row[EB_MOST_CHANNEL_TILE];
-    const int32_t rounded = done == 0 && steps != NULL ? eb_output_int8_vectors(b, x, lanes, first, 1, channels, NULL, row) : 0;
-    for (int32_t c = eb_at_least(done, rounded); c < channels; c++) {
+    for (int32_t c = eb_round_row(b, x, lanes, first, channels, done, row); c < channels; c++) {
       const float y = eb_clamp((float)x[c], low, high) * multiplier[c] + bias[c];
       row[c] = eb_round(eb_clamp(y, -128.0f, 127.0f));
     }
