@@ -90,20 +90,21 @@ INLINE uint32_t pack_word(int32_t type, int8_t zero_point, const unsigned char *
   }
 }
 
-/* `type` is a constant, so that each type has its own loop. The last word of a row is read whole, from the next row too,
-   as long as the input (of `rows_left` rows from here on) goes so far. */
+/* `type` is a constant, so that each type has its own loop. Rows of whole words are one long row. The last word of another is
+   read whole, from the next row too, as long as the input (of `rows_left` rows from here on) goes so far. */
 INLINE void pack_rows(const eb_rows *op, int32_t type, const unsigned char *restrict from, int32_t *restrict to,
                       int64_t rows, int64_t rows_left) {
   const size_t element = type == EB_FLOAT32 ? sizeof(float) : 1;
-  const size_t whole = (size_t)op->channels / 32;
   const size_t rest = (size_t)op->channels % 32 * element;
+  const size_t whole = (size_t)op->channels / 32 * (rest == 0 ? (size_t)rows : 1);
+  const int64_t stretches = rest == 0 ? 1 : rows;
   const uint32_t counted = ((uint32_t)1 << (size_t)op->channels % 32) - 1;
   const unsigned char *const end = from + (size_t)rows_left * (size_t)op->channels * element;
   const int8_t zero_point = (int8_t)op->zero_point;
   /* What stands behind the last channel: an element whose bit is 0, so 0.0f, the greatest int8, or true. */
   unsigned char last[32 * sizeof(float)];
   memset(last, type == EB_FLOAT32 ? 0 : type == EB_INT8 ? 127 : 1, sizeof(last));
-  for (int64_t row = 0; row < rows; row++) {
+  for (int64_t stretch = 0; stretch < stretches; stretch++) {
     for (size_t word = 0; word < whole; word++, from += 32 * element) {
       *to++ = (int32_t)pack_word(type, zero_point, from);
     }
