@@ -15,7 +15,6 @@ from edgebnn.graph.types import Graph
 from edgebnn.runtime.interpreter import Interpreter
 from edgebnn.runtime.litert import OpResolverType
 from tests.differential.test_conv2d_few_delegate import AVX2, AVX512_BW, AVX_VNNI
-from tests.differential.test_residuals import delegate_run
 from tests.support.between_graphs import (
     DENSE,
     GATED,
@@ -29,6 +28,7 @@ from tests.support.between_graphs import (
     with_constant_map,
 )
 from tests.support.ckernels import library
+from tests.support.delegate_runs import delegate_run
 from tests.support.examples import examples
 
 

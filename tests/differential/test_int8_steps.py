@@ -17,8 +17,7 @@ from edgebnn.graph.ops.elementwise import MulOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Array, Graph, Op
-from edgebnn.runtime.interpreter import Interpreter
-from edgebnn.runtime.litert import OpResolverType
+from tests.support.delegate_runs import delegate_run
 from tests.support.examples import examples
 from tests.support.graphs import per_tensor
 from tests.support.int8_step_graphs import Int8Steps, int8_steps
@@ -34,21 +33,6 @@ WHOLE = Int8Steps(32, (("conv", 0, 0), ("mul", 0, 1), ("prelu", 0, 0)), 3)
 def image(graph: Graph, batches: int, seed: int = 0) -> Array:
     shape = (batches, *graph.tensors[graph.inputs[0]].shape[1:])
     return np.random.default_rng(seed).integers(-128, 128, shape).astype(np.int8)
-
-
-def delegate_run(graph: Graph, x: Array, threads: int = 1, **options: object) -> Interpreter:
-    """After one inference of ``x``; the graph is for one sample."""
-    interpreter = Interpreter(
-        model_content=to_bytes(graph),
-        num_threads=threads,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-        **options,  # type: ignore[arg-type]
-    )
-    interpreter.resize_tensor_input(graph.inputs[0], x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(graph.inputs[0], x)
-    interpreter.invoke()
-    return interpreter
 
 
 @settings(max_examples=examples(100))
@@ -74,7 +58,7 @@ def test_tensors_that_are_to_be_preserved_are(case: Int8Steps) -> None:
     x = image(graph, 1)
     every = tuple(i for op in graph.ops for i in op.outputs)
     expected = run(Graph(graph.name, graph.tensors, graph.ops, graph.inputs, every), [x])
-    interpreter = delegate_run(graph, x, experimental_preserve_all_tensors=True)
+    interpreter = delegate_run(graph, x, preserve=True)
     for index, y in zip(every, expected, strict=True):
         np.testing.assert_array_equal(interpreter.get_tensor(index), y)
 

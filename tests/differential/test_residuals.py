@@ -6,12 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import example, given, settings
 
-from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.execute import run
 from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Array, Graph
-from edgebnn.runtime.interpreter import Interpreter
-from edgebnn.runtime.litert import OpResolverType
+from tests.support.delegate_runs import delegate_run
 from tests.support.examples import examples
 from tests.support.residual_graphs import Residual, residuals
 
@@ -19,22 +17,6 @@ BLOCK = Residual(64, (("conv", 0, 0), ("add", 0, 1)), 0)
 BLOCKS = Residual(64, (("conv", 0, 0), ("add", 0, 1), ("conv", 0, 0), ("add", 1, 0), ("conv", 0, 0), ("add", 0, 1)), 3)
 OF_TWO = Residual(40, (("conv", 0, 0), ("conv", 1, 0), ("add", 0, 1), ("abs", 0, 0)), 1)
 WITH_ITSELF = Residual(33, (("conv", 0, 0), ("add", 0, 0), ("conv", 0, 0)), 2)
-
-
-def delegate_run(graph: Graph, x: Array, threads: int = 1, preserve: bool = False) -> Interpreter:
-    """After one inference of ``x``; the graph is for one sample."""
-    interpreter = Interpreter(
-        model_content=to_bytes(graph),
-        num_threads=threads,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=preserve,
-    )
-    (source,) = graph.inputs
-    interpreter.resize_tensor_input(source, x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(source, x)
-    interpreter.invoke()
-    return interpreter
 
 
 def image(case: Residual, batches: int) -> Array:

@@ -10,13 +10,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from edgebnn.converters.write_tflite import to_bytes
 from edgebnn.graph.execute import run
 from edgebnn.graph.shapes import resize
 from edgebnn.graph.types import Array, Graph
-from edgebnn.runtime.interpreter import Interpreter
-from edgebnn.runtime.litert import OpResolverType
 from tests.support.ckernels import kernel_lines, runnable
+from tests.support.delegate_runs import delegate_run
 from tests.support.examples import examples
 from tests.support.sign_graphs import APART, BLOCK, DENSE, ODD, Signs, sign_graphs
 
@@ -30,24 +28,6 @@ def image(case: Signs, graph: Graph, batches: int = 1) -> Array:
     return np.random.default_rng(case.seed + 1).integers(-128, 128, shape).astype(np.int8)
 
 
-def delegate_run(
-    graph: Graph, x: Array, threads: int = 1, kernels: str | None = None, preserve: bool = False
-) -> Interpreter:
-    interpreter = Interpreter(
-        model_content=to_bytes(graph),
-        num_threads=threads,
-        kernels=kernels,
-        experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
-        experimental_preserve_all_tensors=preserve,
-    )
-    (source,) = graph.inputs
-    interpreter.resize_tensor_input(source, x.shape)
-    interpreter.allocate_tensors()
-    interpreter.set_tensor(source, x)
-    interpreter.invoke()
-    return interpreter
-
-
 @settings(max_examples=examples(120))
 @given(case=sign_graphs(), kernels=st.sampled_from(KERNELS))
 @example(BLOCK, None)
@@ -59,7 +39,7 @@ def test_outputs_equal_the_reference(case: Signs, kernels: str | None) -> None:
     x = image(case, graph)
     expected = run(graph, [x])
     for threads in (1, 2):
-        interpreter = delegate_run(graph, x, threads, kernels)
+        interpreter = delegate_run(graph, x, threads, kernels=kernels)
         for index, y in zip(graph.outputs, expected, strict=True):
             np.testing.assert_array_equal(interpreter.get_tensor(index), y)
 

@@ -5,7 +5,7 @@ channels, pooling; sums that are needed again later, or outside; ops of the inte
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -22,7 +22,7 @@ from edgebnn.graph.ops.shape_ops import ConcatenationOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import Array, DType, Graph, Tensor
 
-from .graphs import Step, chain, constant, per_channel, per_tensor, tensor
+from .graphs import Step, chain, constant, per_channel, per_tensor, tensor, with_some_kept
 
 SIZE = (6, 5)
 _ACTIVATIONS = (Activation.NONE, Activation.NONE, Activation.NONE, Activation.RELU, Activation.RELU6)
@@ -188,8 +188,7 @@ class Between:
             builder.values.append(_MOVES[kind](builder, a, b))
         graph = chain(builder.steps)
         floats = {i for op in graph.ops for i in op.outputs if graph.tensors[i].dtype == DType.FLOAT32}
-        kept = {i for i in sorted(floats) if builder.rng.random() < self.kept}
-        return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
+        return with_some_kept(graph, floats, builder.rng, self.kept)
 
 
 def gated_block(seed: int) -> Graph:
@@ -244,8 +243,7 @@ def int8_blocks(channels: int, blocks: int, seed: int) -> Graph:
         x = total
     graph = chain(steps)
     sums = {i for op in graph.ops if op.kind == "ADD" for i in op.outputs}
-    kept = {i for i in sorted(sums) if rng.random() < 0.2}
-    return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
+    return with_some_kept(graph, sums, rng, 0.2)
 
 
 def int8_shortcut(channels: int, strides: tuple[int, int], padding: Padding, seed: int) -> Graph:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -103,3 +103,9 @@ def _same_tensor(one: Tensor, other: Tensor) -> bool:
             one.data.reshape(-1).view(np.uint8), other.data.reshape(-1).view(np.uint8)
         )
     return same_data and vars(replace(one, data=None)) == vars(replace(other, data=None))
+
+
+def with_some_kept(graph: Graph, indices: Iterable[int], rng: np.random.Generator, share: float) -> Graph:
+    """``graph`` with about that share of the tensors as outputs too."""
+    kept = {i for i in sorted(indices) if rng.random() < share}
+    return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))

@@ -4,7 +4,7 @@ again later, or outside."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
@@ -17,7 +17,7 @@ from edgebnn.graph.ops.pool import Pool2DOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import DType, Graph, Tensor
 
-from .graphs import Step, chain, constant, per_tensor, tensor
+from .graphs import Step, chain, constant, per_tensor, tensor, with_some_kept
 
 SIZE = (6, 5)
 POOL = Pool2DOptions(Padding.VALID, stride_w=1, stride_h=1, filter_width=SIZE[1], filter_height=SIZE[0])
@@ -44,8 +44,7 @@ class Int8Steps:
         wanted = {
             i for i, t in enumerate(graph.tensors) if t.dtype == DType.INT8 and t.data is None and t.shape[1:3] == SIZE
         }
-        kept = {i for i in sorted(wanted - set(graph.inputs)) if rng.random() < 0.1}
-        return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
+        return with_some_kept(graph, wanted - set(graph.inputs), rng, 0.1)
 
 
 def _scale(x: Tensor) -> float:

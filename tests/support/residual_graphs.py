@@ -3,7 +3,7 @@ convolutions, of one with itself; sums that are needed again later, or outside; 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from edgebnn.graph.ops.enums import Activation
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import DType, Graph, Tensor
 
-from .graphs import Step, chain, constant, tensor
+from .graphs import Step, chain, constant, tensor, with_some_kept
 
 SIZE = (6, 5)
 
@@ -46,8 +46,7 @@ class Residual:
             tensors.append(y)
         graph = chain(steps)
         floats = {i for op in graph.ops for i in op.outputs if graph.tensors[i].dtype == DType.FLOAT32}
-        kept = {i for i in sorted(floats) if rng.random() < 0.15}
-        return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
+        return with_some_kept(graph, floats, rng, 0.15)
 
     def _convolution(self, rng: np.random.Generator, x: Tensor, y: Tensor) -> list[Step]:
         c, bits = self.channels, tensor(f"{y.name}/bits", (), DType.INT32)

@@ -5,7 +5,7 @@ behind it; some of what they give is needed besides, by other ops or outside."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 
 import numpy as np
@@ -20,7 +20,7 @@ from edgebnn.graph.ops.shape_ops import ConcatenationOptions
 from edgebnn.graph.ops.view import NoOptions
 from edgebnn.graph.types import DType, Graph, Quantization, Tensor
 
-from .graphs import Step, chain, constant, per_channel, per_tensor, tensor
+from .graphs import Step, chain, constant, per_channel, per_tensor, tensor, with_some_kept
 
 SIZE = (6, 5)
 _ACTIVATIONS = (*[Activation.NONE] * 4, Activation.RELU, Activation.RELU6, Activation.RELU_N1_TO_1)
@@ -154,8 +154,7 @@ class Signs:
             builder.values.append(_MOVES[kind](builder, a, b))
         graph = chain(builder.steps)
         values = {i for op in graph.ops for i in op.outputs if graph.tensors[i].dtype == DType.INT8}
-        kept = {i for i in sorted(values) if builder.rng.random() < self.kept}
-        return replace(graph, outputs=tuple(sorted(kept | set(graph.outputs))))
+        return with_some_kept(graph, values, builder.rng, self.kept)
 
 
 _MOVE = st.tuples(st.sampled_from([*_MOVES, *["conv", "concat", "dense"] * 2]), st.integers(0, 3), st.integers(0, 7))
