@@ -4,8 +4,9 @@
 Usage: .venv/bin/python -m tools.bench.w1a8_vs_xnnpack [--grid] [--size N]... [--cold] [--repeats N] [--kernels NAME]
        [--json FILE] [--markdown FILE]
 
-``--cold`` reads 96 MiB of something else before each call, so that weights come from memory. ``--grid`` measures many
-small layers, of few channels and many, 1x1 and 3x3, stride 1 and 2, instead of the large ones.
+``--cold`` reads 96 MiB of something else before each call, so that weights come from memory where
+caches are smaller. ``--grid`` measures many small layers, of few channels and many, 1x1 and 3x3, stride 1 and 2,
+instead of the large ones.
 
 Every contender runs a model of this one op, in the same process and in turn; a ratio is the median over rounds of
 theirs / ours. Times are of the thread, so that what else runs on the machine counts little. Figures hold for this class
@@ -138,7 +139,7 @@ def pair(layer: Layer | Dense) -> tuple[Graph, Graph]:
 
 def cold_in_turn(calls: Sequence[Callable[[], object]], repeats: int) -> tuple[Times, ...]:
     """As :func:`in_turn`, in thread time: of single calls, all that they read being out of the caches."""
-    others = np.zeros(_OTHERS // 8)
+    others = np.ones(_OTHERS // 8)  # written: zeros would all be one page
     samples: list[list[float]] = [[] for _ in calls]
     for _ in range(repeats):
         for call, taken in zip(calls, samples, strict=True):
